@@ -1,0 +1,57 @@
+"""The one place that writes files: beside the target, then renamed, so that a reader never sees half a file."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sequnet_pl.errors import UserError
+
+
+def make_folder(folder: Path) -> Path:
+    """Make `folder` and its parents. Raises UserError where that is impossible (a path below a file, no permission)."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror}; choose another one") from error
+    return folder
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path` to write to; on success it is fsynced and renamed to `path`, else removed.
+
+    The temporary name keeps the suffix of `path`, for writers that choose the format by it.
+    Raises UserError where writing fails (no space, no permission); `path` is then as it was.
+    """
+    path = Path(path)
+    make_folder(path.parent)
+    temporary: Path | None = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        _publish(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, path: Path) -> None:
+    """Make the finished temporary file durable and give it its name."""
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)  # mkstemp makes files private
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole. Raises UserError where that fails."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""The two networks; nothing here knows of Lightning."""

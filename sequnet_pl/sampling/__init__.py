@@ -1,0 +1,1 @@
+"""Networks to sound; needs a network and its state, never a Trainer."""

@@ -1,0 +1,1 @@
+"""Lightning: modules, metrics, callbacks, loggers."""
