@@ -35,7 +35,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         _publish(temporary, path)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; free some space or choose another folder") from error
+        why = error.strerror or error
+        raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
