@@ -1,0 +1,113 @@
+"""The layers that the networks are made of, each for whole sequences (forward) and for one frame at a time (step).
+
+Letters: B batch, T time in frames, C channels, K kernel, Q = 256 classes. All convolutions are valid: what a layer
+drops, it drops from the front.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sequnet_pl.audio.mulaw import CLASSES
+
+
+def crop(x: Tensor, like: Tensor) -> Tensor:
+    """The last frames of `x`, as many as `like` has."""
+    return x[..., x.shape[-1] - like.shape[-1] :]
+
+
+def gate(both: Tensor) -> Tensor:
+    """tanh of the first half of the channels (the filter), times sigmoid of the second (the gate)."""
+    filtered, gated = both.chunk(2, dim=1)
+    return torch.tanh(filtered) * torch.sigmoid(gated)
+
+
+def push(window: Tensor, frame: Tensor) -> None:
+    """Shift a window (B, C, K) by one in place: the oldest frame leaves, `frame` (B, C) enters at the end."""
+    window.copy_(torch.cat((window[..., 1:], frame.unsqueeze(-1)), dim=-1))
+
+
+def apply_window(weight: Tensor, bias: Tensor | None, window: Tensor) -> Tensor:
+    """One output frame (B, C') of a convolution, weight (C', C, K), whose taps cover the whole window (B, C, K)."""
+    return F.linear(window.flatten(1), weight.flatten(1), bias)
+
+
+class CodeConv(nn.Module):
+    """A convolution over one-hot codes, computed as what it is: a sum of K table rows. No one-hot tensor exists."""
+
+    rows: Tensor
+
+    def __init__(self, channels: int, kernel_size: int = 1) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        bound = 1 / math.sqrt(CLASSES * kernel_size)  # as torch initialises the convolution
+        self.weight = nn.Parameter(torch.empty(kernel_size, CLASSES, channels).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
+        self.register_buffer("rows", CLASSES * torch.arange(kernel_size), persistent=False)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Codes (B, T) to (B, C, T - K + 1)."""
+        rows = codes.long().unfold(1, self.kernel_size, 1) + self.rows
+        x = F.embedding_bag(rows.flatten(0, 1), self.weight.flatten(0, 1), mode="sum") + self.bias
+        return x.unflatten(0, rows.shape[:2]).transpose(1, 2)  # (B, T', C) to (B, C, T')
+
+
+class GatedConv(nn.Module):
+    """Gated residual convolution: identity + tanh(filter(x)) * sigmoid(gate(x)), filter and gate as one convolution.
+
+    With stride 2 every second frame is kept, the last one among them. A conditioned layer convolves [x, condition];
+    its identity is x alone.
+    """
+
+    def __init__(self, features: int, kernel_size: int, stride: int = 1, conditioned: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(features * (1 + conditioned), 2 * features, kernel_size, stride)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """x (B, C, T) and condition (B, C, T) to (B, C, (T - K) // stride + 1)."""
+        (stride,), (kernel_size,) = self.conv.stride, self.conv.kernel_size
+        x = x[..., (x.shape[-1] - kernel_size) % stride :]  # so that the last frame is one that is kept
+        inputs = x if condition is None else torch.cat((x, crop(condition, x)), dim=1)
+        residual = gate(self.conv(inputs))
+        return crop(x[..., (x.shape[-1] - 1) % stride :: stride], residual) + residual
+
+    def step(self, x: Tensor, window: Tensor) -> Tensor:
+        """The newest output frame (B, C), from the newest frame x (B, C) and the window of inputs that ends with it."""
+        return x + gate(apply_window(self.conv.weight, self.conv.bias, window))
+
+
+class GatedUpsample(nn.Module):
+    """Gated residual transposed convolution of stride 2, computed by phase; the identity is each frame held twice.
+
+    Coarse frame m gives the fine frames 2m (the even taps) and 2m + 1 (the odd taps, which need no newer coarse frame).
+    """
+
+    def __init__(self, features: int, kernel_size: int) -> None:
+        super().__init__()
+        self.even = nn.Conv1d(features, 2 * features, kernel_size // 2 + 1, bias=False)
+        self.odd = nn.Conv1d(features, 2 * features, kernel_size // 2, bias=False)
+        self.bias = nn.Parameter(torch.empty(2 * features))  # of both phases
+        bound = 1 / math.sqrt(features * kernel_size)  # as torch initialises the transposed convolution
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Coarse (B, C, M) to fine (B, C, 2M - K + 1), which end on the last even frame, and the odd frames (B, C, M').
+
+        The last of the odd frames is not among the fine ones: it lies one frame after them.
+        """
+        even, odd = (
+            crop(x, residual) + residual
+            for residual in (gate(F.conv1d(x, phase.weight, self.bias)) for phase in (self.even, self.odd))
+        )
+        # one odd frame more than even ones: the first odd precedes the first even, the last follows the last
+        fine = torch.stack((odd[..., :-1], even), dim=-1).flatten(-2)
+        return fine, odd
+
+    def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
+        """Even and odd frame (B, C each), from the newest coarse frame x (B, C) and the window that ends with it."""
+        even = apply_window(self.even.weight, self.bias, window)
+        odd = apply_window(self.odd.weight, self.bias, window[..., 1:])
+        return x + gate(even), x + gate(odd)

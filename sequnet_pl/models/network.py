@@ -1,0 +1,95 @@
+"""The contract that both networks keep, and all that training, sampling and evaluation know of them.
+
+Letters: B batch, T time in samples, Q = 256 classes. Sequences are aligned at their end: the last code of a window is
+at time 0, the first step after it at time 1.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple, Self
+
+import torch
+from torch import Tensor, nn
+
+from sequnet_pl.audio.mulaw import SILENCE
+
+
+class Window(NamedTuple):
+    """Sizes of one forward pass, in samples."""
+
+    inputs: int
+    outputs: int
+
+
+def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_map(item, function) for item in value]
+    return function(value) if isinstance(value, Tensor) else value
+
+
+@dataclass
+class State:
+    """What a network remembers between two steps; it belongs to the caller, and `Network.step` updates it in place.
+
+    A state is a clock and (nested lists of) tensors whose first dimension is the batch. Its `vars` can be written with
+    `torch.save`, read back with `weights_only=True` and given to the class again.
+    """
+
+    time: int
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """A new state with `function` applied to each tensor: to move, copy, or choose clips of the batch."""
+        return type(self)(**{field.name: _map(getattr(self, field.name), function) for field in fields(self)})
+
+
+class Network(nn.Module, ABC):
+    """A causal network that predicts the next mu-law code from the codes so far.
+
+    Each sets `receptive_field` (samples, the largest over all phases, as gradients show it) and `cycle` (steps after
+    which the pattern of a step repeats).
+    """
+
+    receptive_field: int
+    cycle: int
+
+    @abstractmethod
+    def window(self, outputs: int) -> Window:
+        """Window sizes for at least `outputs` outputs, rounded up to whole cycles. ValueError for fewer than one."""
+
+    @abstractmethod
+    def forward(self, codes: Tensor) -> Tensor:
+        """Codes (B, inputs), uint8 or int64, to logits (B, Q, outputs); logits[..., i] predict the code after theirs.
+
+        ValueError where `inputs` is not the size of a window.
+        """
+
+    @abstractmethod
+    def step(self, code: Tensor, state: State) -> Tensor:
+        """Read one code (B,) of each clip; give logits (B, Q) of the next. Advances `state` by one, in place."""
+
+    @abstractmethod
+    def _absorb(self, codes: Tensor, ago: int) -> tuple[Tensor, State]:
+        """Logits (B, Q) after the last code of a window, and the state `ago` samples before its end."""
+
+    @torch.no_grad()
+    def prefill(self, codes: Tensor) -> tuple[Tensor, State]:
+        """Read a prompt (B, T), any T >= 1, in one pass: logits (B, Q) of the code after it, and the state at time 0.
+
+        Context before the prompt is silence; of a long prompt only the last window(1).inputs codes count.
+        """
+        if codes.shape[-1] < 1:
+            raise ValueError("a prompt has at least one code")
+        inputs = self.window(1).inputs
+        codes = codes[:, -inputs:]
+        return self._absorb(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE), ago=0)
+
+    @torch.no_grad()
+    def silence(self, batch: int, time: int = 0) -> State:
+        """The state of `batch` clips after endless silence (code 128), with the clock at `time`."""
+        ago = -time % self.cycle
+        device = next(self.parameters()).device
+        codes = torch.full((1, self.window(1 + self.cycle if ago else 1).inputs), SILENCE, device=device)
+        _, state = self._absorb(codes, ago)
+        state.time = time
+        return state.map(lambda tensor: tensor.repeat(batch, *[1] * (tensor.dim() - 1)))

@@ -1,0 +1,214 @@
+"""The Seq-U-Net: a causal one-dimensional U-Net whose deep levels tick slowly (Stoller et al. 2020, sections 3 and 4).
+
+Letters: B batch, T time, C channels, K kernel, Q = 256 classes. Level l has a frame at every 2^l-th sample, counted so
+that the last input of a window is at time 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, crop, push
+from sequnet_pl.models.network import Network, State, Window
+
+
+@dataclass
+class SeqUNetState(State):
+    """The last frames that each layer has read; every list is by level, the inner ones by layer in order of flow."""
+
+    codes: Tensor  # (B, K)
+    down: list[list[Tensor]]  # (B, C, K) each: the convolutions, then the strided one
+    bottleneck: list[Tensor]  # (B, C, K)
+    upsample: list[Tensor]  # (B, C, K // 2 + 1) frames of the level below
+    odd: list[Tensor]  # (B, C), the fine frame that is known one step early
+    up: list[list[Tensor]]  # (B, 2C, K): [skip, condition]
+
+
+def gated_convs(depth: int, features: int, kernel_size: int, conditioned: bool = False) -> Sequence[GatedConv]:
+    """`depth` gated convolutions in a module list."""
+    layers = nn.ModuleList(GatedConv(features, kernel_size, conditioned=conditioned) for _ in range(depth))
+    return cast(Sequence[GatedConv], layers)
+
+
+class Level(nn.Module):
+    """The layers of one level except the bottleneck, on the way down and on the way up again."""
+
+    def __init__(self, features: int, depth: int, kernel_size: int) -> None:
+        super().__init__()
+        self.down = gated_convs(depth, features, kernel_size)
+        self.strided = GatedConv(features, kernel_size, stride=2)
+        self.upsample = GatedUpsample(features, kernel_size)
+        self.up = gated_convs(depth, features, kernel_size, conditioned=True)
+
+
+class SeqUNet(Network):
+    """Seq-U-Net, residual variant.
+
+    Args:
+        levels: Number of levels, the bottleneck included; `cycle` is 2^(levels - 1).
+        features: Channels of every level.
+        depth: Gated layers a level, each way.
+        kernel_size: Taps of every convolution; odd, 3 or more.
+    """
+
+    def __init__(self, levels: int = 11, features: int = 180, depth: int = 2, kernel_size: int = 5) -> None:
+        super().__init__()
+        for name, value in (("levels", levels), ("features", features), ("depth", depth)):
+            if value < 1:
+                raise ValueError(f"{name} is {value}, but must be 1 or more")
+        if kernel_size < 3 or kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
+        self.kernel_size, self.depth = kernel_size, depth
+        self.cycle = 2 ** (levels - 1)
+        self.input_conv = CodeConv(features, kernel_size)
+        blocks = nn.ModuleList(Level(features, depth, kernel_size) for _ in range(levels - 1))
+        self.levels = cast(Sequence[Level], blocks)
+        self.bottleneck = gated_convs(depth, features, kernel_size)
+        self.output_conv = nn.Conv1d(features, CLASSES, 1)
+        self.receptive_field = self._receptive_field()
+
+    def window(self, outputs: int) -> Window:
+        """See Network; sizes grow from the output to the input."""
+        if outputs < 1:
+            raise ValueError(f"a window has at least 1 output, not {outputs}")
+        outputs = -(-outputs // self.cycle) * self.cycle
+        reach = self.kernel_size - 1  # frames that a convolution drops
+        size = outputs
+        for _ in self.levels:
+            size = -(-(size + self.depth * reach + reach) // 2)
+        size += self.depth * reach
+        for _ in self.levels:
+            size = 2 * (size - 1) + 1 + reach + self.depth * reach
+        return Window(size + reach, outputs)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """See Network."""
+        overlap = self.window(1).inputs - self.cycle
+        outputs = codes.shape[-1] - overlap
+        if outputs < 1 or outputs % self.cycle:
+            raise ValueError(f"{codes.shape[-1]} codes are no window: {overlap} and a multiple of {self.cycle} are one")
+        return self._output(self._features(codes))[..., -outputs:]
+
+    def _output(self, x: Tensor) -> Tensor:
+        return self.output_conv(torch.relu(x))
+
+    def _features(self, codes: Tensor, record: SeqUNetState | None = None) -> Tensor:
+        """Codes (B, T) to the features (B, C, N) before the output convolution; what layers read goes to `record`."""
+        x = self.input_conv(codes)  # (B, C, T)
+        skips: list[Tensor] = []
+        for index, level in enumerate(self.levels):
+            for layer in level.down:
+                if record:
+                    record.down[index].append(x)
+                x = layer(x)
+            if record:
+                record.down[index].append(x)
+            skips.append(x)
+            x = level.strided(x)
+        for layer in self.bottleneck:
+            if record:
+                record.bottleneck.append(x)
+            x = layer(x)
+        for index, level in reversed(list(enumerate(self.levels))):
+            condition, odd = level.upsample(x)
+            if record:
+                record.upsample[index] = x
+                record.odd[index] = odd
+            x = crop(skips.pop(), condition)
+            for layer in level.up:
+                if record:
+                    record.up[index].append(torch.cat((x, crop(condition, x)), dim=1))
+                x = layer(x, condition)
+        return x
+
+    def _absorb(self, codes: Tensor, ago: int) -> tuple[Tensor, State]:
+        levels, kernel_size = len(self.levels), self.kernel_size
+        empty = codes.new_empty(0)
+        record = SeqUNetState(
+            -ago,
+            codes,
+            [[] for _ in range(levels)],
+            [],
+            [empty] * levels,
+            [empty] * levels,
+            [[] for _ in range(levels)],
+        )
+        x = self._features(codes, record)
+
+        def last(x: Tensor, level: int, frames: int = kernel_size) -> Tensor:
+            """The last frames of a level that are not later than `ago` samples before the end."""
+            end = x.shape[-1] - -(-ago // 2**level)
+            return x[..., end - frames : end].clone()
+
+        state = SeqUNetState(
+            time=-ago,
+            codes=last(codes, 0),
+            down=[[last(x, level) for x in inputs] for level, inputs in enumerate(record.down)],
+            bottleneck=[last(x, levels) for x in record.bottleneck],
+            upsample=[last(x, level + 1, kernel_size // 2 + 1) for level, x in enumerate(record.upsample)],
+            odd=[last(x, level + 1, 1).squeeze(-1) for level, x in enumerate(record.odd)],
+            up=[[last(x, level) for x in inputs] for level, inputs in enumerate(record.up)],
+        )
+        return self._output(x[..., -1:]).squeeze(-1), state
+
+    @torch.no_grad()
+    def step(self, code: Tensor, state: State) -> Tensor:
+        """See Network. Level l is updated where the time is a multiple of 2^l; coarser values are held."""
+        assert isinstance(state, SeqUNetState)
+        state.time += 1
+        push(state.codes.unsqueeze(1), code.to(state.codes.dtype).unsqueeze(1))
+        x = self.input_conv(state.codes).squeeze(-1)  # (B, C)
+        skips: list[Tensor] = []
+        for index, level in enumerate(self.levels):
+            *windows, strided = state.down[index]
+            for layer, window in zip(level.down, windows, strict=True):
+                push(window, x)
+                x = layer.step(x, window)
+            skips.append(x)
+            push(strided, x)
+            if state.time % 2 ** (index + 1):
+                break
+            x = level.strided.step(x, strided)
+        else:
+            for layer, window in zip(self.bottleneck, state.bottleneck, strict=True):
+                push(window, x)
+                x = layer.step(x, window)
+        for index, skip in reversed(list(enumerate(skips))):
+            level = self.levels[index]
+            if state.time % 2 ** (index + 1):
+                condition = state.odd[index]
+            else:
+                push(state.upsample[index], x)
+                condition, odd = level.upsample.step(x, state.upsample[index])
+                state.odd[index].copy_(odd)
+            x = skip
+            for layer, window in zip(level.up, state.up[index], strict=True):
+                push(window, torch.cat((x, condition), dim=1))
+                x = layer.step(x, window)
+        return self._output(x.unsqueeze(-1)).squeeze(-1)
+
+    def _receptive_field(self) -> int:
+        """How far the outputs of a cycle look back at the most: the reach of each level, by phase, up to the output."""
+        taps = np.arange(self.kernel_size)
+        reach = self.kernel_size - 1  # samples back from a frame to the first code that it sees
+        for level in range(len(self.levels)):
+            reach += (self.depth + 1) * taps[-1] * 2**level
+        bottom = 2 ** len(self.levels)
+        lags = np.array([reach + self.depth * taps[-1] * bottom])  # by phase of the frame in the cycle
+
+        def back(lags: np.ndarray, taps: np.ndarray, spacing: int) -> np.ndarray:
+            return np.max([np.roll(lags, tap) + tap * spacing for tap in taps], axis=0)
+
+        for level in reversed(range(len(self.levels))):
+            coarse = 2 ** (level + 1)
+            even = back(lags, taps[: self.kernel_size // 2 + 1], coarse)
+            odd = back(lags, taps[: self.kernel_size // 2], coarse) + 2**level
+            lags = np.stack((even, odd), axis=-1).reshape(-1)
+            for _ in range(self.depth):
+                lags = back(lags, taps, 2**level)
+        return int(lags.max()) + 1

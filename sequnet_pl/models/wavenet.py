@@ -1,0 +1,149 @@
+"""The WaveNet that the Seq-U-Net is measured against: blocks of dilated, gated, residual convolutions.
+
+Letters: B batch, T time, C channels, K kernel, Q = 256 classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.models.layers import CodeConv, apply_window, crop, gate
+from sequnet_pl.models.network import Network, State, Window
+
+
+@dataclass
+class WaveNetState(State):
+    """What each layer has read: a ring (B, C, (K - 1) * dilation); the frame of time t lies in slot t mod length."""
+
+    rings: list[Tensor]
+
+
+class Layer(nn.Module):
+    """One gated layer: a dilated convolution (filter and gate as one), then 1x1 convolutions to skip and residual."""
+
+    def __init__(self, residual: int, dilation_channels: int, skip: int, kernel_size: int, dilation: int, last: bool):
+        super().__init__()
+        self.conv = nn.Conv1d(residual, 2 * dilation_channels, kernel_size, dilation=dilation)
+        self.skip = nn.Conv1d(dilation_channels, skip, 1)
+        # what the last layer would hand on, nobody reads
+        self.residual = None if last else nn.Conv1d(dilation_channels, residual, 1)
+        self.dilation, self.ring_length = dilation, (kernel_size - 1) * dilation
+
+    def forward(self, x: Tensor, outputs: int) -> tuple[Tensor, Tensor]:
+        """Residual stream (B, C, T) to the next, shorter by the ring's length, and the last `outputs` of the skip."""
+        z = gate(self.conv(x))
+        skip = self.skip(z[..., -outputs:])
+        return (crop(x, z) + self.residual(z) if self.residual else z), skip
+
+    def step(self, x: Tensor, ring: Tensor, time: int) -> tuple[Tensor, Tensor]:
+        """The same for the frame x (B, C) of `time`: reads the ring, then writes x over its oldest frame."""
+        slots = [(time - back) % self.ring_length for back in range(self.ring_length, 0, -self.dilation)]
+        inputs = torch.stack((*(ring[..., slot] for slot in slots), x), dim=-1)  # (B, C, K)
+        ring[..., slots[0]] = x
+        z = gate(apply_window(self.conv.weight, self.conv.bias, inputs))
+        skip = F.linear(z, self.skip.weight.squeeze(-1), self.skip.bias)
+        if self.residual is None:
+            return z, skip
+        return x + F.linear(z, self.residual.weight.squeeze(-1), self.residual.bias), skip
+
+
+class WaveNet(Network):
+    """WaveNet as the published baseline has it, without its last residual convolution, which feeds nothing.
+
+    Args:
+        layers: Layers a block, with dilations 1, 2, 4 .. 2^(layers - 1).
+        blocks: Number of blocks.
+        dilation_channels, residual_channels, skip_channels: Channels of the gated, residual and skip path.
+        kernel_size: Taps of the dilated convolutions; 2 or more.
+    """
+
+    cycle = 1
+
+    def __init__(
+        self,
+        layers: int = 13,
+        blocks: int = 4,
+        dilation_channels: int = 128,
+        residual_channels: int = 128,
+        skip_channels: int = 512,
+        kernel_size: int = 2,
+    ) -> None:
+        super().__init__()
+        sizes = {"layers": layers, "blocks": blocks, "dilation_channels": dilation_channels}
+        sizes |= {"residual_channels": residual_channels, "skip_channels": skip_channels}
+        for name, value in sizes.items():
+            if value < 1:
+                raise ValueError(f"{name} is {value}, but must be 1 or more")
+        if kernel_size < 2:
+            raise ValueError(f"kernel_size is {kernel_size}, but must be 2 or more")
+        self.start = CodeConv(residual_channels)
+        stack = nn.ModuleList(
+            Layer(
+                residual_channels,
+                dilation_channels,
+                skip_channels,
+                kernel_size,
+                dilation=2 ** (index % layers),
+                last=index == blocks * layers - 1,
+            )
+            for index in range(blocks * layers)
+        )
+        self.layers = cast(Sequence[Layer], stack)
+        self.end_1 = nn.Conv1d(skip_channels, skip_channels, 1)
+        self.end_2 = nn.Conv1d(skip_channels, CLASSES, 1)
+        self.receptive_field = 1 + blocks * (kernel_size - 1) * (2**layers - 1)
+
+    def window(self, outputs: int) -> Window:
+        """See Network."""
+        if outputs < 1:
+            raise ValueError(f"a window has at least 1 output, not {outputs}")
+        return Window(outputs + self.receptive_field - 1, outputs)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """See Network."""
+        return self._run(codes, None)
+
+    def _run(self, codes: Tensor, record: list[Tensor] | None) -> Tensor:
+        outputs = codes.shape[-1] - self.receptive_field + 1
+        if outputs < 1:
+            raise ValueError(f"{codes.shape[-1]} codes are no window: it takes {self.receptive_field} or more")
+        x = self.start(codes)  # (B, C, T)
+        total: Tensor | None = None
+        for layer in self.layers:
+            if record is not None:
+                record.append(x)
+            x, skip = layer(x, outputs)
+            total = skip if total is None else total + skip
+        assert total is not None
+        return self._end(total)
+
+    def _end(self, skip: Tensor) -> Tensor:
+        return self.end_2(torch.relu(self.end_1(torch.relu(skip))))
+
+    def _absorb(self, codes: Tensor, ago: int) -> tuple[Tensor, State]:
+        inputs: list[Tensor] = []
+        logits = self._run(codes, inputs)[..., -1]
+        rings = [
+            # the last frame, of time 0, belongs in slot 0
+            x[..., -layer.ring_length :].roll(1, dims=-1)
+            for x, layer in zip(inputs, self.layers, strict=True)
+        ]
+        return logits, WaveNetState(-ago, rings)
+
+    @torch.no_grad()
+    def step(self, code: Tensor, state: State) -> Tensor:
+        """See Network."""
+        assert isinstance(state, WaveNetState)
+        state.time += 1
+        x = self.start(code.unsqueeze(1)).squeeze(-1)  # (B, C)
+        total: Tensor | None = None
+        for layer, ring in zip(self.layers, state.rings, strict=True):
+            x, skip = layer.step(x, ring, state.time)
+            total = skip if total is None else total + skip
+        assert total is not None
+        return self._end(total.unsqueeze(-1)).squeeze(-1)
