@@ -4,7 +4,6 @@ Letters: T samples, M mel bands, F frames (columns of the picture).
 """
 
 from pathlib import Path
-from typing import Protocol
 
 import librosa
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 
 from sequnet_pl.atomic import replacing
 from sequnet_pl.errors import UserError
+from sequnet_pl.report.samples import Samples
 
 FLOOR = -90.0
 """The quietest level that is told apart, in dB below a full-scale sine."""
@@ -20,14 +20,6 @@ COLOURS = "magma"
 """Matplotlib's name of the colour map; even in lightness, so that it reads in grey too."""
 
 _BLOCK = 4096  # frames transformed at a time: about 20 MB at a window of 1024
-
-
-class Samples(Protocol):
-    """Mono audio that can be read by slices: a float32 array, a memory map, or a `FileSamples` of a file on disk."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, part: slice, /) -> NDArray[np.float32]: ...
 
 
 def mel_spectrogram(
