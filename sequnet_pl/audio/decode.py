@@ -115,6 +115,7 @@ def _by_ffmpeg(path: Path, start: float) -> Iterator[tuple[int, NDArray[np.float
             try:
                 file = sf.SoundFile(process.stdout.fileno(), closefd=False)
             except sf.LibsndfileError as error:
+                process.stdout.close()  # so that it ends, whatever it still has to say
                 process.wait()
                 raise Undecodable(path, _why_not(_last_line(errors.fileno()))) from error
             with file:

@@ -1,0 +1,92 @@
+"""Which recordings train, validate and test: what a folder's own subfolders say, or a seeded hash of the names."""
+
+import hashlib
+import logging
+import unicodedata
+from pathlib import Path
+
+from sequnet_pl.audio import files
+from sequnet_pl.errors import UsageError, UserError
+
+SPLITS = ("train", "val", "test")
+
+log = logging.getLogger(__name__)
+
+
+def split_folder(folder: Path, seed: int = 0, val_share: float = 0.1, test_share: float = 0.1) -> dict[str, list[Path]]:
+    """The audio files of each split, each list sorted by path.
+
+    A folder with `train/`, `val/` or `test/` is taken at its word; without files in `val/`, `val_share` of train's are
+    held out. Any other folder is split by file, never within one: by a hash of (seed, path in the folder), so that the
+    split outlives a move and an added file; each split gets at least one file from three files up, fewer all train.
+    Raises UserError for a folder that is missing, empty, without audio, or with nothing to train on.
+    """
+    if val_share < 0 or test_share < 0 or val_share + test_share >= 1:
+        raise UsageError(f"shares of {val_share} for val and {test_share} for test leave nothing to train on")
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name one that holds audio files")
+    if any((folder / split).is_dir() for split in SPLITS):
+        parts = _from_subfolders(folder, seed, val_share)
+    else:
+        parts = _from_files(folder, seed, val_share, test_share)
+    empty = [split for split in SPLITS if not parts[split]]
+    if "train" in empty:
+        raise UserError(f"{folder / 'train'} holds no audio to train on ({_endings()})")
+    if empty:
+        what = " or ".join({"val": "validated", "test": "tested"}[split] for split in empty)
+        log.warning("%s: files that train: %d; nothing is %s", folder, len(parts["train"]), what)
+    return parts
+
+
+def _from_subfolders(folder: Path, seed: int, val_share: float) -> dict[str, list[Path]]:
+    parts = {split: files.find(folder / split) for split in SPLITS}
+    if not any(parts.values()):
+        raise _without_audio(folder)
+    if ignored := len(files.find(folder)) - sum(map(len, parts.values())):
+        log.warning("%s: %d files outside train/, val/ and test/ are not used", folder, ignored)
+    train = parts["train"]
+    if not parts["val"] and len(train) > 1:
+        held_out = set(_ranked(folder, train, seed)[: _count(len(train), val_share, most=len(train) - 1)])
+        parts["val"] = [path for path in train if path in held_out]
+        parts["train"] = [path for path in train if path not in held_out]
+    return parts
+
+
+def _from_files(folder: Path, seed: int, val_share: float, test_share: float) -> dict[str, list[Path]]:
+    found = files.find(folder)
+    if not found:
+        raise _without_audio(folder)
+    if len(found) < 3:
+        return {"train": found, "val": [], "test": []}
+    ranked = _ranked(folder, found, seed)
+    tests = _count(len(found), test_share, most=len(found) - 2)
+    vals = _count(len(found), val_share, most=len(found) - tests - 1)
+    place = {
+        path: "test" if rank < tests else "val" if rank < tests + vals else "train" for rank, path in enumerate(ranked)
+    }
+    return {split: [path for path in found if place[path] == split] for split in SPLITS}
+
+
+def _count(files_in_all: int, share: float, most: int) -> int:
+    """How many files are held out: the nearest whole number, at least one unless the share is 0."""
+    return min(max(1, round(files_in_all * share)), most) if share else 0
+
+
+def _ranked(folder: Path, paths: list[Path], seed: int) -> list[Path]:
+    def rank(path: Path) -> bytes:
+        # One system writes an accent as part of its letter, another as a character of its own.
+        name = unicodedata.normalize("NFC", path.relative_to(folder).as_posix())
+        return hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).digest()
+
+    return sorted(paths, key=rank)
+
+
+def _without_audio(folder: Path) -> UserError:
+    if not any(folder.iterdir()):
+        return UserError(f"the folder {folder} is empty; put audio files there, or name another one")
+    return UserError(f"the folder {folder} holds no audio files ({_endings()})")
+
+
+def _endings() -> str:
+    return "what counts ends in " + ", ".join(sorted(files.SUFFIXES))
