@@ -42,6 +42,21 @@ class FileSamples:
         return read.mean(axis=1)[::step]
 
 
+class Tail:
+    """What follows sample `start` of other samples, without reading it."""
+
+    def __init__(self, samples: Samples, start: int) -> None:
+        self._samples = samples
+        self._start = min(max(start, 0), len(samples))
+
+    def __len__(self) -> int:
+        return len(self._samples) - self._start
+
+    def __getitem__(self, part: slice, /) -> NDArray[np.float32]:
+        start, stop, step = part.indices(len(self))
+        return self._samples[start + self._start : stop + self._start : step]
+
+
 def _described(path: Path) -> "soundfile._SoundFileInfo":
     try:
         return soundfile.info(path)
