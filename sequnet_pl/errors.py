@@ -7,7 +7,7 @@ class UserError(Exception):
     exit_status = 1
 
 
-class UsageError(UserError):
+class UsageError(UserError, ValueError):
     """The command line or an argument is wrong. Exit status 2."""
 
     exit_status = 2

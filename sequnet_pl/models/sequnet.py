@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.errors import UsageError
 from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, crop, push
 from sequnet_pl.models.network import Network, State, Window
 
@@ -60,9 +61,9 @@ class SeqUNet(Network):
         super().__init__()
         for name, value in (("levels", levels), ("features", features), ("depth", depth)):
             if value < 1:
-                raise ValueError(f"{name} is {value}, but must be 1 or more")
+                raise UsageError(f"{name} is {value}, but must be 1 or more")
         if kernel_size < 3 or kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
+            raise UsageError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
         self.kernel_size, self.depth = kernel_size, depth
         self.cycle = 2 ** (levels - 1)
         self.input_conv = CodeConv(features, kernel_size)

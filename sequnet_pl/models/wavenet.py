@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.errors import UsageError
 from sequnet_pl.models.layers import CodeConv, apply_window, crop, gate
 from sequnet_pl.models.network import Network, State, Window
 
@@ -78,9 +79,9 @@ class WaveNet(Network):
         sizes |= {"residual_channels": residual_channels, "skip_channels": skip_channels}
         for name, value in sizes.items():
             if value < 1:
-                raise ValueError(f"{name} is {value}, but must be 1 or more")
+                raise UsageError(f"{name} is {value}, but must be 1 or more")
         if kernel_size < 2:
-            raise ValueError(f"kernel_size is {kernel_size}, but must be 2 or more")
+            raise UsageError(f"kernel_size is {kernel_size}, but must be 2 or more")
         self.start = CodeConv(residual_channels)
         stack = nn.ModuleList(
             Layer(

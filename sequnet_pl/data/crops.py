@@ -1,0 +1,95 @@
+"""Crops: which stretches of the recordings the networks read and predict, and their codes.
+
+Letters: B batch, T time in samples. A crop is `window.inputs` codes of context and one more: without its last code it
+is what a network reads, and its last `window.outputs` codes are the targets. Before a recording's start there is
+silence (code 128); after its end nothing is a target.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sequnet_pl.audio.mulaw import SILENCE
+from sequnet_pl.data.store import Split
+
+Plan = NDArray[np.int64]
+"""Crops (N, 2): recording and the position of the first target in it. Recording -1 stands for an empty crop."""
+EMPTY = (-1, 0)
+
+
+class Batch(NamedTuple):
+    """What the loaders give."""
+
+    codes: Tensor  # (B, window.inputs + 1) uint8
+    valid: Tensor  # (B,) int64, how many of the targets count, from the first on
+    recordings: Tensor  # (B,) int64, the recording of each crop
+    starts: Tensor  # (B,) int64, the position of the first target in its recording
+
+
+def training_plan(lengths: NDArray[np.int64], outputs: int, hop: int, seed: int, epoch: int) -> Plan:
+    """The crops of a training epoch in random order: max(1, ceil(length / hop)) of each recording.
+
+    The middle of the targets is uniform over the recording, and a crop that would stick out is moved inside: so every
+    sample is about as likely a target, and only recordings shorter than `outputs` give crops with a tail. A pure
+    function of its arguments.
+    """
+    random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
+    recordings = np.repeat(np.arange(len(lengths)), np.maximum(1, -(-lengths // hop)))
+    long = lengths[recordings]
+    middles = (random.random(len(recordings)) * long).astype(np.int64)
+    starts = np.clip(middles - outputs // 2, 0, np.maximum(0, long - outputs))
+    return random.permutation(np.stack((recordings, starts), axis=1))
+
+
+def scoring_plan(lengths: NDArray[np.int64], outputs: int, most: int | None = None) -> Plan:
+    """Consecutive crops from each recording's start, so that every sample is a target exactly once.
+
+    With `most`, crops spread evenly over all, of no more than that many samples together (but at least one crop).
+    """
+    counts = -(-lengths // outputs)
+    recordings = np.repeat(np.arange(len(lengths)), counts)
+    firsts = np.repeat(np.cumsum(counts) - counts, counts)
+    plan = np.stack((recordings, (np.arange(len(recordings)) - firsts) * outputs), axis=1)
+    if most is not None and len(plan) > (crops := max(1, most // outputs)):
+        plan = plan[np.linspace(0, len(plan) - 1, crops).round().astype(np.int64)]
+    return plan
+
+
+class Crops(Dataset[Batch]):
+    """Gathers the codes of crops from a split, straight into one tensor.
+
+    Args:
+        split: The recordings.
+        inputs, outputs: The sizes of a network's window.
+    """
+
+    def __init__(self, split: Split, inputs: int, outputs: int) -> None:
+        self.split, self.inputs, self.outputs = split, inputs, outputs
+
+    def __getitem__(self, crop: tuple[int, int]) -> Batch:
+        """One crop, as a batch of one."""
+        return self.__getitems__(np.array([crop]))
+
+    def __getitems__(self, plan: Plan) -> Batch:
+        """The crops of a part of a plan, as one batch."""
+        codes = np.full((len(plan), self.inputs + 1), SILENCE, dtype=np.uint8)
+        valid = np.zeros(len(plan), dtype=np.int64)
+        for row, (recording, start) in enumerate(plan):
+            if recording < 0:
+                continue
+            length, offset = int(self.split.lengths[recording]), int(self.split.offsets[recording])
+            end = start + self.outputs
+            begin = end - self.inputs - 1  # may lie before the recording's start
+            first, last = max(0, begin), min(end, length)
+            codes[row, first - begin : last - begin] = self.split.codes[offset + first : offset + last]
+            valid[row] = last - start
+        return Batch(
+            torch.from_numpy(codes),
+            torch.from_numpy(valid),
+            torch.from_numpy(plan[:, 0].copy()),
+            torch.from_numpy(plan[:, 1].copy()),
+        )

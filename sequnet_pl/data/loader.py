@@ -1,0 +1,89 @@
+"""Batches of crops: each process its share without repeats, and a position in the epoch that a checkpoint keeps."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from torch.utils.data import DataLoader, Sampler
+
+from sequnet_pl.data.crops import EMPTY, Batch, Crops, Plan
+
+
+class Shard(Sampler[Plan]):
+    """This process's part of each batch of an epoch: every `ranks`-th crop of `ranks * batch_size` consecutive ones.
+
+    All processes get as many batches of the same size: where the last crops do not go round, empty ones fill up, whose
+    targets all do not count.
+    """
+
+    def __init__(self, plan: Callable[[int], Plan], batch_size: int, rank: int, ranks: int) -> None:
+        self.plan, self.batch_size, self.rank, self.ranks = plan, batch_size, rank, ranks
+        self.epoch = 0
+        self.batches_done = 0  # in this epoch, by the one who asked for them, not by what workers prefetched
+        self._crops = len(plan(0))  # the same in every epoch
+
+    @property
+    def sampler(self) -> "Shard":
+        """Where Lightning looks for `set_epoch`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        """Begin this epoch, unless it is the one that was under way."""
+        if epoch != self.epoch:
+            self.epoch, self.batches_done = epoch, 0
+
+    def __len__(self) -> int:
+        return -(-self._crops // (self.batch_size * self.ranks))
+
+    def __iter__(self) -> Iterator[Plan]:
+        """The batches of the epoch that are still to come."""
+        plan = self.plan(self.epoch)
+        size = self.batch_size * self.ranks
+        for batch in range(self.batches_done, len(self)):
+            crops = plan[batch * size : (batch + 1) * size]
+            share = crops[self.rank :: self.ranks].copy()
+            missing = -(-len(crops) // self.ranks) - len(share)
+            share.resize((len(share) + missing, 2))
+            share[len(share) - missing :] = EMPTY
+            yield share
+
+
+class CropLoader(DataLoader[Batch]):
+    """A DataLoader whose position is saved and restored: it goes on with the very next batch, whatever its workers."""
+
+    def __init__(self, crops: Crops, shard: Shard, workers: int, pin_memory: bool) -> None:
+        super().__init__(
+            crops,  # type: ignore[arg-type]
+            batch_sampler=shard,  # type: ignore[arg-type]
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]
+            pin_memory=pin_memory,
+        )
+        self.shard = shard
+
+    def __len__(self) -> int:
+        return len(self.shard)
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        # a generator, so that nothing is read before Lightning has said which epoch it is
+        if self.shard.batches_done >= len(self.shard):
+            self.shard.set_epoch(self.shard.epoch + 1)
+        for batch in super().__iter__():
+            self.shard.batches_done += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """The position, as plain numbers."""
+        shard = self.shard
+        return {"epoch": shard.epoch, "batches_done": shard.batches_done, "batch_size": shard.batch_size * shard.ranks}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on at a saved position; where the batch size has changed, at the first batch not wholly seen."""
+        self.shard.epoch = state["epoch"]
+        size = self.shard.batch_size * self.shard.ranks
+        self.shard.batches_done = state["batches_done"] * state["batch_size"] // size
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    """The dataset gathers whole batches already."""
+    return batch

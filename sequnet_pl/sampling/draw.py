@@ -1,0 +1,76 @@
+"""Logits to codes: one uniform number a clip and sample, looked up in the cumulative distribution.
+
+Letters: B clips, T time, Q = 256 classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How codes are chosen; UsageError where a value makes no sense.
+
+    Args:
+        temperature: Divides the logits; 0 takes the likeliest code, always.
+        top_k: Only the k likeliest codes are drawn.
+        top_p: Only the likeliest codes are drawn that together reach this probability.
+    """
+
+    temperature: float = 1.0
+    top_k: int = CLASSES
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise UsageError(f"temperature is {self.temperature}, but must be 0 (the likeliest code, always) or more")
+        if not 1 <= self.top_k <= CLASSES:
+            raise UsageError(f"top_k is {self.top_k}, but must be from 1 to {CLASSES}")
+        if not 0 < self.top_p <= 1:
+            raise UsageError(f"top_p is {self.top_p}, but must be above 0 and at most 1")
+
+
+class Noise:
+    """Uniform random numbers that depend on (seed, clip, time) only, whatever the batch.
+
+    Args:
+        seed: Any integer from 0.
+        clips: The number of each clip of the batch.
+    """
+
+    def __init__(self, seed: int, clips: Sequence[int]) -> None:
+        if seed < 0:
+            raise UsageError(f"seed is {seed}, but must be 0 or more")
+        self.seed, self.clips = seed, tuple(clips)
+
+    def uniform(self, time: int, count: int) -> Tensor:
+        """Numbers in [0, 1), (B, T) float64, of `count` samples from `time` on, counted from the first drawn one."""
+        rows = []
+        for clip in self.clips:
+            bits = np.random.Philox(key=[self.seed % 2**64, clip])  # counter-based: any time is as quick to reach
+            bits.advance(time // 4)  # four numbers a count
+            rows.append(np.random.Generator(bits).random(time % 4 + count)[time % 4 :])
+        return torch.from_numpy(np.stack(rows))
+
+
+def draw(logits: Tensor, uniform: Tensor, drawing: Drawing) -> Tensor:
+    """Codes (B,) int64 from logits (B, Q) and uniform numbers (B,)."""
+    if drawing.temperature == 0:
+        return logits.argmax(dim=-1)
+    logits = logits.double() / drawing.temperature
+    if drawing.top_k < CLASSES:
+        logits = logits.masked_fill(logits < logits.topk(drawing.top_k).values[:, -1:], -torch.inf)
+    if drawing.top_p < 1:
+        likeliest, order = logits.softmax(dim=-1).sort(dim=-1, descending=True)
+        beyond = likeliest.cumsum(dim=-1) - likeliest >= drawing.top_p
+        logits = logits.masked_fill(beyond.gather(1, order.argsort(dim=-1)), -torch.inf)
+    cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
+    # the sum may end a rounding below 1: scaled by it, no number falls beyond the last possible code
+    return (cumulative <= uniform.unsqueeze(-1) * cumulative[:, -1:]).sum(dim=-1).clamp_(max=CLASSES - 1)

@@ -1,0 +1,129 @@
+"""Networks to sound: read a prompt or silence, then draw a code, step, and go on.
+
+Letters: B clips, T time, Q = 256 classes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sequnet_pl.audio import mulaw
+from sequnet_pl.audio.files import SAMPLE_RATE
+from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.network import Network, State
+from sequnet_pl.sampling.draw import Drawing, Noise, draw
+
+BLOCK = 1600
+"""Samples that are drawn between two looks at the outside (a progress bar, a file, Ctrl-C)."""
+
+
+class Block(NamedTuple):
+    """A stretch of drawn codes."""
+
+    codes: Tensor  # (B, T) uint8
+    nats: Tensor  # (B, T) float32, what each cost under the network itself (temperature 1)
+
+
+@dataclass
+class Session:
+    """Where a generation stands: enough to go on from there, today or later."""
+
+    logits: Tensor  # (B, Q) of the next code
+    state: State
+    drawn: int = 0  # samples drawn so far
+
+
+def start(network: Network, prompt: Tensor | None, clips: int) -> Session:
+    """Read the prompt, codes (T,) for all clips or (clips, T); None is silence."""
+    if clips < 1:
+        raise UsageError(f"clips is {clips}, but must be 1 or more")
+    if prompt is None:
+        prompt = torch.tensor([mulaw.SILENCE], dtype=torch.uint8)
+    if prompt.shape[-1] < 1:
+        raise UserError("the prompt is empty; give one of at least one sample, or none to start from silence")
+    shared = prompt.dim() == 1
+    device = next(network.parameters()).device
+    logits, state = network.prefill((prompt.unsqueeze(0) if shared else prompt).to(device))
+    if shared:
+        logits = logits.repeat(clips, 1)
+        state = state.map(lambda tensor: tensor.repeat(clips, *[1] * (tensor.dim() - 1)))
+    return Session(logits, state)
+
+
+@torch.no_grad()
+def extend(network: Network, session: Session, noise: Noise, drawing: Drawing, samples: int) -> Iterator[Block]:
+    """Draw `samples` more codes of each clip, block by block; the session goes along, weights and mode stay.
+
+    Raises UserError where the network gives logits that are not numbers.
+    """
+    was_training = network.training
+    end = session.drawn + samples
+    try:
+        network.eval()
+        while session.drawn < end:
+            count = min(BLOCK, end - session.drawn)
+            uniform = noise.uniform(session.drawn, count).to(session.logits.device)
+            yield _block(network, session, uniform, drawing)
+    finally:
+        network.train(was_training)
+
+
+def _block(network: Network, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
+    codes = torch.empty(uniform.shape, dtype=torch.uint8, device=uniform.device)
+    nats = torch.empty(uniform.shape, dtype=torch.float32, device=uniform.device)
+    for index in range(uniform.shape[1]):
+        code = draw(session.logits, uniform[:, index], drawing)
+        codes[:, index] = code
+        nats[:, index] = torch.nn.functional.cross_entropy(session.logits, code, reduction="none")
+        session.logits = network.step(code, session.state)
+        session.drawn += 1
+    if not nats.isfinite().all():
+        raise UserError(
+            "the network gives logits that are not numbers: its weights are broken; take an earlier checkpoint"
+        )
+    return Block(codes, nats)
+
+
+def generate(
+    network: Network,
+    prompt: NDArray[np.floating] | None = None,
+    seconds: float = 1.0,
+    temperature: float = 1.0,
+    seed: int = 0,
+    clips: int = 1,
+    sample_rate: int = SAMPLE_RATE,
+) -> NDArray[np.float32]:
+    """Make sound with a network.
+
+    Args:
+        network: Any of the networks, on any device, in any floating-point type.
+        prompt: Samples in [-1, 1] at `sample_rate` that the clips go on from: (T,) for all, or (clips, T); None starts
+            from silence.
+        seconds: Length of what is generated.
+        temperature: 1 draws as the network predicts, less is more conservative, 0 takes the likeliest code.
+        seed: The random numbers of a clip depend on (seed, clip, time) only.
+        clips: Number of clips, made at once.
+        sample_rate: Samples a second that the network has learnt.
+
+    Returns:
+        The generated samples, without the prompt: (clips, round(seconds * sample_rate)) float32 in [-1, 1].
+
+    Raises:
+        UsageError: A value makes no sense.
+    """
+    samples = round(seconds * sample_rate)
+    if samples < 1:
+        raise UsageError(f"seconds is {seconds}, but must be at least one sample, 1/{sample_rate}")
+    codes = None
+    if prompt is not None:
+        codes = torch.from_numpy(mulaw.encode(np.asarray(prompt)))
+        if codes.dim() == 2 and len(codes) != clips:
+            raise UsageError(f"there are {len(codes)} prompts for {clips} clips; give one, or one for each")
+    session = start(network, codes, clips)
+    blocks = extend(network, session, Noise(seed, range(clips)), Drawing(temperature), samples)
+    return mulaw.decode(torch.cat([block.codes for block in blocks], dim=1).cpu().numpy())

@@ -1,0 +1,124 @@
+"""Checkpoints: written whole, read as numbers only, and found again in the run folders."""
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from sequnet_pl import atomic
+from sequnet_pl.errors import UserError
+from sequnet_pl.training.module import MODULES, AudioModule
+
+LAST = "last.ckpt"
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Checkpoints written beside their place, made durable and renamed, and read with `weights_only` always."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """See TorchCheckpointIO. UserError where writing fails; what was there is then still there."""
+        with atomic.replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
+        """See TorchCheckpointIO and `read`."""
+        return read(Path(path), map_location)
+
+
+def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
+    """The content of a checkpoint. UserError where there is none, it is damaged, or it holds more than numbers."""
+    if not path.is_file():
+        raise UserError(f"there is no checkpoint {path}; name one with --ckpt_path, or train one with train.py")
+    try:
+        content = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"refused the checkpoint {path}: it holds code or is damaged; nothing of it was run") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"the checkpoint {path} is damaged (cut short?); take another one") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no checkpoint: it holds a {type(content).__name__}")
+    return content
+
+
+def hyper_parameters(checkpoint: dict[str, Any], key: str = "hyper_parameters") -> dict[str, Any]:
+    """What a checkpoint says of its module (or of its data), without what Lightning adds for itself."""
+    return {name: value for name, value in checkpoint.get(key, {}).items() if not name.startswith("_")}
+
+
+def module_class(checkpoint: dict[str, Any], path: Path) -> type[AudioModule]:
+    """The class of module that a checkpoint is of. UserError where it is none of ours."""
+    name = checkpoint.get("network")
+    if name not in MODULES:
+        raise UserError(f"{path} is not a checkpoint of this project: it names no network")
+    return MODULES[name]
+
+
+def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
+    """The module of a checkpoint with its weights, and the checkpoint's content. UserError where that fails."""
+    content = read(path)
+    module = module_class(content, path)(**hyper_parameters(content))
+    try:
+        module.load_state_dict(content["state_dict"])
+    except (RuntimeError, KeyError) as error:
+        raise UserError(f"the weights in {path} do not fit its own hyper-parameters; take another one") from error
+    return module, content
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, as its config.yaml tells."""
+
+    folder: Path
+    network: str
+    checkpoints: Path
+
+    @property
+    def last(self) -> Path:
+        """Its newest checkpoint, where there is one."""
+        return self.checkpoints / LAST
+
+
+def run_of(config: Path) -> Run | None:
+    """The run that a config.yaml describes; None where it is none."""
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+        network = {f"{module.__module__}.{module.__name__}": name for name, module in MODULES.items()}
+        snapshots = settings.get("snapshot_dir")
+        return Run(
+            config.parent,
+            network[settings["model"]["class_path"]],
+            Path(snapshots) if snapshots else config.parent / "checkpoints",
+        )
+    except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError):
+        return None
+
+
+def newest_run(root: Path, network: str | None = None) -> Run:
+    """The run below `root`, of `network` where given, with the newest `last.ckpt`. UserError where there is none."""
+    runs = [run for config in root.rglob("config.yaml") if (run := run_of(config)) and run.last.is_file()]
+    runs = [run for run in runs if network in (None, run.network)]
+    if not runs:
+        what = f"{network} run" if network else "run"
+        raise UserError(f"there is no {what} with a {LAST} below {root}; train one first, or name a checkpoint's path")
+    return max(runs, key=lambda run: run.last.stat().st_mtime)
+
+
+def run_of_checkpoint(path: Path, root: Path) -> Run | None:
+    """The run that wrote a checkpoint: the folder around it, or the one below `root` that names its folder."""
+    around = run_of(path.parent.parent / "config.yaml")
+    if around and around.checkpoints.resolve() == path.parent.resolve():
+        return around
+    runs = (run_of(config) for config in root.rglob("config.yaml"))
+    return next((run for run in runs if run and run.checkpoints.resolve() == path.parent.resolve()), None)
+
+
+def best_of(run: Run) -> Path:
+    """The best checkpoint of a run. UserError where none was kept."""
+    found = sorted(run.checkpoints.glob("best-*.ckpt"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise UserError(f"no best checkpoint in {run.checkpoints}: it is kept only where there is validation; use last")
+    return found[-1]

@@ -1,0 +1,102 @@
+"""Where metrics go: a CSV file that is never lost, and W&B that never asks."""
+
+import csv
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+
+from sequnet_pl import atomic
+
+
+class _AppendingWriter(ExperimentWriter):
+    """Goes on with the file that is there, where Lightning's own deletes it."""
+
+    def __init__(self, log_dir: str) -> None:
+        super().__init__(log_dir)
+        path = Path(self.metrics_file_path)
+        if path.is_file():
+            with path.open(newline="") as file:
+                self.metrics_keys = next(csv.reader(file), [])
+
+    def _check_log_dir_exists(self) -> None:
+        """Lightning deletes the old file here."""
+
+    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
+        """A new metric has come: write the file anew, beside it first."""
+        path = Path(self.metrics_file_path)
+        with path.open(newline="") as old, atomic.replacing(path) as temporary, temporary.open("w", newline="") as new:
+            writer = csv.DictWriter(new, fieldnames=fieldnames)
+            writer.writeheader()
+            writer.writerows(csv.DictReader(old))
+
+
+class AppendingCSVLogger(CSVLogger):
+    """Lightning's CSVLogger, except that a resumed run keeps its history; each logged step is written at once."""
+
+    def __init__(self, save_dir: str, name: str, version: str) -> None:
+        super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> ExperimentWriter:
+        """The writer of this run's metrics.csv."""
+        if self._experiment is None:
+            self._experiment = _AppendingWriter(self.log_dir)
+        return self._experiment  # type: ignore[return-value]
+
+
+def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger:
+    """W&B for a run folder: online where a key is set, else offline; a resumed run goes on in the same W&B run."""
+    return WandbLogger(
+        name=name,
+        group=group,
+        save_dir=folder,
+        project="sequnet_pl",
+        id=_run_id(folder),
+        resume="allow",
+        offline=not _online(),
+    )
+
+
+def _online() -> bool:
+    """Whether W&B may be reached without asking anybody."""
+    import wandb  # slow to import, and not everybody logs with it
+
+    return os.environ.get("WANDB_MODE", "online") == "online" and wandb.login(prompt=False)
+
+
+def _run_id(folder: Path) -> str:
+    path = folder / "wandb-id.txt"
+    if not path.is_file():
+        atomic.write_text(path, uuid.uuid4().hex[:12])
+    return path.read_text(encoding="utf-8").strip()
+
+
+def log_clips(
+    loggers: Iterable[Logger],
+    clips: Mapping[str, NDArray[np.float32]],
+    figures: Mapping[str, Figure],
+    rate: int,
+    step: int,
+) -> None:
+    """Log clips, float32 (T,) at `rate` Hz, and their spectrograms to the loggers that take audio."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            # one call for all media of a step, without `step=`, which would fight with the logger's own
+            media: dict[str, object] = {f"samples/{name}": wandb.Audio(clip, rate) for name, clip in clips.items()}
+            media |= {f"spectrograms/{name}": wandb.Image(figure) for name, figure in figures.items()}
+            logger.experiment.log(media | {"trainer/global_step": step})
+        if isinstance(logger, TensorBoardLogger):
+            for name, clip in clips.items():
+                logger.experiment.add_audio(f"samples/{name}", clip[None], step, rate)
+                logger.experiment.add_figure(f"spectrograms/{name}", figures[name], step)

@@ -1,0 +1,142 @@
+"""The LightningModules: how the networks learn and are scored. The networks themselves stand in sequnet_pl.models.
+
+Letters: B batch, N targets, Q = 256 classes.
+"""
+
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from sequnet_pl.data.crops import Batch
+from sequnet_pl.errors import UsageError
+from sequnet_pl.models.network import Network
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.training.metrics import Accuracy, BitsPerSample, nats, targets_and_mask
+
+
+class AudioModule(pl.LightningModule):
+    """Training and scoring of any network: mean cross entropy over the targets that count, Adam as published.
+
+    Args:
+        network: What learns.
+        lr: Learning rate of Adam.
+        eps: Term that Adam adds to its denominator.
+    """
+
+    def __init__(self, network: Network, lr: float, eps: float) -> None:
+        super().__init__()
+        for name, value in (("lr", lr), ("eps", eps)):
+            if value <= 0:
+                raise UsageError(f"{name} is {value}, but must be more than 0")
+        self.network = network
+        self.lr, self.eps = lr, eps
+        self.val_bits, self.val_accuracy = BitsPerSample(), Accuracy()
+        self.test_bits, self.test_accuracy = BitsPerSample(), Accuracy()
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Codes (B, window.inputs) to logits (B, Q, window.outputs) of the codes after them."""
+        return self.network(codes)
+
+    def _predict(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (B, Q, N), targets (B, N), and which of them count (B, N)."""
+        logits = self.network(batch.codes[:, :-1])
+        return logits, *targets_and_mask(batch, logits.shape[-1])
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Mean nats over the targets that count, of all processes together."""
+        logits, targets, mask = self._predict(batch)
+        count, ranks = mask.sum(), self.trainer.world_size
+        if ranks > 1:  # gradients are averaged over processes, whose numbers of targets may differ
+            count = self.all_gather(count).sum() / ranks  # type: ignore[union-attr]
+        loss = (nats(logits, targets) * mask).sum() / count
+        bits = loss.detach() / math.log(2)
+        self.log("train/bits_per_sample", bits, prog_bar=True, sync_dist=ranks > 1, batch_size=len(batch.codes))
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score a batch of the validation split."""
+        self._score(batch, "val", self.val_bits, self.val_accuracy)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score a batch of the test split."""
+        self._score(batch, "test", self.test_bits, self.test_accuracy)
+
+    def _score(self, batch: Batch, split: str, bits: BitsPerSample, accuracy: Accuracy) -> None:
+        logits, targets, mask = self._predict(batch)
+        bits.update(nats(logits, targets), mask)
+        accuracy.update(logits, targets, mask)
+        size = len(batch.codes)
+        self.log(f"{split}/bits_per_sample", bits, prog_bar=True, batch_size=size)
+        self.log(f"{split}/accuracy", accuracy, batch_size=size)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Adam, as published."""
+        return torch.optim.Adam(self.parameters(), lr=self.lr, eps=self.eps)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say which network this is, so that a checkpoint is enough to build it."""
+        checkpoint["network"] = NAMES[type(self)]
+
+
+class SeqUNetModule(AudioModule):
+    """Seq-U-Net (Stoller et al. 2020), residual variant; the defaults are the published ones.
+
+    Args:
+        levels: Number of levels; the deepest ticks every 2^(levels - 1) samples.
+        features: Channels of every level.
+        depth: Gated layers a level, on each way.
+        kernel_size: Taps of every convolution; odd.
+        lr: Learning rate of Adam.
+        eps: Term that Adam adds to its denominator.
+    """
+
+    def __init__(
+        self,
+        levels: int = 11,
+        features: int = 180,
+        depth: int = 2,
+        kernel_size: int = 5,
+        lr: float = 5e-4,
+        eps: float = 1e-8,
+    ) -> None:
+        super().__init__(SeqUNet(levels, features, depth, kernel_size), lr, eps)
+        self.save_hyperparameters()
+
+
+class WaveNetModule(AudioModule):
+    """WaveNet, the published baseline; the defaults are the published ones.
+
+    Args:
+        layers: Layers a block, with dilations 1, 2, 4 .. 2^(layers - 1).
+        blocks: Number of blocks.
+        dilation_channels: Channels of the gated path.
+        residual_channels: Channels of the residual stream.
+        skip_channels: Channels of the skip path.
+        kernel_size: Taps of the dilated convolutions.
+        lr: Learning rate of Adam.
+        eps: Term that Adam adds to its denominator.
+    """
+
+    def __init__(
+        self,
+        layers: int = 13,
+        blocks: int = 4,
+        dilation_channels: int = 128,
+        residual_channels: int = 128,
+        skip_channels: int = 512,
+        kernel_size: int = 2,
+        lr: float = 5e-4,
+        eps: float = 1e-8,
+    ) -> None:
+        network = WaveNet(layers, blocks, dilation_channels, residual_channels, skip_channels, kernel_size)
+        super().__init__(network, lr, eps)
+        self.save_hyperparameters()
+
+
+MODULES: dict[str, type[AudioModule]] = {"sequnet": SeqUNetModule, "wavenet": WaveNetModule}
+"""The modules by the name of their network."""
+NAMES = {module: name for name, module in MODULES.items()}
