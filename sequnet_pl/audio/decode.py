@@ -117,30 +117,28 @@ def _by_ffmpeg(path: Path, start: float) -> Iterator[tuple[int, NDArray[np.float
             except sf.LibsndfileError as error:
                 process.stdout.close()  # so that it ends, whatever it still has to say
                 process.wait()
-                raise Undecodable(path, _why_not(_last_line(errors.fileno()))) from error
+                silent = any("matches no streams" in line for line in _complaints(errors.fileno()))
+                why = "it has no audio" if silent else "not audio that soundfile or ffmpeg can read"
+                raise Undecodable(path, why) from error
             with file:
                 for block in _read(file, path):
                     yield file.samplerate, block
-            if status := process.wait():
-                raise Undecodable(path, f"ffmpeg stopped with status {status}: {_last_line(errors.fileno())}")
-            if complaint := _last_line(errors.fileno()):
-                raise Damaged(path, complaint)
+            status, complaints = process.wait(), _complaints(errors.fileno())
+            if status:
+                raise Undecodable(path, f"ffmpeg stopped with status {status}: {' '.join(complaints[-1:])}")
+            if complaints:
+                raise Damaged(path, complaints[-1])
         finally:
             process.kill()
             process.wait()
             process.stdout.close()
 
 
-def _why_not(complaint: str) -> str:
-    return "it has no audio" if "matches no streams" in complaint else "not audio that soundfile or ffmpeg can read"
-
-
-def _last_line(descriptor: int) -> str:
-    """What ffmpeg said last, without its name for the stream."""
+def _complaints(descriptor: int) -> list[str]:
+    """What ffmpeg said, line by line, without its names for the parts of itself."""
     with open(descriptor, "rb", closefd=False) as file:
         file.seek(0)
-        lines = file.read().decode(errors="replace").strip().splitlines()
-    return lines[-1].split("] ", 1)[-1] if lines else ""
+        return [line.split("] ", 1)[-1] for line in file.read().decode(errors="replace").strip().splitlines()]
 
 
 @cache
