@@ -18,6 +18,7 @@ EMBEDDED_SECONDS = 30.0
 """Audio up to this length lies inside the page; what is longer is linked."""
 
 _COLUMNS = 1000  # of the spectrogram inside a page: as many pixels as it is wide on a large screen
+_STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # between marks
 
 
 def player(samples: Samples, rate: int, border: float, page: Path, wav: Path | None = None) -> Markup:
@@ -91,10 +92,15 @@ def _frequencies(rate: int) -> Markup:
 
 
 def _times(seconds: float) -> Markup:
-    """Marks at round times, four to nine of them."""
-    wanted = seconds / 5
-    unit = 10.0 ** np.floor(np.log10(wanted))
-    step = max(factor * unit for factor in (1, 2, 5) if factor * unit <= wanted)
+    """Marks at round times, about five of them, in minutes where there are any."""
+    step = min(_STEPS, key=lambda step: abs(seconds / step - 5))
     marks = np.arange(0, seconds * 0.97, step)
-    spans = [Markup('<span style="left:{:.3f}%">{:g} s</span>').format(100 * mark / seconds, mark) for mark in marks]
+    spans = [
+        Markup('<span style="left:{:.3f}%">{}</span>').format(100 * mark / seconds, _time(mark, seconds))
+        for mark in marks
+    ]
     return Markup().join(spans)
+
+
+def _time(mark: float, seconds: float) -> str:
+    return f"{int(mark) // 60}:{int(mark) % 60:02d}" if seconds >= 60 else f"{mark:g} s"

@@ -27,8 +27,12 @@ class FileSamples:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._frames = _described(path).frames
-        self.rate: int = _described(path).samplerate
+        try:
+            info = soundfile.info(path)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise UserError(f"cannot read {path}: {error}; give a wav or flac file") from error
+        self._frames: int = info.frames
+        self.rate: int = info.samplerate
 
     def __len__(self) -> int:
         return self._frames
@@ -55,13 +59,6 @@ class Tail:
     def __getitem__(self, part: slice, /) -> NDArray[np.float32]:
         start, stop, step = part.indices(len(self))
         return self._samples[start + self._start : stop + self._start : step]
-
-
-def _described(path: Path) -> "soundfile._SoundFileInfo":
-    try:
-        return soundfile.info(path)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise UserError(f"cannot read {path}: {error}; give a wav or flac file") from error
 
 
 def blocks(samples: Samples, size: int) -> Iterator[NDArray[np.float32]]:

@@ -52,7 +52,7 @@ p { margin: .75rem 0; max-width: 44rem; }
   position: absolute; padding: .1rem .25rem; border-radius: .2rem; background: rgb(0 0 0 / .5); color: #fff;
   font-size: .7rem; font-weight: 400; font-style: normal; line-height: 1;
 }
-.picture span { left: .25rem; transform: translateY(50%); }
+.picture span { right: .25rem; transform: translateY(50%); }
 .border, .head { position: absolute; top: 0; bottom: 0; width: 0; pointer-events: none; }
 .border { border-left: 2px dashed var(--soft); margin-left: -1px; }
 .picture .border { border-color: #fff; }
@@ -89,7 +89,8 @@ th { font-size: .75rem; font-weight: 500; color: var(--soft); }
 .number { text-align: right; }
 figure { margin: 1rem 0; }
 figure img, .chart svg { display: block; max-width: 100%; height: auto; }
-.chart svg { fill: currentColor; }
+.chart { overflow-x: auto; }
+.chart svg { fill: currentColor; min-width: 34rem; }
 figcaption { margin-top: .4rem; font-size: .85rem; color: var(--soft); }
 @media (max-width: 30rem) {
   main { padding: 1.25rem .75rem 3rem; }
