@@ -1,0 +1,118 @@
+"""Which files train, validate and test."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from sequnet_pl.data.splits import SPLITS, split_folder
+from sequnet_pl.errors import UsageError, UserError
+
+
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
+def names(parts: dict[str, list[Path]], folder: Path) -> dict[str, list[str]]:
+    assert tuple(parts) == SPLITS
+    return {split: [path.relative_to(folder).as_posix() for path in paths] for split, paths in parts.items()}
+
+
+def test_subfolders_are_taken_at_their_word(tmp_path: Path):
+    touch(tmp_path, "train/b.wav", "train/deep/a.mp3", "val/c.ogg", "test/d.flac", "train/readme.txt")
+    assert names(split_folder(tmp_path), tmp_path) == {
+        "train": ["train/b.wav", "train/deep/a.mp3"],
+        "val": ["val/c.ogg"],
+        "test": ["test/d.flac"],
+    }
+
+
+@pytest.mark.parametrize(("count", "held_out"), [(2, 1), (5, 1), (40, 4)])
+def test_without_val_a_seeded_tenth_of_train_is_held_out(tmp_path: Path, count: int, held_out: int):
+    touch(tmp_path, *(f"train/{i:02d}.wav" for i in range(count)), "test/a.wav")
+    parts = split_folder(tmp_path)
+    assert len(parts["val"]) == held_out
+    assert sorted(parts["train"] + parts["val"]) == sorted((tmp_path / "train").iterdir())
+    assert parts["test"] == [tmp_path / "test/a.wav"]
+    assert split_folder(tmp_path) == parts
+    if count == 40:
+        assert split_folder(tmp_path, seed=1)["val"] != parts["val"]
+
+
+@pytest.mark.parametrize("count", [3, 4, 10, 11, 37])
+def test_a_folder_of_files_is_split_by_file(tmp_path: Path, count: int):
+    touch(tmp_path, *(f"album {i % 4}/{i:02d}.wav" for i in range(count)))
+    parts = split_folder(tmp_path)
+    assert len(parts["val"]) == len(parts["test"]) == max(1, round(count / 10))
+    everything = [path for split in SPLITS for path in parts[split]]
+    assert len(everything) == len(set(everything)) == count
+    assert all(paths == sorted(paths) for paths in parts.values())
+
+
+@pytest.mark.parametrize("shares", [(0.49, 0.49), (0.0, 0.9), (0.9, 0.0), (0.6, 0.3)])
+def test_something_always_trains(tmp_path: Path, shares: tuple[float, float]):
+    touch(tmp_path, "a.wav", "b.wav", "c.wav")
+    parts = split_folder(tmp_path, 0, *shares)
+    assert parts["train"]
+    assert [bool(parts["val"]), bool(parts["test"])] == [share > 0 for share in shares]
+
+
+def test_a_split_outlives_a_move_and_a_rename_of_the_folder(tmp_path: Path):
+    files = [f"{i:03d}.wav" for i in range(60)]
+    one, two = touch(tmp_path / "one", *files), touch(tmp_path / "some/where/else", *files)
+    assert names(split_folder(one), one) == names(split_folder(two), two)
+    assert names(split_folder(one, seed=5), one) != names(split_folder(one), one)
+
+
+def test_an_added_file_moves_few(tmp_path: Path):
+    touch(tmp_path, *(f"{i:03d}.wav" for i in range(60)))
+    before = {path: split for split, paths in split_folder(tmp_path).items() for path in paths}
+    touch(tmp_path, "new.wav")
+    after = {path: split for split, paths in split_folder(tmp_path).items() for path in paths}
+    assert sum(after[path] != split for path, split in before.items()) <= 2
+
+
+def test_an_accent_written_in_two_ways_is_one_name(tmp_path: Path):
+    composed, decomposed = "\u00e9tude {}.wav", "e\u0301tude {}.wav"
+    one = touch(tmp_path / "one", *(composed.format(i) for i in range(30)))
+    two = touch(tmp_path / "two", *(decomposed.format(i) for i in range(30)))
+    numbers = [{s: sorted(p.stem.split()[1] for p in ps) for s, ps in split_folder(f).items()} for f in (one, two)]
+    assert numbers[0] == numbers[1]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_fewer_than_three_all_train_and_it_says_so(tmp_path: Path, count: int, caplog: pytest.LogCaptureFixture):
+    touch(tmp_path, *(f"{i}.wav" for i in range(count)))
+    with caplog.at_level(logging.WARNING):
+        parts = split_folder(tmp_path)
+    assert [len(parts[split]) for split in SPLITS] == [count, 0, 0]
+    (record,) = caplog.records
+    assert "nothing is validated or tested" in record.getMessage()
+
+
+def test_files_beside_the_subfolders_are_said_to_be_unused(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    touch(tmp_path, "train/a.wav", "val/b.wav", "test/c.wav", "d.wav", "bonus/e.wav")
+    assert sum(map(len, split_folder(tmp_path).values())) == 3
+    assert "2 files outside train/, val/ and test/ are not used" in caplog.text
+
+
+def test_folders_that_cannot_be_split(tmp_path: Path):
+    with pytest.raises(UserError, match=r"no folder .*nowhere"):
+        split_folder(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="is empty"):
+        split_folder(tmp_path / "empty")
+    with pytest.raises(UserError, match=r"holds no audio files.*\.wav"):
+        split_folder(touch(tmp_path / "words", "a.txt", ".hidden.wav"))
+    with pytest.raises(UserError, match="holds no audio files"):
+        split_folder(touch(tmp_path / "bare", "train/a.txt", "test/a.txt"))
+    with pytest.raises(UserError, match="no audio to train on"):
+        split_folder(touch(tmp_path / "half", "test/a.wav"))
+    with pytest.raises(UserError, match="no folder"):
+        split_folder(touch(tmp_path / "file", "a.wav") / "a.wav")
+    for shares in ((0.5, 0.5), (-0.1, 0.1)):
+        with pytest.raises(UsageError):
+            split_folder(tmp_path, 0, *shares)
