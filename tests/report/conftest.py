@@ -148,7 +148,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[ClipEntry]:
             temperature=0.9,
             seed=7,
             kind="continuation" if border else "silence",
-            command=f"python sample.py --prompt '{name}' --seed 7",
+            command=f"python sample.py --ckpt_path {'long' * 20}.ckpt --prompt '{name}' --seed 7",
             details={"top_p": "0.95"},
         )
 

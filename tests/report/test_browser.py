@@ -58,14 +58,15 @@ def test_nothing_is_asked_of_the_network(browser: "Browser", listening: Path) ->
 
 def test_a_tap_on_the_picture_plays_from_there(browser: "Browser", listening: Path) -> None:
     browser.open(listening)
-    time = browser.run("""(async () => {
+    time, paused = browser.run("""(async () => {
       const stage = document.querySelectorAll(".stage")[1], audio = document.querySelectorAll("audio")[1];
       const box = stage.getBoundingClientRect();
       const seeked = new Promise(done => audio.addEventListener("seeked", done, {once: true}));
       stage.dispatchEvent(new MouseEvent("click", {clientX: box.left + box.width / 2, clientY: box.top}));
       await seeked;
-      return audio.currentTime;
+      return [audio.currentTime, audio.paused];
     })()""")
+    assert not paused
     assert 0.95 < time < 1.5  # whole pixels
     assert browser.errors == []
 
