@@ -68,7 +68,7 @@ audio { display: block; width: 100%; height: 2.75rem; margin: .4rem 0 0; }
 .facts dt { font-size: .75rem; color: var(--soft); }
 .facts dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .command { display: flex; gap: .5rem; align-items: start; }
-.command span { display: inline-block; max-width: 100%; overflow-wrap: anywhere; }
+.command span { display: inline-block; overflow-wrap: anywhere; }
 .command pre {
   flex: 1; min-width: 0; margin: 0; padding: .5rem .75rem; border-radius: .4rem; background: var(--page);
   white-space: pre-wrap; font: .8rem/1.5 ui-monospace, "SF Mono", Menlo, Consolas, monospace;
