@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name, text in helps.items():
         commands.add_parser(name, help=text).add_argument("folder", type=Path, help="folder of the store")
     options = parser.parse_args(arguments)
-    console = Console(soft_wrap=True)
+    # A screen folds long paths; in a file or a pipe every row is one line, for grep.
+    console = Console(width=None if sys.stdout.isatty() else 1000)
     try:
         index = opened_index(options.folder)
         command = {"info": _info, "list": _list, "verify": _verify}[options.command]
@@ -95,18 +97,13 @@ def _list(console: Console, folder: Path, index: Index) -> int:
         for r in split.recordings:
             levels = [f"{r.length / r.rate:.2f}", f"{r.peak:.3f}", f"{r.clipped:.2%}", f"{r.silent:.2%}"]
             table.add_row(name, *levels, _printable(r.source), _printable(r.note))
-    _print_whole(console, table)
+    console.print(table)
     if index.skipped:
         skipped = Table("file", "reason", title="skipped")
         for entry in index.skipped:
             skipped.add_row(_printable(entry.source), _printable(entry.reason))
-        _print_whole(console, skipped)
+        console.print(skipped)
     return 0
-
-
-def _print_whole(console: Console, table: Table) -> None:
-    """Fold long paths on a screen; into a file or a pipe goes every row on one line, for grep."""
-    console.print(table, width=None if console.is_terminal else 1000)
 
 
 def _verify(console: Console, folder: Path, index: Index) -> int:
