@@ -57,15 +57,20 @@ def module_class(checkpoint: dict[str, Any], path: Path) -> type[AudioModule]:
     return MODULES[name]
 
 
+def module_of(content: dict[str, Any], path: Path) -> AudioModule:
+    """The module that the content of the checkpoint at `path` describes, with its weights. UserError without one."""
+    try:
+        module = module_class(content, path)(**hyper_parameters(content))
+        module.load_state_dict(content["state_dict"])
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise UserError(f"the weights in {path} do not fit its own hyper-parameters; take another one") from error
+    return module
+
+
 def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
     """The module of a checkpoint with its weights, and the checkpoint's content. UserError where that fails."""
     content = read(path)
-    module = module_class(content, path)(**hyper_parameters(content))
-    try:
-        module.load_state_dict(content["state_dict"])
-    except (RuntimeError, KeyError) as error:
-        raise UserError(f"the weights in {path} do not fit its own hyper-parameters; take another one") from error
-    return module, content
+    return module_of(content, path), content
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,105 @@
+"""Trained networks: the newest checkpoint in a folder, ours or a published snapshot, and the network that it holds."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sequnet_pl.audio.files import SAMPLE_RATE
+from sequnet_pl.errors import UserError
+from sequnet_pl.models.network import Network
+from sequnet_pl.models.published import network_from_weights
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.training.checkpoints import hyper_parameters, module_of, read
+
+PUBLISHED_LAYERS = 13
+"""Layers a block of the published WaveNet, which its weights do not tell."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with its weights, and what its checkpoint says of it."""
+
+    path: Path
+    network: Network
+    step: int
+    data: dict[str, Any]
+    """Hyper-parameters of the AudioDataModule that it learnt from; empty for a published snapshot."""
+
+    @property
+    def name(self) -> str:
+        """Of the network: sequnet or wavenet."""
+        return "sequnet" if isinstance(self.network, SeqUNet) else "wavenet"
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second that the network has learnt."""
+        return self.data.get("sample_rate", SAMPLE_RATE)
+
+    @cached_property
+    def digest(self) -> str:
+        """Short hash of the weights, by which a moved checkpoint is known again."""
+        hashed = hashlib.sha256()
+        for name, tensor in self.network.state_dict().items():
+            hashed.update(name.encode() + tensor.cpu().float().contiguous().numpy().tobytes())
+        return hashed.hexdigest()[:16]
+
+
+def newest_checkpoint(place: Path) -> Path:
+    """The newest checkpoint in a folder, of a run too: ours by time, else a published snapshot by step; a file is one.
+
+    UserError where a folder has none.
+    """
+    if not place.is_dir():
+        return place
+    for folder in (place, place / "checkpoints"):
+        if ours := list(folder.glob("*.ckpt")):
+            return max(ours, key=lambda path: path.stat().st_mtime)
+    steps = {int(found[1]): path for path in place.iterdir() if (found := re.fullmatch(r"checkpoint_(\d+)", path.name))}
+    if not steps:
+        raise UserError(f"there is no checkpoint in {place}: neither *.ckpt nor checkpoint_<step>")
+    return steps[max(steps)]
+
+
+def load_trained(path: Path, layers: int | None = None) -> Trained:
+    """The network of a checkpoint, ours or a published snapshot.
+
+    Args:
+        path: The file.
+        layers: Layers a block of a published WaveNet.
+
+    Raises:
+        UserError: There is no such file, it is damaged, or it holds something else.
+    """
+    content = read(path)
+    if "model_state_dict" in content:
+        network = network_from_weights(content["model_state_dict"], layers or PUBLISHED_LAYERS)
+        return Trained(path, network, int(content.get("step", 0)), {})
+    network = module_of(content, path).network
+    data = hyper_parameters(content, "datamodule_hyper_parameters")
+    return Trained(path, network, int(content.get("global_step", 0)), data)
+
+
+def architecture(network: Network) -> dict[str, int]:
+    """The arguments that a network of this shape is built with."""
+    if isinstance(network, SeqUNet):
+        return {
+            "levels": len(network.levels) + 1,
+            "features": network.input_conv.weight.shape[-1],
+            "depth": network.depth,
+            "kernel_size": network.kernel_size,
+        }
+    assert isinstance(network, WaveNet)
+    layers = len({layer.dilation for layer in network.layers})
+    first = network.layers[0]
+    return {
+        "layers": layers,
+        "blocks": len(network.layers) // layers,
+        "dilation_channels": first.conv.out_channels // 2,
+        "residual_channels": first.conv.in_channels,
+        "skip_channels": network.end_1.in_channels,
+        "kernel_size": first.conv.kernel_size[0],
+    }
