@@ -1,0 +1,72 @@
+"""Codes as 16-bit PCM, the mono wav files that grow while their clips are made, and the way back; nothing is lost."""
+
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from sequnet_pl import atomic
+from sequnet_pl.audio import mulaw
+from sequnet_pl.errors import UserError
+
+_BLOCK = 1 << 20
+_MOST_BYTES = 2**32 - 1 - 36  # what the header of a wav file can say
+_TABLE = np.round(mulaw.decode(np.arange(mulaw.CLASSES)) * 32767).astype("<i2")  # no two codes share a sample
+
+
+def to_pcm(codes: NDArray[np.uint8]) -> bytes:
+    """Codes (T,) as signed 16-bit little-endian samples."""
+    return _TABLE[codes].tobytes()
+
+
+def wav_header(rate: int, samples: int | None = None) -> bytes:
+    """The header of a mono 16-bit wav file; None where the length is not known yet, as in a pipe."""
+    size = _MOST_BYTES if samples is None else min(2 * samples, _MOST_BYTES)
+    layout = (b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", size)
+    return struct.pack("<4sI4s4sIHHIIHH4sI", *layout)
+
+
+def read_codes(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """The codes of a wav file that was written here, block by block. Raises UserError where it cannot be read."""
+    try:
+        for block in soundfile.blocks(path, _BLOCK, dtype="float32"):
+            yield mulaw.encode(cast("NDArray[np.float32]", block))
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise UserError(f"cannot read {path}: {error}") from error
+
+
+class GrowingWav:
+    """A wav file that is written as its samples come; see `growing_wav`."""
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self.path = path
+        self.samples = 0
+        self._file = file
+
+    def write(self, codes: NDArray[np.uint8]) -> None:
+        """Append samples (T,). Raises OSError where there is no space; `samples` counts those that fitted."""
+        start, data = self._file.tell(), memoryview(to_pcm(codes))
+        before = self.samples
+        while data:
+            data = data[self._file.write(data) :]
+            self.samples = before + (self._file.tell() - start) // 2
+
+
+@contextmanager
+def growing_wav(path: Path, rate: int) -> Iterator[GrowingWav]:
+    """A mono 16-bit wav file that appears under its name, whole, when the context is left; not after an exception.
+
+    Raises UserError where it cannot be written.
+    """
+    # unbuffered, so that on a full disk what fits is kept
+    with atomic.replacing(path) as temporary, temporary.open("wb", buffering=0) as file:
+        file.write(wav_header(rate, 0))
+        wav = GrowingWav(path, cast(BinaryIO, file))
+        yield wav
+        file.seek(0)
+        file.write(wav_header(rate, wav.samples))

@@ -1,0 +1,55 @@
+"""Which network sample.py uses, and on which device."""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from sequnet_pl.cli.sample_options import Options
+from sequnet_pl.errors import UsageError
+from sequnet_pl.training.checkpoints import Run, best_of, newest_run
+from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint
+
+log = logging.getLogger(__name__)
+
+
+def find_checkpoint(options: Options) -> Path:
+    """The checkpoint that the options name, else the newest under the log root. UserError where there is none."""
+    if options.ckpt_path in ("last", "best"):
+        if options.snapshot_dir:
+            folder = Path(options.snapshot_dir)
+            run = Run(folder, options.model or "", folder)
+        else:
+            run = newest_run(Path(options.log_dir), options.model)
+        return run.last if options.ckpt_path == "last" else best_of(run)
+    if options.ckpt_path and options.snapshot_dir:
+        raise UsageError("--ckpt_path and --snapshot_dir both name a checkpoint; leave one out")
+    if place := options.ckpt_path or options.snapshot_dir:
+        return newest_checkpoint(Path(place))
+    return newest_run(Path(options.log_dir), options.model).last
+
+
+def open_network(path: Path, options: Options, device: torch.device, precision: str) -> Trained:
+    """The network of a checkpoint, ready to draw. UsageError where flags contradict it."""
+    trained = load_trained(path, options.architecture.get("layers"))
+    if options.model not in (None, trained.name):
+        raise UsageError(f"--model {options.model}, but {path} holds a {trained.name}; leave --model out")
+    there = architecture(trained.network)
+    for name, value in options.architecture.items():
+        if name not in there:
+            raise UsageError(f"--{name} {value}, but {path} holds a {trained.name}, which has no {name}")
+        if there[name] != value:
+            raise UsageError(f"--{name} {value}, but {path} has {name} {there[name]}; leave --{name} out")
+    trained.network.eval().requires_grad_(False).to(device, getattr(torch, precision))
+    return trained
+
+
+def device_for(gpus: int | None) -> torch.device:
+    """The GPU or the CPU; where nothing was said, the GPU if there is one. UsageError for a GPU that is not there."""
+    found = torch.cuda.device_count()
+    if gpus is None:
+        log.info("sampling on %s", "the GPU" if found else "the CPU: there is no GPU")
+        gpus = min(found, 1)
+    if gpus > found:
+        raise UsageError(f"--gpus {gpus}, but this machine has no GPU; --gpus 0 samples on the CPU")
+    return torch.device("cuda" if gpus else "cpu")

@@ -1,0 +1,78 @@
+"""A folder of clips: which file names are free, the list of what was made, and the page to listen on."""
+
+from pathlib import Path
+
+from sequnet_pl import atomic
+from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.errors import UserError
+from sequnet_pl.report.listening import ClipEntry, write_listening_page
+from sequnet_pl.report.samples import FileSamples
+from sequnet_pl.sampling import recipe as recipes
+from sequnet_pl.sampling.recipe import Clip, Recipe
+
+LIST = "clips.json"
+PAGE = "index.html"
+
+
+class Album:
+    """The clips in a folder, those of earlier runs too. UserError where the folder cannot be made or its list read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = atomic.make_folder(folder)
+        self.clips: dict[str, Clip] = {}
+        if (path := folder / LIST).exists():
+            try:
+                found = recipes.load(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise UserError(f"{path} is not a list of clips; move it away, or choose another folder") from error
+            self.clips = {clip.wav: clip for clip in found if (folder / clip.wav).is_file()}
+
+    def place(self, recipe: Recipe, samples: int) -> Path:
+        """The wav file for a clip: that of the same clip made before, or a free name. No other clip is overwritten."""
+        count = 1
+        while True:
+            path = self.folder / f"{recipe.stem}{f'-{count}' if count > 1 else ''}.wav"
+            there = self.clips.get(path.name)
+            same = there is not None and there.recipe == recipe and there.samples <= samples
+            if same or not path.exists():
+                return path
+            count += 1
+
+    def add(self, clip: Clip) -> None:
+        """One more clip is in the folder."""
+        self.clips[clip.wav] = clip
+
+    def write_list(self) -> None:
+        """Write clips.json. Raises UserError where that fails."""
+        atomic.write_text(self.folder / LIST, recipes.dump(list(self.clips.values())))
+
+    def write_page(self) -> Path:
+        """Write index.html. Raises UserError where that fails."""
+        path = self.folder / PAGE
+        write_listening_page(path, "Generated clips", [self._entry(clip) for clip in self.clips.values()])
+        return path
+
+    def _entry(self, clip: Clip) -> ClipEntry:
+        recipe, wav = clip.recipe, self.folder / clip.wav
+        details = {"network": recipe.network, "step": str(recipe.step), "clip": str(recipe.clip)}
+        if recipe.prompt:
+            details["from"] = f"{Path(recipe.prompt).name}, {recipe.prompt_end:.2f} s"
+        if recipe.top_k < CLASSES:
+            details["top k"] = str(recipe.top_k)
+        if recipe.top_p < 1:
+            details["top p"] = f"{recipe.top_p:g}"
+        if not clip.complete:
+            details["cut short"] = f"stopped after {clip.generated / recipe.sample_rate:.2f} s"
+        return ClipEntry(
+            name=Path(clip.wav).stem,
+            wav=wav,
+            samples=FileSamples(wav),
+            rate=recipe.sample_rate,
+            border=recipe.prompt_samples / recipe.sample_rate,
+            bits_per_sample=clip.bits_per_sample,
+            temperature=recipe.temperature,
+            seed=recipe.seed,
+            kind=recipe.kind,
+            command=clip.command,
+            details=details,
+        )

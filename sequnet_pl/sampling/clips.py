@@ -1,0 +1,153 @@
+"""A batch of clips, made and written while it grows: wav, spectrogram, saved state, and an entry in the album.
+
+B clips, T time in samples.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sequnet_pl.audio.pcm import growing_wav
+from sequnet_pl.errors import UserError
+from sequnet_pl.models.network import Network
+from sequnet_pl.report.samples import FileSamples
+from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.sampling import saved
+from sequnet_pl.sampling.album import Album
+from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.generate import BLOCK, Block, Session, extend
+from sequnet_pl.sampling.recipe import Clip, Recipe
+
+_PATIENCE = 0.25  # seconds between two looks at the outside
+_SMALLEST = 32
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips that are made at once.
+
+    Attributes:
+        session: Where they go on from; its rows are the clips from number `first_clip` on.
+        recipes: Of the clips that are wanted; there may be fewer than rows.
+        heads: Give the codes that each of them begins with, block by block: the prompt, or an earlier clip.
+        samples: How many more are to be drawn.
+        before: Nats that the network gave to what it drew before, and how many samples that was.
+    """
+
+    session: Session
+    recipes: Sequence[Recipe]
+    heads: Sequence[Callable[[], Iterable[NDArray[np.uint8]]]]
+    samples: int
+    before: tuple[float, int] = (0.0, 0)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Samples of each clip when it is done."""
+        return [recipe.prompt_samples + self.before[1] + self.samples for recipe in self.recipes]
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows of the session that are wanted."""
+        return [recipe.clip - recipe.first_clip for recipe in self.recipes]
+
+
+def drawn_blocks(network: Network, batch: Batch) -> Iterator[Block]:
+    """Draw the samples of a batch, in blocks that take a fraction of a second each.
+
+    Raises UserError, naming checkpoint and step, where the network gives logits that are not numbers.
+    """
+    recipe = batch.recipes[0]
+    noise = Noise(recipe.seed, range(recipe.first_clip, recipe.first_clip + recipe.batch_size))
+    drawing = Drawing(recipe.temperature, recipe.top_k, recipe.top_p)
+    left, size = batch.samples, _SMALLEST
+    while left:
+        begin = time.perf_counter()
+        count = min(size, left)
+        try:
+            blocks = list(extend(network, batch.session, noise, drawing, count))
+        except UserError as error:
+            raise UserError(f"{recipe.checkpoint}, step {recipe.step}: {error}") from error
+        yield from blocks
+        left -= count
+        speed = count / (time.perf_counter() - begin)
+        size = max(_SMALLEST, min(2 * size, BLOCK, int(speed * _PATIENCE)))
+
+
+def make_batch(
+    network: Network,
+    batch: Batch,
+    album: Album,
+    command: Callable[[Recipe, int], str],
+    watch: Callable[[Block], None],
+) -> None:
+    """Make the clips of a batch and put them in the album, whose list is then written.
+
+    Stopped by Ctrl-C or a full disk, it keeps what there is, cut short, and then raises KeyboardInterrupt or
+    UserError. Where the network gives no numbers nothing of the batch is kept.
+
+    Args:
+        network: What draws.
+        batch: The clips.
+        album: Where they go.
+        command: Gives the command line that makes a clip again with so many generated samples.
+        watch: Called with each block.
+    """
+    paths = [album.place(recipe, length) for recipe, length in zip(batch.recipes, batch.lengths, strict=True)]
+    stopped: BaseException | None = None
+    nats, drawn = np.zeros(len(paths)), 0
+    with ExitStack() as files:
+        wavs = [files.enter_context(growing_wav(path, batch.recipes[0].sample_rate)) for path in paths]
+        try:
+            for wav, head in zip(wavs, batch.heads, strict=True):
+                for codes in head():
+                    wav.write(codes)
+            for block in drawn_blocks(network, batch):
+                for wav, codes in zip(wavs, block.codes[batch.rows].cpu().numpy(), strict=True):
+                    wav.write(codes)
+                nats += block.nats[batch.rows].double().sum(dim=1).cpu().numpy()
+                drawn += block.nats.shape[1]
+                watch(block)
+        except (KeyboardInterrupt, OSError) as reason:
+            if not drawn:
+                raise
+            stopped = reason
+    for index, (recipe, wav) in enumerate(zip(batch.recipes, wavs, strict=True)):
+        nats_before, drawn_before = batch.before
+        clip = Clip(
+            recipe=recipe,
+            wav=wav.path.name,
+            samples=wav.samples,
+            complete=wav.samples == batch.lengths[index],
+            bits_per_sample=float(nats[index] + nats_before) / (drawn + drawn_before) / math.log(2),
+            command=command(recipe, wav.samples - recipe.prompt_samples),
+        )
+        try:
+            album.add(_with_companions(clip, wav.path, batch.session))
+        except UserError as error:  # no space, most likely: the clip itself is there
+            album.add(clip)
+            stopped = stopped or error
+    album.write_list()
+    if isinstance(stopped, OSError):
+        why = stopped.strerror or stopped
+        raise UserError(f"cannot write to {album.folder}: {why}; the clips are kept as far as they go") from stopped
+    if stopped:
+        raise stopped
+
+
+def _with_companions(clip: Clip, wav: Path, session: Session) -> Clip:
+    """The clip with its spectrogram and, where it was not cut short, its state on disk. UserError without space."""
+    recipe, picture = clip.recipe, wav.with_suffix(".png")
+    border = recipe.prompt_samples / recipe.sample_rate
+    save_spectrogram(picture, FileSamples(wav), recipe.sample_rate, border, wav.stem)
+    clip = replace(clip, spectrogram=picture.name)
+    if not clip.complete:
+        return clip
+    clip = replace(clip, state=wav.with_suffix(saved.SUFFIX).name)
+    saved.save(wav.with_suffix(saved.SUFFIX), clip, wav, session, recipe.clip - recipe.first_clip)
+    return clip

@@ -1,0 +1,66 @@
+"""Sound while it is made: to a pipe, or to the sound device."""
+
+from importlib import import_module
+from typing import Any, BinaryIO, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sequnet_pl.audio.pcm import to_pcm, wav_header
+from sequnet_pl.errors import UserError
+
+
+class Live(Protocol):
+    """Where codes go as they come."""
+
+    def write(self, codes: NDArray[np.uint8]) -> None:
+        """The next samples (T,)."""
+        ...
+
+    def close(self) -> None:
+        """All samples have come; returns when they are heard."""
+        ...
+
+
+class Pipe:
+    """Signed 16-bit little-endian samples to a stream, with a wav header of unknown length before them if asked."""
+
+    def __init__(self, stream: BinaryIO, rate: int, header: bool) -> None:
+        self._stream = stream
+        if header:
+            stream.write(wav_header(rate))
+            stream.flush()
+
+    def write(self, codes: NDArray[np.uint8]) -> None:
+        """See Live. BrokenPipeError where the reader has gone."""
+        self._stream.write(to_pcm(codes))
+        self._stream.flush()
+
+    def close(self) -> None:
+        """See Live."""
+
+
+class Speaker:
+    """The sound device. UserError where there is none, or the package that reaches it is missing."""
+
+    def __init__(self, rate: int) -> None:
+        try:
+            sounddevice: Any = import_module("sounddevice")  # an extra: most machines that sample are mute
+        except ImportError as error:
+            raise UserError('--play needs another package: pip install "sequnet_pl[play]"') from error
+        except OSError as error:  # the package is there, the PortAudio library is not
+            raise UserError(f"--play cannot reach the sound device: {error}; use --stdout with a player") from error
+        try:
+            self._stream: Any = sounddevice.RawOutputStream(samplerate=rate, channels=1, dtype="int16")
+            self._stream.start()
+        except sounddevice.PortAudioError as error:
+            raise UserError(f"--play cannot open a sound device: {error}; use --stdout with a player") from error
+
+    def write(self, codes: NDArray[np.uint8]) -> None:
+        """See Live; waits while the device has enough."""
+        self._stream.write(to_pcm(codes))
+
+    def close(self) -> None:
+        """See Live."""
+        self._stream.stop()
+        self._stream.close()

@@ -1,0 +1,96 @@
+"""What clips go on from: a stretch of an audio file, of a held-out recording, or silence.
+
+T time in samples.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sequnet_pl.audio import files, mulaw
+from sequnet_pl.audio.decode import frames
+from sequnet_pl.data.store import Split
+from sequnet_pl.errors import UsageError, UserError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """Codes that a network reads before it goes on, of which the last ones are heard in the clip."""
+
+    codes: NDArray[np.uint8]  # (T,), at least one
+    heard: int
+    source: str = ""
+    """Where it is from; empty for silence."""
+    end: float = 0.0
+    """Seconds into the source where the prompt ends."""
+
+
+SILENCE = Prompt(np.full(1, mulaw.SILENCE, np.uint8), heard=0)
+"""Nothing but silence before, and none of it heard."""
+
+
+def length(seconds: float, rate: int) -> int:
+    """Samples of a prompt that is `seconds` long. UsageError for less than one."""
+    heard = round(seconds * rate)
+    if heard < 1:
+        raise UsageError(f"a prompt of {seconds:g} s is shorter than one sample, 1/{rate} s")
+    return heard
+
+
+def from_file(path: Path, rate: int, context: int, start: float, seconds: float) -> Prompt:
+    """`seconds` of an audio file from `start` on, and what comes before, up to `context` samples in all.
+
+    Says in a line what was converted, and where the file ends sooner. Raises UserError where nothing can be read there.
+    """
+    heard = length(seconds, rate)
+    if start < 0:
+        raise UsageError(f"a prompt cannot start at {start:g} s; the start of the file is 0")
+    source_rate, block = next(frames(path))
+    if source_rate != rate or block.shape[1] != 1:
+        log.info("%s: %d Hz, channels: %d; read as mono at %d Hz", path, source_rate, block.shape[1], rate)
+    begin = max(0.0, start - max(0, context - heard) / rate)
+    before = round((start - begin) * rate)
+    codes = mulaw.encode(files.read(path, rate, begin, (before + heard) / rate))
+    if len(codes) <= before:
+        raise UserError(f"{path} ends at {begin + len(codes) / rate:.2f} s, before the prompt's start at {start:g} s")
+    if len(codes) < before + heard:
+        heard = len(codes) - before
+        log.warning("%s: the prompt is only %.2f s long, for there the file ends", path, heard / rate)
+    if (codes[-heard:] == mulaw.SILENCE).all():
+        log.warning("%s: the prompt from %g s on is silent", path, start)
+    return Prompt(codes, heard, str(path), start + heard / rate)
+
+
+def from_split(split: Split, rate: int, context: int, seconds: float, seed: int, clip: int) -> Prompt:
+    """A stretch of a recording that depends on (seed, clip) and the recordings only; every place is as likely.
+
+    The prompt is `seconds` long, shorter where its recording starts; at least half of a recording shorter than that.
+    """
+    heard = length(seconds, rate)
+    first = np.minimum(heard, (split.lengths + 1) // 2)  # the earliest end of a prompt in each recording
+    ends = np.cumsum(split.lengths - first + 1)
+    place = int(np.random.default_rng([seed, clip]).integers(ends[-1]))
+    recording = int(np.searchsorted(ends, place, side="right"))
+    end = int(split.lengths[recording]) - (int(ends[recording]) - 1 - place)
+    offset = int(split.offsets[recording])
+    codes = np.array(split.codes[offset + max(0, end - max(context, heard)) : offset + end])
+    return Prompt(codes, min(heard, end), split.recordings[recording].source, end / rate)
+
+
+def stack(prompts: Sequence[Prompt], context: int) -> Tensor:
+    """Codes for `generate.start`: (T,) where all clips have the same prompt, else (clips, context)."""
+    if all(prompt is prompts[0] for prompt in prompts):
+        return torch.from_numpy(prompts[0].codes)
+    codes = torch.full((len(prompts), context), mulaw.SILENCE, dtype=torch.uint8)
+    for row, prompt in zip(codes, prompts, strict=True):
+        last = torch.from_numpy(prompt.codes[-context:])
+        row[context - len(last) :] = last
+    return codes
