@@ -3,13 +3,14 @@
 `make_store` makes or updates a store, `open_split` reads it; `python -m sequnet_pl.data.store` looks into one.
 A store is a folder: `index.json` names one `<split>.<generation>.codes` for each split. Files that decode are turned
 into parts first, in parallel; then the maps take the parts in, and last the index is replaced. So a crash at any moment
-leaves the store as it was, and finished parts to go on from.
+leaves the store as it was, and finished parts to go on from. What is new takes twice its room until then.
 """
 
 import hashlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,10 @@ def make_store(
         update = Update(folder, options)
         jobs = update.find_jobs(sources)
         if jobs:
-            with StoreProgress(jobs, rate, shown=progress) as bar:
-                for job, answer in decode_all(jobs, folder / PARTS, options, min(workers or cores(), len(jobs))):
+            answers = decode_all(jobs, folder / PARTS, options, min(workers or cores(), len(jobs)))
+            # Closed here, so that no process works on after an error or a Ctrl-C.
+            with closing(answers), StoreProgress(jobs, rate, shown=progress) as bar:
+                for job, answer in answers:
                     update.take(job, answer)
                     bar.advance(job, answer)
         return update.publish(sources)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decode_all(jobs: Sequence[Job], parts: Path, options: Options, count: int) -> Iterator[tuple[Job, Answer]]:
+def decode_all(jobs: Sequence[Job], parts: Path, options: Options, count: int) -> Generator[tuple[Job, Answer]]:
     """Yield every job with its answer as they come, from at most `count` processes at a time.
 
     A process that dies (killed for its memory, a crash in a decoder) costs the one file that it was at. When the
