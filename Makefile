@@ -17,7 +17,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
 demo: $(RUNTIME) ## train a small Seq-U-Net on the built-in recordings and hear it (minutes, no GPU)
-	$(BIN)/python train.py --config configs/demo.yaml --gpus 0 --name demo
+	$(BIN)/python train.py --config configs/demo.yaml --gpus 0
 	$(BIN)/python train.py test --ckpt_path last --gpus 0
 	$(DEMO_SAMPLE) --conditional 1 --batch_size 4
 	$(DEMO_SAMPLE) --conditional 0 --batch_size 2

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from rich.console import Console
 from rich.table import Table
 
@@ -163,8 +163,30 @@ class SampleAudio(Callback):
         return prompts
 
 
+class AudioProgressBar(RichProgressBar):
+    """Lightning's bar, without the run's name, which has been said."""
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """What stands beside the bar."""
+        metrics = super().get_metrics(trainer, pl_module)
+        metrics.pop("v_num", None)
+        return metrics
+
+
 class ScoreTable(Callback):
-    """Tells the test's score beside what is normal: a uniform guess, and tables of codes learnt on train."""
+    """Tells the test's score beside what is normal: a uniform guess, and tables of codes learnt on train.
+
+    Args:
+        folder: Where `test.json` goes, the run folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print the score where validation is all that was asked for."""
+        if trainer.is_global_zero and trainer.state.fn == "validate":
+            Console().print({name: float(value) for name, value in trainer.callback_metrics.items()})
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the table and write it to `test.json` in the run folder."""
@@ -184,7 +206,4 @@ class ScoreTable(Callback):
         for name, value in bits.items():
             table.add_row(name, f"{value:.3f}")
         Console().print(table)
-        if trainer.log_dir:
-            atomic.write_text(
-                Path(trainer.log_dir) / "test.json", json.dumps({"bits_per_sample": bits, **scores}, indent=2)
-            )
+        atomic.write_text(self.folder / "test.json", json.dumps({"bits_per_sample": bits, **scores}, indent=2))

@@ -5,6 +5,7 @@ import os
 import uuid
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from lightning_fabric.loggers.logger import rank_zero_experiment
@@ -28,6 +29,9 @@ class _AppendingWriter(ExperimentWriter):
 
     def _check_log_dir_exists(self) -> None:
         """Lightning deletes the old file here."""
+
+    def log_hparams(self, params: dict[str, Any]) -> None:
+        """config.yaml says them already."""
 
     def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
         """A new metric has come: write the file anew, beside it first."""

@@ -54,7 +54,9 @@ class AudioModule(pl.LightningModule):
             count = self.all_gather(count).sum() / ranks  # type: ignore[union-attr]
         loss = (nats(logits, targets) * mask).sum() / count
         bits = loss.detach() / math.log(2)
-        self.log("train/bits_per_sample", bits, prog_bar=True, sync_dist=ranks > 1, batch_size=len(batch.codes))
+        size = len(batch.codes)
+        self.log("train/bits_per_sample", bits, sync_dist=ranks > 1, batch_size=size)
+        self.log("bits", bits, prog_bar=True, logger=False, batch_size=size)  # a name that fits a terminal
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
@@ -70,7 +72,7 @@ class AudioModule(pl.LightningModule):
         bits.update(nats(logits, targets), mask)
         accuracy.update(logits, targets, mask)
         size = len(batch.codes)
-        self.log(f"{split}/bits_per_sample", bits, prog_bar=True, batch_size=size)
+        self.log(f"{split}/bits_per_sample", bits, batch_size=size)
         self.log(f"{split}/accuracy", accuracy, batch_size=size)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:

@@ -1,0 +1,1 @@
+"""The one place that knows argv: names given as strings end here."""

@@ -1,0 +1,42 @@
+"""What `train.py --help` says: the short names; LightningCLI knows all the others."""
+
+TRAIN_HELP = """\
+Train and score Seq-U-Net and WaveNet on raw audio.
+
+  python train.py --model sequnet --gpus 1                      train on the published piano recordings
+  python train.py --model wavenet --audio_dir FOLDER --gpus 0   train on your own audio, on the CPU
+  python train.py --config configs/demo.yaml                    train a small network in minutes
+  python train.py --model sequnet --ckpt_path last              go on exactly where the last run stopped
+  python train.py test --ckpt_path last                         score the last run's test split
+
+What to train
+  --model sequnet|wavenet    the network, with its published settings (configs/)
+  --config FILE              settings of your own, as YAML; --print_config prints all there are
+  --levels --features --depth --kernel_size                     of the Seq-U-Net
+  --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
+  --lr RATE --eps E          of Adam
+
+On what
+  --dataset piano|builtin    the published recordings, or a synthesised piano that needs no download
+  --audio_dir FOLDER         your own audio: train/, val/, test/ in it, or split by file
+  --sample_rate HZ           16000 by default
+  --output_size N            predicted samples a crop (5000), rounded up to whole cycles
+  --batch_size N --hop_size N --num_workers N --val_hours H --data_dir FOLDER
+
+How
+  --gpus N                   0 is the CPU; without it one GPU if there is one
+  --cuda                     the same as --gpus 1
+  --epochs N --max_steps N --precision P --clip NORM --seed N --num_nodes N
+  --early_stopping N         stop when N validations in a row bring nothing
+  --ema DECAY                validate and sample with averaged weights (0.999)
+
+Where to
+  --log_dir FOLDER           root of the run folders, logs by default: a run lives in <log_dir>/<model>/<name>
+  --name NAME                date and time by default
+  --snapshot_dir FOLDER      for checkpoints, instead of the run's own
+  --logger wandb|tensorboard|none    beside the CSV file; W&B stays offline where no key is set
+  --ckpt_path PATH|last|best|auto    go on from, or score, a checkpoint
+
+The first word may be fit (the default), validate or test. All other options, Lightning's among them:
+  python train.py fit --help
+"""

@@ -1,0 +1,196 @@
+"""train.py: LightningCLI with short names, run folders, and one line for what is wrong."""
+
+import logging
+import re
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.rank_zero import rank_zero_only
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+from sequnet_pl import atomic
+from sequnet_pl.cli import arguments
+from sequnet_pl.cli.help import TRAIN_HELP
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.errors import UsageError
+from sequnet_pl.training import checkpoints
+from sequnet_pl.training.callbacks import AudioProgressBar, LastCheckpoint, SampleAudio, ScoreTable
+from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
+from sequnet_pl.training.module import NAMES, AudioModule
+
+LOGGERS = ("wandb", "tensorboard", "none")
+
+
+def train(argv: list[str]) -> int:
+    """The whole of train.py; what is not the user's to mend is raised."""
+    if argv in ([], ["-h"], ["--help"]):
+        sys.stdout.write(TRAIN_HELP)
+        return 0 if argv else UsageError.exit_status
+    sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
+    _quiet()
+    TrainCLI(
+        AudioModule,
+        AudioDataModule,
+        SaveRunConfig,
+        trainer_defaults={
+            "callbacks": [LearningRateMonitor(), AudioProgressBar()],
+            "use_distributed_sampler": False,  # the loaders shard without repeats
+            "num_sanity_val_steps": 0,
+            "logger": False,  # see --logger
+            "enable_model_summary": False,  # a line says what there is to say
+        },
+        seed_everything_default=0,
+        parser_class=OneLineParser,
+        subclass_mode_model=True,
+        auto_configure_optimizers=False,
+    )
+    return 0
+
+
+def _quiet() -> None:
+    """Silence what Lightning says that is of no use here; each with its reason."""
+    messages = (
+        "does not have many workers",  # one process gathers thousands of crops a second
+        "exists and is not empty",  # a resumed run goes on in its folder
+        "could not find the monitored key",  # no validation, which has been said
+        "treespec, LeafSpec",  # between Lightning and torch
+        "number of training batches .* is smaller than the logging interval",
+        "You defined a `validation_step` but have no `val_dataloader`",
+        "Total length of `.*` across ranks is zero",
+    )
+    for message in messages:
+        warnings.filterwarnings("ignore", message=f".*{message}")
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
+        lambda record: not re.search(r"litlogger|litmodels|Tip:", record.getMessage())
+    )
+
+
+class OneLineParser(LightningArgumentParser):
+    """Says what is wrong in one line, instead of usage and all."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """See jsonargparse. Always raises UsageError."""
+        if found := re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message):
+            known = [option[2:] for option in self._option_string_actions if option.startswith("--")]
+            raise UsageError(arguments.unknown_flag(found[1], known)) from ex
+        if found := re.findall(r'Parser key "([\w.]+)":\s+(Expected [^\n]*?)\.?\s+Got value: (\S+)', message):
+            name, expected, value = found[-1]
+            raise UsageError(f"--{name} {value}: {expected.lower()}") from ex
+        raise UsageError(" ".join(message.split())) from ex
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Writes the resolved config.yaml of a fit to its run folder: all that it takes to go on."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """See SaveConfigCallback; scoring a checkpoint leaves the config of its training as it is."""
+        if stage == "fit" and trainer.is_global_zero and trainer.log_dir:
+            settings = self.config.clone()
+            settings.pop("ckpt_path", None)
+            text = self.parser.dump(settings, skip_none=False)
+            atomic.write_text(Path(trainer.log_dir) / self.config_filename, text)
+
+
+class TrainCLI(LightningCLI):
+    """LightningCLI with run folders `<log_dir>/<model>/<name>`."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Options of a run, and the callbacks that every run has."""
+        parser.add_argument("--log_dir", type=str, default="logs", help="Root of the run folders.")
+        parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
+        parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
+        parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
+        parser.add_lightning_class_args(ModelCheckpoint, "best")
+        parser.set_defaults(
+            {
+                "best.monitor": "val/bits_per_sample",
+                "best.filename": "best-step{step:08d}",
+                "best.auto_insert_metric_name": False,
+            }
+        )
+        parser.add_lightning_class_args(LastCheckpoint, "last")
+        parser.add_lightning_class_args(SampleAudio, "sample_audio")
+
+    def _parse_ckpt_path(self) -> None:
+        """Raise where flags contradict the checkpoint, whose hyper-parameters would else silently win."""
+        config = self.config[self.config.subcommand]
+        if not (path := config.ckpt_path):
+            return
+        content = checkpoints.read(Path(path))
+        model = config.model
+        if arguments.class_path(checkpoints.module_class(content, Path(path))) != model.class_path:
+            raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
+        for name, value in checkpoints.hyper_parameters(content).items():
+            if (given := model.init_args.get(name, value)) != value:
+                raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
+
+    def before_instantiate_classes(self) -> None:
+        """Settle the run folder."""
+        config = self.config[str(self.subcommand)]
+        if config.logger not in LOGGERS:
+            raise UsageError(f"there is no logger {config.logger}: choose {', '.join(LOGGERS)}")
+        network = next(
+            name for module, name in NAMES.items() if arguments.class_path(module) == config.model.class_path
+        )
+        root = Path(config.log_dir)
+        root = root if root.name == network else root / network
+        self.run_folder = root / config.name
+        snapshots = Path(config.snapshot_dir) if config.snapshot_dir else self.run_folder / "checkpoints"
+        config.best.dirpath = config.last.dirpath = str(snapshots)
+        if self.subcommand in ("test", "validate"):
+            config.verbose = False  # ScoreTable says it better
+        if self.subcommand == "fit":
+            if not config.ckpt_path and (snapshots / checkpoints.LAST).exists() and getattr(rank_zero_only, "rank", 0) == 0:
+                raise UsageError(
+                    f"{snapshots / checkpoints.LAST} exists: --ckpt_path last goes on from there, "
+                    "another --name or --snapshot_dir begins anew"
+                )
+            atomic.make_folder(snapshots)
+            atomic.make_folder(self.run_folder)
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """The trainer, with the run's loggers."""
+        config = self.config[str(self.subcommand)]
+        root, network, name = self.run_folder.parent.parent, self.run_folder.parent.name, self.run_folder.name
+        loggers: list[Logger] = []
+        if self.subcommand == "fit" and not config.trainer.fast_dev_run:
+            loggers = [AppendingCSVLogger(str(root), network, name)]
+            if config.logger == "wandb":
+                loggers.append(wandb_logger(self.run_folder, f"{network}-{name}", network))
+            if config.logger == "tensorboard":
+                loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
+        try:
+            given = config.trainer.plugins or []
+            plugins = [*(given if isinstance(given, list) else [given]), checkpoints.WholeCheckpointIO()]
+            trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
+        except MisconfigurationException as error:
+            raise UsageError(" ".join(str(error).split())) from error
+        trainer.callbacks.append(ScoreTable(self.run_folder))  # type: ignore[attr-defined]
+        return trainer
+
+    def after_instantiate_classes(self) -> None:
+        """Say what runs, on what, and where."""
+        network, accelerator = self.model.network, type(self.trainer.accelerator).__name__.removesuffix("Accelerator")
+        count = sum(parameter.numel() for parameter in network.parameters())
+        rank_zero_only(print)(
+            f"{self.subcommand} {type(network).__name__}: {count:,} parameters, receptive field "
+            f"{network.receptive_field:,} samples, on {self.trainer.num_devices} {accelerator}, in {self.run_folder}"
+        )
+
+    def after_fit(self) -> None:
+        """Say where the results are."""
+        rank_zero_only(print)(
+            f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
+        )
+
+
+def set_float32_precision() -> None:
+    """Let GPUs use their tensor cores for float32 matrix products."""
+    torch.set_float32_matmul_precision("high")

@@ -1,0 +1,169 @@
+"""Every sample is a target as often as it should be, in its place, with its own past before it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from sequnet_pl.audio.mulaw import SILENCE
+from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan, training_plan
+from sequnet_pl.data.loader import CropLoader, Shard
+
+
+def split_of(lengths, seed=0):
+    """A split with random codes, as the store would open it."""
+    lengths = np.array(lengths)
+    codes = np.random.default_rng(seed).integers(0, 256, lengths.sum(), dtype=np.uint8)
+    return SimpleNamespace(codes=codes, lengths=lengths, offsets=np.cumsum(lengths) - lengths)
+
+
+def recording(split, index):
+    return split.codes[split.offsets[index] : split.offsets[index] + split.lengths[index]]
+
+
+LENGTHS = [1, 7, 64, 65, 1000, 333, 2, 128]
+
+
+def test_a_crop_is_the_recording_between_silence():
+    """Code by code: what a crop holds at any place is what the recording holds there, or silence outside of it."""
+    split, inputs, outputs = split_of(LENGTHS), 50, 16
+    crops = Crops(split, inputs, outputs)
+    random = np.random.default_rng(1)
+    for _ in range(200):
+        index = int(random.integers(len(LENGTHS)))
+        start = int(random.integers(split.lengths[index]))
+        batch = crops[index, start]
+        whole = np.concatenate((np.full(inputs, SILENCE), recording(split, index), np.full(outputs, SILENCE)))
+        first = inputs + start + outputs - (inputs + 1)
+        assert np.array_equal(batch.codes[0].numpy(), whole[first : first + inputs + 1])
+        assert batch.codes.dtype == torch.uint8
+        assert batch.valid.item() == min(outputs, split.lengths[index] - start)
+        assert (batch.recordings.item(), batch.starts.item()) == (index, start)
+
+
+@pytest.mark.parametrize("outputs", [1, 16, 64, 5000])
+def test_scoring_predicts_every_sample_exactly_once(outputs):
+    split = split_of(LENGTHS)
+    seen = [np.zeros(length, int) for length in LENGTHS]
+    plan = scoring_plan(split.lengths, outputs)
+    batch = Crops(split, outputs + 3, outputs).__getitems__(plan)
+    for codes, valid, index, start in zip(*(field.numpy() for field in batch), strict=True):
+        assert start % outputs == 0
+        seen[index][start : start + valid] += 1
+        assert np.array_equal(codes[-outputs:][:valid], recording(split, index)[start : start + valid])
+    assert all((count == 1).all() for count in seen)
+
+
+def test_scoring_can_be_bounded_and_still_covers_all_recordings_evenly():
+    lengths = np.array([10_000, 10_000, 10_000])
+    plan = scoring_plan(lengths, 100, most=3000)
+    assert len(plan) == 30
+    assert np.bincount(plan[:, 0]).tolist() == [10, 10, 10]
+    assert len(scoring_plan(lengths, 100, most=1)) == 1
+
+
+def test_training_draws_as_many_crops_as_the_hop_says():
+    lengths = np.array([1, 39_999, 40_000, 40_001, 200_000])
+    plan = training_plan(lengths, 5000, 40_000, seed=0, epoch=0)
+    assert np.bincount(plan[:, 0]).tolist() == [1, 1, 1, 2, 5]
+
+
+def test_training_targets_lie_inside_the_recording():
+    lengths = np.array(LENGTHS)
+    for epoch in range(50):
+        for index, start in training_plan(lengths, 64, 100, seed=3, epoch=epoch):
+            assert start >= 0
+            assert start + 64 <= lengths[index] or start == 0  # only a short recording has a tail
+
+
+def test_training_hears_every_sample_about_equally_often():
+    length, outputs = 1000, 100
+    heard = np.zeros(length)
+    for epoch in range(20_000):
+        (_, start), *_ = training_plan(np.array([length]), outputs, length, seed=0, epoch=epoch)
+        heard[start : start + outputs] += 1
+    expected = 20_000 * outputs / length
+    assert heard.min() > 0.4 * expected
+    assert heard.max() < 1.7 * expected
+
+
+def test_training_is_a_pure_function_of_seed_and_epoch():
+    lengths = np.array([100_000, 5000])
+    plan = training_plan(lengths, 100, 1000, seed=1, epoch=2)
+    assert np.array_equal(plan, training_plan(lengths, 100, 1000, seed=1, epoch=2))
+    assert not np.array_equal(plan, training_plan(lengths, 100, 1000, seed=1, epoch=3))
+    assert not np.array_equal(plan, training_plan(lengths, 100, 1000, seed=2, epoch=2))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_ranks_share_an_epoch_without_repeats(ranks, batch_size):
+    plan = scoring_plan(np.array(LENGTHS), 16)
+    shards = [list(Shard(lambda _: plan, batch_size, rank, ranks)) for rank in range(ranks)]
+    assert len({len(shard) for shard in shards}) == 1
+    for batches in zip(*shards, strict=True):
+        assert len({len(batch) for batch in batches}) == 1  # so that no rank waits for another
+    rows = np.concatenate([batch for shard in shards for batch in shard])
+    rows = rows[rows[:, 0] != EMPTY[0]]
+    assert sorted(map(tuple, rows)) == sorted(map(tuple, plan))
+
+
+def test_an_empty_crop_has_no_targets():
+    batch = Crops(split_of(LENGTHS), 20, 8).__getitems__(np.array([EMPTY, (4, 0)]))
+    assert batch.valid.tolist() == [0, 8]
+    assert (batch.codes[0] == SILENCE).all()
+
+
+def loader(workers, batch_size=4):
+    split = split_of([5000, 700, 90])
+
+    def plan(epoch):
+        return training_plan(split.lengths, 16, 100, seed=0, epoch=epoch)
+
+    return CropLoader(Crops(split, 50, 16), Shard(plan, batch_size, 0, 1), workers, pin_memory=False)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("stop", [0, 5, 14, 15])
+def test_a_resumed_loader_sees_what_the_unbroken_one_would_have(workers, stop):
+    unbroken = loader(0)
+    expected = [batch for epoch in range(2) for batch in epoch_of(unbroken, epoch)]
+    first = loader(workers)
+    assert len(first) == 15
+    seen = []
+    first.shard.set_epoch(0)
+    iterator = iter(first)
+    for _ in range(stop):
+        seen.append(next(iterator))
+    second = loader(2 - workers)
+    second.load_state_dict(first.state_dict())
+    second.shard.set_epoch(0 if stop < len(first) else 1)
+    seen += list(second)
+    if stop < len(first):
+        seen += epoch_of(second, 1)
+    assert len(seen) == len(expected)
+    for batch, other in zip(seen, expected, strict=True):
+        assert all(torch.equal(*fields) for fields in zip(batch, other, strict=True))
+
+
+def epoch_of(crop_loader, epoch):
+    crop_loader.shard.set_epoch(epoch)
+    return list(crop_loader)
+
+
+def test_without_anybody_counting_epochs_the_loader_does():
+    crop_loader = loader(0)
+    first, second = list(crop_loader), list(crop_loader)
+    assert not all(torch.equal(a.codes, b.codes) for a, b in zip(first, second, strict=True))
+    for batch, expected in zip(second, epoch_of(loader(0), 1), strict=True):
+        assert torch.equal(batch.codes, expected.codes)
+
+
+def test_another_batch_size_goes_on_near_the_same_place():
+    first, second = loader(0), loader(0, batch_size=8)
+    iterator = iter(first)
+    for _ in range(5):
+        next(iterator)
+    second.load_state_dict(first.state_dict())
+    assert second.shard.batches_done == 2  # 16 of the 20 crops; the other 4 are seen again
