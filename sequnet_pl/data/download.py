@@ -123,7 +123,8 @@ def download(
     result = Result([ended[item] for item in items if item in ended], len(items) - len(ended), stopped, folder)
     if planned.todo:
         console.print(summary(result.entries, result.untried))
-        console.print(f"{len(result.files)} of {len(items)} recordings are in {folder}; {folder / REPORT} says more")
+        text = f"{len(result.files)} of {len(items)} recordings are in {folder}; {folder / REPORT} says more"
+        console.print(text, markup=False)
     if stopped:
         console.print(f"Stopped: {stopped}. The same command goes on from here.", markup=False)
     return result

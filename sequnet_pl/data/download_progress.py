@@ -31,7 +31,8 @@ class DownloadProgress:
 
     def begin(self, item: Item) -> None:
         """This one is next."""
-        self._progress.reset(self._one, description=item.stem, total=None, visible=True, done="")
+        self._progress.remove_task(self._one)  # a reset would keep the size of the last one
+        self._one = self._progress.add_task(item.stem, total=None, done="")
 
     def bytes(self, done: int, total: int | None) -> None:
         """So many bytes of it are here."""

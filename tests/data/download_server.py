@@ -1,10 +1,18 @@
 """A web server on this machine, to download from: good audio, and everything that goes wrong on the way."""
 
+import csv
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from sequnet_pl.data.download import Options
+
+KINDS = {"mp3": "audio/mpeg", "m4a": "audio/mp4", "webm": "video/webm"}
+"""Content types by suffix."""
+QUICK = Options(sleep=0, timeout=1, retries=3)
 
 
 @dataclass
@@ -73,3 +81,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(rest[:stop])
         if stop is not None and page.stalls:
             self.server.closing.wait(20)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "report.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def files_in(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
