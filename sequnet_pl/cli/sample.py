@@ -68,9 +68,9 @@ def _make(
                 progress.begin(f"clips from {recipe.clip}, temperature {recipe.temperature:g}")
                 _make_one(trained, batch, album, live, command, progress)
     except (KeyboardInterrupt, UserError):
-        if album and album.clips:
+        if album and album.changed:
             with suppress(UserError):
-                log.info("what is finished is in %s", album.write_page())
+                log.info("what was made is kept: %s", album.write_page())
         raise
     log.info("%.2f s of sound in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
     if live:

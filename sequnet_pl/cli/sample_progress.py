@@ -26,7 +26,8 @@ class SampleProgress:
         self.drawn, self.seconds = 0, 0.0
         self._since = time.perf_counter()
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"))
-        self._bar = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+        console = Console(stderr=True)
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=total, speed="")
 
     def __enter__(self) -> Self:

@@ -20,6 +20,7 @@ class Album:
     def __init__(self, folder: Path) -> None:
         self.folder = atomic.make_folder(folder)
         self.clips: dict[str, Clip] = {}
+        self.changed = False
         if (path := folder / LIST).exists():
             try:
                 found = recipes.load(path.read_text(encoding="utf-8"))
@@ -33,14 +34,15 @@ class Album:
         while True:
             path = self.folder / f"{recipe.stem}{f'-{count}' if count > 1 else ''}.wav"
             there = self.clips.get(path.name)
-            same = there is not None and there.recipe == recipe and there.samples <= samples
-            if same or not path.exists():
+            again = there is not None and there.recipe == recipe and (there.samples == samples or not there.complete)
+            if again or not path.exists():
                 return path
             count += 1
 
     def add(self, clip: Clip) -> None:
         """One more clip is in the folder."""
         self.clips[clip.wav] = clip
+        self.changed = True
 
     def write_list(self) -> None:
         """Write clips.json. Raises UserError where that fails."""
