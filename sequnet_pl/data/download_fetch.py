@@ -95,7 +95,7 @@ class Fetcher:
         return self._publish(part, item, str(info.get("ext")))
 
     def forget(self, item: Item) -> None:
-        """Remove what came of a recording that will not be gone on with."""
+        """Remove the parts of a recording that will not be gone on with."""
         for path in self._partial.glob(f"{item.stem}-*"):
             path.unlink(missing_ok=True)
 
@@ -109,7 +109,7 @@ class Fetcher:
         target = self._folder / item.split / f"{item.stem}{_suffix(part, extension)}"
         with atomic.replacing(target) as temporary:
             shutil.copyfile(part, temporary)  # a move would lose what came where the disk is full
-        part.unlink()
+        self.forget(item)
         return target
 
 

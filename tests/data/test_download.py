@@ -131,7 +131,9 @@ def test_other_format_of_a_recording_is_not_spliced(
     server.pages["/a"] = Page(audio["mp3"], stops=[9_000, 20_000])
     assert fetch("/a", options=once).files == []
     server.pages["/a"] = Page(audio["m4a"], "audio/mp4")
-    assert fetch("/a", options=once).files[0].read_bytes() == audio["m4a"]
+    result = fetch("/a", options=once)
+    assert result.files[0].read_bytes() == audio["m4a"]
+    assert files_in(result.folder) == {result.files[0].name, "report.csv", "archive.txt"}
 
 
 def test_rerun_tries_only_what_can_heal(audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]) -> None:
