@@ -4,8 +4,6 @@ Letters: B clips, T time, Q = 256 classes.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,27 +13,12 @@ from torch import Tensor
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UsageError, UserError
-from sequnet_pl.models.network import Network, State
-from sequnet_pl.sampling.draw import Drawing, Noise, draw
+from sequnet_pl.models.network import Network
+from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.engines import Block, Engine, Session, engine_for
 
 BLOCK = 1600
 """Samples that are drawn between two looks at the outside (a progress bar, a file, Ctrl-C)."""
-
-
-class Block(NamedTuple):
-    """A stretch of drawn codes."""
-
-    codes: Tensor  # (B, T) uint8
-    nats: Tensor  # (B, T) float32, what each cost under the network itself (temperature 1)
-
-
-@dataclass
-class Session:
-    """Where a generation stands: enough to go on from there, today or later."""
-
-    logits: Tensor  # (B, Q) of the next code
-    state: State
-    drawn: int = 0  # samples drawn so far
 
 
 def start(network: Network, prompt: Tensor | None, clips: int) -> Session:
@@ -56,37 +39,30 @@ def start(network: Network, prompt: Tensor | None, clips: int) -> Session:
 
 
 @torch.no_grad()
-def extend(network: Network, session: Session, noise: Noise, drawing: Drawing, samples: int) -> Iterator[Block]:
+def extend(
+    network: Network, session: Session, noise: Noise, drawing: Drawing, samples: int, engine: Engine | None = None
+) -> Iterator[Block]:
     """Draw `samples` more codes of each clip, block by block; the session goes along, weights and mode stay.
 
+    Without an `engine`, made for this network, the fastest that can run it is taken.
     Raises UserError where the network gives logits that are not numbers.
     """
     was_training = network.training
     end = session.drawn + samples
     try:
         network.eval()
+        engine = engine or engine_for(network)
         while session.drawn < end:
             count = min(BLOCK, end - session.drawn)
             uniform = noise.uniform(session.drawn, count).to(session.logits.device)
-            yield _block(network, session, uniform, drawing)
+            block = engine.draw_block(session, uniform, drawing)
+            if not block.nats.isfinite().all():
+                raise UserError(
+                    "the network gives logits that are not numbers: its weights are broken; take an earlier checkpoint"
+                )
+            yield block
     finally:
         network.train(was_training)
-
-
-def _block(network: Network, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
-    codes = torch.empty(uniform.shape, dtype=torch.uint8, device=uniform.device)
-    nats = torch.empty(uniform.shape, dtype=torch.float32, device=uniform.device)
-    for index in range(uniform.shape[1]):
-        code = draw(session.logits, uniform[:, index], drawing)
-        codes[:, index] = code
-        nats[:, index] = torch.nn.functional.cross_entropy(session.logits, code, reduction="none")
-        session.logits = network.step(code, session.state)
-        session.drawn += 1
-    if not nats.isfinite().all():
-        raise UserError(
-            "the network gives logits that are not numbers: its weights are broken; take an earlier checkpoint"
-        )
-    return Block(codes, nats)
 
 
 def generate(

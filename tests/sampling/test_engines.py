@@ -1,0 +1,246 @@
+"""Every engine gives what `forward` gives, at every phase, and what the others give."""
+
+import copy
+import ctypes
+import io
+
+import pytest
+import torch
+
+from sequnet_pl.audio.mulaw import SILENCE
+from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.engines import Session, build, engine_for
+from sequnet_pl.sampling.generate import extend, generate, start
+
+no_kernels = pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
+no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+ENGINES = [
+    pytest.param("eager", id="eager"),
+    pytest.param("native", id="native", marks=no_kernels),
+    pytest.param("cuda", id="cuda", marks=no_gpu),
+]
+DRAWINGS = [Drawing(), Drawing(0), Drawing(0.8, top_k=7), Drawing(1.3, top_p=0.6), Drawing(0.9, 20, 0.9)]
+SHAPES = {  # beyond the small networks of all tests: several panels of channels, and single layers
+    "sequnet-70": lambda: SeqUNet(3, 70, 1, 5),
+    "sequnet-k9": lambda: SeqUNet(4, 17, 1, 9),
+    "wavenet-40": lambda: WaveNet(3, 2, 40, 70, 90),
+    "wavenet-1": lambda: WaveNet(1, 1, 3, 40, 6, 4),
+}
+
+
+@pytest.fixture(params=SHAPES.values(), ids=SHAPES.keys())
+def wide(request):
+    torch.manual_seed(0)
+    network = request.param()
+    for parameter in network.parameters():
+        parameter.data *= 2
+    return network
+
+
+def on_device(network, engine):
+    return network.float().to("cuda" if engine == "cuda" else "cpu")
+
+
+def prompts(clips, length, seed=1):
+    return torch.randint(256, (clips, length), dtype=torch.uint8, generator=torch.Generator().manual_seed(seed))
+
+
+def uniforms(session, clips, samples):
+    return Noise(1, range(clips)).uniform(session.drawn, samples).to(session.logits.device)
+
+
+def draw_block(network, engine, session, samples, drawing=Drawing()):  # noqa: B008 (frozen)
+    clips = len(session.logits)
+    return engine.draw_block(session, uniforms(session, clips, samples), drawing)
+
+
+def whole_logits(network, prompt, codes):
+    """Logits (B, Q, T + 1) by `forward`, of each of the codes and of the one after them."""
+    steps = -(-codes.shape[1] // network.cycle) * network.cycle
+    heard = torch.cat((prompt, codes), dim=1)
+    inputs = network.window(1).inputs + steps
+    behind = steps - codes.shape[1]  # whole cycles: what comes after the codes is seen by none of the outputs asked
+    heard = torch.nn.functional.pad(heard, (0, behind), value=SILENCE)
+    heard = torch.nn.functional.pad(heard, (max(0, inputs - heard.shape[1]), 0), value=SILENCE)[:, -inputs:]
+    return network(heard)[..., -steps - 1 :][..., : codes.shape[1] + 1]
+
+
+def check_against_forward(network, name, clips, surplus):
+    network = on_device(network, name)
+    prompt = prompts(clips, network.window(1).inputs + surplus if surplus > 0 else -surplus)
+    session = start(network, prompt, clips)
+    samples = 2 * network.cycle + 5
+    block = draw_block(network, engine_for(network, name), session, samples)
+    assert session.drawn == session.state.time == samples
+    expected = whole_logits(network, prompt.to(block.codes.device), block.codes)
+    assert expected.std() > 0.1  # else nothing is compared
+    nats = torch.nn.functional.cross_entropy(expected[..., :-1], block.codes.long(), reduction="none")
+    torch.testing.assert_close(block.nats, nats, rtol=0, atol=1e-4)
+    torch.testing.assert_close(session.logits, expected[..., -1], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("clips", [1, 5])
+@pytest.mark.parametrize("surplus", [-3, 3], ids=["short", "long"])
+def test_engine_equals_forward_at_every_phase(network, name, clips, surplus):
+    check_against_forward(network, name, clips, surplus)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_engine_equals_forward_in_wide_networks(wide, name):
+    check_against_forward(wide, name, 3, -30)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_all_logits_at_every_phase(network, name):
+    """Blocks of one sample, so that all logits are seen, each from a state that was handed over."""
+    network = on_device(network, name)
+    engine = engine_for(network, name)
+    prompt = prompts(2, network.window(1).inputs)
+    session = start(network, prompt, 2)
+    logits, codes = [session.logits.clone()], []
+    for _ in range(2 * network.cycle + 3):
+        codes.append(draw_block(network, engine, session, 1).codes)
+        logits.append(session.logits.clone())
+    whole = whole_logits(network, prompt.to(session.logits.device), torch.cat(codes, dim=1))
+    torch.testing.assert_close(torch.stack(logits, dim=-1), whole, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+@pytest.mark.parametrize("drawing", DRAWINGS, ids=str)
+def test_codes_and_nats_are_those_of_the_reference(network, name, drawing):
+    network = on_device(network, name)
+    list(network.parameters())[-1].data.zero_()  # else the bias of the logits alone decides on the likeliest code
+    blocks = []
+    for engine in (engine_for(network, "eager"), engine_for(network, name)):
+        session = start(network, prompts(5, 20), 5)
+        blocks.append(draw_block(network, engine, session, 2 * network.cycle + 9, drawing))
+    assert torch.equal(blocks[0].codes, blocks[1].codes)
+    torch.testing.assert_close(blocks[0].nats, blocks[1].nats, rtol=0, atol=1e-4)
+    assert drawing.temperature == 0 or blocks[0].codes.unique().numel() > 1  # a greedy WaveNet soon hums one code
+
+
+def clone(session):
+    return Session(session.logits.clone(), session.state.map(torch.clone), session.drawn)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_engines_continue_each_other(network, name):
+    """A session passes between engines, and through a file, at any time."""
+    network = on_device(network, name)
+    eager, other = engine_for(network, "eager"), engine_for(network, name)
+    alone = start(network, None, 2)
+    codes = draw_block(network, eager, alone, 4 * network.cycle + 14).codes
+    session, parts = start(network, None, 2), []
+    for engine, samples in ((other, network.cycle + 1), (eager, 3), (other, 2 * network.cycle + 6), (eager, 4)):
+        parts.append(draw_block(network, engine, session, samples).codes)
+        file = io.BytesIO()
+        torch.save(vars(session.state), file)
+        file.seek(0)
+        session.state = type(session.state)(**torch.load(file, weights_only=True))
+    parts.append(draw_block(network, other, session, network.cycle).codes)
+    assert torch.equal(torch.cat(parts, dim=1), codes)
+    torch.testing.assert_close(session.logits, alone.logits, rtol=0, atol=1e-4)
+
+
+@no_kernels
+@pytest.mark.parametrize("weights", ["float32", "bf16", "int8"])
+def test_native_is_the_same_bits_however_it_is_cut(wide, weights):
+    """Any number of clips and threads, and any length of blocks: so that a continued clip is one that never stopped."""
+    engine = engine_for(wide, "native", weights)
+    whole = start(wide, prompts(5, 20), 5)
+    part = Session(whole.logits[1:2], whole.state.map(lambda tensor: tensor[1:2].clone()))
+    uniform, threads = uniforms(whole, 5, 61), torch.get_num_threads()
+    block = engine.draw_block(whole, uniform, Drawing())
+    try:
+        torch.set_num_threads(1)
+        parts = [engine.draw_block(part, piece, Drawing()) for piece in uniform[1:2].split([1, 2, 3, 6, 10, 39], dim=1)]
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(torch.cat([piece.codes for piece in parts], dim=1), block.codes[1:2])
+    assert torch.equal(torch.cat([piece.nats for piece in parts], dim=1), block.nats[1:2])
+    assert torch.equal(part.logits, whole.logits[1:2])
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_weights_stay_and_a_second_batch_is_as_the_first(network, name):
+    network = on_device(network, name)
+    before, engine = copy.deepcopy(network.state_dict()), engine_for(network, name)
+    first, second = (
+        draw_block(network, engine, start(network, prompts(2, 30), 2), network.cycle + 3) for _ in range(2)
+    )
+    assert torch.equal(first.codes, second.codes)
+    assert torch.equal(first.nats, second.nats)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+@no_kernels
+@pytest.mark.parametrize(("weights", "tolerance"), [("bf16", 0.05), ("int8", 0.1)])
+def test_reduced_weights_are_close(wide, weights, tolerance):
+    exact, coarse = engine_for(wide, "native"), engine_for(wide, "native", weights)
+    session = start(wide, prompts(3, 40), 3)
+    for _ in range(9):  # one sample at a time, since drawn codes would part
+        other = clone(session)
+        draw_block(wide, coarse, other, 1)
+        draw_block(wide, exact, session, 1)
+        error = (session.logits - other.logits).abs().max()
+        assert 0 < error < tolerance * session.logits.std()
+
+
+@no_kernels
+@pytest.mark.parametrize("weights", ["float32", "bf16", "int8"])
+def test_broken_weights_are_seen(network, weights):
+    network.float()
+    list(network.parameters())[3].data.flatten()[0] = torch.nan
+    session = start(network, None, 2)
+    with pytest.raises(UserError, match="not numbers"):
+        list(extend(network, session, Noise(0, range(2)), Drawing(), 20, engine_for(network, "native", weights)))
+
+
+def test_choice_of_an_engine(network):
+    assert engine_for(network).name == "eager"  # float64
+    network.float()
+    assert engine_for(network).name == ("native" if build.library() else "eager")
+    assert engine_for(network, "eager").name == "eager"
+    for name, weights in (("fast", "float32"), ("cuda", "float32"), ("auto", "int4"), ("eager", "int8")):
+        with pytest.raises(UsageError):
+            engine_for(network, name, weights)
+    with pytest.raises(UsageError, match="float32"):
+        engine_for(network.double(), "native")
+
+
+def test_without_a_compiler_sampling_goes_on_and_says_so(network, monkeypatch, tmp_path, caplog):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    build.library.cache_clear()
+    try:
+        network.float()
+        assert generate(network, seconds=0.001).shape == (1, 16)
+        generate(network, seconds=0.001)
+        assert [record.getMessage() for record in caplog.records if "compiler" in record.getMessage()] == [
+            "no compiled CPU kernels, sampling is several times slower: "
+            "there is no C++ compiler (a C++ compiler such as g++ is needed)"
+        ]
+        with pytest.raises(UsageError, match="compiler"):
+            engine_for(network, "native")
+    finally:
+        build.library.cache_clear()
+
+
+@no_kernels
+def test_kernels_are_compiled_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    build.library.cache_clear()
+    try:
+        assert isinstance(build.library(), ctypes.CDLL)
+        (made,) = (tmp_path / "sequnet_pl").iterdir()
+        stamp = made.stat().st_mtime_ns
+        build.library.cache_clear()
+        build.library()
+        assert [path.stat().st_mtime_ns for path in (tmp_path / "sequnet_pl").iterdir()] == [stamp]
+    finally:
+        build.library.cache_clear()
