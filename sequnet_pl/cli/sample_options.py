@@ -1,16 +1,13 @@
 """The options of sample.py, typed and checked before anything is loaded."""
 
-import argparse
-import difflib
-import re
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
-
-from jsonargparse import ArgumentParser
+from typing import Literal, get_args
 
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.cli.one_line import OneLineParser
 from sequnet_pl.errors import UsageError
 from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.sampling.engines import EngineName, WeightType
 from sequnet_pl.training.module import MODULES
 
 SECONDS = 2.0
@@ -49,8 +46,8 @@ class Options:
     stdout: Literal["raw", "wav"] | None
     play: bool
     gpus: int | None
-    engine: str
-    weights: str
+    engine: EngineName
+    weights: WeightType
     double: bool
     threads: int | None
 
@@ -62,32 +59,6 @@ class Options:
         if (count := round(seconds * rate)) < 1:
             raise UsageError(f"--seconds {seconds:g} is less than one sample, 1/{rate} s")
         return count
-
-
-class _Parser(ArgumentParser):
-    """Says what is wrong in one line."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """See jsonargparse. Always raises UsageError."""
-        message = re.sub(r'Parser key "(\w+)"( element \d+)?:', r"--\1:", " ".join(message.split()))
-        message = re.sub(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])\.", r"expected \1\2,", message)
-        message = message.replace("Got value:", "got")
-        if unknown := re.search(r"nrecognized arguments: (\S+)", message):
-            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            near = difflib.get_close_matches(unknown[1].partition("=")[0], flags, n=1)
-            message = f"there is no option {unknown[1]}" + (f"; did you mean {near[0]}?" if near else "")
-        raise UsageError(message) from ex
-
-
-class _Help(argparse.HelpFormatter):
-    """An option a line."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=33, width=140)
-
-    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: Any = None) -> None:
-        """The usage in short; the options follow."""
-        super().add_usage("python sample.py [options]", actions, groups, prefix)
 
 
 def parse(argv: list[str]) -> Options:
@@ -144,12 +115,11 @@ _DECIDED_BY_THE_CLIP = {
 }
 
 
-def _parser() -> ArgumentParser:
-    parser = _Parser(
+def _parser() -> OneLineParser:
+    parser = OneLineParser(
         prog="sample.py",
         description="Make sound with a trained network: wav files, their spectrograms, and a page to listen on.",
-        formatter_class=_Help,
-        allow_abbrev=False,
+        usage="python sample.py [options]",
     )
     network = parser.add_argument_group("Which network (the newest last.ckpt under --log_dir where nothing is said)")
     network.add_argument(
@@ -240,8 +210,16 @@ def _parser() -> ArgumentParser:
     how = parser.add_argument_group("How")
     how.add_argument("--gpus", type=int | None, metavar="N", help="1, or 0 for the CPU (1 if there is one)")
     how.add_argument("--cuda", action="store_true", help="the same as --gpus 1")
-    how.add_argument("--engine", type=str, default="auto", metavar="NAME", help="how steps are computed (auto)")
-    how.add_argument("--weights", type=str, default="float32", metavar="TYPE", help="float32, bf16 or int8 (float32)")
+    how.add_argument(
+        "--engine",
+        type=EngineName,
+        default="auto",
+        metavar="NAME",
+        help=f"how steps are computed: {', '.join(get_args(EngineName))} (auto)",
+    )
+    how.add_argument(
+        "--weights", type=WeightType, default="float32", metavar="TYPE", help="float32, bf16 or int8 (float32)"
+    )
     how.add_argument("--double", action="store_true", help="compute in float64: the same codes at any batch size")
     how.add_argument("--threads", type=int | None, metavar="N", help="CPU threads")
     return parser

@@ -6,6 +6,7 @@ a first convolution is (out, Q, K) there and a table (K, Q, out) here.
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -30,18 +31,27 @@ def network_from_weights(weights: Mapping[str, Tensor], layers: int = 13) -> Net
     Raises:
         UserError: Names or shapes belong to neither network, or `layers` does not divide a WaveNet's layers.
     """
-    weights = {_regular(name.removeprefix("module.")): tensor for name, tensor in weights.items()}
     try:
-        network = _build(weights, layers)
-        ours: Weights = {}
-        for theirs, name, kind in _modules(network):
-            ours |= {f"{name}.{key}": value for key, value in kind.ours(_below(theirs, weights)).items()}
-        if extra := weights.keys() - map(_regular, to_published(network)):
+        network = _build(_named(weights), layers)
+        ours = from_published(network, weights)
+        if extra := _named(weights).keys() - map(_regular, to_published(network)):
             raise ValueError(f"unknown name {min(extra)}")
         network.to(next(iter(ours.values())).dtype).load_state_dict(ours)
     except (KeyError, ValueError, RuntimeError) as error:
         raise UserError(f"these are not the weights of a published network: {str(error).splitlines()[0]}") from error
     return network
+
+
+def from_published(network: Network, tensors: Mapping[str, Tensor]) -> Weights:
+    """Tensors by published name, weights or what an optimizer keeps for each, under our names and in our layout.
+
+    KeyError where one is missing.
+    """
+    tensors = _named(tensors)
+    ours: Weights = {}
+    for theirs, name, kind in _modules(network):
+        ours |= {f"{name}.{key}": value for key, value in kind.ours(_below(theirs, tensors)).items()}
+    return ours
 
 
 def to_published(network: Network, tensors: Mapping[str, Tensor] | None = None) -> Weights:
@@ -60,6 +70,10 @@ def to_published(network: Network, tensors: Mapping[str, Tensor] | None = None) 
         published[f"{dead}.weight"] = published["start_conv.weight"].new_zeros(residual, gated, 1)
         published[f"{dead}.bias"] = published["start_conv.weight"].new_zeros(residual)
     return published
+
+
+def _named(tensors: Mapping[str, Tensor]) -> Weights:
+    return {_regular(name.removeprefix("module.")): tensor for name, tensor in tensors.items()}
 
 
 def _regular(name: str) -> str:
@@ -190,3 +204,10 @@ def _modules(network: Network) -> Iterator[tuple[str, str, _Kind]]:
                 yield f"residual_convs.{index}", f"layers.{index}.residual", _Plain
         yield "end_conv_1", "end_1", _Plain
         yield "end_conv_2", "end_2", _Plain
+
+
+if __name__ == "__main__":
+    from sequnet_pl.cli.convert import convert
+    from sequnet_pl.cli.main import run_main
+
+    sys.exit(run_main("python -m sequnet_pl.models.published", convert, sys.argv[1:]))

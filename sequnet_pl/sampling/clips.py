@@ -21,7 +21,8 @@ from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling import saved
 from sequnet_pl.sampling.album import Album
 from sequnet_pl.sampling.draw import Drawing, Noise
-from sequnet_pl.sampling.generate import BLOCK, Block, Session, extend
+from sequnet_pl.sampling.engines import Block, Engine, Session
+from sequnet_pl.sampling.generate import BLOCK, extend
 from sequnet_pl.sampling.recipe import Clip, Recipe
 
 _PATIENCE = 0.25  # seconds between two looks at the outside
@@ -57,7 +58,7 @@ class Batch:
         return [recipe.clip - recipe.first_clip for recipe in self.recipes]
 
 
-def drawn_blocks(network: Network, batch: Batch) -> Iterator[Block]:
+def drawn_blocks(network: Network, engine: Engine, batch: Batch) -> Iterator[Block]:
     """Draw the samples of a batch, in blocks that take a fraction of a second each.
 
     Raises UserError, naming checkpoint and step, where the network gives logits that are not numbers.
@@ -70,7 +71,7 @@ def drawn_blocks(network: Network, batch: Batch) -> Iterator[Block]:
         begin = time.perf_counter()
         count = min(size, left)
         try:
-            blocks = list(extend(network, batch.session, noise, drawing, count))
+            blocks = list(extend(network, batch.session, noise, drawing, count, engine))
         except UserError as error:
             raise UserError(f"{recipe.checkpoint}, step {recipe.step}: {error}") from error
         yield from blocks
@@ -81,6 +82,7 @@ def drawn_blocks(network: Network, batch: Batch) -> Iterator[Block]:
 
 def make_batch(
     network: Network,
+    engine: Engine,
     batch: Batch,
     album: Album,
     command: Callable[[Recipe, int], str],
@@ -93,6 +95,7 @@ def make_batch(
 
     Args:
         network: What draws.
+        engine: Its engine.
         batch: The clips.
         album: Where they go.
         command: Gives the command line that makes a clip again with so many generated samples.
@@ -107,7 +110,7 @@ def make_batch(
             for wav, head in zip(wavs, batch.heads, strict=True):
                 for codes in head():
                     wav.write(codes)
-            for block in drawn_blocks(network, batch):
+            for block in drawn_blocks(network, engine, batch):
                 for wav, codes in zip(wavs, block.codes[batch.rows].cpu().numpy(), strict=True):
                     wav.write(codes)
                 nats += block.nats[batch.rows].double().sum(dim=1).cpu().numpy()

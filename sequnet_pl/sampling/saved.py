@@ -13,7 +13,7 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network, State
 from sequnet_pl.models.sequnet import SeqUNet, SeqUNetState
 from sequnet_pl.models.wavenet import WaveNet, WaveNetState
-from sequnet_pl.sampling.generate import Session
+from sequnet_pl.sampling.engines import Session
 from sequnet_pl.sampling.recipe import Clip
 
 SUFFIX = ".state"

@@ -32,7 +32,7 @@ class Trained:
     @property
     def name(self) -> str:
         """Of the network: sequnet or wavenet."""
-        return "sequnet" if isinstance(self.network, SeqUNet) else "wavenet"
+        return network_name(self.network)
 
     @property
     def sample_rate(self) -> int:
@@ -81,6 +81,11 @@ def load_trained(path: Path, layers: int | None = None) -> Trained:
     network = module_of(content, path).network
     data = hyper_parameters(content, "datamodule_hyper_parameters")
     return Trained(path, network, int(content.get("global_step", 0)), data)
+
+
+def network_name(network: Network) -> str:
+    """sequnet or wavenet."""
+    return "sequnet" if isinstance(network, SeqUNet) else "wavenet"
 
 
 def architecture(network: Network) -> dict[str, int]:

@@ -1,0 +1,85 @@
+"""Snapshots of the published implementation, turned into checkpoints that train on, are scored and sampled from."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from sequnet_pl.errors import UserError
+from sequnet_pl.models.network import Network
+from sequnet_pl.models.published import from_published, network_from_weights
+from sequnet_pl.training.checkpoints import WholeCheckpointIO, read
+from sequnet_pl.training.module import MODULES
+from sequnet_pl.training.trained import PUBLISHED_LAYERS, architecture, network_name
+
+log = logging.getLogger(__name__)
+
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+def convert_snapshot(snapshot: Path, out: Path, layers: int = PUBLISHED_LAYERS) -> int:
+    """Write the checkpoint that Lightning would have written at the step of a published snapshot; gives that step.
+
+    Adam's moments come along, so that training goes on where it stopped.
+
+    Args:
+        snapshot: The file.
+        out: The checkpoint to write.
+        layers: Layers a block of a WaveNet.
+
+    Raises:
+        UserError: `snapshot` is none, or `out` is there already or cannot be written.
+    """
+    if out.exists():
+        raise UserError(f"{out} is there already; choose another name")
+    content = read(snapshot)
+    if "model_state_dict" not in content:
+        raise UserError(f"{snapshot} is not a snapshot of the published implementation")
+    network = network_from_weights(content["model_state_dict"], layers)
+    step, adam = int(content.get("step", 0)), content.get("optimizer_state_dict", {})
+    group = (adam.get("param_groups") or [{}])[0]
+    settings: dict[str, Any] = architecture(network) | {name: group[name] for name in ("lr", "eps") if name in group}
+    module = MODULES[network_name(network)](**settings)
+    module.network.load_state_dict(network.state_dict())
+
+    optimizer = module.configure_optimizers()
+    try:
+        moments = _moments(network, list(content["model_state_dict"]), adam["state"])
+    except (KeyError, IndexError, RuntimeError):
+        log.warning("%s does not hold what Adam remembers; training goes on with a fresh Adam", snapshot)
+    else:
+        for name, parameter in module.network.named_parameters():
+            optimizer.state[parameter] = {moment: moments[moment][name].contiguous() for moment in _MOMENTS}
+            optimizer.state[parameter]["step"] = moments["step"].clone()
+    _save(module, optimizer, step, out)
+    return step
+
+
+def _moments(network: Network, names: Sequence[str], state: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """Adam's moments by our names; `names` are the published ones in the order in which Adam numbers them."""
+    found: dict[str, Any] = {"step": state[0]["step"]}
+    for moment in _MOMENTS:
+        found[moment] = from_published(network, {names[index]: values[moment] for index, values in state.items()})
+    return found
+
+
+def _save(module: pl.LightningModule, optimizer: torch.optim.Optimizer, step: int, out: Path) -> None:
+    """Have Lightning write the checkpoint of a trainer that has done `step` steps of its first epoch."""
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        plugins=[WholeCheckpointIO()],
+    )
+    trainer.strategy.connect(module)
+    trainer.strategy.optimizers = [optimizer]
+    epoch_loop = trainer.fit_loop.epoch_loop
+    epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = step
+    epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.ready = step
+    epoch_loop._batches_that_stepped = step
+    trainer.save_checkpoint(out, weights_only=False)
