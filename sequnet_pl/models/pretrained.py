@@ -98,7 +98,7 @@ def _append(source: Source, part: Path, watch: Watch) -> None:
     there = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(source.address, headers={"Range": f"bytes={there}-"} if there else {})
     try:
-        reply = _OPENER.open(request, timeout=_TIMEOUT)
+        reply = urllib.request.urlopen(request, timeout=_TIMEOUT)  # follows no redirect to a file
     except urllib.error.HTTPError as error:
         if error.code != http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
@@ -122,19 +122,6 @@ def _append(source: Source, part: Path, watch: Watch) -> None:
                 watch(done, total)
     if total is not None and done < total:
         raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
-
-
-class _HttpOnly(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to http and https only."""
-
-    def redirect_request(self, req, fp, code, msg, headers, newurl):
-        """See HTTPRedirectHandler."""
-        if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
-            raise UserError(f"{req.full_url} leads to {newurl}, which is not followed")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-_OPENER = urllib.request.build_opener(_HttpOnly)
 
 
 def _check_hash(archive: Path, source: Source) -> None:

@@ -1,0 +1,75 @@
+"""Prompts: where they are cut, what is read before them, and that they depend on (seed, clip) only."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sequnet_pl.audio import mulaw
+from sequnet_pl.data.store import make_store, open_split
+from sequnet_pl.errors import UsageError
+from sequnet_pl.sampling import prompts
+
+RATE = 1000
+
+
+@pytest.fixture
+def ramp(tmp_path: Path) -> Path:
+    """Two seconds, each sample of its own."""
+    soundfile.write(tmp_path / "ramp.wav", np.linspace(-1, 1, 2 * RATE), RATE, subtype="FLOAT")
+    return tmp_path / "ramp.wav"
+
+
+@pytest.mark.parametrize(
+    ("start", "seconds", "context"), [(0.5, 0.25, 400), (0.1, 0.25, 900), (1.0, 1.0, 5), (0, 2, 3)]
+)
+def test_a_file_is_cut_where_it_is_asked(ramp: Path, start: float, seconds: float, context: int) -> None:
+    codes = mulaw.encode(np.linspace(-1, 1, 2 * RATE))
+    prompt = prompts.from_file(ramp, RATE, context, start, seconds)
+    end = round((start + seconds) * RATE)
+    assert prompt.heard == round(seconds * RATE) and prompt.end == pytest.approx(start + seconds)
+    assert len(prompt.codes) == min(end, max(context, prompt.heard))
+    assert np.array_equal(prompt.codes, codes[end - len(prompt.codes) : end])
+
+
+def test_a_file_that_ends_sooner(ramp: Path, caplog: pytest.LogCaptureFixture) -> None:
+    prompt = prompts.from_file(ramp, RATE, 100, 1.5, 1.0)
+    assert prompt.heard == 500 and prompt.end == 2.0
+    assert "only 0.50 s long" in caplog.text
+
+
+def test_before_the_start(ramp: Path) -> None:
+    with pytest.raises(UsageError, match="cannot start at -1"):
+        prompts.from_file(ramp, RATE, 100, -1, 1.0)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 3.0])
+def test_recordings(tmp_path: Path, seconds: float) -> None:
+    random = np.random.default_rng(0)
+    lengths = (700, 150, 3)
+    for index, length in enumerate(lengths):
+        soundfile.write(tmp_path / f"{index}.wav", random.uniform(-1, 1, length), RATE)
+    names = [tmp_path / f"{index}.wav" for index in range(3)]
+    make_store({"test": names}, tmp_path / "store", RATE, progress=False)
+    split = open_split(tmp_path / "store", "test")
+    seen = set()
+    for clip in range(300):
+        prompt = prompts.from_split(split, RATE, 64, seconds, seed=5, clip=clip)
+        index, end = int(Path(prompt.source).stem), round(prompt.end * RATE)
+        whole = split.codes[split.offsets[index] : split.offsets[index] + split.lengths[index]]
+        assert min(round(seconds * RATE), (lengths[index] + 1) // 2) <= end <= lengths[index]
+        assert prompt.heard == min(end, round(seconds * RATE))
+        assert np.array_equal(prompt.codes, whole[max(0, end - max(64, round(seconds * RATE))) : end])
+        seen.add((index, end))
+        if clip == 7:
+            again = prompts.from_split(split, RATE, 64, seconds, seed=5, clip=clip)
+            assert np.array_equal(again.codes, prompt.codes)
+    assert {index for index, _ in seen} == {0, 1, 2} or seconds < 3
+    assert len(seen) > 150
+
+
+def test_stacked() -> None:
+    one, two = (prompts.Prompt(np.arange(n, dtype=np.uint8), heard=1) for n in (2, 5))
+    assert prompts.stack([one, one], 4).tolist() == [0, 1]
+    assert prompts.stack([one, two], 4).tolist() == [[128, 128, 0, 1], [1, 2, 3, 4]]
