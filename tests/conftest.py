@@ -1,6 +1,10 @@
 """Shared by all tests: few threads, for several test processes on few cores, and the small networks."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from sequnet_pl.models.network import Network
@@ -27,3 +31,21 @@ def network(request: pytest.FixtureRequest) -> Network:
     for parameter in network.parameters():
         parameter.data *= 2
     return network
+
+
+def tone(path: Path, seconds: float = 0.5, pitch: float = 440.0, rate: int = 16_000) -> Path:
+    """A decaying tone as a wav file."""
+    time = np.arange(round(seconds * rate)) / rate
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.6 * np.exp(-2 * time) * np.sin(2 * np.pi * pitch * time), rate)
+    return path
+
+
+@pytest.fixture(scope="session")
+def audio_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of recordings with train/, val/ and test/, of lengths that fill no window."""
+    folder = tmp_path_factory.mktemp("audio")
+    for split, count in (("train", 3), ("val", 1), ("test", 2)):
+        for number in range(count):
+            tone(folder / split / f"{number}.wav", 0.31 + 0.17 * number, 220.0 * (number + 1))
+    return folder

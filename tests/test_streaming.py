@@ -58,9 +58,7 @@ def test_silence_lasts(network):
 
 def test_causality_and_receptive_field_by_gradient(network, monkeypatch):
     """No output sees the code after it, and the farthest code that any output sees is the receptive field away."""
-    monkeypatch.setattr(
-        torch, "relu", torch.exp
-    )  # where all features are negative, ReLU lets no gradient through
+    monkeypatch.setattr(torch, "relu", torch.exp)  # where all features are negative, ReLU lets no gradient through
     inputs, outputs = network.window(network.cycle)
     table = network.start if hasattr(network, "start") else network.input_conv
     codes = random_codes(1, inputs)

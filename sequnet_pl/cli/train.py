@@ -91,11 +91,12 @@ class SaveRunConfig(SaveConfigCallback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """See SaveConfigCallback; scoring a checkpoint leaves the config of its training as it is."""
-        if stage == "fit" and trainer.is_global_zero and trainer.log_dir:
+        folder = trainer.log_dir  # all processes ask, for it is sent to all
+        if stage == "fit" and trainer.is_global_zero and folder:
             settings = self.config.clone()
             settings.pop("ckpt_path", None)
             text = self.parser.dump(settings, skip_none=False)
-            atomic.write_text(Path(trainer.log_dir) / self.config_filename, text)
+            atomic.write_text(Path(folder) / self.config_filename, text)
 
 
 class TrainCLI(LightningCLI):
@@ -147,7 +148,11 @@ class TrainCLI(LightningCLI):
         if self.subcommand in ("test", "validate"):
             config.verbose = False  # ScoreTable says it better
         if self.subcommand == "fit":
-            if not config.ckpt_path and (snapshots / checkpoints.LAST).exists() and getattr(rank_zero_only, "rank", 0) == 0:
+            if (
+                not config.ckpt_path
+                and (snapshots / checkpoints.LAST).exists()
+                and getattr(rank_zero_only, "rank", 0) == 0
+            ):
                 raise UsageError(
                     f"{snapshots / checkpoints.LAST} exists: --ckpt_path last goes on from there, "
                     "another --name or --snapshot_dir begins anew"

@@ -44,14 +44,27 @@ class LastCheckpoint(ModelCheckpoint):
             enable_version_counter=False,  # else a resumed run would write last-v1.ckpt
         )
 
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save where it is due, and when training stops here: afterwards Lightning counts the epoch as a whole one."""
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+        if trainer.should_stop or trainer.global_step == trainer.max_steps:
+            self._save(trainer)
+
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save what the last steps have learnt."""
         self._save(trainer)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Save where an interrupted or failed run stands."""
-        if trainer.global_step and not trainer.sanity_checking:
-            self._save(trainer)
+        if not trainer.global_step:
+            return
+        progress = trainer.fit_loop.epoch_loop.batch_progress.current
+        # a batch that was under way is to come again
+        if progress.ready > progress.processed:  # type: ignore[attr-defined]
+            trainer.train_dataloader.shard.batches_done -= 1  # type: ignore[union-attr]
+        self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
         if not self._should_skip_saving_checkpoint(trainer):
@@ -97,6 +110,11 @@ class SampleAudio(Callback):
         self.seconds, self.prompt_seconds = seconds, prompt_seconds
         self.drawing, self.seed = Drawing(temperature), seed
         self._last_step = -1
+        self._folder = Path()
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Ask where clips go; all processes do, for it is sent to all."""
+        self._folder = Path(trainer.log_dir or ".") / "samples"
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -135,7 +153,7 @@ class SampleAudio(Callback):
             clips += [
                 (f"{kind}-{number}", mulaw.decode(row.numpy())) for number, row in zip(numbers, codes, strict=True)
             ]
-        folder = Path(trainer.log_dir or ".") / "samples" / f"step-{step:08d}"
+        folder = self._folder / f"step-{step:08d}"
         figures = {}
         for name, samples in clips:
             border = self.prompt_seconds if name.startswith("continuation") else None

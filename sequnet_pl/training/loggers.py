@@ -66,7 +66,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger:
         project="sequnet_pl",
         id=_run_id(folder),
         resume="allow",
-        offline=not _online(),
+        mode="online" if _online() else "offline",
     )
 
 

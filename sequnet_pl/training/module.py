@@ -51,7 +51,7 @@ class AudioModule(pl.LightningModule):
         logits, targets, mask = self._predict(batch)
         count, ranks = mask.sum(), self.trainer.world_size
         if ranks > 1:  # gradients are averaged over processes, whose numbers of targets may differ
-            count = self.all_gather(count).sum() / ranks  # type: ignore[union-attr]
+            count = self.trainer.strategy.reduce(count, reduce_op="sum") / ranks
         loss = (nats(logits, targets) * mask).sum() / count
         bits = loss.detach() / math.log(2)
         size = len(batch.codes)

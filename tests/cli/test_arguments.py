@@ -1,0 +1,100 @@
+"""The short names of train.py, and what is said of those that do not go together."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from sequnet_pl.cli.arguments import CONFIGS, rewrite
+from sequnet_pl.errors import UsageError, UserError
+
+SEQUNET = f"--config={CONFIGS / 'sequnet.yaml'}"
+PUBLISHED = (
+    "--cuda --features 180 --levels 11 --depth 2 --log_dir logs/sequnet "
+    "--snapshot_dir snapshots/sequnet --model sequnet"
+)
+
+
+@pytest.fixture(autouse=True)
+def one_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--model sequnet --gpus 1", [SEQUNET, "--trainer.accelerator=gpu", "--trainer.devices=1"]),
+        ("--model=sequnet --gpus=0", [SEQUNET, "--trainer.accelerator=cpu"]),
+        ("--model sequnet --levels 8 --lr 1e-3", ["--model.init_args.levels=8", "--model.init_args.lr=1e-3"]),
+        ("--model wavenet --layers 9 --batch_size 4", ["--model.init_args.layers=9", "--data.batch_size=4"]),
+        ("--model sequnet --audio_dir F --output_size 64", ["--data.audio_dir=F", "--data.output_size=64"]),
+        ("--model sequnet --epochs 3 --max_steps 20", ["--trainer.max_epochs=3", "--trainer.max_steps=20"]),
+        ("--model sequnet --seed 7", ["--seed_everything=7", "--data.seed=7"]),
+        ("--model sequnet --ema 0.99", ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay=0.99"]),
+        (
+            "--model sequnet --early_stopping 3",
+            ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.patience=3"],
+        ),
+        ("--model sequnet --trainer.profiler simple", ["--trainer.profiler=simple"]),
+        ("--model sequnet", ["--trainer.accelerator=cpu"]),
+        (f"--config {CONFIGS / 'demo.yaml'}", [f"--config={CONFIGS / 'demo.yaml'}"]),
+        (PUBLISHED, [SEQUNET, "--model.init_args.features=180", "--snapshot_dir=snapshots/sequnet"]),
+    ],
+)
+def test_short_names(line, expected):
+    rewritten = rewrite(line.split())
+    assert rewritten[0] == "fit"
+    assert set(expected) <= set(rewritten)
+    assert rewrite(rewritten) == rewritten  # launched processes rewrite again
+    assert any(word.startswith("--name=") for word in rewritten)
+
+
+def test_negative_numbers_are_values():
+    assert "--model.init_args.lr=-1" in rewrite(["--model", "sequnet", "--lr", "-1"])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "name a model"),
+        ("--model sequnt", "did you mean sequnet"),
+        ("--model sequnet --layers 9", "--layers belongs to wavenet, but the model is sequnet"),
+        ("--model wavenet --features 9", "--features belongs to sequnet"),
+        ("--model sequnet --gpus 2", "this machine has 1 GPUs; --gpus 0 runs on the CPU"),
+        ("--model sequnet --gpus some", "whole number"),
+        ("--model sequnet levels 8", "what is 'levels'"),
+        ("--config nowhere.yaml", "cannot read the config nowhere.yaml"),
+        (f"--model wavenet --config {CONFIGS / 'demo.yaml'}", "is a config of sequnet"),
+        ("test", "name what to test"),
+    ],
+)
+def test_what_does_not_go_together(line, message):
+    with pytest.raises(UsageError, match=message):
+        rewrite(line.split())
+
+
+def test_a_checkpoint_that_is_not_there(tmp_path):
+    for which in ("last", "best", "gone.ckpt"):
+        with pytest.raises(UserError) as caught:
+            rewrite(["test", "--ckpt_path", which, "--log_dir", str(tmp_path)])
+        assert caught.value.exit_status == 1
+    assert not any("ckpt" in word for word in rewrite(f"--model sequnet --ckpt_path auto --log_dir {tmp_path}".split()))
+
+
+def run_script(*arguments):
+    root = Path(__file__).parents[2]
+    command = [sys.executable, str(root / "train.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_help_reads_well_and_unknown_flags_are_one_line():
+    shown = run_script("--help")
+    assert shown.returncode == 0
+    assert "python train.py --model sequnet --gpus 1" in shown.stdout
+    assert max(map(len, shown.stdout.splitlines())) <= 110
+    wrong = run_script("--model", "sequnet", "--level", "8")
+    assert wrong.returncode == 2
+    assert wrong.stderr.strip() == "train.py: error: there is no flag --level; did you mean --levels?"

@@ -1,0 +1,349 @@
+"""train.py from end to end: train, stop, go on, test; and each mistake in one line with nothing lost."""
+
+import csv
+import errno
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+import yaml
+
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.train import train
+from sequnet_pl.training.module import AudioModule
+
+TINY = {
+    "sequnet": "--levels 3 --features 4 --depth 1 --kernel_size 3",
+    "wavenet": "--layers 3 --blocks 2 --dilation_channels 4 --residual_channels 4 --skip_channels 4",
+}
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run train.py in this process: exit status and what stood on stderr."""
+
+    def run(line, *more, defaults=True):
+        if defaults:
+            line += f" --gpus 0 --log_dir {tmp_path}/logs --data_dir {tmp_path}/data --num_workers 0"
+            line += " --sample_audio.every_n_epochs 0" * ("sample_audio" not in line) + " --logger none" * (
+                "--logger" not in line
+            )
+        monkeypatch.setattr(sys, "argv", ["train.py"])
+        try:
+            status = run_main("train.py", train, [*line.split(), *more])
+        except SystemExit as end:  # Lightning's own, after Ctrl-C
+            status = end.code
+        captured = capfd.readouterr()
+        return status, captured.err, captured.out
+
+    yield run
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def fit(model, audio_folder, steps):
+    return (
+        f"--model {model} {TINY[model]} --audio_dir {audio_folder} --output_size 64 --batch_size 2 --hop_size 2000 "
+        f"--max_steps {steps} --trainer.log_every_n_steps 1"
+    )
+
+
+def run_folder(tmp_path, model):
+    (folder,) = (tmp_path / "logs" / model).iterdir()
+    return folder
+
+
+def rows(folder):
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("model", TINY)
+def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
+    assert run(fit(model, audio_folder, 5))[0] == 0
+    folder = run_folder(tmp_path, model)
+    assert {"config.yaml", "metrics.csv", "checkpoints"} <= {path.name for path in folder.iterdir()}
+    before = [row["train/bits_per_sample"] for row in rows(folder) if row["train/bits_per_sample"]]
+    assert len(before) == 5
+
+    assert run(f"--model {model} --ckpt_path last --max_steps 16")[0] == 0
+    after = [row["train/bits_per_sample"] for row in rows(folder) if row["train/bits_per_sample"]]
+    assert after[:5] == before  # history is kept
+    assert len(after) == 16
+    assert any(row["val/bits_per_sample"] for row in rows(folder))
+    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert (last["global_step"], last["network"]) == (16, model)
+
+    for which in ("last", "best"):
+        status, _, out = run(f"test --ckpt_path {which}")
+        assert status == 0
+        assert "uniform guess" in out
+    scores = json.loads((folder / "test.json").read_text())
+    assert scores["bits_per_sample"]["this network"] == pytest.approx(scores["test/bits_per_sample"])
+    assert 0 < scores["bits_per_sample"]["table of codes given the one before"] < 12
+    assert run("validate --ckpt_path last")[0] == 0
+    assert len(list((tmp_path / "logs" / model).iterdir())) == 1
+
+
+def test_stopped_and_gone_on_is_as_never_stopped(run, audio_folder, tmp_path):
+    assert run(fit("sequnet", audio_folder, 9) + " --name unbroken")[0] == 0
+    assert run(fit("sequnet", audio_folder, 4) + " --name broken")[0] == 0
+    assert run("--model sequnet --ckpt_path last --max_steps 9")[0] == 0
+    losses = [
+        {row["step"]: row["train/bits_per_sample"] for row in rows(tmp_path / "logs" / "sequnet" / name)}
+        for name in ("unbroken", "broken")
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_snapshot_dir_and_log_dir_of_the_published_command(run, audio_folder, tmp_path):
+    where = f" --log_dir {tmp_path}/logs/sequnet --snapshot_dir {tmp_path}/snapshots --data_dir {tmp_path}/data"
+    options = " --gpus 0 --logger none --num_workers 0 --sample_audio.every_n_epochs 0"
+    assert run(fit("sequnet", audio_folder, 3) + where + options, defaults=False)[0] == 0
+    folder = run_folder(tmp_path, "sequnet")  # not logs/sequnet/sequnet
+    assert (tmp_path / "snapshots" / "last.ckpt").is_file()
+    assert not (folder / "checkpoints").exists()
+    assert run("test --ckpt_path last")[0] == 0
+    assert (folder / "test.json").is_file()
+    assert run("--ckpt_path last --max_steps 5")[0] == 0
+    assert run_folder(tmp_path, "sequnet") == folder
+
+
+def test_a_checkpoint_alone_is_enough(run, audio_folder, tmp_path):
+    assert run(fit("wavenet", audio_folder, 3))[0] == 0
+    lonely = tmp_path / "lonely.ckpt"
+    (run_folder(tmp_path, "wavenet") / "checkpoints" / "last.ckpt").rename(lonely)
+    status, err, out = run(f"test --ckpt_path {lonely}")
+    assert status == 0, err
+    assert "this network" in out
+
+
+@pytest.mark.parametrize("config", ["sequnet", "wavenet", "demo"])
+def test_every_config_is_parsed(run, config):
+    path = Path(__file__).parents[1] / "configs" / f"{config}.yaml"
+    status, _, out = run(f"--config {path} --print_config", defaults=False)
+    assert status == 0
+    settings = yaml.safe_load(out)
+    assert settings["data"]["dataset"] == ("builtin" if config == "demo" else "piano")
+    if config == "sequnet":
+        shape = {"levels": 11, "features": 180, "depth": 2, "kernel_size": 5, "lr": 5e-4, "eps": 1e-8}
+        assert settings["model"]["init_args"] == shape
+    if config == "wavenet":
+        assert settings["model"]["init_args"]["layers"] == 13
+    if config != "demo":
+        data = settings["data"]
+        assert (data["batch_size"], data["output_size"], data["hop_size"]) == (16, 5000, 40_000)
+        assert settings["trainer"]["max_epochs"] == 10
+        assert settings["trainer"]["gradient_clip_val"] is None
+
+
+def test_clips_are_sampled_and_leave_no_trace(run, audio_folder, tmp_path):
+    sampling = " --sample_audio.every_n_steps 2 --sample_audio.seconds 0.01 --sample_audio.prompt_seconds 0.05"
+    quiet = " --sample_audio.every_n_epochs 0"
+    assert run(fit("sequnet", audio_folder, 5) + " --name with" + sampling)[0] == 0
+    assert run(fit("sequnet", audio_folder, 5) + " --name without" + quiet)[0] == 0
+    folders = [tmp_path / "logs" / "sequnet" / name for name in ("with", "without")]
+    weights = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in folders]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+    steps = sorted(path.name for path in (folders[0] / "samples").iterdir())
+    assert steps[:2] == ["step-00000002", "step-00000004"]
+    samples, rate = soundfile.read(folders[0] / "samples" / steps[0] / "continuation-0.wav")
+    assert (rate, len(samples)) == (16_000, 960)
+    assert (folders[0] / "samples" / steps[0] / "silence-2.png").stat().st_size > 1000
+    prompts = [soundfile.read(folders[0] / "samples" / step / "continuation-0.wav")[0][:800] for step in steps[:2]]
+    assert np.array_equal(*prompts)  # always the same prompts
+
+
+def test_wandb_offline_asks_nothing(run, audio_folder, tmp_path, monkeypatch):
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    sampling = " --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01 --logger wandb"
+    assert run(fit("sequnet", audio_folder, 3) + sampling)[0] == 0
+    folder = run_folder(tmp_path, "sequnet")
+    assert list(folder.glob("wandb/offline-run-*/*.wandb"))
+    assert rows(folder)  # CSV always
+
+
+def test_tensorboard(run, audio_folder, tmp_path):
+    pytest.importorskip("tensorboard")
+    sampling = " --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01 --logger tensorboard"
+    assert run(fit("sequnet", audio_folder, 3) + sampling)[0] == 0
+    assert list(run_folder(tmp_path, "sequnet").glob("events.out.tfevents.*"))
+
+
+def test_early_stopping_and_averaged_weights(run, audio_folder, tmp_path):
+    assert run(fit("sequnet", audio_folder, 12) + " --early_stopping 2 --ema 0.9")[0] == 0
+    last = torch.load(run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", weights_only=True)
+    assert "current_model_state" in last
+    assert run("test --ckpt_path last")[0] == 0
+
+
+def one_line(err):
+    (line,) = [line for line in err.splitlines() if line.startswith("train.py: error: ")]
+    assert "Traceback" not in err
+    return line
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "message"),
+    [
+        ("--model sequnet --levels 0", 2, "levels is 0"),
+        ("--model sequnet --kernel_size 4", 2, "kernel_size is 4"),
+        ("--model sequnet --levels many", 2, "--levels many"),
+        ("--model sequnet --lr -1", 2, "lr is -1"),
+        ("--model sequnet --batch_size 0", 2, "batch_size is 0"),
+        ("--model sequnet --logger paper", 2, "there is no logger paper"),
+        ("--model sequnet --sample_audio.seconds -1", 2, "seconds"),
+        ("--model sequnet --audio_dir nowhere", 1, "there is no folder nowhere"),
+        ("--model sequnet --trainer.precision half", 2, "precision"),
+    ],
+)
+def test_mistakes_are_one_line(run, line, status, message):
+    result, err, _ = run(line)
+    assert result == status, err
+    assert message in one_line(err)
+
+
+def test_folders_without_audio(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "note.txt").write_text("no audio")
+    (tmp_path / "fake").mkdir()
+    for number in range(3):
+        (tmp_path / "fake" / f"{number}.wav").write_text("this is not audio")
+    for folder in ("empty", "text", "fake"):
+        status, err, _ = run(f"--model sequnet --audio_dir {tmp_path / folder}")
+        assert status == 1
+        assert str(tmp_path / folder) in one_line(err)
+
+
+def test_a_piano_without_recordings_names_what_to_do(run, tmp_path):
+    status, err, _ = run("--model sequnet --dataset piano")
+    assert status == 1
+    assert "--audio_dir FOLDER" in one_line(err)
+    assert "--dataset builtin" in err
+
+
+def test_output_folders_that_cannot_be_made(run, audio_folder, tmp_path):
+    (tmp_path / "file").write_text("")
+    status, err, _ = run(
+        f"--model sequnet --gpus 0 --audio_dir {audio_folder} --log_dir {tmp_path}/file/logs", defaults=False
+    )
+    assert status == 1
+    assert f"{tmp_path}/file/logs" in one_line(err)
+
+
+def test_no_space_for_a_checkpoint_keeps_the_old_one(run, audio_folder, tmp_path, monkeypatch):
+    assert run(fit("sequnet", audio_folder, 3))[0] == 0
+    path = run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt"
+    before = path.read_bytes()
+
+    def full(temporary, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("sequnet_pl.atomic._publish", full)
+    status, err, _ = run("--ckpt_path last --max_steps 5")
+    assert status == 1
+    assert "No space left" in one_line(err)
+    assert path.read_bytes() == before
+    assert {file.name for file in path.parent.iterdir()} <= {"last.ckpt", "best-step00000003.ckpt"}
+
+
+def test_bad_checkpoints(run, audio_folder, tmp_path):
+    assert run(fit("sequnet", audio_folder, 3))[0] == 0
+    last = run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt"
+    half = tmp_path / "half.ckpt"
+    half.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    evil = tmp_path / "evil.ckpt"
+    torch.save({"state_dict": Malicious(tmp_path / "run")}, evil)
+    other = tmp_path / "other.ckpt"
+    torch.save({"weights": torch.zeros(1)}, other)
+    for path, message in ((half, "damaged"), (evil, "refused"), (other, "names no network")):
+        for command in ("test", "fit"):
+            status, err, _ = run(f"{command} --ckpt_path {path}")
+            assert status == 1
+            assert message in one_line(err)
+            assert str(path) in err
+    assert not (tmp_path / "run").exists()
+    status, err, _ = run(f"fit --model wavenet --ckpt_path {last}")
+    assert status == 2
+    assert "checkpoint of sequnet" in one_line(err)
+    status, err, _ = run(f"fit --ckpt_path {last} --features 5")
+    assert status == 2
+    assert "--features 5" in one_line(err)
+
+
+class Malicious:
+    """A pickle that makes a file when it is loaded carelessly."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_the_malicious_pickle_would_have_run(tmp_path):
+    pickle.loads(pickle.dumps(Malicious(tmp_path / "run")))  # noqa: S301
+    assert (tmp_path / "run").exists()
+
+
+def test_a_new_run_does_not_overwrite_another(run, audio_folder):
+    assert run(fit("sequnet", audio_folder, 2) + " --name mine")[0] == 0
+    status, err, _ = run(fit("sequnet", audio_folder, 2) + " --name mine")
+    assert status == 2
+    assert "--ckpt_path last goes on" in one_line(err)
+
+
+def test_ctrl_c_keeps_what_was_learnt(run, audio_folder, tmp_path, monkeypatch):
+    assert run(fit("sequnet", audio_folder, 9) + " --name unbroken")[0] == 0
+    step = AudioModule.training_step
+
+    def interrupted(self, batch, batch_idx):
+        if self.trainer.global_step == 4:
+            raise KeyboardInterrupt
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AudioModule, "training_step", interrupted)
+        status, err, _ = run(fit("sequnet", audio_folder, 9) + " --name broken")
+    assert status not in (0, None)
+    assert "Traceback" not in err
+    assert run("--ckpt_path last")[0] == 0
+    weights = [
+        torch.load(tmp_path / f"logs/sequnet/{name}/checkpoints/last.ckpt", weights_only=True)
+        for name in ("unbroken", "broken")
+    ]
+    assert weights[1]["global_step"] == 9
+    assert all(torch.equal(weights[0]["state_dict"][k], v) for k, v in weights[1]["state_dict"].items())
+
+
+def test_two_processes_learn_what_one_does(audio_folder, tmp_path):
+    """Two CPU processes with batches of one do what one process does with batches of two, to rounding."""
+    root = Path(__file__).parents[1]
+    common = fit("sequnet", audio_folder, 6).replace("--batch_size 2", "")
+    common += f" --gpus 0 --data_dir {tmp_path}/data --num_workers 0 --logger none --sample_audio.every_n_epochs 0"
+    lines = (
+        f"{common} --log_dir {tmp_path}/one --batch_size 2",
+        f"{common} --log_dir {tmp_path}/two --batch_size 1 --trainer.devices 2 --trainer.strategy ddp",
+    )
+    for line in lines:
+        done = subprocess.run(
+            [sys.executable, str(root / "train.py"), *line.split()], capture_output=True, text=True, timeout=300
+        )
+        assert done.returncode == 0, done.stderr
+    losses = []
+    for logs in (tmp_path / "one", tmp_path / "two"):
+        (folder,) = (logs / "sequnet").iterdir()
+        kinds = ("train/bits_per_sample", "val/bits_per_sample")
+        losses.append([float(row[kind]) for row in rows(folder) for kind in kinds if row.get(kind)])
+    assert len(losses[0]) >= 6
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)

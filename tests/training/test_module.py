@@ -1,0 +1,186 @@
+"""The networks learn; scores do not depend on how they are added up."""
+
+import math
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from sequnet_pl.data.crops import Batch, Crops, scoring_plan
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.store import open_split
+from sequnet_pl.training.callbacks import LastCheckpoint
+from sequnet_pl.training.metrics import Accuracy, BitsPerSample, nats, targets_and_mask
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
+
+TINY = {
+    "sequnet": lambda **kwargs: SeqUNetModule(3, 8, 1, 3, **kwargs),
+    "wavenet": lambda **kwargs: WaveNetModule(4, 2, 8, 8, 16, **kwargs),
+}
+
+
+@pytest.fixture(params=TINY)
+def tiny(request):
+    torch.manual_seed(0)
+    return TINY[request.param]
+
+
+def random_batch(module, crops=2, outputs=64, valid=None):
+    window = module.network.window(outputs)
+    codes = torch.randint(256, (crops, window.inputs + 1), generator=torch.Generator().manual_seed(1))
+    zeros = torch.zeros(crops, dtype=torch.int64)
+    return Batch(codes.to(torch.uint8), torch.tensor(valid or [window.outputs] * crops), zeros, zeros)
+
+
+def loss_of(module, batch):
+    logits = module(batch.codes[:, :-1])
+    targets, mask = targets_and_mask(batch, logits.shape[-1])
+    return (nats(logits, targets) * mask).sum() / mask.sum()
+
+
+def test_a_tiny_network_learns_a_crop_by_heart(tiny):
+    """Under 0.1 bits: the loss, its gradients and the alignment of codes and targets are right."""
+    module = tiny(lr=1e-2)
+    batch = random_batch(module, crops=1)
+    optimizer = module.configure_optimizers()
+    for _ in range(800):
+        optimizer.zero_grad()
+        loss = loss_of(module, batch)
+        loss.backward()
+        optimizer.step()
+        if loss < 0.09 * math.log(2):
+            break
+    assert loss.item() / math.log(2) < 0.1
+
+
+def test_codes_after_the_end_do_not_count(tiny):
+    module = tiny()
+    batch = random_batch(module, valid=[64, 10])
+    changed = batch.codes.clone()
+    changed[1, -54:] = 7  # tail of the second crop, after its ten valid targets
+    a, b = loss_of(module, batch), loss_of(module, batch._replace(codes=changed))
+    assert torch.equal(a, b)
+    changed[1, -55] = changed[1, -55] ^ 1  # its last valid target
+    assert not torch.equal(a, loss_of(module, batch._replace(codes=changed)))
+
+
+def test_first_loss_is_a_uniform_guess(tiny):
+    assert loss_of(tiny(), random_batch(tiny())).item() / math.log(2) == pytest.approx(8, abs=0.3)
+
+
+def test_published_settings():
+    for module in (SeqUNetModule(3, 4, 1, 3), WaveNetModule(2, 1, 2, 2, 2)):
+        (group,) = module.configure_optimizers().param_groups
+        assert (group["lr"], group["eps"], group["betas"], group["weight_decay"]) == (5e-4, 1e-8, (0.9, 0.999), 0)
+
+
+def test_metrics_add_no_error():
+    """A hundred million values near 3, in float32 where a float32 sum would stand still, give their exact mean."""
+    values = torch.full((1, 1_000_000), 3.0, dtype=torch.float32)
+    mask = torch.ones_like(values, dtype=torch.bool)
+    metric = BitsPerSample()
+    for _ in range(100):
+        metric.update(values, mask)
+    assert metric.compute().item() == pytest.approx(3 / math.log(2), rel=1e-12)
+    assert metric.count.item() == 100_000_000
+
+
+def test_metrics_do_not_depend_on_batching():
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(12, 256, 50, generator=generator)
+    targets = torch.randint(256, (12, 50), generator=generator)
+    mask = torch.rand(12, 50, generator=generator) < 0.7
+    scores = []
+    for size in (1, 5, 12):
+        bits, accuracy = BitsPerSample(), Accuracy()
+        for rows in zip(logits.split(size), targets.split(size), mask.split(size), strict=True):
+            bits.update(nats(*rows[:2]), rows[2])
+            accuracy.update(*rows)
+        scores.append((bits.compute().item(), accuracy.compute().item()))
+    expected = torch.nn.functional.cross_entropy(logits.double(), targets, reduction="none")[mask].mean() / math.log(2)
+    assert scores[1:] == [pytest.approx(scores[0], rel=1e-12)] * 2
+    assert scores[0][0] == pytest.approx(expected.item(), rel=1e-6)
+    assert scores[0][1] == pytest.approx((logits.argmax(1) == targets)[mask].double().mean().item(), rel=1e-12)
+
+
+def trainer(**kwargs):
+    kwargs = {"enable_checkpointing": "callbacks" in kwargs} | kwargs
+    return pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        **kwargs,
+    )
+
+
+def data(audio_folder, tmp_path, **kwargs):
+    return AudioDataModule(
+        audio_dir=str(audio_folder), data_dir=str(tmp_path), output_size=256, num_workers=0, **kwargs
+    )
+
+
+def test_test_scores_every_sample_once_whatever_the_batch_size(audio_folder, tmp_path, tiny):
+    module = tiny().double()
+    scores = []
+    for batch_size in (1, 3, 16):
+        datamodule = data(audio_folder, tmp_path, batch_size=batch_size)
+        (score,) = trainer().test(module, datamodule, verbose=False)
+        scores.append(score["test/bits_per_sample"])
+    assert scores == pytest.approx([scores[0]] * 3, abs=1e-9)
+    split = open_split(datamodule.store, "test")
+    window = module.network.window(256)
+    batch = Crops(split, *window).__getitems__(scoring_plan(split.lengths, window.outputs))
+    with torch.no_grad():
+        assert scores[0] == pytest.approx(loss_of(module, batch).item() / math.log(2), abs=1e-9)
+    assert batch.valid.sum() == split.lengths.sum()
+
+
+def test_accumulated_gradients_and_overfit_batches_work(audio_folder, tmp_path, tiny):
+    module = tiny()
+    before = [parameter.clone() for parameter in module.parameters()]
+    options = {"max_steps": 3, "accumulate_grad_batches": 2, "overfit_batches": 1, "gradient_clip_val": 1.0}
+    run = trainer(**options)
+    run.fit(module, data(audio_folder, tmp_path, batch_size=2, hop_size=1000))
+    assert run.global_step == 3
+    assert not all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
+    loader = run.train_dataloader
+    batches = []
+    for epoch in (5, 6):
+        loader.shard.set_epoch(epoch)
+        batches.append(next(iter(loader)))
+    assert torch.equal(batches[0].codes, batches[1].codes)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(audio_folder, tmp_path, tiny, workers):
+    def run(steps, checkpoint=None):
+        torch.manual_seed(0)
+        module = tiny()
+        last = LastCheckpoint(str(tmp_path / "checkpoints"))
+        fit = trainer(max_steps=steps, max_epochs=10, callbacks=[last])
+        datamodule = data(audio_folder, tmp_path, batch_size=2, hop_size=2000)
+        datamodule.hparams["num_workers"] = workers
+        fit.fit(module, datamodule, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
+        return fit, module
+
+    _, unbroken = run(19)
+    (tmp_path / "checkpoints" / "last.ckpt").unlink()
+    fit, _ = run(6)
+    assert 0 < fit.train_dataloader.shard.batches_done < len(fit.train_dataloader)  # in the middle of an epoch
+    fit, resumed = run(19, str(tmp_path / "checkpoints" / "last.ckpt"))
+    assert fit.global_step == 19
+    for name, weight in unbroken.state_dict().items():
+        assert torch.equal(weight, resumed.state_dict()[name]), name
+
+
+def test_windows_start_at_the_recording(audio_folder, tmp_path, tiny):
+    datamodule = data(audio_folder, tmp_path, batch_size=100)
+    run = trainer()
+    run.test(tiny(), datamodule, verbose=False)
+    (batch,) = list(run.test_dataloaders)
+    starts = batch.starts[batch.recordings == 0].numpy()
+    assert np.array_equal(starts, np.arange(len(starts)) * 256)
