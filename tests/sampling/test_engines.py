@@ -13,6 +13,7 @@ from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Session, build, engine_for
+from sequnet_pl.sampling.engines.cuda import CudaEngine
 from sequnet_pl.sampling.generate import extend, generate, start
 
 no_kernels = pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
@@ -21,6 +22,7 @@ ENGINES = [
     pytest.param("eager", id="eager"),
     pytest.param("native", id="native", marks=no_kernels),
     pytest.param("cuda", id="cuda", marks=no_gpu),
+    "graphless",  # the steps of the cuda engine, on the CPU
 ]
 DRAWINGS = [Drawing(), Drawing(0), Drawing(0.8, top_k=7), Drawing(1.3, top_p=0.6), Drawing(0.9, 20, 0.9)]
 SHAPES = {  # beyond the small networks of all tests: several panels of channels, and single layers
@@ -42,6 +44,10 @@ def wide(request):
 
 def on_device(network, engine):
     return network.float().to("cuda" if engine == "cuda" else "cpu")
+
+
+def make_engine(network, name):
+    return CudaEngine(network) if name == "graphless" else engine_for(network, name)
 
 
 def prompts(clips, length, seed=1):
@@ -73,7 +79,7 @@ def check_against_forward(network, name, clips, surplus):
     prompt = prompts(clips, network.window(1).inputs + surplus if surplus > 0 else -surplus)
     session = start(network, prompt, clips)
     samples = 2 * network.cycle + 5
-    block = draw_block(network, engine_for(network, name), session, samples)
+    block = draw_block(network, make_engine(network, name), session, samples)
     assert session.drawn == session.state.time == samples
     expected = whole_logits(network, prompt.to(block.codes.device), block.codes)
     assert expected.std() > 0.1  # else nothing is compared
@@ -98,7 +104,7 @@ def test_engine_equals_forward_in_wide_networks(wide, name):
 def test_all_logits_at_every_phase(network, name):
     """Blocks of one sample, so that all logits are seen, each from a state that was handed over."""
     network = on_device(network, name)
-    engine = engine_for(network, name)
+    engine = make_engine(network, name)
     prompt = prompts(2, network.window(1).inputs)
     session = start(network, prompt, 2)
     logits, codes = [session.logits.clone()], []
@@ -115,7 +121,7 @@ def test_codes_and_nats_are_those_of_the_reference(network, name, drawing):
     network = on_device(network, name)
     list(network.parameters())[-1].data.zero_()  # else the bias of the logits alone decides on the likeliest code
     blocks = []
-    for engine in (engine_for(network, "eager"), engine_for(network, name)):
+    for engine in (engine_for(network, "eager"), make_engine(network, name)):
         session = start(network, prompts(5, 20), 5)
         blocks.append(draw_block(network, engine, session, 2 * network.cycle + 9, drawing))
     assert torch.equal(blocks[0].codes, blocks[1].codes)
@@ -131,7 +137,7 @@ def clone(session):
 def test_engines_continue_each_other(network, name):
     """A session passes between engines, and through a file, at any time."""
     network = on_device(network, name)
-    eager, other = engine_for(network, "eager"), engine_for(network, name)
+    eager, other = engine_for(network, "eager"), make_engine(network, name)
     alone = start(network, None, 2)
     codes = draw_block(network, eager, alone, 4 * network.cycle + 14).codes
     session, parts = start(network, None, 2), []
@@ -168,7 +174,7 @@ def test_native_is_the_same_bits_however_it_is_cut(wide, weights):
 @pytest.mark.parametrize("name", ENGINES)
 def test_weights_stay_and_a_second_batch_is_as_the_first(network, name):
     network = on_device(network, name)
-    before, engine = copy.deepcopy(network.state_dict()), engine_for(network, name)
+    before, engine = copy.deepcopy(network.state_dict()), make_engine(network, name)
     first, second = (
         draw_block(network, engine, start(network, prompts(2, 30), 2), network.cycle + 3) for _ in range(2)
     )
@@ -244,3 +250,11 @@ def test_kernels_are_compiled_once(monkeypatch, tmp_path):
         assert [path.stat().st_mtime_ns for path in (tmp_path / "sequnet_pl").iterdir()] == [stamp]
     finally:
         build.library.cache_clear()
+
+
+def test_cuda_blocks_longer_than_its_tensors(network, monkeypatch):
+    monkeypatch.setattr("sequnet_pl.sampling.engines.cuda.CAPACITY", 7)
+    blocks = []
+    for engine in (engine_for(network, "eager"), CudaEngine(network)):
+        blocks.append(draw_block(network, engine, start(network, None, 2), 30))
+    assert torch.equal(blocks[0].codes, blocks[1].codes)

@@ -7,6 +7,7 @@ from sequnet_pl.models.network import Network
 from sequnet_pl.sampling.engines import native
 from sequnet_pl.sampling.engines.base import Block, Engine, Session
 from sequnet_pl.sampling.engines.build import library
+from sequnet_pl.sampling.engines.cuda import CudaEngine
 from sequnet_pl.sampling.engines.eager import EagerEngine
 from sequnet_pl.sampling.engines.packing import WeightType
 
@@ -42,4 +43,4 @@ def engine_for(network: Network, name: EngineName = "auto", weights: WeightType 
             raise UsageError("the native engine needs a C++ compiler such as g++; install one or take the eager engine")
     if weights != "float32":
         raise UsageError(f"{weights} weights need the native engine, which runs float32 networks on the CPU")
-    return EagerEngine(network)
+    return CudaEngine(network) if on_gpu and name in ("auto", "cuda") else EagerEngine(network)

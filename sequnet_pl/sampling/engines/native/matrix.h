@@ -39,40 +39,59 @@ struct Column {
     float* sums;  // of all panels, added to
 };
 
+// Keeps the compiler from reading the same weights from memory again for each column.
+inline Floats in_register(Floats x) {
+#ifdef __AVX512F__
+    asm("" : "+v"(x));
+#endif
+    return x;
+}
+
 template <int W, int N>
-inline void tile_float32(const Matrix& m, int panel, const Column* columns) {
-    const Floats* w = (const Floats*)m.weights + (size_t)panel * m.inputs * W;
+inline void tile_float32(const Matrix& m, int panel, int begin, int end, const Column* columns) {
+    const Floats* w = (const Floats*)m.weights + ((size_t)panel * m.inputs + begin) * W;
     Floats sums[N][W];
+#pragma GCC unroll 8
     for (int n = 0; n < N; ++n)
+#pragma GCC unroll 8
         for (int k = 0; k < W; ++k) sums[n][k] = load(columns[n].sums + (panel * W + k) * LANES);
-    for (int i = 0; i < m.inputs; ++i, w += W)
+    for (int i = begin; i < end; ++i, w += W) {
+        Floats weights[W];
+#pragma GCC unroll 8
+        for (int k = 0; k < W; ++k) weights[k] = in_register(w[k]);
 #pragma GCC unroll 8
         for (int n = 0; n < N; ++n) {
             const float x = columns[n].x.values[i];
 #pragma GCC unroll 8
-            for (int k = 0; k < W; ++k) sums[n][k] += w[k] * x;
+            for (int k = 0; k < W; ++k) sums[n][k] += weights[k] * x;
         }
+    }
+#pragma GCC unroll 8
     for (int n = 0; n < N; ++n)
+#pragma GCC unroll 8
         for (int k = 0; k < W; ++k) store(columns[n].sums + (panel * W + k) * LANES, sums[n][k]);
 }
 
 template <int W, int N>
-inline void tile_bfloat16(const Matrix& m, int panel, const Column* columns) {
-    const Words* w = (const Words*)m.weights + (size_t)panel * m.inputs / 2 * W;
+inline void tile_bfloat16(const Matrix& m, int panel, int begin, int end, const Column* columns) {
+    const Words* w = (const Words*)m.weights + ((size_t)panel * m.inputs + begin) / 2 * W;
     Floats sums[N][W];
+#pragma GCC unroll 8
     for (int n = 0; n < N; ++n)
+#pragma GCC unroll 8
         for (int k = 0; k < W; ++k) sums[n][k] = load(columns[n].sums + (panel * W + k) * LANES);
-    for (int i = 0; i < m.inputs; i += 2, w += W)
+    for (int i = begin; i < end; i += 2, w += W)
+#pragma GCC unroll 2
+        for (int j = 0; j < 2; ++j)
 #pragma GCC unroll 8
-        for (int k = 0; k < W; ++k) {
-            const Floats first = (Floats)(w[k] << 16), second = (Floats)(w[k] & 0xffff0000u);
+            for (int k = 0; k < W; ++k) {
+                const Floats weight = in_register((Floats)(j ? w[k] & 0xffff0000u : w[k] << 16));
 #pragma GCC unroll 8
-            for (int n = 0; n < N; ++n) {
-                sums[n][k] += first * columns[n].x.values[i];
-                sums[n][k] += second * columns[n].x.values[i + 1];
+                for (int n = 0; n < N; ++n) sums[n][k] += weight * columns[n].x.values[i + j];
             }
-        }
+#pragma GCC unroll 8
     for (int n = 0; n < N; ++n)
+#pragma GCC unroll 8
         for (int k = 0; k < W; ++k) store(columns[n].sums + (panel * W + k) * LANES, sums[n][k]);
 }
 
@@ -84,7 +103,9 @@ inline void tile_int8(const Matrix& m, int panel, const Column* columns) {
     const __m512i* w = (const __m512i*)m.weights + (size_t)panel * m.inputs / 4 * W;
     const __m512i* zeros = (const __m512i*)m.zeros + panel * W;
     __m512i high[N][W], low[N][W];
+#pragma GCC unroll 8
     for (int n = 0; n < N; ++n)
+#pragma GCC unroll 8
         for (int k = 0; k < W; ++k) high[n][k] = zeros[k], low[n][k] = _mm512_setzero_si512();
     for (int i = 0; i < m.inputs; i += 4, w += W)
 #pragma GCC unroll 8
@@ -100,7 +121,9 @@ inline void tile_int8(const Matrix& m, int panel, const Column* columns) {
                 low[n][k] = _mm512_dpbusd_epi32(low[n][k], lows, w[k]);
             }
         }
+#pragma GCC unroll 8
     for (int n = 0; n < N; ++n)
+#pragma GCC unroll 8
         for (int k = 0; k < W; ++k) {
             float* sums = columns[n].sums + (panel * W + k) * LANES;
             const Floats whole = __builtin_convertvector((Ints)high[n][k], Floats) * 256.0f +
@@ -124,7 +147,9 @@ inline void tile_int8(const Matrix& m, int panel, const Column* columns) {
 #pragma GCC unroll 8
                 for (int n = 0; n < N; ++n) sums[n][k] += weight * columns[n].x.values[i + j];
             }
+#pragma GCC unroll 8
     for (int n = 0; n < N; ++n)
+#pragma GCC unroll 8
         for (int k = 0; k < W; ++k) {
             float* to = columns[n].sums + (panel * W + k) * LANES;
             store(to, load(to) + load(m.scales + (panel * W + k) * LANES) * sums[n][k]);
@@ -133,18 +158,23 @@ inline void tile_int8(const Matrix& m, int panel, const Column* columns) {
 #endif
 
 template <int W, int N>
-inline void tile(const Matrix& m, int panel, const Column* columns) {
-    if (m.format == FLOAT32) tile_float32<W, N>(m, panel, columns);
-    if (m.format == BFLOAT16) tile_bfloat16<W, N>(m, panel, columns);
-    if (m.format == INT8) tile_int8<W, N>(m, panel, columns);
+inline void tile(const Matrix& m, int panel, int begin, int end, const Column* columns) {
+    if (m.format == FLOAT32) tile_float32<W, N>(m, panel, begin, end, columns);
+    if (m.format == BFLOAT16) tile_bfloat16<W, N>(m, panel, begin, end, columns);
+    if (m.format == INT8) tile_int8<W, N>(m, panel, columns);  // all of the inputs, whose bytes are few
 }
 
 template <int W>
 inline void panel_product(const Matrix& m, int panel, const Column* columns, int count) {
-    const int most = m.format == INT8 && QUANTIZE_INPUTS ? 2 : 4;  // what fits the registers
-    while (count >= most && most == 4) tile<W, 4>(m, panel, columns), columns += 4, count -= 4;
-    while (count >= 2) tile<W, 2>(m, panel, columns), columns += 2, count -= 2;
-    if (count) tile<W, 1>(m, panel, columns);
+    const int most = m.format == INT8 && QUANTIZE_INPUTS ? 2 : 4;                // what fits the registers
+    const int block = m.format == FLOAT32 ? 64 : m.format == BFLOAT16 ? 128 : m.inputs;  // what fits the nearest cache
+    for (int begin = 0; begin < m.inputs; begin += block) {
+        const int end = std::min(begin + block, m.inputs);
+        int n = 0;
+        for (; most == 4 && n + 4 <= count; n += 4) tile<W, 4>(m, panel, begin, end, columns + n);
+        for (; n + 2 <= count; n += 2) tile<W, 2>(m, panel, begin, end, columns + n);
+        if (n < count) tile<W, 1>(m, panel, begin, end, columns + n);
+    }
 }
 
 // Add the product of one panel with each column to the column's sums.
