@@ -23,9 +23,15 @@ _DATA = {
     "dataset": "dataset",
     "audio_dir": "audio_dir",
     "dataset_dir": "audio_dir",
+    "audio_list": "audio_list",
+    "recordings": "recordings",
     "data_dir": "data_dir",
     "sample_rate": "sample_rate",
     "sr": "sample_rate",
+    "channel": "channel",
+    "loudness": "loudness",
+    "skip_silence": "skip_silence",
+    "store_workers": "store_workers",
     "output_size": "output_size",
     "batch_size": "batch_size",
     "hop_size": "hop_size",
@@ -40,8 +46,9 @@ _TRAINER = {
     "log_interval": "log_every_n_steps",
     "num_nodes": "num_nodes",
 }
+_OPTIMIZATION = ("lr", "eps", "beta2", "weight_decay", "warmup", "anneal")
 _MODELS = {
-    "sequnet": ("levels", "features", "depth", "kernel_size", "lr", "eps"),
+    "sequnet": ("levels", "features", "depth", "kernel_size", *_OPTIMIZATION),
     "wavenet": (
         "layers",
         "blocks",
@@ -49,8 +56,7 @@ _MODELS = {
         "residual_channels",
         "skip_channels",
         "kernel_size",
-        "lr",
-        "eps",
+        *_OPTIMIZATION,
     ),
 }
 SHORT = {name: f"data.{key}" for name, key in _DATA.items()} | {
@@ -77,6 +83,7 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     checkpoint = _checkpoint(pairs, model, subcommand)
     base, model = _base(pairs, model, checkpoint, subcommand)
     rest = [word for name, value in pairs for word in _words(name, value, model)]
+    rest += _other_recordings(pairs)
     if checkpoint:
         rest.append(f"--ckpt_path={checkpoint}")
     names = {name for name, _ in pairs}
@@ -221,6 +228,13 @@ def _words(name: str, value: str | None, model: str) -> list[str]:
     if name == "ema":
         return ["--trainer.callbacks+=EMAWeightAveraging", _joined("trainer.callbacks.decay", value)]
     return [_joined(SHORT.get(name, name), value)]
+
+
+def _other_recordings(pairs: Sequence[tuple[str, str | None]]) -> list[str]:
+    """Recordings that the line names stand in for those of a config or a checkpoint."""
+    named = {SHORT.get(name, name) for name, _ in pairs}
+    own = ("data.audio_dir", "data.audio_list", "data.recordings")
+    return [f"--{name}=null" for name in own if name not in named] if named & {"data.dataset", *own} else []
 
 
 def _joined(name: str, value: str | None) -> str:

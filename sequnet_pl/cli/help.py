@@ -15,11 +15,18 @@ What to train
   --levels --features --depth --kernel_size                     of the Seq-U-Net
   --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
   --lr RATE --eps E          of Adam
+  --beta2 B --weight_decay W --warmup SHARE --anneal true       what makes it learn better
 
 On what
   --dataset piano|builtin    the published recordings, or a synthesised piano that needs no download
   --audio_dir FOLDER         your own audio: train/, val/, test/ in it, or split by file
+  --audio_list FILE.csv      or a list of it, with the columns path and split
+  --recordings FILE          or a list of URLs or YouTube ids, which are downloaded
   --sample_rate HZ           16000 by default
+  --channel mix|left|right   of stereo recordings, mix by default
+  --loudness LUFS            bring every recording to this loudness, -23 say
+  --skip_silence SECONDS     cut digital silence that is longer down to this
+  --store_workers N          processes that decode recordings, one a core by default
   --output_size N            predicted samples a crop (5000), rounded up to whole cycles
   --batch_size N --hop_size N --num_workers N --val_hours H --data_dir FOLDER
 

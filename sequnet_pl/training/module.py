@@ -7,33 +7,29 @@ import math
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 
 from sequnet_pl.data.crops import Batch
-from sequnet_pl.errors import UsageError
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.training.metrics import Accuracy, BitsPerSample, nats, targets_and_mask
+from sequnet_pl.training.optimization import Optimization
 
 
 class AudioModule(pl.LightningModule):
-    """Training and scoring of any network: mean cross entropy over the targets that count, Adam as published.
+    """Training and scoring of any network: mean cross entropy over the targets that count.
 
     Args:
         network: What learns.
-        lr: Learning rate of Adam.
-        eps: Term that Adam adds to its denominator.
+        optimization: How it learns.
     """
 
-    def __init__(self, network: Network, lr: float, eps: float) -> None:
+    def __init__(self, network: Network, optimization: Optimization) -> None:
         super().__init__()
-        for name, value in (("lr", lr), ("eps", eps)):
-            if value <= 0:
-                raise UsageError(f"{name} is {value}, but must be more than 0")
         self.network = network
-        self.lr, self.eps = lr, eps
+        self.optimization = optimization
+        self.lr = optimization.lr  # where Lightning's learning rate finder looks
         self.val_bits, self.val_accuracy = BitsPerSample(), Accuracy()
         self.test_bits, self.test_accuracy = BitsPerSample(), Accuracy()
 
@@ -75,9 +71,13 @@ class AudioModule(pl.LightningModule):
         self.log(f"{split}/bits_per_sample", bits, batch_size=size)
         self.log(f"{split}/accuracy", accuracy, batch_size=size)
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Adam, as published."""
-        return torch.optim.Adam(self.parameters(), lr=self.lr, eps=self.eps)
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
+        optimizer = self.optimization.optimizer(self, self.lr)
+        if not self.optimization.scheduled:
+            return {"optimizer": optimizer}
+        schedule = self.optimization.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say which network this is, so that a checkpoint is enough to build it."""
@@ -92,8 +92,12 @@ class SeqUNetModule(AudioModule):
         features: Channels of every level.
         depth: Gated layers a level, on each way.
         kernel_size: Taps of every convolution; odd.
-        lr: Learning rate of Adam.
+        lr: Learning rate, the highest of its schedule.
         eps: Term that Adam adds to its denominator.
+        beta2: How slowly Adam forgets squared gradients.
+        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
+        warmup: Share of all steps over which the rate rises to `lr`.
+        anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
     """
 
     def __init__(
@@ -104,8 +108,13 @@ class SeqUNetModule(AudioModule):
         kernel_size: int = 5,
         lr: float = 5e-4,
         eps: float = 1e-8,
+        beta2: float = 0.999,
+        weight_decay: float = 0.0,
+        warmup: float = 0.0,
+        anneal: bool = False,
     ) -> None:
-        super().__init__(SeqUNet(levels, features, depth, kernel_size), lr, eps)
+        network = SeqUNet(levels, features, depth, kernel_size)
+        super().__init__(network, Optimization(lr, eps, beta2, weight_decay, warmup, anneal))
         self.save_hyperparameters()
 
 
@@ -119,8 +128,12 @@ class WaveNetModule(AudioModule):
         residual_channels: Channels of the residual stream.
         skip_channels: Channels of the skip path.
         kernel_size: Taps of the dilated convolutions.
-        lr: Learning rate of Adam.
+        lr: Learning rate, the highest of its schedule.
         eps: Term that Adam adds to its denominator.
+        beta2: How slowly Adam forgets squared gradients.
+        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
+        warmup: Share of all steps over which the rate rises to `lr`.
+        anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
     """
 
     def __init__(
@@ -133,9 +146,13 @@ class WaveNetModule(AudioModule):
         kernel_size: int = 2,
         lr: float = 5e-4,
         eps: float = 1e-8,
+        beta2: float = 0.999,
+        weight_decay: float = 0.0,
+        warmup: float = 0.0,
+        anneal: bool = False,
     ) -> None:
         network = WaveNet(layers, blocks, dilation_channels, residual_channels, skip_channels, kernel_size)
-        super().__init__(network, lr, eps)
+        super().__init__(network, Optimization(lr, eps, beta2, weight_decay, warmup, anneal))
         self.save_hyperparameters()
 
 

@@ -43,7 +43,7 @@ def test_a_tiny_network_learns_a_crop_by_heart(tiny):
     """Under 0.1 bits: the loss, its gradients and the alignment of codes and targets are right."""
     module = tiny(lr=1e-2)
     batch = random_batch(module, crops=1)
-    optimizer = module.configure_optimizers()
+    optimizer = module.configure_optimizers()["optimizer"]
     for _ in range(800):
         optimizer.zero_grad()
         loss = loss_of(module, batch)
@@ -71,8 +71,8 @@ def test_first_loss_is_a_uniform_guess(tiny):
 
 def test_published_settings():
     for module in (SeqUNetModule(3, 4, 1, 3), WaveNetModule(2, 1, 2, 2, 2)):
-        (group,) = module.configure_optimizers().param_groups
-        assert (group["lr"], group["eps"], group["betas"], group["weight_decay"]) == (5e-4, 1e-8, (0.9, 0.999), 0)
+        for group in module.configure_optimizers()["optimizer"].param_groups:
+            assert (group["lr"], group["eps"], group["betas"], group["weight_decay"]) == (5e-4, 1e-8, (0.9, 0.999), 0)
 
 
 def test_metrics_add_no_error():

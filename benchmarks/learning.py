@@ -1,0 +1,110 @@
+"""How well networks learn in the same number of steps, by settings: `python -m benchmarks.learning --audio_dir FOLDER`.
+
+Trains each setting with each seed, scores the test split, and prints bits per sample, lower is better. Results are
+kept in a JSON file as they come, so that an interrupted comparison goes on.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
+from rich.console import Console
+from rich.table import Table
+
+from sequnet_pl import atomic
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training.module import AudioModule, SeqUNetModule, WaveNetModule
+
+NETWORKS: dict[str, tuple[type[AudioModule], dict[str, Any]]] = {
+    "sequnet": (SeqUNetModule, {"levels": 8, "features": 32, "depth": 1, "kernel_size": 5}),
+    "wavenet": (
+        WaveNetModule,
+        {"layers": 9, "blocks": 2, "dilation_channels": 32, "residual_channels": 32, "skip_channels": 64},
+    ),
+}
+_FAST = {"lr": 6e-3, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "published": {},
+    "lr": {"lr": 3e-3},
+    "lr+clip": {"lr": 3e-3, "clip": 1.0},
+    "cycle": {"lr": 6e-3, "warmup": 0.3, "anneal": True},
+    "cycle+clip": {"lr": 6e-3, "warmup": 0.3, "anneal": True, "clip": 1.0},
+    "fast": _FAST,
+    "fast+decay": _FAST | {"weight_decay": 0.1},
+    "fast 3e-3": _FAST | {"lr": 3e-3},
+    "fast 1e-2": _FAST | {"lr": 1e-2},
+    "fast 2e-2": _FAST | {"lr": 2e-2},
+    "fast+ema": _FAST | {"ema": 0.95},
+    "fast rise 0.3": _FAST | {"warmup": 0.3},
+    "fast rise 0.02": _FAST | {"warmup": 0.02},
+}
+"""What differs from the published settings; `clip` and `ema` are the trainer's, the others the module's."""
+
+
+def bits(network: str, setting: str, seed: int, steps: int, data: dict[str, Any]) -> float:
+    """Bits per sample on the test split after training."""
+    pl.seed_everything(seed, verbose=False)
+    module_class, shape = NETWORKS[network]
+    options = dict(SETTINGS[setting])
+    clip, ema = options.pop("clip", None), options.pop("ema", None)
+    callbacks: list[Callback] = [EMAWeightAveraging(decay=ema)] if ema else []
+    datamodule = AudioDataModule(**data, seed=seed)
+    trainer = pl.Trainer(
+        accelerator="auto",
+        devices=1,
+        max_steps=steps,
+        max_epochs=-1,
+        gradient_clip_val=clip,
+        callbacks=callbacks,
+        limit_val_batches=0,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+        use_distributed_sampler=False,
+    )
+    module = module_class(**shape, **options)
+    trainer.fit(module, datamodule)
+    (scores,) = trainer.test(module, datamodule, verbose=False)
+    return float(scores["test/bits_per_sample"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--audio_dir", help="recordings; without it the built-in piano")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["published", "fast"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--output_size", type=int, default=4096)
+    parser.add_argument("--batch_size", type=int, default=4)
+    parser.add_argument("--data_dir", default=str(Path(tempfile.gettempdir()) / "sequnet_pl-learning"))
+    parser.add_argument("--json", type=Path, default=Path("learning.json"))
+    arguments = parser.parse_args()
+    source = {"audio_dir": arguments.audio_dir} if arguments.audio_dir else {"dataset": "builtin"}
+    sizes = {"output_size": arguments.output_size, "batch_size": arguments.batch_size, "num_workers": 0}
+    data = source | sizes | {"data_dir": arguments.data_dir}
+    results: dict[str, float] = json.loads(arguments.json.read_text()) if arguments.json.is_file() else {}
+    table = Table("network", "settings", "bits per sample", "seeds", title=f"{arguments.steps} steps")
+    for network in arguments.networks:
+        for setting in arguments.settings:
+            scores = []
+            for seed in arguments.seeds:
+                key = f"{network}, {setting}, seed {seed}, {arguments.steps} steps, {source}, {sizes}"
+                if key not in results:
+                    results[key] = bits(network, setting, seed, arguments.steps, data)
+                    atomic.write_text(arguments.json, json.dumps(results, indent=2))
+                scores.append(results[key])
+            each = " ".join(f"{score:.3f}" for score in scores)
+            table.add_row(network, setting, f"{statistics.mean(scores):.3f}", each)
+            Console().print(f"{network} {setting}: {each}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

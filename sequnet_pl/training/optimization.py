@@ -1,0 +1,64 @@
+"""How networks learn: Adam as published, and what makes it better, each off unless asked for."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
+
+from sequnet_pl.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """Settings of the optimizer and its schedule; UsageError where one makes no sense. See SeqUNetModule."""
+
+    lr: float
+    eps: float
+    beta2: float
+    weight_decay: float
+    warmup: float
+    anneal: bool
+
+    def __post_init__(self) -> None:
+        for name in ("lr", "eps"):
+            if getattr(self, name) <= 0:
+                raise UsageError(f"{name} is {getattr(self, name)}, but must be more than 0")
+        for name in ("beta2", "warmup"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}, but must be from 0 to below 1")
+        if self.weight_decay < 0:
+            raise UsageError(f"weight_decay is {self.weight_decay}, but must be 0 or more")
+
+    def optimizer(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
+        """AdamW, which without weight decay is Adam; tables and biases do not decay."""
+        if not self.weight_decay:
+            return torch.optim.Adam(module.parameters(), lr=lr, betas=(0.9, self.beta2), eps=self.eps)
+        convolutions = {
+            id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Conv1d) and layer.weight is not None
+        }
+        parameters = list(module.parameters())
+        groups = [
+            {"params": [p for p in parameters if id(p) in convolutions], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if id(p) not in convolutions], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=lr, betas=(0.9, self.beta2), eps=self.eps)
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether the rate changes at all."""
+        return bool(self.warmup or self.anneal)
+
+    def schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
+        """The rate by step, over all `steps` of the training."""
+        rise = round(self.warmup * steps)
+
+        def share(step: int) -> float:
+            if step < rise:
+                return (step + 1) / rise
+            if not self.anneal:
+                return 1.0
+            return (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise)))) / 2
+
+        return LambdaLR(optimizer, share)
