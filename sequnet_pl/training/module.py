@@ -71,7 +71,7 @@ class AudioModule(pl.LightningModule):
         self.log(f"{split}/bits_per_sample", bits, batch_size=size)
         self.log(f"{split}/accuracy", accuracy, batch_size=size)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
         optimizer = self.optimization.optimizer(self, self.lr)
         if not self.optimization.scheduled:
