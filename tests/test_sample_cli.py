@@ -7,7 +7,11 @@ import os
 import shlex
 import signal
 import sys
+import threading
+import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -394,6 +398,24 @@ def test_snapshots_of_the_published_implementation(run, tmp_path: Path) -> None:
     assert [(clip["step"], clip["network"]) for clip in made()] == [(40, "sequnet"), (300, "wavenet")]
 
 
+def test_the_published_weights_are_fetched(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    with zipfile.ZipFile(site / "models.zip", "w") as archive:
+        archive.write(SNAPSHOTS / "sequnet_l2_f5_d3_k7" / "checkpoint_300", "snapshots/sequnet/checkpoint_300")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/models.zip"
+        Path("pretrained.yaml").write_text(f"{{address: '{address}', sha256: null, most_bytes: 1000000}}")
+        monkeypatch.setattr("sequnet_pl.cli.sample_network.CONFIGS", tmp_path)
+        monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+        run("--pretrained", "sequnet", on=None)
+        server.shutdown()
+    run("--pretrained", "sequnet", "--temp", 0, on=None)  # it is there already
+    assert [clip["step"] for clip in made()] == [300, 300]
+    assert "no snapshots of wavenet" in run("--pretrained", "wavenet", on=None, status=1)
+
+
 def interrupt(self: SampleProgress, block: Any) -> None:
     signal.raise_signal(signal.SIGINT)
 
@@ -410,6 +432,13 @@ def test_interrupted(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
     assert "cut short" in Path("generated/index.html").read_text()
     assert "what was made is kept" in caplog.text
     assert "cannot be continued" in run("--continue", Path("generated", clips[1]["wav"]), on=None, status=1)
+
+
+def test_interrupted_at_the_picture(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sequnet_pl.sampling.clips.save_spectrogram", lambda *_: signal.raise_signal(signal.SIGINT))
+    run("--batch_size", 2, status=130)
+    assert [(clip["complete"], clip["spectrogram"]) for clip in made()] == [(True, ""), (True, "")]
+    assert all(Path("generated", clip["wav"]).is_file() for clip in made())
 
 
 def test_no_space_while_a_clip_grows(run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,16 +182,16 @@ def _command(options: Options, recipe: Recipe, count: int) -> str:
     if "layers" in options.architecture:
         words += ["--layers", options.architecture["layers"]]
     if recipe.kind == "prompt":
-        words += ["--prompt", recipe.prompt, "--prompt_start", f"{options.prompt_start:g}"]
+        words += ["--prompt", recipe.prompt, "--prompt_start", options.prompt_start]
     else:
         words += ["--conditional", int(recipe.kind == "continuation")]
     if recipe.kind != "silence":
-        words += ["--prompt_seconds", f"{options.prompt_seconds:g}"]
+        words += ["--prompt_seconds", options.prompt_seconds]
         words += ["--audio_dir", options.audio_dir] if options.audio_dir else []
     words += ["--gen_samples", count, "--batch_size", recipe.batch_size, "--first_clip", recipe.first_clip]
-    words += ["--temp", f"{recipe.temperature:g}", "--seed", recipe.seed]
+    words += ["--temp", recipe.temperature, "--seed", recipe.seed]
     words += ["--top_k", recipe.top_k] if recipe.top_k < CLASSES else []
-    words += ["--top_p", f"{recipe.top_p:g}"] if recipe.top_p < 1 else []
+    words += ["--top_p", recipe.top_p] if recipe.top_p < 1 else []
     words += ["--engine", recipe.engine]
     words += ["--weights", recipe.weights] if recipe.weights != "float32" else []
     words += ["--double"] if recipe.precision == "float64" else []

@@ -120,6 +120,7 @@ def make_batch(
             if not drawn:
                 raise
             stopped = reason
+    hurried = False
     for index, (recipe, wav) in enumerate(zip(batch.recipes, wavs, strict=True)):
         nats_before, drawn_before = batch.before
         clip = Clip(
@@ -130,11 +131,12 @@ def make_batch(
             bits_per_sample=float(nats[index] + nats_before) / (drawn + drawn_before) / math.log(2),
             command=command(recipe, wav.samples - recipe.prompt_samples),
         )
+        album.add(clip)  # first of all, so that it is in the list whatever happens
         try:
-            album.add(_with_companions(clip, wav.path, batch.session))
-        except UserError as error:  # no space, most likely: the clip itself is there
-            album.add(clip)
-            stopped = stopped or error
+            if not hurried:
+                album.add(_with_companions(clip, wav.path, batch.session))
+        except (UserError, KeyboardInterrupt) as reason:
+            stopped, hurried = stopped or reason, True
     album.write_list()
     if isinstance(stopped, OSError):
         why = stopped.strerror or stopped
