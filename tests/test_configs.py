@@ -1,0 +1,52 @@
+"""Each YAML builds what it says, and it differs from the defaults of the code in every key."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training.module import AudioModule
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+@pytest.fixture(params=[path for path in CONFIGS if path.stem != "pretrained"], ids=lambda path: path.stem)
+def settings(request):
+    return yaml.safe_load(request.param.read_text(encoding="utf-8"))
+
+
+def module_class(settings):
+    module, _, name = settings["model"]["class_path"].rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def test_config_builds_a_module_and_data(settings):
+    module = module_class(settings)(**settings["model"].get("init_args", {}))
+    assert isinstance(module, AudioModule)
+    datamodule = AudioDataModule(**settings.get("data", {}))
+    inputs, outputs = module.network.window(datamodule.hparams["output_size"])
+    assert inputs > outputs >= datamodule.hparams["output_size"]
+
+
+def test_config_says_only_what_differs_from_the_defaults(settings):
+    for given, function in (
+        (settings["model"].get("init_args", {}), module_class(settings)),
+        (settings.get("data", {}), AudioDataModule),
+    ):
+        defaults = inspect.signature(function).parameters
+        for name, value in given.items():
+            assert defaults[name].default != value, name
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_every_key_has_its_reason(path):
+    """A comment beside each value, or above the file's first key for all of them."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("#")
+    for line in lines:
+        value = line.partition(":")[2].strip()
+        if value and not line.lstrip().startswith(("#", "class_path")):
+            assert "#" in value, line
