@@ -14,6 +14,7 @@ from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Session, build, engine_for
 from sequnet_pl.sampling.engines.cuda import CudaEngine
+from sequnet_pl.sampling.engines.pace import Pace
 from sequnet_pl.sampling.generate import extend, generate, start
 
 no_kernels = pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
@@ -258,3 +259,20 @@ def test_cuda_blocks_longer_than_its_tensors(network, monkeypatch):
     for engine in (engine_for(network, "eager"), CudaEngine(network)):
         blocks.append(draw_block(network, engine, start(network, None, 2), 30))
     assert torch.equal(blocks[0].codes, blocks[1].codes)
+
+
+def test_every_sample_is_dealt_out_once_and_the_quickest_number_of_threads_wins(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("sequnet_pl.sampling.engines.pace.perf_counter", lambda: now)
+    pace, taken = Pace(), []
+    for samples in (1, 10, 1600, 1600, *[1600] * 12):
+        dealt = 0
+        for count, threads in pace.pieces(samples, 2):
+            now += count * {1: 1.0, 2: 3.0}[threads]
+            dealt += count
+            taken.append((count, threads))
+        assert dealt == samples
+    assert taken[:5] == [(1, 2), (10, 2), (64, 1), (64, 2), (1472, 1)]
+    assert taken[5:].count((64, 2)) == 1  # another trial
+    assert {threads for count, threads in taken[5:] if count > 64} == {1}
+    assert list(pace.pieces(1600, 1)) == [(1600, 1)]

@@ -1,4 +1,4 @@
-"""The fast CPU engine: whole blocks in compiled kernels, on as many threads as torch uses (two share a step well).
+"""The fast CPU engine: whole blocks in compiled kernels, on as many threads as torch may use, or on one.
 
 What it draws does not depend on the number of clips or threads, nor on where blocks end, not even by rounding.
 """
@@ -13,6 +13,7 @@ from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines.base import Block, Session
+from sequnet_pl.sampling.engines.pace import Pace
 from sequnet_pl.sampling.engines.packing import WeightType
 from sequnet_pl.sampling.engines.programs import DrawingStruct, JobStruct, Program, SeqUNetProgram, WaveNetProgram
 
@@ -43,23 +44,31 @@ class NativeEngine:
         else:
             raise TypeError(f"the compiled kernels do not know {type(network).__name__}")
 
+        self._pace = Pace()
+
     @torch.no_grad()
     def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
         """See Engine."""
-        clips, samples = uniform.shape
-        uniform = uniform.contiguous()
         session.logits = session.logits.clone(memory_format=torch.contiguous_format)
-        block = Block(torch.empty(clips, samples, dtype=torch.uint8), torch.empty(clips, samples))
+        most = min(torch.get_num_threads(), self._program.most_threads)
+        pieces, begin = [], 0
+        for samples, threads in self._pace.pieces(uniform.shape[1], most):
+            pieces.append(self._draw(session, uniform[:, begin : begin + samples].contiguous(), drawing, threads))
+            begin += samples
+        session.drawn += begin
+        return Block(torch.cat([piece.codes for piece in pieces], dim=1), torch.cat([p.nats for p in pieces], dim=1))
+
+    def _draw(self, session: Session, uniform: Tensor, drawing: Drawing, threads: int) -> Block:
+        block = Block(torch.empty(uniform.shape, dtype=torch.uint8), torch.empty(uniform.shape))
         job = JobStruct(
             logits=session.logits.data_ptr(),
             uniform=uniform.data_ptr(),
             codes=block.codes.data_ptr(),
             nats=block.nats.data_ptr(),
-            clips=clips,
-            samples=samples,
-            threads=min(torch.get_num_threads(), self._program.most_threads),
+            clips=uniform.shape[0],
+            samples=uniform.shape[1],
+            threads=threads,
             drawing=DrawingStruct(drawing.temperature, drawing.top_p, drawing.top_k),
         )
         self._program.run(job, session.state)
-        session.drawn += samples
         return block
