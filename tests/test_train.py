@@ -18,6 +18,7 @@ import yaml
 
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
+from sequnet_pl.data.download import Result
 from sequnet_pl.training.module import AudioModule
 
 TINY = {
@@ -225,11 +226,32 @@ def test_folders_without_audio(run, tmp_path):
         assert str(tmp_path / folder) in one_line(err)
 
 
-def test_a_piano_without_recordings_names_what_to_do(run, tmp_path):
+def test_a_piano_without_recordings_names_what_to_do(run, tmp_path, monkeypatch):
+    asked = []
+
+    def limited(items, folder, **_):
+        asked.append(folder)
+        return Result([], len(items), "www.youtube.com limits how much it gives", folder)
+
+    monkeypatch.setattr("sequnet_pl.data.download.download", limited)  # no test asks the network
     status, err, _ = run("--model sequnet --dataset piano")
-    assert status == 1
+    assert (status, asked) == (1, [tmp_path / "data" / "recordings"])
+    assert "www.youtube.com limits" in one_line(err)
     assert "--audio_dir FOLDER" in one_line(err)
-    assert "--dataset builtin" in err
+    assert "--dataset builtin" in one_line(err)
+
+
+def test_own_recordings_take_the_place_of_those_of_the_run(run, audio_folder, tmp_path, caplog):
+    assert run(fit("sequnet", audio_folder, 3))[0] == 0
+    path = tmp_path / "mine.csv"
+    path.write_text(f"path,split\n{audio_folder}/test/0.wav,train\n{audio_folder}/test/1.wav,test\n")
+    status, err, out = run(f"test --ckpt_path last --audio_list {path}")
+    assert status == 0, err
+    assert "learnt from other recordings" in caplog.text
+    assert "this network" in out
+    status, err, _ = run(f"test --ckpt_path last --audio_list {path} --audio_dir {audio_folder}")
+    assert status == 2
+    assert f"--audio_dir {audio_folder} and --audio_list {path}" in one_line(err)
 
 
 def test_output_folders_that_cannot_be_made(run, audio_folder, tmp_path):

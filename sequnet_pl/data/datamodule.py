@@ -2,19 +2,21 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from sequnet_pl.audio.files import SAMPLE_RATE
-from sequnet_pl.data import piano_synth
+from sequnet_pl.audio.files import SAMPLE_RATE, Channel
+from sequnet_pl.data import sources, summary
 from sequnet_pl.data.crops import Crops, Plan, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
-from sequnet_pl.data.splits import split_folder
+from sequnet_pl.data.splits import SPLITS
 from sequnet_pl.data.store import Split, fingerprint, make_store, open_split
+from sequnet_pl.data.store_index import Options
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network, Window
 
@@ -27,8 +29,14 @@ class AudioDataModule(pl.LightningDataModule):
     Args:
         dataset: `piano`, the published recordings, or `builtin`, a synthesised piano that needs no download.
         audio_dir: A folder of audio files instead; with `train/`, `val/`, `test/` in it or split by file.
+        audio_list: Or a csv of audio files, with the columns `path` and `split`.
+        recordings: Or a list of URLs or YouTube ids to download.
         data_dir: Where recordings and their codes are kept.
         sample_rate: Samples a second that recordings are converted to.
+        channel: Of stereo recordings: the mean of both, or one of them.
+        loudness: Bring each recording to so many LUFS; None leaves it as it is.
+        skip_silence: Cut digital silence down to so many seconds; None keeps all of it.
+        store_workers: Processes that decode recordings; None takes as many as there are cores.
         output_size: Targets a crop; rounded up to whole cycles of the network.
         batch_size: Crops a batch and process.
         hop_size: One training crop an epoch for every so many samples of a recording.
@@ -39,10 +47,16 @@ class AudioDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        dataset: Literal["piano", "builtin"] = "piano",
+        dataset: sources.Dataset = "piano",
         audio_dir: str | None = None,
+        audio_list: str | None = None,
+        recordings: str | None = None,
         data_dir: str = "data",
         sample_rate: int = SAMPLE_RATE,
+        channel: Channel = "mix",
+        loudness: float | None = None,
+        skip_silence: float | None = None,
+        store_workers: int | None = None,
         output_size: int = 5000,
         batch_size: int = 16,
         hop_size: int = 40_000,
@@ -52,7 +66,8 @@ class AudioDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         positive = {"sample_rate": sample_rate, "output_size": output_size, "batch_size": batch_size}
-        for name, value in (positive | {"hop_size": hop_size, "val_hours": val_hours}).items():
+        positive |= {"hop_size": hop_size, "val_hours": val_hours, "store_workers": store_workers}
+        for name, value in positive.items():
             if value is not None and value <= 0:
                 raise UsageError(f"{name} is {value}, but must be more than 0")
         if num_workers < 0 or seed < 0:
@@ -60,45 +75,45 @@ class AudioDataModule(pl.LightningDataModule):
         self.save_hyperparameters()
         self.batch_size = batch_size  # where Lightning's batch size finder looks
         self.splits: dict[str, Split] = {}
-
-    @property
-    def store(self) -> Path:
-        """The folder of the codes of these recordings at this rate."""
-        source = (
-            str(Path(self.hparams["audio_dir"]).resolve()) if self.hparams["audio_dir"] else self.hparams["dataset"]
-        )
-        digest = hashlib.sha256(f"{source}\n{self.hparams['sample_rate']}".encode()).hexdigest()[:8]
-        return Path(self.hparams["data_dir"]) / "codes" / f"{Path(source).name}-{digest}"
+        self.fingerprint = ""
+        """Short hash of what the recordings hold, from `setup` on."""
+        options = Options(sample_rate, channel, loudness, skip_silence)
+        source = sources.choose(Path(data_dir), sample_rate, dataset, audio_dir, audio_list, recordings)
+        digest = hashlib.sha256(f"{source.identity}\n{options.key()}".encode()).hexdigest()[:8]
+        self.store = Path(data_dir) / "codes" / f"{source.name}-{digest}"
+        """The folder of the codes of these recordings under these options."""
+        self._find = source.find
 
     def prepare_data(self) -> None:
-        """Make the store of codes, or bring it up to date. UserError where there is nothing to learn from."""
-        make_store(self._files(), self.store, self.hparams["sample_rate"])
+        """Make the store of codes, or bring it up to date, and say so. UserError where there is nothing to learn from.
 
-    def _files(self) -> Mapping[str, Sequence[Path]]:
-        recordings = Path(self.hparams["data_dir"]) / "recordings"
-        if self.hparams["audio_dir"]:
-            return split_folder(Path(self.hparams["audio_dir"]))
-        if self.hparams["dataset"] == "builtin":
-            return piano_synth.write_recordings(recordings / "builtin", self.hparams["sample_rate"])
-        if not (recordings / "train").is_dir():
-            raise UserError(
-                f"the piano recordings are not in {recordings}; name a folder of your own with --audio_dir FOLDER, "
-                "or take the built-in recordings with --dataset builtin"
-            )
-        return split_folder(recordings)
+        What the recordings' source downloads or makes is fetched first.
+        """
+        settings = self.hparams
+        report = make_store(
+            self._find(),
+            self.store,
+            settings["sample_rate"],
+            channel=settings["channel"],
+            loudness=settings["loudness"],
+            skip_silence=settings["skip_silence"],
+            workers=settings["store_workers"],
+        )
+        summary.tell(report, self.store)
 
     def setup(self, stage: str) -> None:
-        """Open the store; the window is that of the network that the trainer holds."""
+        """Open the store, and tell the loggers of a fit what it holds."""
         if not self.splits:
-            self.splits = {name: open_split(self.store, name) for name in ("train", "val", "test")}
+            self.splits = {name: open_split(self.store, name) for name in SPLITS}
+            self.fingerprint = fingerprint(self.store)
         needed = {"fit": "train", "validate": "val", "test": "test"}.get(stage)
         if needed and not len(self.splits[needed].lengths):
             raise UserError(f"there are no recordings to {stage} on: the {needed} split of {self.store} is empty")
-
-    @property
-    def fingerprint(self) -> str:
-        """Short hash of what the recordings hold."""
-        return fingerprint(self.store)
+        if stage == "fit" and self.trainer is not None:
+            seconds = {name: split.lengths.sum() / self.hparams["sample_rate"] for name, split in self.splits.items()}
+            facts = {f"data/{name}_hours": round(float(length) / 3600, 3) for name, length in seconds.items()}
+            for logger in self.trainer.loggers:
+                logger.log_hyperparams({"data/fingerprint": self.fingerprint, **facts})
 
     def train_dataloader(self) -> CropLoader:
         """Random crops, other ones each epoch; a pure function of (seed, epoch, index)."""
@@ -147,7 +162,7 @@ class AudioDataModule(pl.LightningDataModule):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Warn where the recordings are others than those of the checkpoint."""
         if state_dict["fingerprint"] != self.fingerprint:
-            log.warning(
+            rank_zero_only(log.warning)(
                 "the checkpoint learnt from other recordings (%s, %s) than these (%s, %s)",
                 state_dict["store"],
                 state_dict["fingerprint"],

@@ -1,0 +1,225 @@
+"""From what a user asks for to a store, what is said of it, and what checkpoints and loggers remember."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import soundfile
+import torch
+from pytorch_lightning.loggers import Logger
+
+from sequnet_pl.audio.mulaw import SILENCE
+from sequnet_pl.data import download
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.store import open_split
+from sequnet_pl.data.store_cli import main as look_into
+from sequnet_pl.errors import UsageError
+from sequnet_pl.training.module import SeqUNetModule
+
+
+def noise(path: Path, seed: int, rate: int = 16_000, channels: int = 1, seconds: float = 0.3, **options: str) -> Path:
+    samples = np.random.default_rng(seed).uniform(-0.5, 0.5, (round(seconds * rate), channels))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples, rate, **options)
+    return path
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    """Mixed rates, channels and depths, and two files that are no audio."""
+    noise(tmp_path / "music/train/a.wav", 0, 44_100, 2, subtype="PCM_24")
+    noise(tmp_path / "music/train/b.flac", 1, 8_000)
+    noise(tmp_path / "music/val/c.ogg", 2, 48_000, 2)
+    noise(tmp_path / "music/test/d.wav", 3, subtype="FLOAT")
+    for name in ("train/[bold]text.wav", "test/text.mp3"):
+        (tmp_path / "music" / name).write_text("not audio")
+    return tmp_path / "music"
+
+
+def prepared(data_dir: Path, **options: object) -> AudioDataModule:
+    data = AudioDataModule(data_dir=str(data_dir), output_size=64, batch_size=2, num_workers=0, **options)  # type: ignore[arg-type]
+    data.prepare_data()
+    data.setup("predict")
+    return data
+
+
+def squeezed(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_what_was_used_and_what_was_not_is_one_table(
+    tmp_path: Path, music: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(20):
+        (music / "val" / f"{number:02d}.wav").write_text("not audio either")
+    data = prepared(tmp_path, audio_dir=str(music))
+    shown = capfd.readouterr().err
+    beside = data.store.with_name(f"{data.store.name}.txt").read_text()
+    for text in (shown, beside):
+        for split, count in (("train", 2), ("val", 1), ("test", 1)):
+            assert f"{split} │ {count} │ 0.000" in squeezed(text)
+        assert "skipped │ 22" in squeezed(text)
+    assert "and 12 more" in shown
+    assert f"python -m sequnet_pl.data.store list {data.store}" in shown
+    assert "more" not in beside
+    assert beside.count(".wav: not audio") == 21
+    assert "[bold]text.wav" in beside
+
+
+def test_nothing_is_said_where_nothing_changed(tmp_path: Path, music: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (music / "train/[bold]text.wav").unlink()
+    (music / "test/text.mp3").unlink()
+    store = prepared(tmp_path, audio_dir=str(music)).store
+    assert "train" in capfd.readouterr().err
+    page = store.with_name(f"{store.name}.txt")
+    before = page.stat().st_mtime_ns
+    prepared(tmp_path, audio_dir=str(music))
+    assert not capfd.readouterr().err
+    assert page.stat().st_mtime_ns == before
+    shutil.move(music / "train/a.wav", music / "test/a.wav")
+    prepared(tmp_path, audio_dir=str(music))
+    assert "test │ 2 │" in squeezed(page.read_text())
+    assert look_into(["verify", str(store)]) == 0
+
+
+def test_only_one_process_says_it(
+    tmp_path: Path, music: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning_fabric.utilities.rank_zero.rank_zero_only.rank", 1)
+    prepared(tmp_path, audio_dir=str(music))
+    assert "hours" not in capfd.readouterr().err
+
+
+def test_options_of_the_store_make_other_stores(tmp_path: Path) -> None:
+    samples = np.zeros((16_000, 2), np.float32)
+    samples[:4000] = np.random.default_rng(0).uniform((-0.1, -0.4), (0.1, 0.4), (4000, 2))
+    samples[-10:, 0] = 0.5
+    for split in ("train", "val", "test"):
+        (tmp_path / "music" / split).mkdir(parents=True)
+        soundfile.write(tmp_path / "music" / split / f"{split}.wav", samples, 16_000, subtype="FLOAT")
+    stores = {
+        name: prepared(tmp_path, audio_dir=str(tmp_path / "music"), **options)
+        for name, options in {
+            "plain": {},
+            "left": {"channel": "left"},
+            "right": {"channel": "right"},
+            "loud": {"loudness": -30.0},
+            "short": {"skip_silence": 0.1},
+            "slow": {"sample_rate": 8000},
+        }.items()
+    }
+    assert len({data.store for data in stores.values()}) == len({data.fingerprint for data in stores.values()}) == 6
+    codes = {name: open_split(data.store, "train").codes for name, data in stores.items()}
+    assert len(codes["short"]) == 4000 + 1600 + 10
+    assert len(codes["slow"]) == 8000
+    assert (codes["left"][-10:] != SILENCE).all() and (codes["right"][-10:] == SILENCE).all()
+    assert not np.array_equal(codes["loud"], codes["plain"])
+    assert prepared(tmp_path, audio_dir=str(tmp_path / "music"), store_workers=1).store == stores["plain"].store
+
+
+def test_a_list_of_files_makes_a_store(tmp_path: Path, music: Path) -> None:
+    (tmp_path / "mine.csv").write_text(
+        "path,split\nmusic/test/d.wav,train\nmusic/val/c.ogg,test\nmusic/train/b.flac,val\n"
+    )
+    data = prepared(tmp_path / "data", audio_list=str(tmp_path / "mine.csv"))
+    assert data.store.name.startswith("mine-")
+    assert [Path(r.source).name for r in data.splits["train"].recordings] == ["d.wav"]
+    assert [Path(r.source).name for r in data.splits["test"].recordings] == ["c.ogg"]
+
+
+def test_the_piano_is_downloaded_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def download_piano(folder: Path) -> None:
+        assert folder == tmp_path / "recordings"
+        for number in range(3):
+            noise(folder / f"train/{number}.wav", number)
+        noise(folder / "test/x.wav", 9)
+
+    monkeypatch.setattr(download, "download_piano", download_piano)
+    data = prepared(tmp_path, dataset="piano")
+    assert {name: len(split.lengths) for name, split in data.splits.items()} == {"train": 2, "val": 1, "test": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"audio_dir": "a", "audio_list": "b"}, "--audio_dir a and --audio_list b"),
+        ({"channel": "middle"}, "channel 'middle'"),
+        ({"loudness": 3.0}, "loudness of 3.0 LUFS"),
+        ({"skip_silence": 0.0}, "silence of 0.0 s"),
+        ({"store_workers": 0}, "store_workers is 0"),
+        ({"sample_rate": -1}, "sample_rate is -1"),
+    ],
+)
+def test_options_that_make_no_sense(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        AudioDataModule(**options)  # type: ignore[arg-type]
+
+
+class Remembering(Logger):
+    """Keeps the hyper-parameters that it is told."""
+
+    name = version = "remembering"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: dict[str, object] = {}
+
+    def log_hyperparams(self, params: dict[str, object], *_: object, **__: object) -> None:
+        self.told |= dict(params)
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        pass
+
+
+def trainer(logger: Logger | bool = False) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="cpu",
+        max_steps=1,
+        logger=logger,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def options(music: Path, tmp_path: Path) -> dict[str, object]:
+    return {"audio_dir": str(music), "data_dir": str(tmp_path), "output_size": 4096, "batch_size": 8, "num_workers": 0}
+
+
+@pytest.fixture
+def module() -> SeqUNetModule:
+    torch.manual_seed(0)
+    return SeqUNetModule(levels=2, features=3, depth=1, kernel_size=3)
+
+
+def test_loggers_are_told_what_a_fit_learns_from(tmp_path: Path, music: Path, module: SeqUNetModule) -> None:
+    noise(music / "train/long.wav", 5, seconds=36)
+    logger = Remembering()
+    data = AudioDataModule(**options(music, tmp_path))  # type: ignore[arg-type]
+    trainer(logger).fit(module, data)
+    assert logger.told["data/fingerprint"] == data.fingerprint
+    assert [logger.told[f"data/{split}_hours"] for split in ("train", "val", "test")] == [0.01, 0, 0]
+
+
+@pytest.mark.parametrize("stage", ["fit", "test", "validate"])
+def test_other_recordings_than_the_checkpoint_learnt_from_are_named(
+    tmp_path: Path, music: Path, module: SeqUNetModule, caplog: pytest.LogCaptureFixture, stage: str
+) -> None:
+    checkpoint = tmp_path / "x.ckpt"
+    fit = trainer()
+    fit.fit(module, first := AudioDataModule(**options(music, tmp_path)))  # type: ignore[arg-type]
+    fit.save_checkpoint(checkpoint)
+    shutil.copytree(music, tmp_path / "moved")
+    noise(shutil.copytree(music, tmp_path / "more") / "train" / "z.wav", 7)
+    for folder, is_other in (("music", False), ("moved", False), ("more", True)):
+        caplog.clear()
+        data = AudioDataModule(**options(tmp_path / folder, tmp_path))  # type: ignore[arg-type]
+        getattr(trainer(), stage)(module, datamodule=data, ckpt_path=str(checkpoint), weights_only=True)
+        warnings = [message for message in caplog.messages if "other recordings" in message]
+        assert bool(warnings) == is_other, folder
+    for named in (first.store.name, first.fingerprint, data.store.name, data.fingerprint):
+        assert named in warnings[0]
