@@ -1,0 +1,221 @@
+"""How fast each engine samples: `python -m benchmarks.sampling --help`.
+
+Engines of one network and number of clips take turns, so that a busy moment of the machine meets all of them, and the
+best turn of each counts. Letters: B clips.
+"""
+
+import argparse
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.memory import PeakMemory
+from benchmarks.published import published_step
+from sequnet_pl.atomic import write_text
+from sequnet_pl.audio.files import SAMPLE_RATE
+from sequnet_pl.errors import UserError
+from sequnet_pl.models.network import Network
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.sampling.engines import engine_for
+from sequnet_pl.sampling.generate import start
+
+NETWORKS = {
+    "sequnet": SeqUNet,
+    "wavenet": WaveNet,
+    "sequnet-small": lambda: SeqUNet(5, 12, 1, 5),
+    "wavenet-small": lambda: WaveNet(4, 2, 8, 8, 16),
+}
+BYTES = {"float32": 4, "bf16": 2, "int8": 1}
+Run = Callable[[int], None]  # make so many steps
+
+
+@dataclass
+class Row:
+    """One line of the table."""
+
+    network: str
+    engine: str
+    weights: str
+    clips: int
+    steps_per_second: float = 0.0
+    real_time: float = 0.0  # seconds of sound, of one clip, a second
+    microseconds_per_step: float = 0.0
+    microseconds_per_layer: float = 0.0
+    streaming_share: float = 0.0  # time to read once the weights that a step touches, over the time of the step
+    peak_memory_mb: float = 0.0  # what making it and its first steps added
+    times_published: float | None = None
+
+
+def touched(network: Network) -> tuple[float, float]:
+    """Weights and layers that a step touches, on average over a cycle."""
+    weights = layers = 0.0
+    for name, module in network.named_modules():
+        if not isinstance(module, torch.nn.Conv1d):
+            continue
+        every = 1
+        if name.startswith("levels."):
+            _, level, kind = name.split(".")[:3]
+            every = 2 ** (int(level) + (kind in ("strided", "upsample")))
+        elif name.startswith("bottleneck."):
+            every = network.cycle
+        weights += module.weight.numel() / every
+        layers += 1 / every
+    return weights, layers
+
+
+def streaming_bandwidth(size: int, device: torch.device) -> float:
+    """Bytes a second at which this machine reads a piece of memory of `size` bytes, again and again."""
+    memory = torch.ones(max(size // 4, 1), device=device)
+    best = math.inf
+    for _ in range(30):
+        begin = time.perf_counter()
+        memory.sum().item()
+        best = min(best, time.perf_counter() - begin)
+    return size / best
+
+
+def engine_run(network: Network, row: Row) -> Run:
+    """Steps of one of our engines, drawing included."""
+    engine = engine_for(network, row.engine, row.weights)  # type: ignore[arg-type]  # checked by argparse
+    session = start(network, None, row.clips)
+    generator = torch.Generator(session.logits.device).manual_seed(0)
+
+    def run(steps: int) -> None:
+        uniform = torch.rand(row.clips, steps, dtype=torch.float64, device=session.logits.device, generator=generator)
+        engine.draw_block(session, uniform, Drawing()).codes.cpu()
+
+    return run
+
+
+def published_run(folder: Path, network: Network, row: Row) -> Run:
+    """Steps of the published network, without drawing."""
+    step = published_step(folder, network, row.clips)
+
+    def run(steps: int) -> None:
+        for _ in range(steps):
+            step()
+
+    return run
+
+
+def steps_that_take(run: Run, seconds: float, cycle: int) -> int:
+    """A number of steps, whole cycles if that is not too long."""
+    steps, taken = 1, 0.0
+    while taken < seconds / 4 and steps < 2**20:
+        steps *= 2
+        begin = time.perf_counter()
+        run(steps)
+        taken = time.perf_counter() - begin
+    steps = max(1, round(steps * seconds / taken))
+    return round(steps / cycle) * cycle or steps
+
+
+def measure(network: Network, rows: list[Row], arguments: argparse.Namespace) -> None:
+    """Fill in the rows, which are all of one network and number of clips."""
+    device = next(network.parameters()).device
+    runs: list[tuple[Row, Run, int]] = []
+    for row in rows:
+        with PeakMemory(device) as memory:
+            published = row.engine == "published"
+            run = published_run(arguments.reference, network, row) if published else engine_run(network, row)
+            run(1)
+        row.peak_memory_mb = memory.megabytes
+        runs.append((row, run, steps_that_take(run, arguments.seconds, network.cycle)))
+    best = dict.fromkeys(range(len(runs)), math.inf)
+    for _ in range(arguments.rounds):
+        for index, (_, run, steps) in enumerate(runs):
+            begin = time.perf_counter()
+            run(steps)
+            best[index] = min(best[index], (time.perf_counter() - begin) / steps)
+    weights, layers = touched(network)
+    total = sum(parameter.numel() for parameter in network.parameters())
+    for index, row in enumerate(rows):
+        size = BYTES[row.weights]
+        row.steps_per_second = 1 / best[index]
+        row.real_time = row.steps_per_second / SAMPLE_RATE
+        row.microseconds_per_step = 1e6 * best[index]
+        row.microseconds_per_layer = row.microseconds_per_step / layers
+        row.streaming_share = weights * size / streaming_bandwidth(total * size, device) / best[index]
+        if rows[0].engine == "published":
+            row.times_published = best[0] / best[index]
+
+
+def table(rows: list[Row]) -> Table:
+    """The rows for people."""
+    result = Table(title="Sampling")
+    headers = ("network", "clips", "engine", "weights", "steps/s", "samples/s", "real time", "us/step", "us/layer")
+    for header in (*headers, "streaming", "peak MB", "x published"):
+        result.add_column(header, justify="left" if header in ("network", "engine", "weights") else "right")
+    for row in rows:
+        result.add_row(
+            row.network,
+            str(row.clips),
+            row.engine,
+            row.weights,
+            f"{row.steps_per_second:,.0f}",
+            f"{row.steps_per_second * row.clips:,.0f}",
+            f"{row.real_time:.3f}",
+            f"{row.microseconds_per_step:,.1f}",
+            f"{row.microseconds_per_layer:,.2f}",
+            f"{row.streaming_share:.0%}",
+            f"{row.peak_memory_mb:,.0f}",
+            "" if row.times_published is None else f"{row.times_published:.1f}",
+        )
+    return result
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description="How fast each engine samples.")
+    parser.add_argument("--networks", nargs="+", default=["sequnet", "wavenet"], choices=NETWORKS)
+    parser.add_argument("--engines", nargs="+", default=["eager", "auto"], choices=["eager", "native", "cuda", "auto"])
+    parser.add_argument("--weights", nargs="+", default=["float32", "bf16", "int8"], choices=BYTES)
+    parser.add_argument("--clips", nargs="+", type=int, default=[1, 16], help="clips at once")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    parser.add_argument("--reference", type=Path, help="folder of a copy of github f90/Seq-U-Net to compare with")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each engine")
+    parser.add_argument("--json", type=Path, help="file to write the rows to")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure, print the table, write it."""
+    arguments = parse(argv)
+    torch.set_num_threads(arguments.threads)
+    rows: list[Row] = []
+    for name, clips in product(arguments.networks, arguments.clips):
+        torch.manual_seed(0)
+        network = NETWORKS[name]().to(arguments.device).eval()
+        group = [Row(name, "published", "float32", clips)] if arguments.reference and arguments.device == "cpu" else []
+        for engine, weights in product(arguments.engines, arguments.weights):
+            # other types of weights are for the native engine
+            if weights == "float32" or (engine in ("native", "auto") and arguments.device == "cpu"):
+                group.append(Row(name, engine, weights, clips))
+        measure(network, group, arguments)
+        rows += group
+    console = Console()
+    console.width = max(console.width, 130)  # a file or a pipe counts as 80 columns wide
+    console.print(table(rows))
+    if arguments.json:
+        device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
+        heading = {"device": device, "threads": arguments.threads, "torch": torch.__version__}
+        write_text(arguments.json, json.dumps(heading | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from error
