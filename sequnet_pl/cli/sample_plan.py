@@ -20,6 +20,7 @@ from sequnet_pl.cli.sample_network import device_for, find_checkpoint, open_netw
 from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
+from sequnet_pl.data.store_index import read_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.sampling import prompts, saved
 from sequnet_pl.sampling.clips import Batch
@@ -129,13 +130,19 @@ def _head(prompt: Prompt) -> Iterator[NDArray[np.uint8]]:
 
 
 def _recordings(options: Options, trained: Trained) -> Split:
-    """The recordings to continue: of the test split, else of val or train, which is said."""
-    settings: dict[str, Any] = trained.data | ({"audio_dir": options.audio_dir} if options.audio_dir else {})
+    """The recordings to continue: of the test split, else of val or train, which is said.
+
+    Those of the training are taken as they were stored then, where they are.
+    """
+    settings: dict[str, Any] = dict(trained.data)
+    if options.audio_dir:
+        settings |= dict.fromkeys(settings.keys() & {"audio_list", "recordings"}) | {"audio_dir": options.audio_dir}
     data = AudioDataModule(**settings)
-    try:
-        data.prepare_data()
-    except UserError as error:
-        raise UserError(f"{error} (--audio_dir says where recordings are, --conditional 0 needs none)") from error
+    if options.audio_dir or read_index(data.store) is None:
+        try:
+            data.prepare_data()
+        except UserError as error:
+            raise UserError(f"{error} (--audio_dir says where recordings are, --conditional 0 needs none)") from error
     data.setup("predict")
     for name in ("test", "val", "train"):
         if len((split := data.splits[name]).lengths):
