@@ -1,5 +1,7 @@
 """Every sample is a target as often as it should be, in its place, with its own past before it."""
 
+import pickle
+from multiprocessing.reduction import ForkingPickler
 from types import SimpleNamespace
 
 import numpy as np
@@ -167,3 +169,14 @@ def test_another_batch_size_goes_on_near_the_same_place():
         next(iterator)
     second.load_state_dict(first.state_dict())
     assert second.shard.batches_done == 2  # 16 of the 20 crops; the other 4 are seen again
+
+
+def test_a_batch_travels_between_processes():
+    batch = Crops(split_of(LENGTHS), 20, 8).__getitems__(np.array([(4, 3), EMPTY]))
+    sent = pickle.loads(ForkingPickler.dumps(batch))  # noqa: S301
+    assert type(sent) is type(batch)
+    for field, other in zip(sent, batch, strict=True):
+        assert field.dtype == other.dtype
+        assert torch.equal(field, other)
+        field += 1  # it may be written to
+    assert not torch.equal(sent.codes, batch.codes)
