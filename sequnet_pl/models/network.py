@@ -69,8 +69,12 @@ class Network(nn.Module, ABC):
         """Read one code (B,) of each clip; give logits (B, Q) of the next. Advances `state` by one, in place."""
 
     @abstractmethod
-    def _absorb(self, codes: Tensor, ago: int) -> tuple[Tensor, State]:
-        """Logits (B, Q) after the last code of a window, and the state `ago` samples before its end."""
+    def silence(self, batch: int, time: int = 0) -> State:
+        """The state of `batch` clips after endless silence (code 128), with the clock at `time`."""
+
+    @abstractmethod
+    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
+        """Logits (B, Q) after the last code of a window, and the state at its end, time 0."""
 
     @torch.no_grad()
     def prefill(self, codes: Tensor) -> tuple[Tensor, State]:
@@ -82,14 +86,7 @@ class Network(nn.Module, ABC):
             raise ValueError("a prompt has at least one code")
         inputs = self.window(1).inputs
         codes = codes[:, -inputs:]
-        return self._absorb(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE), ago=0)
+        return self._absorb(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE))
 
-    @torch.no_grad()
-    def silence(self, batch: int, time: int = 0) -> State:
-        """The state of `batch` clips after endless silence (code 128), with the clock at `time`."""
-        ago = -time % self.cycle
-        device = next(self.parameters()).device
-        codes = torch.full((1, self.window(1 + self.cycle if ago else 1).inputs), SILENCE, device=device)
-        _, state = self._absorb(codes, ago)
-        state.time = time
-        return state.map(lambda tensor: tensor.repeat(batch, *[1] * (tensor.dim() - 1)))
+    def _silent_codes(self, batch: int, count: int) -> Tensor:
+        return torch.full((batch, count), SILENCE, device=next(self.parameters()).device)

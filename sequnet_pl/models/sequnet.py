@@ -99,63 +99,88 @@ class SeqUNet(Network):
         return self.output_conv(torch.relu(x))
 
     def _features(self, codes: Tensor, record: SeqUNetState | None = None) -> Tensor:
-        """Codes (B, T) to the features (B, C, N) before the output convolution; what layers read goes to `record`."""
+        """Codes (B, T) to the features (B, C, N) before the output convolution; `record` gets what layers read last."""
+
+        def last(x: Tensor, frames: int = self.kernel_size) -> Tensor:
+            return x[..., -frames:].clone()  # the rest of x need not stay in memory
+
         x = self.input_conv(codes)  # (B, C, T)
         skips: list[Tensor] = []
         for index, level in enumerate(self.levels):
             for layer in level.down:
                 if record:
-                    record.down[index].append(x)
+                    record.down[index].append(last(x))
                 x = layer(x)
             if record:
-                record.down[index].append(x)
+                record.down[index].append(last(x))
             skips.append(x)
             x = level.strided(x)
         for layer in self.bottleneck:
             if record:
-                record.bottleneck.append(x)
+                record.bottleneck.append(last(x))
             x = layer(x)
         for index, level in reversed(list(enumerate(self.levels))):
             condition, odd = level.upsample(x)
             if record:
-                record.upsample[index] = x
-                record.odd[index] = odd
+                record.upsample.insert(0, last(x, self.kernel_size // 2 + 1))
+                record.odd.insert(0, odd[..., -1].clone())
             x = crop(skips.pop(), condition)
             for layer in level.up:
                 if record:
-                    record.up[index].append(torch.cat((x, crop(condition, x)), dim=1))
+                    record.up[index].append(torch.cat((last(x), last(condition)), dim=1))
                 x = layer(x, condition)
         return x
 
-    def _absorb(self, codes: Tensor, ago: int) -> tuple[Tensor, State]:
-        levels, kernel_size = len(self.levels), self.kernel_size
-        empty = codes.new_empty(0)
-        record = SeqUNetState(
-            -ago,
-            codes,
-            [[] for _ in range(levels)],
-            [],
-            [empty] * levels,
-            [empty] * levels,
-            [[] for _ in range(levels)],
-        )
-        x = self._features(codes, record)
-
-        def last(x: Tensor, level: int, frames: int = kernel_size) -> Tensor:
-            """The last frames of a level that are not later than `ago` samples before the end."""
-            end = x.shape[-1] - -(-ago // 2**level)
-            return x[..., end - frames : end].clone()
-
-        state = SeqUNetState(
-            time=-ago,
-            codes=last(codes, 0),
-            down=[[last(x, level) for x in inputs] for level, inputs in enumerate(record.down)],
-            bottleneck=[last(x, levels) for x in record.bottleneck],
-            upsample=[last(x, level + 1, kernel_size // 2 + 1) for level, x in enumerate(record.upsample)],
-            odd=[last(x, level + 1, 1).squeeze(-1) for level, x in enumerate(record.odd)],
-            up=[[last(x, level) for x in inputs] for level, inputs in enumerate(record.up)],
-        )
+    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
+        state = self._empty_state(codes[:, -self.kernel_size :].clone())
+        x = self._features(codes, state)
         return self._output(x[..., -1:]).squeeze(-1), state
+
+    def _empty_state(self, codes: Tensor) -> SeqUNetState:
+        return SeqUNetState(0, codes, [[] for _ in self.levels], [], [], [], [[] for _ in self.levels])
+
+    @torch.no_grad()
+    def silence(self, batch: int, time: int = 0) -> State:
+        """See Network. On the way down all frames are the same; on the way up those of one period tell all."""
+        kernel_size = self.kernel_size
+        codes = self._silent_codes(batch, kernel_size)
+        state = self._empty_state(codes)
+        state.time = time
+
+        def around(x: Tensor, last: int, frames: int) -> Tensor:
+            """Frames up to the `last` of a period (1, C, P) that repeats for ever; its own last frame is number 0."""
+            numbers = torch.arange(last - frames, last, device=x.device) % x.shape[-1]
+            return x[..., numbers]
+
+        def keep(x: Tensor, level: int, frames: int = kernel_size) -> Tensor:
+            return around(x, time // 2**level, frames).repeat(batch, 1, 1)
+
+        def go_on(layer: GatedConv, x: Tensor, condition: Tensor | None = None) -> Tensor:
+            wider = [None if y is None else around(y, 0, y.shape[-1] + kernel_size - 1) for y in (x, condition)]
+            return layer(*wider)
+
+        x = self.input_conv(codes[:1])
+        skips: list[Tensor] = []
+        for index, level in enumerate(self.levels):
+            for layer in level.down:
+                state.down[index].append(keep(x, index))
+                x = go_on(layer, x)
+            state.down[index].append(keep(x, index))
+            skips.append(x)
+            x = go_on(level.strided, x)
+        for layer in self.bottleneck:
+            state.bottleneck.append(keep(x, len(self.levels)))
+            x = go_on(layer, x)
+        for index, level in reversed(list(enumerate(self.levels))):
+            period = x.shape[-1]
+            state.upsample.insert(0, keep(x, index + 1, kernel_size // 2 + 1))
+            condition, odd = level.upsample(around(x, 0, period + kernel_size // 2))
+            state.odd.insert(0, keep(odd[..., -period:], index + 1, 1).squeeze(-1))
+            x = skips[index].expand(-1, -1, 2 * period)
+            for layer in level.up:
+                state.up[index].append(torch.cat((keep(x, index), keep(condition, index)), dim=1))
+                x = go_on(layer, x, condition)
+        return state
 
     @torch.no_grad()
     def step(self, code: Tensor, state: State) -> Tensor:

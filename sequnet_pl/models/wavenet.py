@@ -109,15 +109,15 @@ class WaveNet(Network):
         """See Network."""
         return self._run(codes, None)
 
-    def _run(self, codes: Tensor, record: list[Tensor] | None) -> Tensor:
+    def _run(self, codes: Tensor, rings: list[Tensor] | None) -> Tensor:
         outputs = codes.shape[-1] - self.receptive_field + 1
         if outputs < 1:
             raise ValueError(f"{codes.shape[-1]} codes are no window: it takes {self.receptive_field} or more")
         x = self.start(codes)  # (B, C, T)
         total: Tensor | None = None
         for layer in self.layers:
-            if record is not None:
-                record.append(x)
+            if rings is not None:  # the last frame, of time 0, belongs in slot 0
+                rings.append(x[..., -layer.ring_length :].roll(1, dims=-1))
             x, skip = layer(x, outputs)
             total = skip if total is None else total + skip
         assert total is not None
@@ -126,15 +126,21 @@ class WaveNet(Network):
     def _end(self, skip: Tensor) -> Tensor:
         return self.end_2(torch.relu(self.end_1(torch.relu(skip))))
 
-    def _absorb(self, codes: Tensor, ago: int) -> tuple[Tensor, State]:
-        inputs: list[Tensor] = []
-        logits = self._run(codes, inputs)[..., -1]
-        rings = [
-            # the last frame, of time 0, belongs in slot 0
-            x[..., -layer.ring_length :].roll(1, dims=-1)
-            for x, layer in zip(inputs, self.layers, strict=True)
-        ]
-        return logits, WaveNetState(-ago, rings)
+    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
+        rings: list[Tensor] = []
+        logits = self._run(codes, rings)[..., -1]
+        return logits, WaveNetState(0, rings)
+
+    @torch.no_grad()
+    def silence(self, batch: int, time: int = 0) -> State:
+        """See Network. All frames of a layer are the same."""
+        x = self.start(self._silent_codes(batch, 1)).squeeze(-1)
+        state = WaveNetState(time, [])
+        for layer in self.layers:
+            ring = x.unsqueeze(-1).repeat(1, 1, layer.ring_length)
+            state.rings.append(ring)
+            x, _ = layer.step(x, ring, time)
+        return state
 
     @torch.no_grad()
     def step(self, code: Tensor, state: State) -> Tensor:
