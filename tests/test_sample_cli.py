@@ -30,6 +30,8 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.sample import sample
 from sequnet_pl.cli.sample_progress import SampleProgress
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.sampling import clips as making
 from sequnet_pl.training.checkpoints import WholeCheckpointIO
 from sequnet_pl.training.module import SeqUNetModule
 
@@ -71,6 +73,7 @@ def run(
 ) -> Iterator[Callable[..., str]]:
     """Run sample.py on the checkpoint, short clips on the CPU if nothing else is said; gives the line on stderr."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(making, "save_spectrogram", lambda *_: None)  # what takes most of the time
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the networks are too small for more
 
@@ -90,12 +93,6 @@ def run(
     torch.set_num_threads(threads)
 
 
-@pytest.fixture
-def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what takes most of the time where many clips are made."""
-    monkeypatch.setattr("sequnet_pl.sampling.clips.save_spectrogram", lambda *_: None)
-
-
 def made(folder: Path = Path("generated")) -> list[dict[str, Any]]:
     return json.loads((folder / "clips.json").read_text())["clips"]
 
@@ -104,7 +101,8 @@ def codes(path: Path) -> np.ndarray:
     return np.concatenate(list(read_codes(path)))
 
 
-def test_continuations_of_test_recordings(run, trained: Path) -> None:
+def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
     run("--conditional", 1, "--prompt_seconds", 0.1, "--batch_size", 2, "--temp", 0.9)
     assert sorted(path.name for path in Path("generated").iterdir()) == sorted(
         ["clips.json", "index.html"]
@@ -123,7 +121,6 @@ def test_continuations_of_test_recordings(run, trained: Path) -> None:
     assert all(clip["wav"] in page.replace("<wbr>", "") for clip in made())
 
 
-@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("start", ["--conditional 1", "--conditional 0"])
 def test_any_batch_size_gives_the_same_codes_in_float64(run, start: str) -> None:
     for size in (1, 2, 5):
@@ -137,7 +134,6 @@ def test_any_batch_size_gives_the_same_codes_in_float64(run, start: str) -> None
         assert np.array_equal(one[number], two[number]) and np.array_equal(one[number], five[number])
 
 
-@pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("start", ["--conditional 1 --top_p 0.9", "--conditional 0 --top_k 50 --double", "--prompt"])
 def test_the_command_of_a_clip_makes_it_again(run, trained: Path, start: str) -> None:
     words = start.split() + (
@@ -430,6 +426,7 @@ def interrupt(self: SampleProgress, block: Any) -> None:
 
 
 def test_interrupted(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
     run("--seed", 1)
     monkeypatch.setattr(SampleProgress, "advance", interrupt)
     assert "interrupted" in run("--batch_size", 2, status=130)
@@ -444,7 +441,7 @@ def test_interrupted(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCap
 
 
 def test_interrupted_at_the_picture(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sequnet_pl.sampling.clips.save_spectrogram", lambda *_: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(making, "save_spectrogram", lambda *_: signal.raise_signal(signal.SIGINT))
     run("--batch_size", 2, status=130)
     assert [(clip["complete"], clip["spectrogram"]) for clip in made()] == [(True, ""), (True, "")]
     assert all(Path("generated", clip["wav"]).is_file() for clip in made())
@@ -479,6 +476,7 @@ def test_no_space_for_files(run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_space_for_the_picture_keeps_the_sound(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
     real = atomic._publish
 
     def publish(temporary: Path, path: Path) -> None:
