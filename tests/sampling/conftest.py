@@ -1,0 +1,72 @@
+"""A checkpoint of a tiny network, and sample.py run on it in process."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import soundfile
+import torch
+from sample_run import RATE
+
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.sample import sample
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.sampling import clips as making
+from sequnet_pl.training.checkpoints import WholeCheckpointIO
+from sequnet_pl.training.module import SeqUNetModule
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a tiny Seq-U-Net, two steps old; the recordings lie beside it."""
+    folder = tmp_path_factory.mktemp("trained")
+    random = np.random.default_rng(0)
+    for index in range(6):
+        path = folder / "audio" / ("test" if index < 2 else "train") / f"{index}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, random.uniform(-0.3, 0.3, RATE // 2), RATE)
+    torch.manual_seed(0)
+    data = AudioDataModule(
+        audio_dir=str(folder / "audio"), data_dir=str(folder / "data"), output_size=64, batch_size=2, num_workers=0
+    )
+    trainer = pl.Trainer(
+        max_steps=2,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        plugins=[WholeCheckpointIO()],
+        limit_val_batches=0,
+    )
+    trainer.fit(SeqUNetModule(levels=3, features=4, depth=1, kernel_size=3), data)
+    trainer.save_checkpoint(folder / "last.ckpt")
+    return folder / "last.ckpt"
+
+
+@pytest.fixture
+def run(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., str]]:
+    """Run sample.py on the checkpoint, short clips on the CPU if nothing else is said; gives the line on stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(making, "save_spectrogram", lambda *_: None)  # what takes most of the time
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the networks are too small for more
+
+    def run(*argv: object, status: int = 0, on: Path | None = trained, short: bool = True) -> str:
+        words = [str(word) for word in argv]
+        words += ["--ckpt_path", str(on)] if on else []
+        words += ["--gen_samples", "200"] if short else []
+        words += [] if {"--gpus", "--cuda"} & set(words) else ["--gpus", "0"]
+        capfd.readouterr()
+        assert run_main("sample.py", sample, words) == status
+        error = capfd.readouterr().err
+        lines = [line for line in error.splitlines() if "sample.py: " in line]
+        assert "Traceback" not in error and len(lines) == (status > 0)
+        return "".join(lines)
+
+    yield run
+    torch.set_num_threads(threads)

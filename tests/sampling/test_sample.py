@@ -1,0 +1,178 @@
+"""sample.py: what it makes, makes again, continues, and streams."""
+
+import io
+import shlex
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from sample_run import RATE, codes, made
+
+from sequnet_pl.audio import files, mulaw
+from sequnet_pl.cli.sample import sample
+from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.sampling import clips as making
+
+
+def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
+    run("--conditional", 1, "--prompt_seconds", 0.1, "--batch_size", 2, "--temp", 0.9)
+    assert sorted(path.name for path in Path("generated").iterdir()) == sorted(
+        ["clips.json", "index.html"]
+        + [f"step2_seed0_temp0.9_continuation_00{n}.{end}" for n in (0, 1) for end in ("wav", "png", "state")]
+    )
+    for clip in made():
+        wav = Path("generated", clip["wav"])
+        assert soundfile.info(wav).subtype == "PCM_16" and soundfile.info(wav).samplerate == RATE
+        assert clip["samples"] == len(codes(wav)) == clip["prompt_samples"] + 200
+        assert Path(clip["prompt"]).parent.name == "test"
+        recording = mulaw.encode(files.read(Path(clip["prompt"]), RATE))
+        end, heard = round(clip["prompt_end"] * RATE), clip["prompt_samples"]
+        assert np.array_equal(codes(wav)[:heard], recording[end - heard : end])
+        assert 0 < clip["bits_per_sample"] < 20 and clip["complete"]
+    page = Path("generated/index.html").read_text()
+    assert all(clip["wav"] in page.replace("<wbr>", "") for clip in made())
+
+
+@pytest.mark.parametrize("start", ["--conditional 1", "--conditional 0"])
+def test_any_batch_size_gives_the_same_codes_in_float64(run, start: str) -> None:
+    for size in (1, 2, 5):
+        words = f"{start} --double --batch_size {size} --num_batches {10 // size} --gen_samples 50 --output_dir {size}"
+        run(*words.split(), short=False)
+    one, two, five = (
+        {clip["clip"]: codes(Path(size, clip["wav"])) for clip in made(Path(size))} for size in ("1", "2", "5")
+    )
+    assert sorted(one) == list(range(10)) and len({clip.tobytes() for clip in one.values()}) == 10
+    for number in one:
+        assert np.array_equal(one[number], two[number]) and np.array_equal(one[number], five[number])
+
+
+@pytest.mark.parametrize("start", ["--conditional 1 --top_p 0.9", "--conditional 0 --top_k 50 --double", "--prompt"])
+def test_the_command_of_a_clip_makes_it_again(run, trained: Path, start: str) -> None:
+    words = start.split() + (
+        [str(trained.parent / f"audio/train/{n}.wav") for n in (3, 4)] if "prompt" in start else []
+    )
+    run(*words, "--temp", 0.5, 1.25, "--batch_size", 2, "--num_batches", 2, "--seed", 7, "--prompt_seconds", 0.01)
+    clips = made()
+    assert len(clips) == (16 if "prompt" in start else 8)
+    for clip in (clips[1], clips[-2]):
+        again = shlex.split(clip["command"])
+        assert again[:2] == ["python", "sample.py"]
+        run(*again[2:], "--output_dir", "again", on=None, short=False)
+        assert Path("again", clip["wav"]).read_bytes() == Path("generated", clip["wav"]).read_bytes()
+        (same,) = [found for found in made(Path("again")) if found["wav"] == clip["wav"]]
+        assert same == clip
+
+
+def test_continuing_equals_one_longer_run(run) -> None:
+    run("--batch_size", 3, "--conditional", 1)
+    name = "step2_seed0_temp1_continuation_001"
+    run("--continue", f"generated/{name}.wav", "--gen_samples", 150, on=None, short=False)
+    run("--continue", f"generated/{name}-2.wav", "--gen_samples", 50, on=None, short=False)
+    run("--batch_size", 3, "--conditional", 1, "--gen_samples", 400, "--output_dir", "longer", short=False)
+    longer = Path("longer", f"{name}.wav").read_bytes()
+    assert Path("generated", f"{name}-3.wav").read_bytes() == longer
+    (continued,) = [clip for clip in made() if clip["wav"] == f"{name}-3.wav"]
+    (whole,) = [clip for clip in made(Path("longer")) if clip["wav"] == f"{name}.wav"]
+    assert continued["command"] == whole["command"]
+    assert continued["bits_per_sample"] == pytest.approx(whole["bits_per_sample"])
+
+
+def test_what_cannot_be_continued(run, trained: Path) -> None:
+    run()
+    wav = Path("generated/step2_seed0_temp1_silence_000.wav")
+    go_on = lambda *more, **how: run("--continue", wav, *more, on=None, **how)  # noqa: E731
+    assert "--seed cannot be given with --continue" in go_on("--seed", 1, status=2)
+    other = torch.load(trained, weights_only=True)
+    other["state_dict"]["network.output_conv.bias"] += 1
+    torch.save(other, "other.ckpt")
+    assert "other weights" in go_on("--ckpt_path", "other.ckpt", status=1)
+    data = bytearray(wav.read_bytes())
+    data[60] ^= 1
+    wav.write_bytes(data)
+    assert "has changed" in go_on(status=1)
+    wav.with_suffix(".state").write_bytes(b"nonsense")
+    assert "damaged" in go_on(status=1)
+    wav.with_suffix(".state").unlink()
+    assert "cannot be continued" in go_on(status=1)
+    wav.unlink()
+    assert "no clip" in go_on(status=1)
+
+
+def test_other_clips_are_never_overwritten(run) -> None:
+    run()
+    first = Path("generated/step2_seed0_temp1_silence_000.wav").read_bytes()
+    run("--top_k", 3)
+    run()
+    assert len(made()) == 2
+    assert Path("generated/step2_seed0_temp1_silence_000.wav").read_bytes() == first
+    assert Path("generated/step2_seed0_temp1_silence_000-2.wav").is_file()
+
+
+def test_live_gives_the_same_samples(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run("--conditional", 1)
+    written = Path("generated", made()[0]["wav"]).read_bytes()
+    for option, skipped in (("raw", 44), ("wav", 0)):
+        with (tmp_path / option).open("wb") as pipe:
+            monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe))
+            run("--conditional", 1, "--stdout", option, "--output_dir", "both")
+        streamed = (tmp_path / option).read_bytes()
+        assert streamed[44 - skipped :] == written[44:]
+    assert Path("both", made()[0]["wav"]).read_bytes() == written
+    (tmp_path / "alone").mkdir()
+    monkeypatch.chdir(tmp_path / "alone")
+    with (tmp_path / "alone.wav").open("wb") as pipe:
+        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe))
+        run("--stdout")
+    assert not Path("generated").exists() and (tmp_path / "alone.wav").read_bytes()[:4] == b"RIFF"
+
+
+def test_play(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)
+    assert "sequnet_pl[play]" in run("--play", status=1)
+    heard: list[Any] = []
+
+    class Stream:
+        def __init__(self, **settings: Any) -> None:
+            heard.append(settings)
+
+        def start(self) -> None: ...
+        def stop(self) -> None: ...
+        def close(self) -> None: ...
+        def write(self, data: bytes) -> None:
+            heard.append(data)
+
+    monkeypatch.setitem(
+        sys.modules, "sounddevice", SimpleNamespace(RawOutputStream=Stream, PortAudioError=RuntimeError)
+    )
+    run("--play")
+    assert heard[0] == {"samplerate": RATE, "channels": 1, "dtype": "int16"}
+    assert len(b"".join(heard[1:])) == 400 and not Path("generated").exists()
+
+
+def test_slower_than_real_time_is_said(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("sequnet_pl.cli.sample_progress.time.perf_counter", iter(range(1000)).__next__)
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=io.BytesIO()))
+    run("--stdout")
+    assert caplog.text.count("slower than real time") == 1
+
+
+def test_the_published_command(run, trained: Path, caplog: pytest.LogCaptureFixture) -> None:
+    words = "--conditional 1 --gen_samples 160 --features 4 --levels 3 --depth 1 --model sequnet --batch_size 2"
+    run(*words.split(), "--num_batches", 3, "--snapshot_dir", trained.parent, on=None, short=False)
+    assert len(made()) == 6 and "samples/s" in caplog.text and "real time" in caplog.text
+
+
+def test_help_has_an_option_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        sample(["--help"])
+    assert not end.value.code
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 140
+    options = [line for line in lines if line.startswith("  -")]
+    assert len(options) > 30 and len(options) + 20 > len(lines)

@@ -1,0 +1,188 @@
+"""sample.py: what it says of mistakes, and what is left when it is stopped."""
+
+import errno
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from sample_run import RATE, codes, made
+
+from sequnet_pl import atomic
+from sequnet_pl.audio.pcm import GrowingWav
+from sequnet_pl.cli.sample_progress import SampleProgress
+from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.sampling import clips as making
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--tmp 1", "did you mean --temp?"),
+        ("stray", "no option stray"),
+        ("--temp warm", "--temp: expected float, got warm"),
+        ("--temp -0.1", "temperature is -0.1"),
+        ("--top_k 0", "top_k is 0"),
+        ("--top_k 257", "top_k is 257"),
+        ("--top_p 0", "top_p is 0"),
+        ("--top_p 1.1", "top_p is 1.1"),
+        ("--conditional 2", "expected 0, 1, got 2"),
+        ("--batch_size 0", "--batch_size is 0"),
+        ("--num_batches 0", "--num_batches is 0"),
+        ("--gen_samples 0", "--gen_samples is 0"),
+        ("--seconds -1", "--seconds is -1"),
+        ("--seconds 1e-9", "less than one sample"),
+        ("--seconds 1 --gen_samples 3", "cannot be given together"),
+        ("--seed -1", "--seed is -1"),
+        ("--prompt x.wav --prompt_seconds 0", "--prompt_seconds is 0"),
+        ("--prompt x.wav --prompt_seconds 1e-9", "shorter than one sample"),
+        ("--prompt x.wav --conditional 0", "cannot be given together"),
+        ("--cuda --gpus 0", "contradict"),
+        ("--gpus 2", "one GPU"),
+        ("--stdout --batch_size 2", "takes one clip"),
+        ("--stdout --play", "cannot be given together"),
+        ("--engine steam", "--engine"),
+        ("--weights float8", "--weights"),
+        ("--levels 11", "has levels 3; leave --levels out"),
+        ("--levels 0", "has levels 3"),
+        ("--layers 13", "holds a sequnet, which has no layers"),
+        ("--model wavenet", "holds a sequnet; leave --model out"),
+        ("--model sequent", "--model: expected"),
+        ("--snapshot_dir .", "leave one out"),
+    ],
+)
+def test_usage(run, words: str, said: str) -> None:
+    assert said in run(*words.split(), status=2, short=False)
+    assert not Path("generated").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.parametrize("flag", ["--cuda", "--gpus 1"])
+def test_without_a_gpu(run, flag: str) -> None:
+    assert "--gpus 0" in run(*flag.split(), status=2)
+
+
+def test_checkpoints_that_are_none(run, trained: Path) -> None:
+    def on(path: Path) -> str:
+        return run(on=path, status=1)
+
+    assert "no checkpoint missing.ckpt" in on(Path("missing.ckpt"))
+    Path("half.ckpt").write_bytes(trained.read_bytes()[: trained.stat().st_size // 2])
+    assert "half.ckpt" in on(Path("half.ckpt"))
+    torch.save({"network": "sequnet", "code": Evil()}, "evil.ckpt")
+    assert "holds code" in on(Path("evil.ckpt")) and not Path("ran").exists()
+    torch.save({"some": "thing"}, "other.ckpt")
+    assert "not a checkpoint" in on(Path("other.ckpt"))
+    torch.save({"network": "sequnet", "hyper_parameters": {"layers": 3}, "state_dict": {}}, "mixed.ckpt")
+    assert "do not fit" in on(Path("mixed.ckpt"))
+    Path("folder").mkdir()
+    assert "no checkpoint in" in on(Path("folder"))
+    assert "train one first" in run(on=None, status=1)
+    assert "train one first" in run("--ckpt_path", "best", on=None, status=1)
+
+
+class Evil:
+    def __reduce__(self) -> Any:
+        return Path.touch, (Path("ran"),)
+
+
+def test_prompts_that_are_none(run, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Path("empty.wav").touch()
+    Path("text.wav").write_text("no sound")
+    soundfile.write("none.wav", np.zeros(0), RATE)
+    soundfile.write("nan.wav", np.full(RATE, np.nan), RATE, subtype="FLOAT")
+    soundfile.write("silent.wav", np.zeros(RATE), RATE)
+    for name in ("missing.wav", "empty.wav", "text.wav", "none.wav", "nan.wav"):
+        assert name in run("--prompt", name, status=1)
+    assert "ends at 1.00 s" in run("--prompt", "silent.wav", "--prompt_start", 3, status=1)
+    run("--prompt", "silent.wav")
+    assert "is silent" in caplog.text
+
+
+def interrupt(self: SampleProgress, block: Any) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_interrupted(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
+    run("--seed", 1)
+    monkeypatch.setattr(SampleProgress, "advance", interrupt)
+    assert "interrupted" in run("--batch_size", 2, status=130)
+    clips = made()
+    assert [clip["complete"] for clip in clips] == [True, False, False]
+    for clip in clips[1:]:
+        assert 0 < clip["samples"] == len(codes(Path("generated", clip["wav"]))) < 200
+        assert clip["spectrogram"] and not clip["state"]
+    assert "cut short" in Path("generated/index.html").read_text()
+    assert "what was made is kept" in caplog.text
+    assert "cannot be continued" in run("--continue", Path("generated", clips[1]["wav"]), on=None, status=1)
+
+
+def test_interrupted_at_the_picture(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "save_spectrogram", lambda *_: signal.raise_signal(signal.SIGINT))
+    run("--batch_size", 2, status=130)
+    assert [(clip["complete"], clip["spectrogram"]) for clip in made()] == [(True, ""), (True, "")]
+    assert all(Path("generated", clip["wav"]).is_file() for clip in made())
+
+
+def test_no_space_while_a_clip_grows(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes = iter(range(100))
+
+    def write(self: GrowingWav, values: np.ndarray) -> None:
+        if next(writes) > 6:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(self, values)
+
+    real = GrowingWav.write
+    monkeypatch.setattr(GrowingWav, "write", write)
+    assert "No space left" in run("--num_batches", 2, "--gen_samples", 100, status=1, short=False)
+    complete = {clip["wav"]: clip["complete"] for clip in made()}
+    assert list(complete.values()) == [True, False]
+    assert all(len(codes(Path("generated", wav))) for wav in complete)
+
+
+def test_no_space_for_files(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run()
+    before = {path.name: path.read_bytes() for path in Path("generated").iterdir()}
+
+    def publish(temporary: Path, path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(atomic, "_publish", publish)
+    assert "No space left" in run("--seed", 5, status=1)
+    assert {path.name: path.read_bytes() for path in Path("generated").iterdir()} == before
+
+
+def test_no_space_for_the_picture_keeps_the_sound(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
+    real = atomic._publish
+
+    def publish(temporary: Path, path: Path) -> None:
+        if path.suffix == ".png":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(temporary, path)
+
+    monkeypatch.setattr(atomic, "_publish", publish)
+    assert "No space left" in run(status=1)
+    assert len(codes(Path("generated", made()[0]["wav"]))) == 200
+
+
+def test_logits_that_are_not_numbers(run, trained: Path) -> None:
+    content = torch.load(trained, weights_only=True)
+    content["state_dict"]["network.output_conv.bias"][3] = torch.nan
+    torch.save(content, "nan.ckpt")
+    for engine in ("eager", "auto"):
+        said = run("--batch_size", 2, "--engine", engine, on=Path("nan.ckpt"), status=1)
+        assert "nan.ckpt, step 2: " in said and "not numbers" in said
+    assert not list(Path("generated").iterdir())
+
+
+def test_folders_that_cannot_be(run) -> None:
+    Path("file").touch()
+    assert "file/below" in run("--output_dir", "file/below", status=1)
+    Path("generated").mkdir()
+    Path("generated/clips.json").write_text("not a list")
+    assert "not a list of clips" in run(status=1)

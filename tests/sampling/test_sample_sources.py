@@ -1,0 +1,102 @@
+"""sample.py: which network it takes, and what it goes on from."""
+
+import os
+import shutil
+import threading
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from sample_run import RATE, codes, made
+
+from sequnet_pl.audio import mulaw
+
+SNAPSHOTS = Path(__file__).parents[1] / "fixtures" / "snapshots"
+
+
+def test_the_newest_run_and_best(run, trained: Path) -> None:
+    for name, age in (("old", 100), ("new", 0)):
+        folder = Path("logs/sequnet", name)
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "config.yaml").write_text("model:\n  class_path: sequnet_pl.training.module.SeqUNetModule\n")
+        for file in ("last.ckpt", "best-step00000002.ckpt"):
+            path = folder / "checkpoints" / file
+            content = torch.load(trained, weights_only=True)
+            content["callbacks"] = {"best": {"current_score": torch.tensor(1.0)}}
+            torch.save(content, path)
+            os.utime(path, (path.stat().st_atime - age,) * 2)
+    for words, expected in (
+        ("", "new/checkpoints/last"),
+        ("--ckpt_path last", "new/checkpoints/last"),
+        ("--ckpt_path best", "new/checkpoints/best"),
+        ("--ckpt_path best --snapshot_dir logs/sequnet/old/checkpoints", "old/checkpoints/best"),
+        ("--snapshot_dir logs/sequnet/old", "old/checkpoints/best"),
+    ):
+        run(*words.split(), "--output_dir", words or "none", on=None)
+        assert expected in made(Path(words or "none"))[0]["checkpoint"]
+
+
+def test_recordings_that_have_moved(run, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = torch.load(trained, weights_only=True)
+    shutil.copytree(trained.parent / "audio", "audio")
+    content["datamodule_hyper_parameters"]["audio_dir"] = str(tmp_path / "audio")
+    content["datamodule_hyper_parameters"]["data_dir"] = str(tmp_path / "data")
+    torch.save(content, "moved.ckpt")
+    moved = Path("moved.ckpt")
+    run("--conditional", 1, on=moved)
+    shutil.rmtree("audio")
+    run("--conditional", 1, on=moved)  # their codes are still there
+    shutil.rmtree("data")
+    assert "--audio_dir" in run("--conditional", 1, on=moved, status=1)
+    run("--conditional", 1, "--audio_dir", trained.parent / "audio", on=moved)
+    run("--conditional", 1, "--audio_dir", trained.parent / "audio" / "test", "--output_dir", "two", on=moved)
+    assert "go on from those of train" in caplog.text
+
+
+def test_a_prompt_of_another_rate_and_stereo(run, caplog: pytest.LogCaptureFixture) -> None:
+    times = np.arange(22_050) / 22_050
+    tone = np.sin(2 * np.pi * 440 * times) / 2
+    soundfile.write("tone.wav", np.stack((tone, tone), axis=1), 22_050)
+    run("--prompt", "tone.wav", "--prompt_start", 0.25, "--prompt_seconds", 0.5)
+    assert "22050 Hz, channels: 2; read as mono at 16000 Hz" in caplog.text
+    clip = made()[0]
+    assert clip["prompt_samples"] == 8000 and clip["prompt_end"] == 0.75
+    heard = mulaw.decode(codes(Path("generated", clip["wav"])))[:8000]
+    expected = np.sin(2 * np.pi * 440 * (0.25 + np.arange(8000) / RATE)) / 2
+    assert np.abs(heard - expected)[100:-100].max() < 0.05
+
+
+def test_snapshots_of_the_published_implementation(run, tmp_path: Path) -> None:
+    for number in (5, 40):
+        Path("steps").mkdir(exist_ok=True)
+        content = torch.load(SNAPSHOTS / "sequnet_l2_f5_d3_k7" / "checkpoint_300", weights_only=True)
+        torch.save(content | {"step": number}, f"steps/checkpoint_{number}")
+    run("--snapshot_dir", "steps", on=None)
+    wavenet = SNAPSHOTS / "wavenet_4x2"
+    assert "13 layers a block do not divide" in run(on=wavenet, status=1)
+    run("--layers", 4, "--model", "wavenet", on=wavenet)
+    assert "has blocks 2" in run("--layers", 4, "--blocks", 3, on=wavenet, status=2)
+    assert [(clip["step"], clip["network"]) for clip in made()] == [(40, "sequnet"), (300, "wavenet")]
+
+
+def test_the_published_weights_are_fetched(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    with zipfile.ZipFile(site / "models.zip", "w") as archive:
+        archive.write(SNAPSHOTS / "sequnet_l2_f5_d3_k7" / "checkpoint_300", "snapshots/sequnet/checkpoint_300")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(site))) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/models.zip"
+        Path("pretrained.yaml").write_text(f"{{address: '{address}', sha256: null, most_bytes: 1000000}}")
+        monkeypatch.setattr("sequnet_pl.cli.sample_network.CONFIGS", tmp_path)
+        monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+        run("--pretrained", "sequnet", on=None)
+        server.shutdown()
+    run("--pretrained", "sequnet", "--temp", 0, on=None)  # it is there already
+    assert [clip["step"] for clip in made()] == [300, 300]
+    assert "no snapshots of wavenet" in run("--pretrained", "wavenet", on=None, status=1)
