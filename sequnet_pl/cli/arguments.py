@@ -5,13 +5,13 @@ Rewriting twice gives what rewriting once does, since processes that Lightning l
 
 import difflib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
+from sequnet_pl.cli.run_name import job_name, new_name
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import MODULES, AudioModule
@@ -62,6 +62,7 @@ _MODELS = {
 SHORT = {name: f"data.{key}" for name, key in _DATA.items()} | {
     name: f"trainer.{key}" for name, key in _TRAINER.items()
 }
+SHORT |= {"keep": "best.save_top_k", "skip_nonfinite": "nonfinite.skip"}
 """Short names, and what LightningCLI calls them."""
 SPECIAL = ("model", "gpus", "cuda", "seed", "early_stopping", "ema")
 """Short names that stand for more than one thing."""
@@ -92,7 +93,8 @@ def rewrite(argv: Sequence[str]) -> list[str]:
         if torch.cuda.is_available():
             rest.append("--trainer.devices=1")
     if "name" not in names and not checkpoint:
-        rest.append(f"--name={datetime.now():%Y-%m-%d_%H-%M-%S}")
+        nodes = _value(pairs, "num_nodes") or _value(pairs, "trainer.num_nodes") or "1"
+        rest.append(f"--name={new_name(_whole('num_nodes', nodes))}")
     return [subcommand, *base, *rest]
 
 
@@ -146,13 +148,13 @@ def _checkpoint(pairs: Sequence[tuple[str, str | None]], model: str | None, subc
         if subcommand != "fit":
             raise UsageError(f"name what to {subcommand}: --ckpt_path last, best or a path")
         return None
-    root = Path(_value(pairs, "log_dir") or "logs")
+    root, name = Path(_value(pairs, "log_dir") or "logs"), _value(pairs, "name")
     if given in ("last", "best"):
-        run = checkpoints.newest_run(root, model)
+        run = checkpoints.newest_run(root, model, name)
         return run.last if given == "last" else checkpoints.best_of(run)
     if given == "auto" and subcommand == "fit":
         try:
-            return checkpoints.newest_run(root, model).last
+            return checkpoints.newest_run(root, model, name or job_name()).last
         except UserError:
             return None
     return Path(given)

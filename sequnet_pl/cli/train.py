@@ -1,6 +1,7 @@
 """train.py: LightningCLI with short names, run folders, and one line for what is wrong."""
 
 import logging
+import os
 import re
 import sys
 import warnings
@@ -11,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
@@ -21,9 +22,14 @@ from sequnet_pl.cli.help import TRAIN_HELP
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.training import checkpoints
-from sequnet_pl.training.callbacks import AudioProgressBar, LastCheckpoint, SampleAudio, ScoreTable
+from sequnet_pl.training.failures import explained
+from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
 from sequnet_pl.training.module import NAMES, AudioModule
+from sequnet_pl.training.progress import AudioProgressBar
+from sequnet_pl.training.sampling import SampleAudio
+from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
+from sequnet_pl.training.scores import ScoreTable
 
 LOGGERS = ("wandb", "tensorboard", "none")
 
@@ -40,7 +46,7 @@ def train(argv: list[str]) -> int:
         AudioDataModule,
         SaveRunConfig,
         trainer_defaults={
-            "callbacks": [LearningRateMonitor(), AudioProgressBar()],
+            "callbacks": [LearningRateMonitor(), AudioProgressBar(), Advice()],
             "use_distributed_sampler": False,  # the loaders shard without repeats
             "num_sanity_val_steps": 0,
             "logger": False,  # see --logger
@@ -108,16 +114,18 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
-        parser.add_lightning_class_args(ModelCheckpoint, "best")
+        parser.add_lightning_class_args(BestCheckpoint, "best")
         parser.set_defaults(
             {
                 "best.monitor": "val/bits_per_sample",
                 "best.filename": "best-step{step:08d}",
                 "best.auto_insert_metric_name": False,
+                "best.enable_version_counter": False,  # a step that is done again has the same name
             }
         )
         parser.add_lightning_class_args(LastCheckpoint, "last")
         parser.add_lightning_class_args(SampleAudio, "sample_audio")
+        parser.add_lightning_class_args(NonFinite, "nonfinite")
 
     def _parse_ckpt_path(self) -> None:
         """Raise where flags contradict the checkpoint, whose hyper-parameters would else silently win."""
@@ -145,14 +153,12 @@ class TrainCLI(LightningCLI):
         self.run_folder = root / config.name
         snapshots = Path(config.snapshot_dir) if config.snapshot_dir else self.run_folder / "checkpoints"
         config.best.dirpath = config.last.dirpath = str(snapshots)
+        if config.best.save_top_k < 0:
+            raise UsageError(f"--keep {config.best.save_top_k}, but the number of best checkpoints cannot be below 0")
         if self.subcommand in ("test", "validate"):
             config.verbose = False  # ScoreTable says it better
         if self.subcommand == "fit":
-            if (
-                not config.ckpt_path
-                and (snapshots / checkpoints.LAST).exists()
-                and getattr(rank_zero_only, "rank", 0) == 0
-            ):
+            if not config.ckpt_path and (snapshots / checkpoints.LAST).exists() and _first_process():
                 raise UsageError(
                     f"{snapshots / checkpoints.LAST} exists: --ckpt_path last goes on from there, "
                     "another --name or --snapshot_dir begins anew"
@@ -167,7 +173,7 @@ class TrainCLI(LightningCLI):
         loggers: list[Logger] = []
         if self.subcommand == "fit" and not config.trainer.fast_dev_run:
             loggers = [AppendingCSVLogger(str(root), network, name)]
-            if config.logger == "wandb":
+            if config.logger == "wandb" and _first_process():
                 loggers.append(wandb_logger(self.run_folder, f"{network}-{name}", network))
             if config.logger == "tensorboard":
                 loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
@@ -189,11 +195,25 @@ class TrainCLI(LightningCLI):
             f"{network.receptive_field:,} samples, on {self.trainer.num_devices} {accelerator}, in {self.run_folder}"
         )
 
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Say in one line what a user can do something about."""
+        try:
+            super()._run_subcommand(subcommand)
+        except Exception as error:
+            if mistake := explained(error, self.trainer):
+                raise mistake from error
+            raise
+
     def after_fit(self) -> None:
         """Say where the results are."""
         rank_zero_only(print)(
             f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
         )
+
+
+def _first_process() -> bool:
+    """Whether this is the process of a run that writes, before the trainer could say."""
+    return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
 
 
 def set_float32_precision() -> None:

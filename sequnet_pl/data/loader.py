@@ -1,8 +1,10 @@
 """Batches of crops: each process its share without repeats, and a position in the epoch that a checkpoint keeps."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader, Sampler
 
 from sequnet_pl.data.crops import EMPTY, Batch, Crops, Plan
@@ -58,8 +60,11 @@ class CropLoader(DataLoader[Batch]):
             persistent_workers=workers > 0,
             collate_fn=_as_it_is,  # type: ignore[arg-type]
             pin_memory=pin_memory,
+            # its own, so that going on in the middle of an epoch draws no number of the training's
+            generator=torch.Generator(),
         )
         self.shard = shard
+        self.waited = 0.0  # seconds in all that batches have let the trainer wait
 
     def __len__(self) -> int:
         return len(self.shard)
@@ -68,9 +73,12 @@ class CropLoader(DataLoader[Batch]):
         # a generator, so that nothing is read before Lightning has said which epoch it is
         if self.shard.batches_done >= len(self.shard):
             self.shard.set_epoch(self.shard.epoch + 1)
+        asked = time.monotonic()
         for batch in super().__iter__():
+            self.waited += time.monotonic() - asked
             self.shard.batches_done += 1
             yield batch
+            asked = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
         """The position, as plain numbers."""

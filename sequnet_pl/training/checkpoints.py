@@ -102,12 +102,15 @@ def run_of(config: Path) -> Run | None:
         return None
 
 
-def newest_run(root: Path, network: str | None = None) -> Run:
-    """The run below `root`, of `network` where given, with the newest `last.ckpt`. UserError where there is none."""
+def newest_run(root: Path, network: str | None = None, name: str | None = None) -> Run:
+    """The run below `root` with the newest `last.ckpt`, of `network` and called `name` where given.
+
+    UserError where there is none.
+    """
     runs = [run for config in root.rglob("config.yaml") if (run := run_of(config)) and run.last.is_file()]
-    runs = [run for run in runs if network in (None, run.network)]
+    runs = [run for run in runs if network in (None, run.network) and name in (None, run.folder.name)]
     if not runs:
-        what = f"{network} run" if network else "run"
+        what = " ".join(word for word in (network, "run", name) if word)
         raise UserError(f"there is no {what} with a {LAST} below {root}; train one first, or name a checkpoint's path")
     return max(runs, key=lambda run: run.last.stat().st_mtime)
 
@@ -121,9 +124,20 @@ def run_of_checkpoint(path: Path, root: Path) -> Run | None:
     return next((run for run in runs if run and run.checkpoints.resolve() == path.parent.resolve()), None)
 
 
+def score_of(path: Path) -> float | None:
+    """The score that a checkpoint was kept for; None where it says none. Only that is read, not the weights."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        scores = [state.get("current_score") for state in content["callbacks"].values()]
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, pickle.UnpicklingError):
+        return None
+    return next((float(score) for score in scores if score is not None), None)
+
+
 def best_of(run: Run) -> Path:
     """The best checkpoint of a run. UserError where none was kept."""
-    found = sorted(run.checkpoints.glob("best-*.ckpt"), key=lambda path: path.stat().st_mtime)
-    if not found:
+    scores = {path: score_of(path) for path in run.checkpoints.glob("best-*.ckpt")}
+    known = {path: score for path, score in scores.items() if score is not None}
+    if not known:
         raise UserError(f"no best checkpoint in {run.checkpoints}: it is kept only where there is validation; use last")
-    return found[-1]
+    return min(known, key=lambda path: known[path])

@@ -48,6 +48,18 @@ class AppendingCSVLogger(CSVLogger):
     def __init__(self, save_dir: str, name: str, version: str) -> None:
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
 
+    def forget(self, step: int) -> None:
+        """Drop what was logged from `step` on, and lines that were cut short: a run that goes on logs it again."""
+        path = Path(self.experiment.metrics_file_path)
+        if not path.is_file():
+            return
+        with path.open(newline="") as old, atomic.replacing(path) as temporary, temporary.open("w", newline="") as new:
+            rows = csv.reader(old)
+            header = next(rows, [])
+            place = header.index("step")
+            kept = [row for row in rows if len(row) == len(header) and int(row[place]) < step]
+            csv.writer(new).writerows([header, *kept])
+
     @property
     @rank_zero_experiment
     def experiment(self) -> ExperimentWriter:

@@ -1,0 +1,159 @@
+"""Sick runs: losses and gradients that are not finite, losses that stay high, and data that comes too slowly."""
+
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+from torch.optim import Optimizer
+
+from sequnet_pl.data.crops import Batch
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.loader import CropLoader
+from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.training.random_states import gathered
+
+log = logging.getLogger(__name__)
+
+UNIFORM_BITS = 8.0
+"""Bits per sample of a guess that knows nothing."""
+
+
+class SickRunError(UserError):
+    """A run that computes no numbers any more; the last checkpoint from before is kept."""
+
+
+def finite(tensors: Iterable[Tensor]) -> bool:
+    """Whether all numbers in all tensors are finite; waits for the device."""
+    # the largest magnitude, since a sum of squares overflows before they do
+    return math.isfinite(torch.nn.utils.get_total_norm(tensors, norm_type=math.inf).item())
+
+
+class NonFinite(Callback):
+    """Ends a run, before the weights are touched, where loss or gradients are not finite, and names the batch.
+
+    Args:
+        skip: So many times in all, leave the step out instead and go on.
+    """
+
+    def __init__(self, skip: int = 0) -> None:
+        if skip < 0:
+            raise UsageError(f"skip_nonfinite is {skip}, but cannot be below 0")
+        self.skip, self.skipped = skip, 0
+        self._batches: list[Batch] = []  # of the step under way, which may accumulate several
+        self._losses: list[Tensor] = []
+
+    def state_dict(self) -> dict[str, Any]:
+        """How many steps have been left out."""
+        return {"skipped": self.skipped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `state_dict`."""
+        self.skipped = state_dict["skipped"]
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Remember the batch."""
+        if batch_idx % trainer.accumulate_grad_batches == 0:
+            self._batches, self._losses = [], []
+        self._batches.append(batch)
+
+    def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
+        """Remember the loss, without waiting for it."""
+        self._losses.append(loss.detach())
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Look at the gradients, which are the same in all processes, and none finite where a loss is not."""
+        if finite(parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None):
+            return
+        told = gathered([_described(trainer, *pair) for pair in zip(self._batches, self._losses, strict=True)])
+        batches = [batch for of_process in told for batch in of_process]
+        blamed = [text for text, sick in batches if sick]
+        scaler = getattr(trainer.precision_plugin, "scaler", None)
+        if scaler is not None and not blamed:
+            return  # too large a scale, which the scaler mends itself
+        what = "loss" if blamed else "gradients"
+        where = "; ".join(blamed or [text for text, _ in batches])
+        message = f"{what} not finite at step {trainer.global_step} (epoch {trainer.current_epoch}), batch of {where}"
+        if self.skipped >= self.skip:
+            raise SickRunError(
+                f"{message}. The checkpoints from before are kept: go on with --ckpt_path last and a lower --lr, "
+                f"--clip 1, or --skip_nonfinite {self.skip + 10} to leave such steps out"
+            )
+        self.skipped += 1
+        log.warning("left out a step, %d of %d: %s", self.skipped, self.skip, message)
+        optimizer.zero_grad(set_to_none=True)  # optimizers leave parameters without gradients alone
+
+
+def _described(trainer: pl.Trainer, batch: Batch, loss: Tensor) -> tuple[str, bool]:
+    """The recordings and positions of a batch, and whether its loss is not finite."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(data, AudioDataModule)
+    recordings = data.splits["train"].recordings
+    crops = [
+        f"{recordings[recording].source} from sample {start:,}"
+        for recording, start in zip(batch.recordings.tolist(), batch.starts.tolist(), strict=True)
+        if recording >= 0
+    ]
+    return ", ".join(crops), not math.isfinite(loss.item())
+
+
+class Advice(Callback):
+    """Warns, once each, where a run does not learn and where it waits for data.
+
+    Args:
+        warm_up: Steps that a run may need to become better than a guess.
+        window: Batches that are looked at together.
+    """
+
+    def __init__(self, warm_up: int = 200, window: int = 50) -> None:
+        self.warm_up, self.window = warm_up, window
+        self._losses: deque[Tensor] = deque(maxlen=window)
+        self._told_loss = self._told_waiting = False
+        self._since = self._waited = 0.0
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Begin to measure after the first batch, for which workers were started."""
+        if not self._since and isinstance(loader := trainer.train_dataloader, CropLoader):
+            self._since, self._waited = time.monotonic(), loader.waited
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Look at the last batches together, so that a GPU is seldom waited for."""
+        self._losses.append(outputs["loss"].detach())
+        if (batch_idx + 1) % self.window or not trainer.is_global_zero:
+            return
+        bits = torch.stack(tuple(self._losses)).mean().item() * trainer.accumulate_grad_batches / math.log(2)
+        if bits > UNIFORM_BITS and trainer.global_step >= self.warm_up and not self._told_loss:
+            self._told_loss = True
+            log.warning(
+                "after %d steps the loss is %.2f bits per sample, worse than a guess (%.0f); try a lower --lr",
+                trainer.global_step,
+                bits,
+                UNIFORM_BITS,
+            )
+        if isinstance(loader := trainer.train_dataloader, CropLoader):
+            now, waited = time.monotonic(), loader.waited - self._waited
+            step = now - self._since - waited
+            self._since, self._waited = now, loader.waited
+            if waited > step and not self._told_waiting:
+                self._told_waiting = True
+                log.warning(
+                    "a batch takes %.0f ms to load and %.0f ms to learn from: try more than --num_workers %d, "
+                    "or keep --data_dir on a faster disk",
+                    1000 * waited / self.window,
+                    1000 * step / self.window,
+                    loader.num_workers,
+                )
