@@ -25,12 +25,13 @@ def start(network: Network, prompt: Tensor | None, clips: int) -> Session:
     """Read the prompt, codes (T,) for all clips or (clips, T); None is silence."""
     if clips < 1:
         raise UsageError(f"clips is {clips}, but must be 1 or more")
+    device = next(network.parameters()).device
     if prompt is None:
-        prompt = torch.tensor([mulaw.SILENCE], dtype=torch.uint8)
+        state = network.silence(clips, time=-1)
+        return Session(network.step(torch.full((clips,), mulaw.SILENCE, device=device), state), state)
     if prompt.shape[-1] < 1:
         raise UserError("the prompt is empty; give one of at least one sample, or none to start from silence")
     shared = prompt.dim() == 1
-    device = next(network.parameters()).device
     logits, state = network.prefill((prompt.unsqueeze(0) if shared else prompt).to(device))
     if shared:
         logits = logits.repeat(clips, 1)
