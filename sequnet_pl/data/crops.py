@@ -5,7 +5,8 @@ is what a network reads, and its last `window.outputs` codes are the targets. Be
 silence (code 128); after its end nothing is a target.
 """
 
-from collections.abc import Callable
+import mmap
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,9 +93,21 @@ class Crops(Dataset[Batch]):
         lasts = np.where(recordings < 0, firsts, lasts)
         codes = np.empty((len(plan), self.inputs + 1), dtype=np.uint8)
         stored = np.asarray(self.split.codes)  # slices of a memmap take ten times as long to make
-        places = np.stack((self.split.offsets[recordings], begins, firsts, lasts), axis=1).tolist()
-        for row, (offset, begin, first, last) in zip(codes, places, strict=True):
-            row[: first - begin] = SILENCE
-            row[first - begin : last - begin] = stored[offset + first : offset + last]
-            row[last - begin :] = SILENCE
+        offsets = self.split.offsets[recordings]
+        sources = np.stack((offsets + firsts, offsets + lasts), axis=1).tolist()
+        _announce(self.split.codes, sources)
+        targets = np.stack((firsts - begins, lasts - begins), axis=1).tolist()
+        for row, (first, last), (source, end) in zip(codes, targets, sources, strict=True):
+            row[:first] = SILENCE
+            row[first:last] = stored[source:end]
+            row[last:] = SILENCE
         return _from_arrays(codes, np.where(recordings < 0, 0, lasts - starts), recordings, starts)
+
+
+def _announce(codes: NDArray[np.uint8], stretches: Sequence[Sequence[int]]) -> None:
+    """Have the system fetch what is about to be read all at once: page after page takes a disk five times as long."""
+    pages = codes.base
+    if isinstance(pages, mmap.mmap):
+        for first, last in stretches:
+            start = first - first % mmap.PAGESIZE
+            pages.madvise(mmap.MADV_WILLNEED, start, last - start)
