@@ -17,8 +17,11 @@ def envelope(samples: Samples, columns: int = 600) -> NDArray[np.float32]:
     edges = np.unique(np.linspace(0, len(samples), columns + 1).astype(np.int64))
     if len(edges) < 2:
         return np.zeros((2, 1), np.float32)
-    parts = [np.asarray(samples[start:stop]) for start, stop in pairwise(edges)]
-    return np.array([[part.min() for part in parts], [part.max() for part in parts]], np.float32)
+    bounds = []
+    for start, stop in pairwise(edges):  # one part at a time: an hour does not fit in memory
+        part = np.asarray(samples[start:stop])
+        bounds.append((part.min(), part.max()))
+    return np.array(bounds, np.float32).T
 
 
 def waveform(samples: Samples, prompt: float = 0.0) -> Markup:
