@@ -70,6 +70,8 @@ def _quiet() -> None:
         "number of training batches .* is smaller than the logging interval",
         "You defined a `validation_step` but have no `val_dataloader`",
         "Total length of `.*` across ranks is zero",
+        # those that save read the folder instead, and are called after their settings
+        r'Be aware .* callbacks: \[("(Model|Best|Last)Checkpoint\{[^"]*"(, )?)+\]',
     )
     for message in messages:
         warnings.filterwarnings("ignore", message=f".*{message}")

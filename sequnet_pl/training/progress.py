@@ -50,7 +50,7 @@ class AudioProgressBar(RichProgressBar):
         columns = [c for c in super().configure_columns(trainer) if not isinstance(c, ProcessingSpeedColumn)]
         for column in columns:
             if isinstance(column, BarColumn):
-                column.bar_width = 10
+                column.bar_width = 6
         return columns
 
     def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class AudioProgressBar(RichProgressBar):
             elif now - self._mark[0] > 1:
                 self._rate = (heard - self._mark[1]) / (now - self._mark[0])
                 self._mark = now, heard
-            metrics["samples/s"] = f"{self._rate / 1000:.1f}k"
+            metrics["samples/s"] = f"{self._rate / 1000:.0f}k"
             metrics["hours"] = f"{heard / data.hparams['sample_rate'] / 3600:.2f}"
         return metrics
 

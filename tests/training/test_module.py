@@ -10,9 +10,9 @@ import torch
 from sequnet_pl.data.crops import Batch, Crops, scoring_plan
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import open_split
-from sequnet_pl.training.saving import LastCheckpoint
 from sequnet_pl.training.metrics import Accuracy, BitsPerSample, nats, targets_and_mask
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
+from sequnet_pl.training.saving import LastCheckpoint
 
 TINY = {
     "sequnet": lambda **kwargs: SeqUNetModule(3, 8, 1, 3, **kwargs),

@@ -1,0 +1,79 @@
+"""Short runs in this process, without the command line."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training.checkpoints import WholeCheckpointIO
+from sequnet_pl.training.loggers import AppendingCSVLogger
+from sequnet_pl.training.module import SeqUNetModule
+from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
+
+
+@dataclass
+class Run:
+    """A run that has ended, and what it has left."""
+
+    trainer: pl.Trainer
+    module: SeqUNetModule
+    folder: Path
+    error: BaseException | None
+
+    @property
+    def last(self):
+        return torch.load(self.folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+    def curve(self, name="train/bits_per_sample"):
+        """The logged values by step, as they stand in the file."""
+        with (self.folder / "metrics.csv").open(newline="") as file:
+            found = [(int(row["step"]), row[name]) for row in csv.DictReader(file) if row.get(name)]
+        assert len(dict(found)) == len(found), "a step is logged twice"
+        return dict(found)
+
+
+def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), data=None, keep=1, every=3, **options):
+    """Train a tiny network; `go_on` from the run's last checkpoint, or the one at a path."""
+    folder = Path(root) / name
+    checkpoints = folder / "checkpoints"
+    torch.manual_seed(0)
+    module = module or SeqUNetModule(2, 2, 1, 3)
+    settings = {"output_size": 256, "batch_size": 2, "hop_size": 2000, "num_workers": 0} | (data or {})
+    datamodule = AudioDataModule(audio_dir=str(audio), data_dir=str(Path(root) / "data"), **settings)
+    best = BestCheckpoint(
+        str(checkpoints),
+        monitor="val/bits_per_sample",
+        filename="best-step{step:08d}",
+        auto_insert_metric_name=False,
+        enable_version_counter=False,
+        save_top_k=keep,
+    )
+    defaults = {
+        "accelerator": "cpu",
+        "logger": AppendingCSVLogger(str(root), "", name),
+        "log_every_n_steps": 1,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "num_sanity_val_steps": 0,
+        "max_epochs": 3,
+    }
+    trainer = pl.Trainer(
+        **defaults | options,
+        use_distributed_sampler=False,
+        callbacks=[*callbacks, best, LastCheckpoint(str(checkpoints), every)],
+        plugins=[WholeCheckpointIO()],
+    )
+    error = None
+    try:
+        trainer.fit(module, datamodule, ckpt_path=str(checkpoints / "last.ckpt") if go_on is True else go_on or None)
+    except (SystemExit, Exception) as raised:
+        error = raised
+    return Run(trainer, module, folder, error)
+
+
+def same_weights(one, other):
+    pairs = zip(one.module.state_dict().items(), other.module.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for (_, a), b in pairs)

@@ -1,0 +1,136 @@
+"""Sick runs are told: where and from which recordings, with the last good checkpoint kept; advice comes once."""
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from sequnet_pl.training.failures import explained
+from sequnet_pl.training.health import Advice, NonFinite, SickRunError
+from sequnet_pl.training.module import SeqUNetModule
+
+STEP = SeqUNetModule.training_step
+
+
+def spoil(monkeypatch, change, at=(5,)):
+    """Change the loss of the batches before which so many steps were done."""
+
+    def step(self, batch, batch_idx):
+        loss = STEP(self, batch, batch_idx)
+        return change(self, loss) if self.trainer.global_step in at else loss
+
+    monkeypatch.setattr(SeqUNetModule, "training_step", step)
+
+
+def infinite_loss(module, loss):
+    return loss * float("inf")
+
+
+def infinite_gradients(module, loss):
+    return loss + (next(module.parameters()) * 0).sum().abs().sqrt()  # a finite loss
+
+
+class Batches(pl.Callback):
+    """Remembers the batches and the weights after each step."""
+
+    def __init__(self):
+        self.batches, self.weights = [], []
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.batches.append(batch)
+        self.weights.append([parameter.detach().clone() for parameter in pl_module.parameters()])
+
+
+@pytest.mark.parametrize(("spoiler", "what"), [(infinite_loss, "loss"), (infinite_gradients, "gradients")])
+def test_the_run_ends_before_the_weights_are_touched(fit, monkeypatch, spoiler, what, audio_folder):
+    whole = Batches()
+    fit("whole", callbacks=[whole])
+    spoil(monkeypatch, spoiler)
+    run = fit(callbacks=[NonFinite()])
+    assert isinstance(run.error, SickRunError)
+    text = str(run.error)
+    assert text.startswith(f"{what} not finite at step 5 ")
+    batch = whole.batches[5]
+    for recording, start in zip(batch.recordings.tolist(), batch.starts.tolist(), strict=True):
+        assert f"train/{recording}.wav from sample {start:,}" in text
+    assert all(torch.equal(a, b) for a, b in zip(whole.weights[4], run.module.parameters(), strict=True))
+    assert run.last["global_step"] == 3  # saved every three steps, and not again
+
+
+def test_steps_are_left_out_as_often_as_allowed(fit, monkeypatch, caplog):
+    spoil(monkeypatch, infinite_loss, at=(2, 4, 5))
+    batches = Batches()
+    run = fit(callbacks=[NonFinite(skip=2), batches], every=1)
+    assert isinstance(run.error, SickRunError)
+    assert "at step 5 " in str(run.error)
+    assert caplog.text.count("left out a step") == 2
+    weights = batches.weights
+    assert all(torch.equal(a, b) for a, b in zip(weights[1], weights[2], strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(weights[2], weights[3], strict=True))
+    # the same run goes on when more are allowed
+    again = fit(callbacks=[NonFinite(skip=3)], go_on=True)
+    assert again.error is None
+    assert again.trainer.global_step == 21
+
+
+def test_accumulated_batches_are_all_named(fit, monkeypatch):
+    spoil(monkeypatch, infinite_gradients, at=(1,))
+    run = fit(callbacks=[NonFinite()], accumulate_grad_batches=2)
+    assert str(run.error).count(" from sample ") == 4
+
+
+def test_a_loss_that_stays_high_is_told_once(fit, monkeypatch, caplog):
+    spoil(monkeypatch, lambda module, loss: loss * 2, at=range(99))
+    fit(callbacks=[Advice(warm_up=4, window=2)])
+    assert caplog.text.count("worse than a guess") == 1
+    assert "after 4 steps" in caplog.text
+
+
+def test_a_normal_run_gets_no_advice(fit, caplog):
+    class Fast(pl.Callback):
+        def on_train_batch_start(self, trainer, *_):
+            trainer.train_dataloader.waited = 0.0
+
+    fit(callbacks=[Fast(), Advice(warm_up=99, window=2)])
+    assert not [record for record in caplog.records if record.name == "sequnet_pl.training.health"]
+
+
+def test_waiting_for_data_is_told_once(fit, caplog):
+    class Slow(pl.Callback):
+        def on_train_batch_start(self, trainer, *_):
+            trainer.train_dataloader.waited += 100.0
+
+    fit(callbacks=[Advice(window=2), Slow()])
+    assert caplog.text.count("to load") == 1
+    assert "--num_workers 0" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
+def test_out_of_memory_names_the_settings_and_what_to_try(fit, monkeypatch, error):
+    def fail(module, loss):
+        raise error
+
+    spoil(monkeypatch, fail, at=(2,))
+    run = fit()
+    assert run.error is error
+    text = str(explained(run.error, run.trainer))
+    for words in ("batch_size 2", "output_size 256", "precision 32", "--precision bf16-mixed", "smaller --batch_size"):
+        assert words in text
+    assert run.last["global_step"] == 2  # what was learnt is kept
+
+
+def test_other_errors_are_left_alone(fit, monkeypatch):
+    def fail(module, loss):
+        raise RuntimeError("size mismatch")
+
+    spoil(monkeypatch, fail, at=(2,))
+    run = fit()
+    assert explained(run.error, run.trainer) is None
+    worker = RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed.")
+    assert "--num_workers" in str(explained(worker, run.trainer))

@@ -1,0 +1,260 @@
+"""A run that was stopped, anywhere and in any way, goes on as if it never had been."""
+
+import gzip
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
+from short_runs import run_fit, same_weights
+
+from sequnet_pl.training.checkpoints import Run, best_of, load_module, score_of
+from sequnet_pl.training.health import SickRunError
+from sequnet_pl.training.module import MODULES, SeqUNetModule
+from sequnet_pl.training.random_states import random_states, restore_random_states
+
+CURVES = ("train/bits_per_sample", "val/bits_per_sample")
+
+
+class Noise(pl.Callback):
+    """Makes the run depend on all random states of the process."""
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        for parameter in pl_module.parameters():
+            parameter.grad += torch.rand(()) + random.random() + np.random.rand()  # noqa: NPY002
+
+
+class At(pl.Callback):
+    """Does something once: at a batch, or at a batch of the validation after it."""
+
+    def __init__(self, act, step, place="batch"):
+        self.act, self.step, self.place = act, step, place
+
+    def on_train_batch_start(self, trainer, *_):
+        if self.place == "batch" and trainer.global_step == self.step:
+            self.act()
+
+    def on_validation_batch_start(self, trainer, *_):
+        if self.place == "validation" and trainer.global_step == self.step:
+            self.act()
+
+
+def terminate():
+    signal.raise_signal(signal.SIGTERM)
+
+
+def kill():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def assert_the_same(unbroken, resumed):
+    assert resumed.error is None
+    for name in CURVES:
+        assert resumed.curve(name) == unbroken.curve(name)
+    assert same_weights(unbroken, resumed)
+    names = [sorted(path.name for path in (run.folder / "checkpoints").iterdir()) for run in (unbroken, resumed)]
+    assert names[0] == names[1]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, audio_folder):
+    """Three epochs of seven steps, each validated twice."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    return run_fit(tmp_path_factory.mktemp("unbroken"), audio_folder, callbacks=[Noise()], val_check_interval=3)
+
+
+def broken(tmp_path, audio_folder, at):
+    """A run with the options of `unbroken`, in which something happens."""
+    random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    return run_fit(tmp_path, audio_folder, callbacks=[Noise(), at], val_check_interval=3)
+
+
+def go_on(tmp_path, audio_folder):
+    random.seed(7)
+    return run_fit(tmp_path, audio_folder, go_on=True, callbacks=[Noise()], val_check_interval=3)
+
+
+@pytest.mark.parametrize(
+    ("step", "place"), [(4, "batch"), (5, "batch"), (6, "validation"), (7, "batch"), (13, "validation")]
+)
+def test_terminated_anywhere(unbroken, tmp_path, audio_folder, step, place):
+    run = broken(tmp_path, audio_folder, At(terminate, step, place))
+    assert isinstance(run.error, SystemExit)
+    assert run.error.code == 143
+    assert run.trainer.global_step < unbroken.trainer.global_step
+    assert_the_same(unbroken, go_on(tmp_path, audio_folder))
+
+
+def _killed(root, audio, step, place):
+    broken(Path(root), audio, At(kill, step, place))
+
+
+def test_killed_and_gone_on_is_as_never_killed(unbroken, tmp_path, audio_folder, group):
+    step = random.randrange(4, 20)
+    statuses, logs = group(1, _killed, str(tmp_path), str(audio_folder), step, "batch").wait()
+    assert statuses == [-signal.SIGKILL], logs
+    assert_the_same(unbroken, go_on(tmp_path, audio_folder))
+
+
+def _long(root, audio, workers):
+    run_fit(Path(root), audio, data={"num_workers": workers}, max_epochs=8, every=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+def test_killed_five_times_from_outside(tmp_path, audio_folder, group, workers):
+    """At any moment, also while something is being written."""
+    whole = run_fit(tmp_path, audio_folder, "whole", max_epochs=8, every=2)
+    process = group(1, _long, str(tmp_path), str(audio_folder), workers).processes[0]
+    kills = 0
+    metrics, last = tmp_path / "run" / "metrics.csv", tmp_path / "run" / "checkpoints" / "last.ckpt"
+    while process.is_alive():
+        rows = len(metrics.read_text().splitlines()) if metrics.exists() else 0
+        if last.exists() and kills < 5 and rows > 8 * (kills + 1):
+            time.sleep(random.random() / 10)
+            process.kill()
+            process.join()
+            kills += 1
+            process = group(1, _long_resumed, str(tmp_path), str(audio_folder), workers).processes[0]
+        time.sleep(0.01)
+    assert (kills, process.exitcode) == (5, 0)
+    for name in CURVES:
+        rows = [line for line in metrics.read_text().splitlines() if line]
+        assert len(rows) > 56
+    weights = torch.load(last, weights_only=True)["state_dict"]
+    assert all(torch.equal(weights[name], value) for name, value in whole.module.state_dict().items())
+
+
+def _long_resumed(root, audio, workers):
+    run_fit(Path(root), audio, go_on=True, data={"num_workers": workers}, max_epochs=8, every=2)
+
+
+def test_averaged_weights_go_on(fit):
+    def options():
+        return {"callbacks": [EMAWeightAveraging(decay=0.9)]}
+
+    whole = fit("whole", **options())
+    stopped = fit(max_epochs=2, **options())
+    assert "current_model_state" in stopped.last
+    resumed = fit(go_on=True, **options())
+    assert same_weights(whole, resumed)
+    assert whole.curve() == resumed.curve()
+
+
+def test_stopped_early_within_an_epoch_goes_on_there(fit):
+    stopper = EarlyStopping("val/bits_per_sample", stopping_threshold=100)
+    stopped = fit(callbacks=[stopper], val_check_interval=3)
+    assert stopped.trainer.global_step == 3
+    assert_the_same(fit("whole", val_check_interval=3), fit(go_on=True, val_check_interval=3))
+
+
+def test_the_best_checkpoint_goes_on_too(fit):
+    whole = fit(keep=9, every=1)
+    second = sorted((whole.folder / "checkpoints").glob("best-*"))[1]
+    resumed = fit("again", go_on=str(second))
+    assert same_weights(whole, resumed)
+
+
+@pytest.mark.parametrize(("batch_size", "said"), [(1, "batch_size 1 instead of 2"), (4, "batch_size 4 instead of 2")])
+def test_another_batch_size_goes_on_and_says_so(fit, monkeypatch, caplog, batch_size, said):
+    seen = []
+    step = SeqUNetModule.training_step
+
+    def recorded(self, batch, batch_idx):
+        if self.current_epoch == 0:
+            seen.extend(zip(batch.recordings.tolist(), batch.starts.tolist(), strict=True))
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(SeqUNetModule, "training_step", recorded)
+    fit(max_steps=4)
+    resumed = fit(go_on=True, data={"batch_size": batch_size}, max_epochs=2)
+    assert resumed.error is None
+    assert said in caplog.text
+    assert len(seen) == len(set(seen)) == 13  # all crops of the epoch, each once
+    assert resumed.trainer.current_epoch == 2
+
+
+def test_random_states_come_back():
+    def draw():
+        return random.random(), np.random.rand(), np.random.randn(), random.gauss(0, 1), torch.rand(1).item()  # noqa: NPY002
+
+    random.gauss(0, 1)
+    np.random.randn()  # noqa: NPY002
+    states = random_states()
+    first = draw()
+    restore_random_states(states)
+    assert draw() == first
+
+
+def test_best_checkpoints_are_kept_to_their_number(fit):
+    run = fit(keep=2, val_check_interval=3)
+    folder = run.folder / "checkpoints"
+    files = sorted(folder.glob("best-*.ckpt"))
+    assert len(files) == 2
+    assert sorted(path.name for path in folder.iterdir()) == [*(path.name for path in files), "last.ckpt"]
+    scores = run.curve("val/bits_per_sample")
+    best = {int(path.stem[-8:]): score_of(path) for path in files}
+    assert sorted(best.values()) == pytest.approx(sorted(map(float, scores.values()))[:2], abs=1e-6)
+    assert score_of(best_of(Run(run.folder, "sequnet", folder))) == min(best.values())
+
+    shutil.copy(files[0], folder / "best-step99999999.ckpt")  # as a kill between two saves leaves one
+    fit(go_on=True, keep=1, val_check_interval=3, max_epochs=4)
+    assert len(list(folder.glob("best-*.ckpt"))) == 1
+
+
+def test_broken_weights_do_not_replace_a_checkpoint(fit):
+    class Break(pl.Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            if trainer.global_step == 5:
+                next(pl_module.parameters()).data.fill_(float("nan"))
+
+    run = fit(callbacks=[Break()], every=1)
+    assert isinstance(run.error, SickRunError)
+    assert run.last["global_step"] == 4
+    assert all(torch.isfinite(value).all() for value in run.last["state_dict"].values() if value.is_floating_point())
+
+
+def test_checkpoints_are_made_after_minutes_too(fit, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("sequnet_pl.training.saving.time.monotonic", lambda: now[0])
+    saved = []
+
+    class Clock(pl.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            now[0] += 200.0
+            path = Path(trainer.checkpoint_callbacks[-1].dirpath) / "last.ckpt"
+            saved.append(torch.load(path, weights_only=True)["global_step"] if path.exists() else 0)
+
+    fit(callbacks=[Clock()], every=0, limit_val_batches=0, max_epochs=1)
+    assert saved == [0, 0, 0, 3, 3, 3, 6]  # ten minutes are three batches of 200 s
+
+
+FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "checkpoints").glob("*.ckpt.gz"))
+
+
+@pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.name)
+def test_checkpoints_of_older_versions_load_and_go_on(fit, tmp_path, fixture):
+    path = tmp_path / fixture.stem
+    path.write_bytes(gzip.decompress(fixture.read_bytes()))
+    module, content = load_module(path)
+    assert isinstance(module, MODULES[fixture.name.split("-")[0]])
+    assert content["global_step"] == 5
+    data = {"output_size": 64}
+    run = fit(go_on=str(path), module=module, data=data, max_steps=8)
+    assert run.error is None
+    assert (run.trainer.global_step, list(run.curve())) == (8, [5, 6, 7])
+    (score,) = run.trainer.test(run.module, run.trainer.datamodule, ckpt_path=str(path), verbose=False)
+    assert 0 < score["test/bits_per_sample"] < 12
+
+
+def test_every_format_has_a_fixture():
+    assert {path.name.split("-")[0] for path in FIXTURES} == set(MODULES)
