@@ -1,6 +1,7 @@
 """How much memory something takes at its peak, above what was taken before."""
 
 import contextlib
+import ctypes
 import gc
 import resource
 import sys
@@ -24,6 +25,8 @@ class PeakMemory:
 
     def __enter__(self) -> Self:
         gc.collect()
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.CDLL(None).malloc_trim(0)  # glibc: what was freed goes back, else it would hide what is new
         if self._gpu:
             torch.cuda.reset_peak_memory_stats(self._gpu)
             self._before = torch.cuda.memory_allocated(self._gpu) / 1e6

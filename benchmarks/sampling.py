@@ -109,15 +109,14 @@ def published_run(folder: Path, network: Network, row: Row) -> Run:
 
 
 def steps_that_take(run: Run, seconds: float, cycle: int) -> int:
-    """A number of steps, whole cycles if that is not too long."""
+    """A number of steps, in whole cycles: the patterns of a cycle differ in work."""
     steps, taken = 1, 0.0
     while taken < seconds / 4 and steps < 2**20:
         steps *= 2
         begin = time.perf_counter()
         run(steps)
         taken = time.perf_counter() - begin
-    steps = max(1, round(steps * seconds / taken))
-    return round(steps / cycle) * cycle or steps
+    return cycle * max(1, round(steps * seconds / taken / cycle))
 
 
 def measure(network: Network, rows: list[Row], arguments: argparse.Namespace) -> None:
