@@ -141,7 +141,7 @@ def _recordings(options: Options, trained: Trained) -> Split:
     local = options.audio_dir or settings.get("audio_dir") or settings.get("audio_list")
     if read_index(data.store) is None and not local and settings.get("dataset") != "builtin":
         raise UserError(  # sampling a few clips is no reason to download hundreds of hours
-            f"the recordings of the training are not in {data.store}; say where recordings are with --audio_dir FOLDER, "
+            f"the recordings of the training are not in {data.store}; say where some are with --audio_dir FOLDER, "
             "or start from silence with --conditional 0"
         )
     if options.audio_dir or read_index(data.store) is None:
