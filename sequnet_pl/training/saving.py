@@ -51,6 +51,9 @@ class LastCheckpoint(ModelCheckpoint):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Go on where the checkpoint stopped, and listen to signals."""
         self._signals.listen(trainer)
+        if trainer.is_global_zero:
+            for unfinished in Path(self.dirpath or ".").glob(".*.ckpt"):  # of a process that was killed
+                unfinished.unlink(missing_ok=True)
         self._saved_at = time.monotonic()
         if self._resumed is not None:
             resume(trainer, self._resumed)

@@ -56,7 +56,8 @@ def newest_checkpoint(place: Path) -> Path:
     if not place.is_dir():
         return place
     for folder in (place, place / "checkpoints"):
-        if ours := list(folder.glob("*.ckpt")):
+        # one whose name begins with a dot is being written, or was when its writer was killed
+        if ours := [path for path in folder.glob("*.ckpt") if not path.name.startswith(".")]:
             return max(ours, key=lambda path: path.stat().st_mtime)
     steps = {int(found[1]): path for path in place.iterdir() if (found := re.fullmatch(r"checkpoint_(\d+)", path.name))}
     if not steps:

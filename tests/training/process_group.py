@@ -37,7 +37,7 @@ class Group:
 
 
 def _enter(rank, world, port, log, function, arguments):
-    with open(log, "wb", buffering=0) as file:
+    with Path(log).open("wb", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
     if world > 1:

@@ -5,7 +5,6 @@ import os
 import random
 import shutil
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,8 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
 from short_runs import run_fit, same_weights
 
-from sequnet_pl.training.checkpoints import Run, best_of, load_module, score_of
+from sequnet_pl.training import checkpoints
+from sequnet_pl.training.checkpoints import best_of, load_module, score_of
 from sequnet_pl.training.health import SickRunError
 from sequnet_pl.training.module import MODULES, SeqUNetModule
 from sequnet_pl.training.random_states import random_states, restore_random_states
@@ -105,37 +105,21 @@ def test_killed_and_gone_on_is_as_never_killed(unbroken, tmp_path, audio_folder,
     assert_the_same(unbroken, go_on(tmp_path, audio_folder))
 
 
-def _long(root, audio, workers):
-    run_fit(Path(root), audio, data={"num_workers": workers}, max_epochs=8, every=2)
+def _dies(root, audio, workers, go_on, step, delay):
+    """Train until so many seconds after a step has begun; also in the middle of whatever is being written."""
+    timer = At(lambda: signal.setitimer(signal.ITIMER_REAL, delay), step)
+    run_fit(Path(root), audio, go_on=go_on, data={"num_workers": workers}, max_epochs=8, every=2, callbacks=[timer])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
-def test_killed_five_times_from_outside(tmp_path, audio_folder, group, workers):
-    """At any moment, also while something is being written."""
-    whole = run_fit(tmp_path, audio_folder, "whole", max_epochs=8, every=2)
-    process = group(1, _long, str(tmp_path), str(audio_folder), workers).processes[0]
-    kills = 0
-    metrics, last = tmp_path / "run" / "metrics.csv", tmp_path / "run" / "checkpoints" / "last.ckpt"
-    while process.is_alive():
-        rows = len(metrics.read_text().splitlines()) if metrics.exists() else 0
-        if last.exists() and kills < 5 and rows > 8 * (kills + 1):
-            time.sleep(random.random() / 10)
-            process.kill()
-            process.join()
-            kills += 1
-            process = group(1, _long_resumed, str(tmp_path), str(audio_folder), workers).processes[0]
-        time.sleep(0.01)
-    assert (kills, process.exitcode) == (5, 0)
-    for name in CURVES:
-        rows = [line for line in metrics.read_text().splitlines() if line]
-        assert len(rows) > 56
-    weights = torch.load(last, weights_only=True)["state_dict"]
-    assert all(torch.equal(weights[name], value) for name, value in whole.module.state_dict().items())
-
-
-def _long_resumed(root, audio, workers):
-    run_fit(Path(root), audio, go_on=True, data={"num_workers": workers}, max_epochs=8, every=2)
+def test_killed_five_times_at_any_moment(tmp_path, audio_folder, group, workers):
+    for kills in range(5):
+        step, delay = random.randrange(10 * kills + 4, 10 * kills + 14), random.uniform(1e-4, 0.03)
+        process = group(1, _dies, str(tmp_path), str(audio_folder), workers, kills > 0, step, delay)
+        assert process.wait()[0] == [-signal.SIGALRM], (step, delay)
+    resumed = run_fit(tmp_path, audio_folder, go_on=True, data={"num_workers": workers}, max_epochs=8, every=2)
+    assert_the_same(run_fit(tmp_path, audio_folder, "whole", max_epochs=8, every=2), resumed)
 
 
 def test_averaged_weights_go_on(fit):
@@ -204,7 +188,7 @@ def test_best_checkpoints_are_kept_to_their_number(fit):
     scores = run.curve("val/bits_per_sample")
     best = {int(path.stem[-8:]): score_of(path) for path in files}
     assert sorted(best.values()) == pytest.approx(sorted(map(float, scores.values()))[:2], abs=1e-6)
-    assert score_of(best_of(Run(run.folder, "sequnet", folder))) == min(best.values())
+    assert score_of(best_of(checkpoints.Run(run.folder, "sequnet", folder))) == min(best.values())
 
     shutil.copy(files[0], folder / "best-step99999999.ckpt")  # as a kill between two saves leaves one
     fit(go_on=True, keep=1, val_check_interval=3, max_epochs=4)

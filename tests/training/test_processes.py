@@ -1,0 +1,223 @@
+"""Two and three processes do what one does; where one of them is lost, the run ends and says so."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import LambdaCallback
+from pytorch_lightning.strategies import DDPStrategy
+from short_runs import run_fit
+from torch.nn.parallel import DistributedDataParallel
+
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.train import train
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training.module import SeqUNetModule
+from sequnet_pl.training.sampling import SampleAudio
+
+ROOT = Path(__file__).parents[2]
+GLOBAL_BATCH = 6
+
+
+def learn_and_score(root, audio, world):
+    """Learn in float64 with a global batch of six, then score a network of other weights in both precisions."""
+    prepare, seen = AudioDataModule.prepare_data, []
+
+    def prepare_data(self):
+        (Path(root) / f"prepared-{os.getpid()}").touch()
+        prepare(self)
+
+    AudioDataModule.prepare_data = prepare_data
+    look = LambdaCallback(on_train_start=lambda trainer, module: seen.append(trainer.strategy.model))
+    options = {"devices": world, "precision": "64-true", "max_epochs": 3, "callbacks": [look]}
+    data = {"batch_size": GLOBAL_BATCH // world, "output_size": 256}
+    run = run_fit(root, audio, f"world-{world}", data=data, **options)
+    if run.error:
+        raise run.error
+    scores = {}
+    for precision in ("64-true", "32-true"):
+        torch.manual_seed(1)
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            devices=world,
+            precision=precision,
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        datamodule = AudioDataModule(audio_dir=audio, data_dir=f"{root}/data", num_workers=0, **data)
+        (scores[precision],) = trainer.test(SeqUNetModule(2, 2, 1, 3), datamodule, verbose=False)
+    if world > 1:
+        (model,) = seen
+        assert isinstance(model, DistributedDataParallel)
+        assert not model.find_unused_parameters
+    if run.trainer.is_global_zero:
+        (Path(root) / f"scores-{world}.json").write_text(json.dumps(scores))
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory, audio_folder):
+    folder = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AudioDataModule, "prepare_data", AudioDataModule.prepare_data)
+        learn_and_score(str(folder), str(audio_folder), 1)
+    return folder
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_learn_and_score_as_one_does(alone, tmp_path, audio_folder, group, world):
+    statuses, logs = group(world, learn_and_score, str(tmp_path), str(audio_folder), world).wait()
+    assert statuses == [0] * world, logs
+    assert len(list(tmp_path.glob("prepared-*"))) == 1  # a process a node
+    one, many = (
+        torch.load(folder / f"world-{count}" / "checkpoints" / "last.ckpt", weights_only=True)
+        for folder, count in ((alone, 1), (tmp_path, world))
+    )
+    assert one["global_step"] == many["global_step"] == 9
+    for name, value in one["state_dict"].items():
+        torch.testing.assert_close(many["state_dict"][name], value, rtol=0, atol=1e-9)
+    assert len(many["run"]["random_states"]) == world
+    one, many = (
+        json.loads((folder / f"scores-{count}.json").read_text()) for folder, count in ((alone, 1), (tmp_path, world))
+    )
+    for precision, tolerance in (("64-true", 1e-9), ("32-true", 1e-6)):
+        assert many[precision] == pytest.approx(one[precision], abs=tolerance)
+
+
+def line(tmp_path, audio_folder, world, more=""):
+    return (
+        "--model sequnet --levels 2 --features 2 --depth 1 --kernel_size 3 --output_size 256 --batch_size 1 "
+        f"--hop_size 2000 --num_workers 0 --audio_dir {audio_folder} --log_dir {tmp_path}/logs --epochs 3 "
+        f"--data_dir {tmp_path}/data --gpus 0 --trainer.devices {world} --sample_audio.every_n_epochs 0 "
+        f"--trainer.log_every_n_steps 1 {more}"
+    )
+
+
+def interrupted(words, rank, step, signum):
+    """Run train.py, in which one process gets a signal in a step."""
+    from sequnet_pl.training.module import AudioModule
+
+    original = AudioModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if self.trainer.global_rank == rank and self.trainer.global_step == step:
+            os.kill(os.getpid(), signum)
+        return original(self, batch, batch_idx)
+
+    AudioModule.training_step = training_step
+    return run_main("train.py", train, words.split())
+
+
+def test_a_killed_process_ends_the_run_with_its_reason(tmp_path, audio_folder, group):
+    words = line(tmp_path, audio_folder, 2, "--logger none --name run --last.every_n_steps 2")
+    statuses, logs = group(2, interrupted, words, 1, 5, signal.SIGKILL).wait()
+    assert statuses == [1, -signal.SIGKILL], logs
+    (said,) = [text for text in logs[0].splitlines() if text.startswith("train.py: error:")]
+    assert "process 0 of 2 has lost another one" in said
+    assert "Traceback" not in logs[0]
+    last = torch.load(tmp_path / "logs" / "sequnet" / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 5
+
+
+def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group, monkeypatch, caplog):
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    words = line(tmp_path, audio_folder, 2, "--logger wandb --name run")
+    statuses, logs = group(2, interrupted, words, 1, 5, signal.SIGTERM).wait()
+    assert statuses == [143, 143], logs
+    folder = tmp_path / "logs" / "sequnet" / "run"
+    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 6
+    assert "until step 6" in logs[0]
+    assert len(list(folder.glob("wandb/offline-run-*"))) == 1
+    # one process goes on, and says what has changed
+    run = run_main("train.py", train, f"--ckpt_path last --log_dir {tmp_path}/logs --trainer.devices 1".split())
+    assert run == 0
+    assert "processes 1 instead of 2" in caplog.text
+
+
+@pytest.mark.slow
+def test_torchrun_gives_all_processes_one_name(tmp_path, audio_folder):
+    words = line(tmp_path, audio_folder, 2, "--logger none")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*torchrun, str(ROOT / "train.py"), *words.split()], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "logs" / "sequnet").iterdir()
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
+
+
+def wait_for(path, process):
+    while not path.exists() and process.poll() is None:
+        time.sleep(0.1)
+    assert process.poll() is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for the child process in /proc")
+@pytest.mark.parametrize(("victim", "signum"), [("child", signal.SIGKILL), ("main", signal.SIGTERM)])
+def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, signum):
+    words = line(tmp_path, audio_folder, 2, "--logger none --name run --last.every_n_steps 2 --epochs 999")
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *words.split()], stderr=subprocess.PIPE, text=True
+    )
+    last = tmp_path / "logs" / "sequnet" / "run" / "checkpoints" / "last.ckpt"
+    wait_for(last, process)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    child = next(int(pid) for pid in children if b"train.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    os.kill(child if victim == "child" else process.pid, signum)
+    _, err = process.communicate(timeout=120)
+    assert torch.load(last, weights_only=True)["global_step"] >= 2
+    if victim == "main":
+        assert process.returncode == 143, err
+        assert "asked to end" in err
+    else:
+        assert process.returncode == 1, err
+        assert "has lost another one" in err
+
+
+def sample_for_long(root, audio):
+    """Sample for longer than processes wait for each other."""
+    SampleAudio._write = lambda self, trainer, module, step: time.sleep(12)
+    strategy = DDPStrategy(timeout=timedelta(seconds=6))
+    run = run_fit(root, audio, devices=2, strategy=strategy, max_steps=3, callbacks=[SampleAudio(every_n_steps=2)])
+    if run.error:
+        raise run.error
+
+
+@pytest.mark.slow
+def test_sampling_lets_no_process_time_out(tmp_path, audio_folder, group):
+    statuses, logs = group(2, sample_for_long, str(tmp_path), str(audio_folder)).wait()
+    assert statuses == [0, 0], logs
+
+
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_slurm_requeues_what_its_time_is_up_for(tmp_path, audio_folder, group, succeeds):
+    """With a scontrol that writes down what it is asked."""
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexit {0 if succeeds else 1}\n')
+    scontrol.chmod(0o755)
+    words = line(tmp_path, audio_folder, 1, "--logger none --ckpt_path auto")
+    for signum, status, step in ((signal.SIGUSR1, 143, 6), (0, 0, 39)):
+        statuses, logs = group(1, as_a_job, str(scontrol.parent), words, signum).wait()
+        assert statuses == [status], logs
+        last = tmp_path / "logs" / "sequnet" / "job-12" / "checkpoints" / "last.ckpt"
+        assert torch.load(last, weights_only=True)["global_step"] == step
+    assert (tmp_path / "asked").read_text() == "requeue 12\n"
+
+
+def as_a_job(folder, words, signum):
+    job = {"JOB_ID": "12", "JOB_NAME": "train", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
+    os.environ |= {f"SLURM_{name}": value for name, value in job.items()} | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    return interrupted(words, 0, 5 if signum else -1, signum)
