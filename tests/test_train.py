@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import wandb
 import yaml
 
 from sequnet_pl.cli.main import run_main
@@ -168,6 +169,7 @@ def test_wandb_offline_asks_nothing(run, audio_folder, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     sampling = " --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01 --logger wandb"
     assert run(fit("sequnet", audio_folder, 3) + sampling)[0] == 0
+    wandb.finish()  # as the end of the process does: what was logged is now in the file
     folder = run_folder(tmp_path, "sequnet")
     (log,) = folder.glob("wandb/offline-run-*/*.wandb")
     assert b"data/fingerprint" in log.read_bytes()
