@@ -26,7 +26,7 @@ from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
 from sequnet_pl.training.module import NAMES, AudioModule
-from sequnet_pl.training.progress import AudioProgressBar
+from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
 from sequnet_pl.training.scores import ScoreTable
@@ -100,7 +100,7 @@ class SaveRunConfig(SaveConfigCallback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """See SaveConfigCallback; scoring a checkpoint leaves the config of its training as it is."""
         folder = trainer.log_dir  # all processes ask, for it is sent to all
-        if stage == "fit" and trainer.is_global_zero and folder:
+        if stage == "fit" and trainer.is_global_zero and folder and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             settings = self.config.clone()
             settings.pop("ckpt_path", None)
             text = self.parser.dump(settings, skip_none=False)
@@ -138,9 +138,14 @@ class TrainCLI(LightningCLI):
         model = config.model
         if arguments.class_path(checkpoints.module_class(content, Path(path))) != model.class_path:
             raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
+        run = checkpoints.run_of_checkpoint(Path(path), Path(config.log_dir))
+        own = run.settings["model"].get("init_args", {}) if run else {}
         for name, value in checkpoints.hyper_parameters(content).items():
-            if (given := model.init_args.get(name, value)) != value:
+            given = model.init_args.get(name, value)
+            if given not in (value, own.get(name, value)):
                 raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
+            if name in model.init_args:
+                model.init_args[name] = value  # where the run has found a better one, as for the learning rate
 
     def before_instantiate_classes(self) -> None:
         """Settle the run folder."""
@@ -173,9 +178,9 @@ class TrainCLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         root, network, name = self.run_folder.parent.parent, self.run_folder.parent.name, self.run_folder.name
         loggers: list[Logger] = []
-        if self.subcommand == "fit" and not config.trainer.fast_dev_run:
+        if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
             loggers = [AppendingCSVLogger(str(root), network, name)]
-            if config.logger == "wandb" and _first_process():
+            if config.logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
                 loggers.append(wandb_logger(self.run_folder, f"{network}-{name}", network))
             if config.logger == "tensorboard":
                 loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
@@ -208,6 +213,8 @@ class TrainCLI(LightningCLI):
 
     def after_fit(self) -> None:
         """Say where the results are."""
+        if self.config.fit.trainer.fast_dev_run:
+            return
         rank_zero_only(print)(
             f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
         )

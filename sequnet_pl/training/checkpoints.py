@@ -1,7 +1,7 @@
 """Checkpoints: written whole, read as numbers only, and found again in the run folders."""
 
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,7 @@ class Run:
     folder: Path
     network: str
     checkpoints: Path
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def last(self) -> Path:
@@ -97,6 +98,7 @@ def run_of(config: Path) -> Run | None:
             config.parent,
             network[settings["model"]["class_path"]],
             Path(snapshots) if snapshots else config.parent / "checkpoints",
+            settings,
         )
     except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError):
         return None

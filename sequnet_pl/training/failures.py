@@ -15,6 +15,8 @@ _LOST_WORKER = r"DataLoader worker .* (exited|killed)"
 def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
     """The error that a user can do something about, where it is one of these."""
     text = str(error)
+    if isinstance(error, ModuleNotFoundError):  # of an optional part of Lightning
+        return UserError(" ".join(text.split()))
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or re.search(_NO_MEMORY, text):
         return _out_of_memory(trainer)
     if isinstance(error, RuntimeError) and re.search(_LOST_WORKER, text):

@@ -79,19 +79,33 @@ class Throughput(ThroughputMonitor):
 
     def __init__(self, window_size: int = 100) -> None:
         super().__init__(_crops, window_size=window_size)
+        self._training_flops = self._scoring_flops = 0
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Count the floating point operations of a batch, and the samples that it predicts."""
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(pl_module, AudioModule) and isinstance(data, AudioDataModule)
-        inputs, outputs = pl_module.network.window(data.hparams["output_size"])
+        network = pl_module.network
+        inputs, outputs = network.window(data.hparams["output_size"])
         self.length_fn = lambda batch: len(batch.codes) * outputs
         codes = torch.zeros(data.batch_size, inputs, dtype=torch.uint8, device=pl_module.device)
         with trainer.precision_plugin.forward_context():
-            network = pl_module.network
-            flops = measure_flops(network, lambda: network(codes), lambda logits: logits.float().mean())
+            self._scoring_flops = measure_flops(network, lambda: network(codes))
+            self._training_flops = measure_flops(network, lambda: network(codes), lambda logits: logits.float().mean())
         pl_module.zero_grad()
-        object.__setattr__(pl_module, "flops_per_batch", flops)  # where ThroughputMonitor looks
+        _tell(pl_module, self._training_flops)
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Nothing goes backward in validation."""
+        _tell(pl_module, self._scoring_flops)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Training goes on."""
+        _tell(pl_module, self._training_flops)
+
+
+def _tell(module: pl.LightningModule, flops: int) -> None:
+    object.__setattr__(module, "flops_per_batch", flops)  # where ThroughputMonitor looks
 
 
 def _crops(batch: Batch) -> int:

@@ -72,5 +72,6 @@ def _validate(trainer: pl.Trainer) -> None:
     trainer.validating = True
     loop.restarting = False
     loop.run()
+    loop._has_run = False  # in this process's training, where Lightning now leaves it out as done before
     trainer.training = True
     connector._first_loop_iter = first

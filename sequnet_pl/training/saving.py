@@ -95,13 +95,15 @@ class LastCheckpoint(ModelCheckpoint):
                 self._end(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save that validation is done, and what came of it."""
-        self._last_global_step_saved = 0
-        self._save(trainer)
+        """Save what validation has brought, unless the epoch ends too."""
+        if not trainer.fit_loop.epoch_loop._num_ready_batches_reached():
+            self._last_global_step_saved = 0
+            self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save before others clean up at the end, as averaging does, which leaves the averaged weights."""
-        if trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs:
+        """Save when others have seen the epoch's scores, and before averaging replaces the weights at the end."""
+        if trainer.fit_loop.epoch_loop._num_ready_batches_reached():
+            self._last_global_step_saved = 0
             self._save(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

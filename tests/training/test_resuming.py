@@ -94,6 +94,28 @@ def test_terminated_anywhere(unbroken, tmp_path, audio_folder, step, place):
     assert_the_same(unbroken, go_on(tmp_path, audio_folder))
 
 
+@pytest.mark.parametrize(("step", "place"), [(7, "validation"), (7, "batch"), (8, "batch")])
+def test_terminated_where_an_epoch_ends(fit, step, place):
+    """Early stopping looks there at scores that no checkpoint holds."""
+
+    def options():
+        return {"callbacks": [EarlyStopping("val/bits_per_sample", patience=9)]}
+
+    stopped = fit(**options() | {"callbacks": [*options()["callbacks"], At(terminate, step, place)]})
+    assert stopped.error.code == 143
+    assert_the_same(fit("whole", **options()), fit(go_on=True, **options()))
+
+
+def test_finished_epochs_are_followed_by_more(fit):
+    def options():
+        return {"callbacks": [EarlyStopping("val/bits_per_sample", patience=9)]}
+
+    fit(max_epochs=2, **options())
+    resumed = fit(go_on=True, **options())
+    assert resumed.error is None
+    assert same_weights(fit("whole", **options()), resumed)
+
+
 def _killed(root, audio, step, place):
     broken(Path(root), audio, At(kill, step, place))
 

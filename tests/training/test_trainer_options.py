@@ -1,0 +1,198 @@
+"""What users of Lightning expect of a project of theirs works here too."""
+
+import csv
+import math
+import shlex
+import sys
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import (
+    BatchSizeFinder,
+    DeviceStatsMonitor,
+    EarlyStopping,
+    LearningRateFinder,
+)
+
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.train import train
+from sequnet_pl.training.health import NonFinite
+from sequnet_pl.training.progress import AudioProgressBar, Throughput
+
+BATCHES, EPOCHS = 7, 3  # of a whole run of `fit`
+
+
+class Seen(pl.Callback):
+    """The crops of each epoch's batches."""
+
+    def __init__(self):
+        self.epochs = {}
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        crops = list(zip(batch.recordings.tolist(), batch.starts.tolist(), strict=True))
+        self.epochs.setdefault(trainer.current_epoch, []).append([crop for crop in crops if crop[0] >= 0])
+
+
+@pytest.mark.parametrize(
+    ("options", "steps", "validations"),
+    [
+        ({"limit_train_batches": 3}, 9, 3),
+        ({"limit_train_batches": 0.5, "limit_val_batches": 0}, 9, 0),
+        ({"limit_val_batches": 2}, 21, 3),
+        ({"max_steps": 4}, 4, 0),
+        ({"accumulate_grad_batches": 2}, 12, 3),
+        ({"gradient_clip_val": 0.1}, 21, 3),
+        ({"precision": "bf16-mixed"}, 21, 3),
+        ({"precision": "64-true"}, 21, 3),
+        ({"profiler": "simple"}, 21, 3),
+        ({"detect_anomaly": True}, 21, 3),
+        ({"val_check_interval": 3}, 21, 6),
+        ({"check_val_every_n_epoch": 2}, 21, 1),
+        ({"check_val_every_n_epoch": None, "val_check_interval": 5}, 21, 4),
+        ({"deterministic": True}, 21, 3),
+        ({"num_sanity_val_steps": 2}, 21, 3),
+    ],
+    ids=str,
+)
+def test_options_of_the_trainer(fit, options, steps, validations):
+    run = fit(callbacks=[NonFinite()], **options)
+    assert run.error is None
+    assert run.trainer.global_step == steps
+    assert len(run.curve("val/bits_per_sample")) == validations
+    assert run.last["global_step"] == steps
+    assert all(math.isfinite(float(bits)) for bits in run.curve().values())
+
+
+def test_max_time_ends_a_run_that_can_go_on(fit):
+    run = fit(max_time={"seconds": 1}, max_epochs=-1)
+    assert run.error is None
+    assert run.last["global_step"] == run.trainer.global_step > 0
+    assert fit(go_on=True, max_steps=run.trainer.global_step + 2, max_epochs=-1).error is None
+
+
+def test_fast_dev_run_writes_nothing(fit):
+    run = fit(callbacks=[NonFinite()], fast_dev_run=True)
+    assert run.error is None
+    assert run.trainer.global_step == 1
+    assert not list(run.folder.rglob("*.ckpt"))
+
+
+def test_overfit_batches_repeats_the_same(fit):
+    seen = Seen()
+    run = fit(callbacks=[seen], overfit_batches=2)
+    assert run.trainer.global_step == 6
+    assert seen.epochs[0] == seen.epochs[1] == seen.epochs[2]
+
+
+def test_deterministic_runs_are_equal(fit):
+    assert fit("one", deterministic=True).curve() == fit("two", deterministic=True).curve()
+
+
+def test_batch_size_finder(fit):
+    seen = Seen()
+    run = fit(callbacks=[BatchSizeFinder(steps_per_trial=1, max_trials=3), NonFinite(), seen])
+    assert run.error is None
+    size = run.trainer.datamodule.batch_size
+    assert size > 2
+    assert run.trainer.global_step == 3 * -(-13 // size)
+    for batches in seen.epochs.values():
+        assert len(batches[0]) == size
+        crops = [crop for batch in batches for crop in batch]
+        assert len(set(crops)) == len(crops) == 13
+    assert run.last["run"]["settings"]["batch_size"] == size
+
+
+def test_learning_rate_finder(fit):
+    seen, expected = Seen(), Seen()
+    fit("without", callbacks=[expected])
+    run = fit(callbacks=[LearningRateFinder(num_training_steps=20), NonFinite(), seen])
+    assert run.error is None
+    (group,) = run.trainer.optimizers[0].param_groups
+    assert group["lr"] == run.module.lr != 5e-4
+    assert seen.epochs == expected.epochs  # training begins at the beginning
+    assert fit(go_on=True, max_epochs=4).error is None
+
+
+def test_early_stopping(fit):
+    run = fit(callbacks=[EarlyStopping("val/bits_per_sample", stopping_threshold=100)])
+    assert run.trainer.global_step == BATCHES
+
+
+def test_throughput_with_the_work_of_a_batch(fit):
+    run = fit(callbacks=[Throughput(window_size=5), NonFinite()])
+    assert run.error is None
+    with (run.folder / "metrics.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("train/device/samples_per_sec")]
+    assert rows
+    crops, predicted = (float(rows[-1][f"train/device/{name}_per_sec"]) for name in ("samples", "items"))
+    assert predicted == pytest.approx(256 * crops, rel=1e-6)
+    assert float(rows[-1]["train/device/flops_per_sec"]) > 0
+    output = 2 * 256 * (2 * 256)  # multiplications of the last convolution: crops, samples, features, classes
+    assert run.module.flops_per_batch > 3 * 2 * output  # forward and twice as much backward
+
+
+def test_device_stats(fit):
+    pytest.importorskip("psutil")
+    assert fit(callbacks=[DeviceStatsMonitor(cpu_stats=True)], max_steps=2).error is None
+
+
+def test_the_bar_shows_bits_speed_and_hours(fit):
+    bar = AudioProgressBar()
+    shown = []
+
+    class Look(pl.Callback):
+        def on_train_batch_end(self, trainer, pl_module, *_):
+            shown.append(bar.get_metrics(trainer, pl_module))
+
+    samples = []
+
+    class Heard(pl.Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            samples.append(int(batch.valid.sum()))
+
+    run = fit(callbacks=[bar, Look(), Heard()], enable_progress_bar=True, data={"sample_rate": 100, "hop_size": 20})
+    assert run.error is None
+    assert set(shown[-1]) == {"bits", "samples/s", "hours"}
+    assert shown[-1]["hours"] == f"{sum(samples) / 100 / 3600:.2f}"
+    assert run.last["callbacks"]["AudioProgressBar"]["heard"] == sum(samples)
+
+
+COMMANDS = [
+    "--trainer.fast_dev_run true",
+    "--trainer.overfit_batches 2",
+    "--trainer.limit_train_batches 2 --trainer.limit_val_batches 1",
+    "--trainer.max_time 00:00:00:01",
+    "--trainer.accumulate_grad_batches 2 --clip 1 --trainer.gradient_clip_algorithm value",
+    "--precision bf16-mixed",
+    "--precision 64-true",
+    "--trainer.profiler simple",
+    "--trainer.detect_anomaly true",
+    "--trainer.val_check_interval 3",
+    "--trainer.deterministic true",
+    "--trainer.callbacks+=BatchSizeFinder --trainer.callbacks.max_trials 1",
+    "--trainer.callbacks+=LearningRateFinder --trainer.callbacks.num_training_steps 20",
+    "--trainer.callbacks+=Throughput",
+    "--trainer.callbacks+=DeviceStatsMonitor --trainer.callbacks.cpu_stats true",
+    "--early_stopping 1 --ema 0.9 --keep 2 --skip_nonfinite 3",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", COMMANDS)
+def test_options_on_the_command_line(tmp_path, audio_folder, monkeypatch, capfd, words):
+    """And a run with them can be gone on with."""
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+    if "DeviceStats" in words:
+        pytest.importorskip("psutil")
+    line = (
+        "--model sequnet --levels 2 --features 2 --depth 1 --kernel_size 3 --output_size 256 --batch_size 2 --gpus 0 "
+        f"--hop_size 2000 --num_workers 0 --audio_dir {audio_folder} --log_dir {tmp_path}/logs --epochs 2 "
+        f"--logger none --data_dir {tmp_path}/data --sample_audio.every_n_epochs 0 --trainer.log_every_n_steps 1 "
+    )
+    assert run_main("train.py", train, shlex.split(line + words)) == 0, capfd.readouterr().err
+    if "fast_dev_run" not in words:
+        again = f"--model sequnet --ckpt_path last --log_dir {tmp_path}/logs --epochs 3"
+        assert run_main("train.py", train, again.split()) == 0, capfd.readouterr().err
+        (last,) = (tmp_path / "logs").rglob("last.ckpt")
+        assert torch.load(last, weights_only=True)["global_step"] > 1
