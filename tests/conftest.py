@@ -1,5 +1,6 @@
 """Shared by all tests: few threads, for several test processes on few cores, and the small networks."""
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 
 torch.set_num_threads(2)
+# a shell that starts the tests in the background has them ignore Ctrl-C, which some of them send
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NETWORKS = {
     "sequnet-l4-d2-k5": lambda: SeqUNet(4, 6, 2, 5),
