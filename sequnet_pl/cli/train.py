@@ -188,7 +188,7 @@ class TrainCLI(LightningCLI):
             given = config.trainer.plugins or []
             plugins = [*(given if isinstance(given, list) else [given]), checkpoints.WholeCheckpointIO()]
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
-        except MisconfigurationException as error:
+        except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error
         trainer.callbacks.append(ScoreTable(self.run_folder))  # type: ignore[attr-defined]
         return trainer
