@@ -27,5 +27,5 @@ def test_elsewhere_it_is_date_and_time():
 
 def test_several_nodes_need_a_name():
     with pytest.raises(UsageError, match="--name"):
-        rewrite("--model sequnet --num_nodes 2 --gpus 0".split())
-    assert "--name=mine" in rewrite("--model sequnet --num_nodes 2 --gpus 0 --name mine".split())
+        rewrite(["--model", "sequnet", "--num_nodes", "2", "--gpus", "0"])
+    assert "--name=mine" in rewrite(["--model", "sequnet", "--num_nodes", "2", "--gpus", "0", "--name", "mine"])
