@@ -36,12 +36,15 @@ How
   --epochs N --max_steps N --precision P --clip NORM --seed N --num_nodes N
   --early_stopping N         stop when N validations in a row bring nothing
   --ema DECAY                validate and sample with averaged weights (0.999)
+  --skip_nonfinite N         leave out up to N steps whose loss or gradients are not finite, instead of ending
 
 Where to
   --log_dir FOLDER           root of the run folders, logs by default: a run lives in <log_dir>/<model>/<name>
   --name NAME                date and time by default
   --snapshot_dir FOLDER      for checkpoints, instead of the run's own
   --logger wandb|tensorboard|none    beside the CSV file; W&B stays offline where no key is set
+  --keep N                   how many of the best checkpoints (1); last.ckpt comes on top
+  --last.every_n_steps N --last.every_n_minutes M    how often last.ckpt is written (1000 steps, 10 minutes)
   --ckpt_path PATH|last|best|auto    go on from, or score, a checkpoint
 
 The first word may be fit (the default), validate or test. All other options, Lightning's among them:
