@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.models.gated import descend, gated_conv, gated_lookup, lookup
 
 
 def crop(x: Tensor, like: Tensor) -> Tensor:
@@ -37,21 +38,25 @@ def apply_window(weight: Tensor, bias: Tensor | None, window: Tensor) -> Tensor:
 class CodeConv(nn.Module):
     """A convolution over one-hot codes, computed as what it is: a sum of K table rows. No one-hot tensor exists."""
 
-    rows: Tensor
-
     def __init__(self, channels: int, kernel_size: int = 1) -> None:
         super().__init__()
         self.kernel_size = kernel_size
         bound = 1 / math.sqrt(CLASSES * kernel_size)  # as torch initialises the convolution
         self.weight = nn.Parameter(torch.empty(kernel_size, CLASSES, channels).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
-        self.register_buffer("rows", CLASSES * torch.arange(kernel_size), persistent=False)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes (B, T) to (B, C, T - K + 1)."""
-        rows = codes.long().unfold(1, self.kernel_size, 1) + self.rows
-        x = F.embedding_bag(rows.flatten(0, 1), self.weight.flatten(0, 1), mode="sum") + self.bias
-        return x.unflatten(0, rows.shape[:2]).transpose(1, 2)  # (B, T', C) to (B, C, T')
+        return lookup(codes, self.weight, self.bias)
+
+    def then(self, layer: "GatedConv", codes: Tensor) -> Tensor:
+        """`layer` after this one. On many codes the two convolutions are one table, which is smaller than the work."""
+        if codes.numel() < 2 * CLASSES * self.kernel_size:
+            return layer(self(codes))
+        weight, bias = layer.conv.parameters()
+        table = F.conv_transpose1d(self.weight.permute(1, 2, 0), weight.transpose(0, 1))  # (Q, C', K + K' - 1)
+        bias = F.linear(self.bias, weight.sum(-1), bias)
+        return gated_lookup(codes, (self.weight, self.bias), (table.permute(2, 0, 1), bias))
 
 
 class GatedConv(nn.Module):
@@ -67,11 +72,9 @@ class GatedConv(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """x (B, C, T) and condition (B, C, T) to (B, C, (T - K) // stride + 1)."""
-        (stride,), (kernel_size,) = self.conv.stride, self.conv.kernel_size
-        x = x[..., (x.shape[-1] - kernel_size) % stride :]  # so that the last frame is one that is kept
-        inputs = x if condition is None else torch.cat((x, crop(condition, x)), dim=1)
-        residual = gate(self.conv(inputs))
-        return crop(x[..., (x.shape[-1] - 1) % stride :: stride], residual) + residual
+        if self.conv.stride[0] == 2:
+            return descend(x, 0, [*self.conv.parameters()])[1]
+        return gated_conv(x, condition, *self.conv.parameters())
 
     def step(self, x: Tensor, window: Tensor) -> Tensor:
         """The newest output frame (B, C), from the newest frame x (B, C) and the window of inputs that ends with it."""
@@ -98,10 +101,7 @@ class GatedUpsample(nn.Module):
 
         The last of the odd frames is not among the fine ones: it lies one frame after them.
         """
-        even, odd = (
-            crop(x, residual) + residual
-            for residual in (gate(F.conv1d(x, phase.weight, self.bias)) for phase in (self.even, self.odd))
-        )
+        even, odd = (gated_conv(x, None, phase.weight, self.bias) for phase in (self.even, self.odd))
         # one odd frame more than even ones: the first odd precedes the first even, the last follows the last
         fine = torch.stack((odd[..., :-1], even), dim=-1).flatten(-2)
         return fine, odd

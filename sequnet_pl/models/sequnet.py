@@ -6,15 +6,18 @@ that the last input of a window is at time 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
-from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, crop, push
+from sequnet_pl.models.gated import descend
+from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, push
 from sequnet_pl.models.network import Network, State, Window
 
 
@@ -46,6 +49,18 @@ class Level(nn.Module):
         self.upsample = GatedUpsample(features, kernel_size)
         self.up = gated_convs(depth, features, kernel_size, conditioned=True)
 
+    def descend(self, x: Tensor, kept: int, first: int = 0) -> tuple[Tensor, Tensor]:
+        """From layer `first` on: the last `kept` frames (B, C, kept) of the skip, and the frames of the level below."""
+        convs = [layer.conv for layer in (*self.down[first:], self.strided)]
+        return descend(x, kept, [parameter for conv in convs for parameter in conv.parameters()])
+
+    def ascend(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Frames of the level below, and the skip, to those of this one."""
+        condition, _ = self.upsample(x)
+        for layer in self.up:
+            skip = layer(skip, condition)
+        return skip
+
 
 class SeqUNet(Network):
     """Seq-U-Net, residual variant.
@@ -65,6 +80,7 @@ class SeqUNet(Network):
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise UsageError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
         self.kernel_size, self.depth = kernel_size, depth
+        self.checkpoint_activations = False
         self.cycle = 2 ** (levels - 1)
         self.input_conv = CodeConv(features, kernel_size)
         blocks = nn.ModuleList(Level(features, depth, kernel_size) for _ in range(levels - 1))
@@ -93,47 +109,68 @@ class SeqUNet(Network):
         outputs = codes.shape[-1] - overlap
         if outputs < 1 or outputs % self.cycle:
             raise ValueError(f"{codes.shape[-1]} codes are no window: {overlap} and a multiple of {self.cycle} are one")
-        return self._output(self._features(codes))[..., -outputs:]
+        return self._output(self._features(codes)[..., -outputs:])
 
     def _output(self, x: Tensor) -> Tensor:
         return self.output_conv(torch.relu(x))
 
-    def _features(self, codes: Tensor, record: SeqUNetState | None = None) -> Tensor:
-        """Codes (B, T) to the features (B, C, N) before the output convolution; `record` gets what layers read last."""
+    def _features(self, codes: Tensor) -> Tensor:
+        """Codes (B, T) to the features (B, C, N) before the output convolution; keeps little for the backward pass."""
+        run = partial(checkpoint, use_reentrant=False) if self.checkpoint_activations else lambda f, *args: f(*args)
+        x = self.input_conv.then(self.levels[0].down[0], codes) if self.levels else self.input_conv(codes)
+        skips: list[Tensor] = []
+        for index, (level, kept) in enumerate(zip(self.levels, self._skip_sizes(codes.shape[-1]), strict=True)):
+            skip, x = run(level.descend, x, kept, int(index == 0))
+            skips.append(skip)
+        for layer in self.bottleneck:
+            x = layer(x)
+        for level in reversed(self.levels):
+            x = run(level.ascend, x, skips.pop())
+        return x
+
+    def _skip_sizes(self, inputs: int) -> list[int]:
+        """Frames of each level's skip that the way up reads."""
+        reach = self.kernel_size - 1
+        size = inputs - reach
+        for _ in self.levels:
+            size = (size - self.depth * reach - self.kernel_size) // 2 + 1
+        sizes: list[int] = []
+        for _ in self.levels:
+            size = 2 * (size - self.depth * reach) - reach
+            sizes.insert(0, size)
+        return sizes
+
+    def _record(self, codes: Tensor, record: SeqUNetState) -> Tensor:
+        """The same layer by layer, without gradients; `record` gets what layers read last."""
 
         def last(x: Tensor, frames: int = self.kernel_size) -> Tensor:
             return x[..., -frames:].clone()  # the rest of x need not stay in memory
 
         x = self.input_conv(codes)  # (B, C, T)
         skips: list[Tensor] = []
-        for index, level in enumerate(self.levels):
+        for index, (level, kept) in enumerate(zip(self.levels, self._skip_sizes(codes.shape[-1]), strict=True)):
             for layer in level.down:
-                if record:
-                    record.down[index].append(last(x))
-                x = layer(x)
-            if record:
                 record.down[index].append(last(x))
-            skips.append(x)
+                x = layer(x)
+            record.down[index].append(last(x))
+            skips.append(last(x, kept))
             x = level.strided(x)
         for layer in self.bottleneck:
-            if record:
-                record.bottleneck.append(last(x))
+            record.bottleneck.append(last(x))
             x = layer(x)
         for index, level in reversed(list(enumerate(self.levels))):
             condition, odd = level.upsample(x)
-            if record:
-                record.upsample.insert(0, last(x, self.kernel_size // 2 + 1))
-                record.odd.insert(0, odd[..., -1].clone())
-            x = crop(skips.pop(), condition)
+            record.upsample.insert(0, last(x, self.kernel_size // 2 + 1))
+            record.odd.insert(0, odd[..., -1].clone())
+            x = skips.pop()
             for layer in level.up:
-                if record:
-                    record.up[index].append(torch.cat((last(x), last(condition)), dim=1))
+                record.up[index].append(torch.cat((last(x), last(condition)), dim=1))
                 x = layer(x, condition)
         return x
 
     def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
         state = self._empty_state(codes[:, -self.kernel_size :].clone())
-        x = self._features(codes, state)
+        x = self._record(codes, state)
         return self._output(x[..., -1:]).squeeze(-1), state
 
     def _empty_state(self, codes: Tensor) -> SeqUNetState:

@@ -5,16 +5,19 @@ Letters: B batch, T time, C channels, K kernel, Q = 256 classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
-from sequnet_pl.models.layers import CodeConv, apply_window, crop, gate
+from sequnet_pl.models.layers import CodeConv, apply_window, gate
 from sequnet_pl.models.network import Network, State, Window
+from sequnet_pl.models.skipping import skipping_layer
 
 
 @dataclass
@@ -35,11 +38,9 @@ class Layer(nn.Module):
         self.residual = None if last else nn.Conv1d(dilation_channels, residual, 1)
         self.dilation, self.ring_length = dilation, (kernel_size - 1) * dilation
 
-    def forward(self, x: Tensor, outputs: int) -> tuple[Tensor, Tensor]:
-        """Residual stream (B, C, T) to the next, shorter by the ring's length, and the last `outputs` of the skip."""
-        z = gate(self.conv(x))
-        skip = self.skip(z[..., -outputs:])
-        return (crop(x, z) + self.residual(z) if self.residual else z), skip
+    def forward(self, x: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
+        """The residual stream (B, C, T), shorter by the ring's length, and the skips so far and this (B, C', N)."""
+        return skipping_layer(x, total, self.dilation, [*self.parameters()])
 
     def step(self, x: Tensor, ring: Tensor, time: int) -> tuple[Tensor, Tensor]:
         """The same for the frame x (B, C) of `time`: reads the ring, then writes x over its oldest frame."""
@@ -82,6 +83,8 @@ class WaveNet(Network):
                 raise UsageError(f"{name} is {value}, but must be 1 or more")
         if kernel_size < 2:
             raise UsageError(f"kernel_size is {kernel_size}, but must be 2 or more")
+        self.layers_a_block = layers
+        self.checkpoint_activations = False
         self.start = CodeConv(residual_channels)
         stack = nn.ModuleList(
             Layer(
@@ -114,14 +117,22 @@ class WaveNet(Network):
         if outputs < 1:
             raise ValueError(f"{codes.shape[-1]} codes are no window: it takes {self.receptive_field} or more")
         x = self.start(codes)  # (B, C, T)
-        total: Tensor | None = None
-        for layer in self.layers:
-            if rings is not None:  # the last frame, of time 0, belongs in slot 0
-                rings.append(x[..., -layer.ring_length :].roll(1, dims=-1))
-            x, skip = layer(x, outputs)
-            total = skip if total is None else total + skip
-        assert total is not None
+        total = x.new_zeros(len(codes), self.end_1.in_channels, outputs)
+        if rings is None:
+            run = partial(checkpoint, use_reentrant=False) if self.checkpoint_activations else lambda f, *args: f(*args)
+            for start in range(0, len(self.layers), self.layers_a_block):
+                x, total = run(self._run_block, x, total, start)
+            return self._end(total)
+        for layer in self.layers:  # the last frame, of time 0, belongs in slot 0
+            rings.append(x[..., -layer.ring_length :].roll(1, dims=-1))
+            x, total = layer(x, total)
         return self._end(total)
+
+    def _run_block(self, x: Tensor, total: Tensor, start: int) -> tuple[Tensor, Tensor]:
+        """The layers of a block, the first of which is number `start`."""
+        for layer in self.layers[start : start + self.layers_a_block]:
+            x, total = layer(x, total)
+        return x, total
 
     def _end(self, skip: Tensor) -> Tensor:
         return self.end_2(torch.relu(self.end_1(torch.relu(skip))))

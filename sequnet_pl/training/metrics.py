@@ -21,7 +21,8 @@ def targets_and_mask(batch: Batch, outputs: int) -> tuple[Tensor, Tensor]:
 
 def nats(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross entropy (B, N) of each target in nats; at least in float32, whatever the logits' type."""
-    return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), targets, reduction="none")
+    precise = torch.promote_types(logits.dtype, torch.float32)
+    return F.nll_loss(torch.log_softmax(logits, dim=1, dtype=precise), targets, reduction="none")
 
 
 class _Mean(Metric):

@@ -1,0 +1,110 @@
+"""Layers with their own backward give what autograd gives, keep little, and what is recomputed changes no bit."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sequnet_pl.models import layers
+from sequnet_pl.models.gated import lookup
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+
+
+def random_codes(*shape):
+    return torch.randint(256, shape, generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+
+
+def loss_and_gradients(network, codes):
+    network.zero_grad()
+    logits = network(codes)
+    loss = F.cross_entropy(logits.float(), torch.full((len(codes), logits.shape[-1]), 100))
+    loss.backward()
+    return loss.item(), [parameter.grad.clone() for parameter in network.parameters()]
+
+
+def plain_gated_conv(layer, x, condition=None):
+    """The layer in ordinary operations: what autograd differentiates by itself."""
+    inputs = x if condition is None else torch.cat((x, layers.crop(condition, x)), dim=1)
+    stride, reach = layer.conv.stride[0], layer.conv.kernel_size[0] - 1
+    start = (x.shape[-1] - reach - 1) % stride
+    return x[..., start + reach :: stride] + layers.gate(layer.conv(inputs[..., start:]))
+
+
+@pytest.mark.parametrize(("stride", "conditioned"), [(1, False), (2, False), (1, True)])
+@pytest.mark.parametrize("frames", [20, 21])
+def test_gated_conv_has_the_gradients_of_autograd(stride, conditioned, frames):
+    torch.manual_seed(0)
+    layer = layers.GatedConv(4, 5, stride, conditioned).double()
+    inputs = [torch.randn(2, 4, length, dtype=torch.float64, requires_grad=True) for length in (frames, 24)]
+    inputs = inputs[: 1 + conditioned]
+    results = []
+    for function in (layer, lambda *inputs: plain_gated_conv(layer, *inputs)):
+        out = function(*inputs)
+        gradients = torch.autograd.grad(out.square().sum(), [*inputs, *layer.parameters()])
+        results.append([out, *gradients])
+    for actual, expected in zip(*results, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+
+
+def test_a_second_derivative_is_refused():
+    x = torch.randn(1, 3, 9, requires_grad=True)
+    (gradient,) = torch.autograd.grad(layers.GatedConv(3, 3)(x).square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_input_convolution_and_first_layer_as_one_table(monkeypatch):
+    """On many codes the first two convolutions are one look-up: the same function, the same gradients."""
+    torch.manual_seed(0)
+    network = SeqUNet(4, 6, 2, 5).double()
+    codes = random_codes(2, network.window(1500).inputs)
+    assert codes.numel() > 2 * layers.CLASSES * 5
+    loss, gradients = loss_and_gradients(network, codes)
+    monkeypatch.setattr(layers, "gated_lookup", None)  # is not called
+    monkeypatch.setattr(layers, "CLASSES", 10**9)
+    expected_loss, expected = loss_and_gradients(network, codes)
+    assert loss == pytest.approx(expected_loss, rel=1e-7)
+    for actual, gradient in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(actual, gradient, rtol=0, atol=1e-12)
+
+
+def test_a_table_row_sums_up_in_full_precision():
+    """In bfloat16 the gradient of a row that is read more than 256 times would stand still."""
+    table = torch.zeros(1, 256, 3, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = lookup(torch.full((1, 5000), 128, dtype=torch.uint8), table, torch.zeros(3))
+    assert out.dtype == torch.bfloat16
+    out.backward(torch.ones_like(out))
+    assert table.grad[0, 128].tolist() == [5000.0] * 3
+
+
+NETWORKS = [lambda: SeqUNet(4, 6, 2, 5), lambda: SeqUNet(3, 4, 1, 3), lambda: WaveNet(4, 3, 6, 5, 9)]
+
+
+@pytest.mark.parametrize("build", NETWORKS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_checkpointed_activations_change_no_bit(build, dtype):
+    torch.manual_seed(0)
+    network = build()
+    codes = random_codes(2, network.window(600).inputs)
+    results = []
+    for network.checkpoint_activations in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype != torch.float32):
+            results.append(loss_and_gradients(network, codes))
+    (loss, gradients), (checkpointed_loss, checkpointed) = results
+    assert loss == checkpointed_loss
+    assert all(torch.equal(a, b) for a, b in zip(gradients, checkpointed, strict=True))
+
+
+@pytest.mark.parametrize("build", NETWORKS)
+def test_bfloat16_gradients_are_those_of_float32_to_its_precision(build):
+    torch.manual_seed(0)
+    network = build()
+    codes = random_codes(2, network.window(600).inputs)
+    loss, gradients = loss_and_gradients(network, codes)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed_loss, mixed = loss_and_gradients(network, codes)
+    assert mixed_loss == pytest.approx(loss, rel=1e-2)
+    for actual, expected in zip(mixed, gradients, strict=True):
+        assert actual.dtype == torch.float32
+        assert (actual - expected).norm() <= 0.1 * expected.norm()
