@@ -1,0 +1,21 @@
+"""Matplotlib figures of one look, for pages, pictures and loggers alike."""
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOURS = ("#7b2d8b", "#1b8a8f", "#d9822b", "#4a6fd0", "#b8405e", "#6f8f2f")
+"""Of lines and bars, in this order: readable on white and on black, and apart for the colour-blind."""
+QUIET = "#85858f"
+"""Of what is there to compare with."""
+
+
+def new_figure(xlabel: str, ylabel: str, title: str = "", height: float = 3.2) -> tuple[Figure, Axes]:
+    """An empty figure with one pair of axes; `height` in inches, the width is that of a page."""
+    figure = Figure(figsize=(7.6, height), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_prop_cycle(color=COLOURS)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    axes.set_title(title, parse_math=False)  # names of files and runs may hold dollar signs
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=QUIET, alpha=0.25, linewidth=0.6)
+    return figure, axes
