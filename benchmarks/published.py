@@ -45,18 +45,18 @@ def published_step(folder: Path, network: Network, clips: int) -> Callable[[], N
     return step
 
 
-def _model(folder: Path, network: Network) -> nn.Module:
+def _model(folder: Path, network: Network, outputs: int = 1) -> nn.Module:
     if isinstance(network, WaveNet):
         layer, end = network.layers[0], network.end_1
         layers = max(layer.dilation for layer in network.layers).bit_length()
         model = _imported(folder / "raw_audio", "wavenet_model").WaveNetModel
         sizes = (layer.conv.out_channels // 2, layer.conv.in_channels, end.in_channels)
         blocks = len(network.layers) // layers
-        return model(layers, blocks, *sizes, CLASSES, 1, layer.conv.kernel_size[0], bias=True)
+        return model(layers, blocks, *sizes, CLASSES, outputs, layer.conv.kernel_size[0], bias=True)
     assert isinstance(network, SeqUNet)
     channels, kernel_size = network.output_conv.in_channels, network.kernel_size
     model = _imported(folder, "sequnet_res").Sequnet
-    return model(CLASSES, channels, network.cycle.bit_length(), CLASSES, kernel_size, 1, network.depth)
+    return model(CLASSES, channels, network.cycle.bit_length(), CLASSES, kernel_size, outputs, network.depth)
 
 
 def _imported(folder: Path, module: str) -> Any:

@@ -103,8 +103,8 @@ class GatedUpsample(nn.Module):
         """
         even, odd = (gated_conv(x, None, phase.weight, self.bias) for phase in (self.even, self.odd))
         # one odd frame more than even ones: the first odd precedes the first even, the last follows the last
-        fine = torch.stack((odd[..., :-1], even), dim=-1).flatten(-2)
-        return fine, odd
+        fine = torch.stack((odd[..., :-1].transpose(1, 2), even.transpose(1, 2)), dim=2).flatten(1, 2)
+        return fine.transpose(1, 2), odd
 
     def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Even and odd frame (B, C each), from the newest coarse frame x (B, C) and the window that ends with it."""

@@ -144,7 +144,7 @@ class SeqUNet(Network):
         """The same layer by layer, without gradients; `record` gets what layers read last."""
 
         def last(x: Tensor, frames: int = self.kernel_size) -> Tensor:
-            return x[..., -frames:].clone()  # the rest of x need not stay in memory
+            return x[..., -frames:].clone(memory_format=torch.contiguous_format)  # the rest of x need not stay
 
         x = self.input_conv(codes)  # (B, C, T)
         skips: list[Tensor] = []
