@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -197,6 +198,36 @@ def test_early_stopping_and_averaged_weights(run, audio_folder, tmp_path):
     last = torch.load(run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", weights_only=True)
     assert "current_model_state" in last
     assert run("test --ckpt_path last")[0] == 0
+
+
+def test_a_run_goes_on_with_less_memory(run, audio_folder, tmp_path):
+    """What is computed again changes no bit, so that it may be asked for after a run has started."""
+    for name, more in (("kept", ""), ("again", " --checkpoint_activations")):
+        assert run(fit("sequnet", audio_folder, 4) + f" --name {name}")[0] == 0
+        assert run(f"--ckpt_path last --name {name} --max_steps 8" + more)[0] == 0
+    kept, again = (
+        torch.load(tmp_path / f"logs/sequnet/{name}/checkpoints/last.ckpt", weights_only=True)
+        for name in ("kept", "again")
+    )
+    assert again["hyper_parameters"]["checkpoint_activations"]
+    assert all(torch.equal(kept["state_dict"][k], v) for k, v in again["state_dict"].items())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler for the CPU")
+def test_compiled_training_learns_the_same(run, audio_folder, tmp_path):
+    for name, more in (("plain", ""), ("compiled", " --compile --ema 0.9")):
+        assert run(fit("sequnet", audio_folder, 4) + f" --name {name}" + more)[0] == 0
+    plain, compiled = (
+        [
+            float(row["train/bits_per_sample"])
+            for row in rows(tmp_path / "logs/sequnet" / name)
+            if row["train/bits_per_sample"]
+        ]
+        for name in ("plain", "compiled")
+    )
+    assert compiled == pytest.approx(plain, abs=1e-4)
+    assert run("--ckpt_path last --name compiled --max_steps 6")[0] == 0
 
 
 def one_line(err):

@@ -25,7 +25,7 @@ from sequnet_pl.training import checkpoints
 from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
-from sequnet_pl.training.module import NAMES, AudioModule
+from sequnet_pl.training.module import NAMES, REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
@@ -141,6 +141,8 @@ class TrainCLI(LightningCLI):
         run = checkpoints.run_of_checkpoint(Path(path), Path(config.log_dir))
         own = run.settings["model"].get("init_args", {}) if run else {}
         for name, value in checkpoints.hyper_parameters(content).items():
+            if name in REVISABLE:
+                continue
             given = model.init_args.get(name, value)
             if given not in (value, own.get(name, value)):
                 raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
