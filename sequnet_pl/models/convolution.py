@@ -41,7 +41,8 @@ def convolution_gradient(
     """Gradients of a convolution's inputs, in their type, and of weight and bias, in that of the weight."""
     kernel = _kernel(weight, x)
     grad, x = channels_last(grad), channels_last(x)
-    by_weight = _weight_gradient(grad, x, kernel, stride, dilation).squeeze(2).to(weight.dtype)
+    by_weight = torch.empty_like(weight)  # laid as the weight is, which groups of processes rely on
+    by_weight.copy_(_weight_gradient(grad, x, kernel, stride, dilation).squeeze(2))
     return _input_gradient(grad, x, kernel, stride, dilation), by_weight, grad.sum((0, 2)).to(weight.dtype)
 
 

@@ -10,6 +10,8 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from sequnet_pl.data.crops import Batch
+from sequnet_pl.errors import UsageError
+from sequnet_pl.models.layers import CodeConv
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
@@ -23,14 +25,25 @@ class AudioModule(pl.LightningModule):
     Args:
         network: What learns.
         optimization: How it learns.
+        input_gain: Factor on the initial weights of the convolution that reads codes.
         checkpoint_activations: See `Network`.
         compile: Whether to train with torch.compile.
     """
 
     def __init__(
-        self, network: Network, optimization: Optimization, checkpoint_activations: bool, compile: bool
+        self,
+        network: Network,
+        optimization: Optimization,
+        input_gain: float,
+        checkpoint_activations: bool,
+        compile: bool,
     ) -> None:
         super().__init__()
+        if input_gain <= 0:
+            raise UsageError(f"input_gain is {input_gain}, but must be more than 0")
+        for layer in network.modules():
+            if isinstance(layer, CodeConv):
+                layer.weight.data *= input_gain
         self.network = network
         network.checkpoint_activations = checkpoint_activations
         self._compiles = compile
@@ -110,6 +123,8 @@ class SeqUNetModule(AudioModule):
         weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
         warmup: Share of all steps over which the rate rises to `lr`.
         anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
+        input_gain: Factor on the initial weights of the first convolution. Of its 256 inputs one is 1 and all others
+            are 0, so weights as small as 256 inputs ask for (1, as published) make a faint signal; 16 makes up for it.
         checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
         compile: Train with torch.compile: minutes to compile, then faster steps on a GPU; none on a CPU.
     """
@@ -126,12 +141,13 @@ class SeqUNetModule(AudioModule):
         weight_decay: float = 0.0,
         warmup: float = 0.0,
         anneal: bool = False,
+        input_gain: float = 1.0,
         checkpoint_activations: bool = False,
         compile: bool = False,
     ) -> None:
         network = SeqUNet(levels, features, depth, kernel_size)
         optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal)
-        super().__init__(network, optimization, checkpoint_activations, compile)
+        super().__init__(network, optimization, input_gain, checkpoint_activations, compile)
         self.save_hyperparameters()
 
 
@@ -151,6 +167,8 @@ class WaveNetModule(AudioModule):
         weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
         warmup: Share of all steps over which the rate rises to `lr`.
         anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
+        input_gain: Factor on the initial weights of the first convolution. Of its 256 inputs one is 1 and all others
+            are 0, so weights as small as 256 inputs ask for (1, as published) make a faint signal; 16 makes up for it.
         checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
         compile: Train with torch.compile: minutes to compile, then faster steps on a GPU; none on a CPU.
     """
@@ -169,12 +187,13 @@ class WaveNetModule(AudioModule):
         weight_decay: float = 0.0,
         warmup: float = 0.0,
         anneal: bool = False,
+        input_gain: float = 1.0,
         checkpoint_activations: bool = False,
         compile: bool = False,
     ) -> None:
         network = WaveNet(layers, blocks, dilation_channels, residual_channels, skip_channels, kernel_size)
         optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal)
-        super().__init__(network, optimization, checkpoint_activations, compile)
+        super().__init__(network, optimization, input_gain, checkpoint_activations, compile)
         self.save_hyperparameters()
 
 
