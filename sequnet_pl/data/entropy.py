@@ -24,9 +24,12 @@ def table_keys(codes: Tensor, outputs: int) -> Tensor:
 
     The keys are those of the largest table; a smaller one is indexed with the remainder of its length.
     """
-    end = codes.shape[-1]
-    oldest, older, own = (codes[:, end - outputs - back : end - back].long() for back in (2, 1, 0))
-    return (oldest * CLASSES + older) * CLASSES + own
+    last = codes.shape[-1] - outputs
+    keys = codes[:, last - 2 : -2].long()
+    for back in (1, 0):
+        keys *= CLASSES
+        keys += codes[:, last - back : codes.shape[-1] - back]
+    return keys
 
 
 def learn_tables(split: Split, most: int = MOST) -> list[Tensor]:

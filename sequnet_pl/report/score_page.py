@@ -61,7 +61,7 @@ def _facts(scores: Scores) -> list[tuple[str, object]]:
         ("checkpoint", scores.checkpoint or "–"),
         ("learnt for", "–" if scores.step is None else f"{scores.step:,} steps"),
         ("receptive field", f"{scores.receptive_field:,} samples, {scores.receptive_field / rate:.3g} s"),
-        ("recordings", f"{len(scores.recordings):,} of {scores.samples / rate / 3600:.3f} hours at {rate} Hz"),
+        ("recordings", f"{len(scores.recordings):,}, {scores.samples / rate / 3600:.3f} hours at {rate} Hz"),
         ("codes", f"{scores.store}, {scores.fingerprint}"),
     ]
 

@@ -77,13 +77,14 @@ class ScoreReport(Callback):
         """Print the scores, and write them to the run folder."""
         if not trainer.is_global_zero:
             return
-        scores = self._scores(trainer, _module(pl_module))
+        scores = self.scores(trainer, _module(pl_module))
         logged = {name: _number(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         atomic.write_text(self.folder / "test.json", json.dumps(asdict(scores) | logged, indent=2))
         write_score_page(self.folder / PAGE, scores)
         print_scores(Console(), scores)
 
-    def _scores(self, trainer: pl.Trainer, module: AudioModule) -> Scores:
+    def scores(self, trainer: pl.Trainer, module: AudioModule) -> Scores:
+        """What the test has found."""
         data, (recordings, distances, confidences) = _data(trainer), self._sums
         samples = int(recordings.counts.sum())
         network, *tables = (recordings.totals.sum(1) / samples).tolist()
