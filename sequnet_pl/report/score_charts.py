@@ -38,8 +38,8 @@ def recordings_chart(scores: Scores) -> Figure:
     ranked = scores.ranked[::-1]
     ranks, many = np.arange(1, len(ranked) + 1), len(ranked) > _MANY
     network, table = _bits(ranked)
-    axes.plot(ranks, table, ".", color=QUIET, label=TABLE, rasterized=many)
-    axes.plot(ranks, network, ".", color=COLOURS[0], label=NETWORK, rasterized=many)
+    axes.plot(ranks, table, "o", color=QUIET, markersize=4, label=TABLE, rasterized=many)
+    axes.plot(ranks, network, "o", color=COLOURS[0], markersize=4, label=NETWORK, rasterized=many)
     mean = scores.bits_per_sample[NETWORK]
     if mean is not None:
         axes.axhline(mean, color=COLOURS[0], linestyle=":", label=f"{NETWORK}, all samples")

@@ -94,12 +94,8 @@ def _recordings(scores: Scores) -> Markup:
 def _confidences(scores: Scores) -> Markup:
     header = ("confidence", "samples", "mean confidence", "accuracy")
     rows = [
-        (
-            f"{one.start:.0%} to {one.end:.0%}",
-            f"{one.samples:,}",
-            percent(one.confidence),
-            percent(one.accuracy),
-        )
+        (f"{one.start:.0%} to {one.end:.0%}", f"{one.samples:,}", percent(one.confidence), percent(one.accuracy))
         for one in scores.calibration
+        if one.samples
     ]
     return page.table(header, rows)
