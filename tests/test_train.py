@@ -21,6 +21,7 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.data.download import Result
 from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.snapshots import convert_snapshot
 
 TINY = {
     "sequnet": "--levels 3 --features 4 --depth 1 --kernel_size 3",
@@ -90,9 +91,13 @@ def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
         status, _, out = run(f"test --ckpt_path {which}")
         assert status == 0
         assert "uniform guess" in out
+        assert out.splitlines()[-1] == f"in detail: {folder}/test.html"
+    assert (folder / "test.html").is_file()
     scores = json.loads((folder / "test.json").read_text())
     assert scores["bits_per_sample"]["this network"] == pytest.approx(scores["test/bits_per_sample"])
-    assert 0 < scores["bits_per_sample"]["table of codes given the one before"] < 12
+    assert 0 < scores["bits_per_sample"]["table of codes given the two before"] < 12
+    assert (scores["network"], len(scores["recordings"])) == (model, 2)
+    assert 0 < scores["step"] <= 16  # of the best
     assert run("validate --ckpt_path last")[0] == 0
     assert len(list((tmp_path / "logs" / model).iterdir())) == 1
 
@@ -128,6 +133,24 @@ def test_a_checkpoint_alone_is_enough(run, audio_folder, tmp_path):
     status, err, out = run(f"test --ckpt_path {lonely}")
     assert status == 0, err
     assert "this network" in out
+
+
+def test_a_converted_snapshot_is_scored(run, audio_folder, tmp_path):
+    snapshot = Path(__file__).parent / "fixtures" / "snapshots" / "sequnet_l2_f5_d3_k7" / "checkpoint_300"
+    convert_snapshot(snapshot, tmp_path / "out.ckpt")
+    status, err, _ = run(f"test --ckpt_path {tmp_path}/out.ckpt --audio_dir {audio_folder} --output_size 256")
+    assert status == 0, err
+    scores = json.loads((tmp_path / "logs" / "sequnet" / "test.json").read_text())
+    assert (scores["step"], scores["checkpoint"]) == (300, f"{tmp_path}/out.ckpt")
+
+
+def test_no_test_recordings_are_one_line(run, audio_folder, tmp_path):
+    assert run(fit("sequnet", audio_folder, 2))[0] == 0
+    path = tmp_path / "mine.csv"
+    path.write_text(f"path,split\n{audio_folder}/test/0.wav,train\n")
+    status, err, _ = run(f"test --ckpt_path last --audio_list {path}")
+    assert status == 1
+    assert "no recordings for this: the test split of" in one_line(err)
 
 
 @pytest.mark.parametrize("config", ["sequnet", "wavenet", "demo"])

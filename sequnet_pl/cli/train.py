@@ -29,7 +29,7 @@ from sequnet_pl.training.module import NAMES, REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
-from sequnet_pl.training.scores import ScoreTable
+from sequnet_pl.training.scores import PAGE, ScoreReport
 
 LOGGERS = ("wandb", "tensorboard", "none")
 
@@ -165,7 +165,7 @@ class TrainCLI(LightningCLI):
         if config.best.save_top_k < 0:
             raise UsageError(f"--keep {config.best.save_top_k}, but the number of best checkpoints cannot be below 0")
         if self.subcommand in ("test", "validate"):
-            config.verbose = False  # ScoreTable says it better
+            config.verbose = False  # ScoreReport says it better
         if self.subcommand == "fit":
             if not config.ckpt_path and (snapshots / checkpoints.LAST).exists() and _first_process():
                 raise UsageError(
@@ -192,7 +192,7 @@ class TrainCLI(LightningCLI):
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error
-        trainer.callbacks.append(ScoreTable(self.run_folder))  # type: ignore[attr-defined]
+        trainer.callbacks.append(ScoreReport(self.run_folder))  # type: ignore[attr-defined]
         return trainer
 
     def after_instantiate_classes(self) -> None:
@@ -220,6 +220,10 @@ class TrainCLI(LightningCLI):
         rank_zero_only(print)(
             f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
         )
+
+    def after_test(self) -> None:
+        """Say where the scores are told in detail."""
+        rank_zero_only(print)(f"in detail: {self.run_folder / PAGE}")
 
 
 def _first_process() -> bool:

@@ -110,7 +110,7 @@ def _row(tag: str, cells: Sequence[object], right: Sequence[bool]) -> Markup:
 
 def _is_number(value: object) -> bool:
     try:
-        return str(value) == "–" or bool(float(str(value)) or True)
+        return str(value) == "–" or bool(float(str(value).replace(",", "").removesuffix(" %")) or True)
     except ValueError:
         return False
 

@@ -15,7 +15,7 @@ from sequnet_pl.models.layers import CodeConv
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.training.metrics import Accuracy, BitsPerSample, nats, targets_and_mask
+from sequnet_pl.training.metrics import Accuracy, BitsPerSample, margins, nats, targets_and_mask
 from sequnet_pl.training.optimization import Optimization
 
 
@@ -83,17 +83,19 @@ class AudioModule(pl.LightningModule):
         """Score a batch of the validation split."""
         self._score(batch, "val", self.val_bits, self.val_accuracy)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score a batch of the test split."""
-        self._score(batch, "test", self.test_bits, self.test_accuracy)
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Score a batch of the test split; gives nats, margins and which targets count, each (B, N)."""
+        return self._score(batch, "test", self.test_bits, self.test_accuracy)
 
-    def _score(self, batch: Batch, split: str, bits: BitsPerSample, accuracy: Accuracy) -> None:
+    def _score(self, batch: Batch, split: str, bits: BitsPerSample, accuracy: Accuracy) -> dict[str, Tensor]:
         logits, targets, mask = self._predict(batch)
-        bits.update(nats(logits, targets), mask)
-        accuracy.update(logits, targets, mask)
+        scored = {"nats": nats(logits, targets), "margins": margins(logits, targets), "mask": mask}
+        bits.update(scored["nats"], mask)
+        accuracy.update(scored["margins"], mask)
         size = len(batch.codes)
         self.log(f"{split}/bits_per_sample", bits, batch_size=size)
         self.log(f"{split}/accuracy", accuracy, batch_size=size)
+        return scored
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""

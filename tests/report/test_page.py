@@ -103,8 +103,10 @@ def test_addresses_are_relative_and_quoted(target: str, address: str) -> None:
 
 
 def test_tables_align_numbers_right() -> None:
-    table = page.table(["name", "bits", "left"], [["a", "1.25", ""], ["b", "–", "2"]])
-    assert table.count('class="number"') == 3
+    table = page.table(
+        ["name", "bits", "left"], [["a", "1.25", ""], ["b", "–", "2"], ["c", "1,000", ""], ["d", "5 %", ""]]
+    )
+    assert table.count('class="number"') == 5
     assert "<th>name</th>" in table and '<th class="number">bits</th>' in table and "<th>left</th>" in table
 
 
