@@ -60,12 +60,12 @@ def evaluate(argv: list[str]) -> None:
     check_length(samples, rate)
     folder = _folder(options, trained)
     results.claim(folder)
-    atomic.make_folder(folder)  # now, since the clips may take hours
     split = held_out(options.audio_dir, trained, rate)
     if options.clips_dir:
         sound = _existing(options, Path(options.clips_dir), split, samples, rate)
     else:
         assert trained
+        atomic.make_folder(folder)  # now, since the clips may take hours
         sound = _generated(options, trained, split, samples)
     log.info("measuring %d clips of each kind", len(sound.generated))
     comparison = compare(sound.generated, sound.real, rate, seed=options.seed, resamples=options.resamples)

@@ -122,11 +122,13 @@ def mel_frequencies(rate: int) -> NDArray[np.float64]:
 
 
 class _Filters:
-    """What is the same for all clips of a rate; making it takes longer than measuring a clip."""
+    """What is the same for all clips of a rate; to make it takes as long as to measure a clip."""
 
     def __init__(self, rate: int) -> None:
         self.size, self.hop, self.long = round(WINDOW * rate), round(HOP * rate), round(SHORTEST * rate)
         full_scale = (librosa.filters.get_window("hann", self.size).sum() / 2) ** 2
+        self.floor = full_scale * 10 ** (FLOOR / 10)
+        """Power in a bin."""
         self.mel = librosa.filters.mel(sr=rate, n_fft=self.size, n_mels=MELS, norm=None) / full_scale
         # tuning: an estimate from a short clip is a guess, and would differ from clip to clip
         self.chroma = librosa.filters.chroma(sr=rate, n_fft=self.long, tuning=0.0)
@@ -172,7 +174,7 @@ def _scalars(
     if heard.any():
         frames = magnitude[:, heard]
         centroid = librosa.feature.spectral_centroid(S=frames, sr=rate).mean()
-        flatness = librosa.power_to_db(librosa.feature.spectral_flatness(S=frames), top_db=None).mean()
+        flatness = 10 * np.log10(librosa.feature.spectral_flatness(S=frames, amin=filters.floor)).mean()
         rolloff = librosa.feature.spectral_rolloff(S=frames, sr=rate).mean()
         chroma_entropy = _entropy(filters.pitch_classes(samples))
     envelope = librosa.onset.onset_strength(S=log_mel, sr=rate, hop_length=filters.hop)
