@@ -3,7 +3,6 @@
 Letters: N clips, T samples, D measures.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,7 +114,6 @@ def compare(
     *,
     seed: int = 0,
     resamples: int = RESAMPLES,
-    watch: Callable[[], None] = lambda: None,
 ) -> Comparison:
     """Set generated clips against real ones.
 
@@ -131,7 +129,6 @@ def compare(
         seed: Of the noise and of the bootstrap.
         resamples: Of the bootstrap: as often, the clips of both sets are drawn anew, with replacement. Its standard
             deviation is the error; not its percentiles, since a set with doubles in it is further from any other.
-        watch: Called after each clip that was measured, of 4N.
 
     Raises:
         UsageError: The numbers or lengths of clips do not fit, or are too small.
@@ -146,7 +143,7 @@ def compare(
         raise UsageError(f"resamples is {resamples}, but must be 2 or more")
     reference, other = real[::2], real[1::2]
     sources = {"generated": generated, "real": other, "noise": noise_like(other, seed), "reference": reference}
-    measured = {name: features(mulaw.encode(source), rate, watch) for name, source in sources.items()}
+    measured = {name: features(mulaw.encode(source), rate) for name, source in sources.items()}
     all_real = measured["real"].joined(measured["reference"])
     spread = _spread(all_real)
     values = {name: _distances(measured[name], measured["reference"], spread) for name in SETS}

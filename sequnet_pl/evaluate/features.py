@@ -3,7 +3,6 @@
 Letters: N clips, T samples, F frames, M mel bands, S scalar features.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -104,15 +103,10 @@ class Features:
         return mean, self.products.sum(axis=0) / frames - np.outer(mean, mean) + RIDGE * np.eye(MELS)
 
 
-def features(
-    clips: Sequence[NDArray[np.uint8]] | NDArray[np.uint8], rate: int, watch: Callable[[], None] = lambda: None
-) -> Features:
-    """Measure clips, codes (N, T) at `rate` Hz of SHORTEST or more; `watch` is called after each."""
+def features(clips: NDArray[np.uint8], rate: int) -> Features:
+    """Measure clips, codes (N, T) at `rate` Hz of SHORTEST or more."""
     filters = _Filters(rate)
-    rows = []
-    for codes in clips:
-        rows.append(_of_clip(codes, rate, filters))
-        watch()
+    rows = [_of_clip(codes, rate, filters) for codes in clips]
     return Features(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 

@@ -96,4 +96,4 @@ def _digits(value: float) -> str:
     """Three significant digits, and all of a whole number; "–" for NaN."""
     if not math.isfinite(value):
         return "–"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:.0f}" if not value or abs(value) >= 100 else f"{value:#.3g}"

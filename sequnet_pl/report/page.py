@@ -112,7 +112,7 @@ def _row(tag: str, cells: Sequence[object], right: Sequence[bool]) -> Markup:
 def _is_number(value: object) -> bool:
     try:
         number, _, rest = str(value).partition(" ")
-        return str(value) == "–" or (bool(float(number) or True) and rest[:1] in ("", "±", "("))
+        return rest[:1] in ("", "±", "(") and (number == "–" or bool(float(number) or True))
     except ValueError:
         return False
 

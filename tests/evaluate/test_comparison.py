@@ -11,7 +11,7 @@ from sequnet_pl.data.piano_pieces import PIECES
 from sequnet_pl.errors import UsageError
 from sequnet_pl.evaluate import compare
 from sequnet_pl.evaluate.comparison import MEASURES, SETS, Comparison, _errors, noise_like
-from sequnet_pl.evaluate.features import SCALARS, Features, features
+from sequnet_pl.evaluate.features import SCALARS, Features
 from sequnet_pl.evaluate.results import distances, dump, means
 
 RATE = 8000
@@ -107,12 +107,6 @@ def test_noise_has_the_level_of_each_clip() -> None:
     noise = noise_like(clips, seed=0)
     assert noise.std(axis=1) == pytest.approx(clips.std(axis=1), rel=0.02)
     assert not np.array_equal(noise, noise_like(clips, seed=1))
-
-
-def test_every_clip_is_told_of(piano: NDArray[np.float32]) -> None:
-    seen: list[int] = []
-    features(np.zeros((3, LENGTH), np.uint8), RATE, lambda: seen.append(1))
-    assert len(seen) == 3
 
 
 @pytest.mark.parametrize(
