@@ -95,13 +95,13 @@ def _existing(options: Options, folder: Path, split: Split, samples: int, rate: 
     """Clips of a folder, and as long real ones, twice as many."""
     found, paths = clips.read_folder(folder, rate, samples, options.clips)
     stretches = clips.choose(split, samples, len(found), rate)
-    kept = len(stretches) // 2
+    kept = clips.evenly(len(found), len(stretches) // 2)
     return _Sound(
-        mulaw.decode(found[:kept]),
+        mulaw.decode(found[kept]),
         mulaw.decode(clips.read(split, stretches, samples)),
-        [path.name for path in paths[:kept]],
+        [paths[i].name for i in kept],
         _places(split, stretches, rate),
-        {"files": [str(path) for path in paths[:kept]]},
+        {"files": [str(paths[i]) for i in kept]},
         [("generated clips", folder)],
     )
 
@@ -166,7 +166,7 @@ def _write(folder: Path, argv: list[str], options: Options, sound: _Sound, compa
     count, seconds = comparison.clips, comparison.samples / comparison.rate
     facts = [*sound.facts, ("clips", f"{count} of {seconds:g} s"), ("rate", f"{comparison.rate} Hz")]
     pairs = []
-    for i in sorted({count * (2 * k + 1) // (2 * _HEARD) for k in range(_HEARD)}):
+    for i in clips.evenly(count, _HEARD):
         file, start = sound.places[2 * i + 1]
         real = Heard("real", f"{Path(file).name}, {start:.2f} s", sound.real[2 * i + 1])
         pairs.append([Heard("generated", sound.origins[i], sound.generated[i]), real])

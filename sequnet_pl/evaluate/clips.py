@@ -36,6 +36,11 @@ class Stretch:
     start: int
 
 
+def evenly(things: int, count: int) -> list[int]:
+    """The numbers of `count` of the `things`, spread evenly; `count` is no more than there are."""
+    return [(2 * i + 1) * things // (2 * count) for i in range(count)]
+
+
 def choose(split: Split, samples: int, clips: int, rate: int) -> list[Stretch]:
     """Twice as many stretches of so many samples as clips, in order, spread evenly over the split; no two overlap.
 
@@ -55,7 +60,7 @@ def choose(split: Split, samples: int, clips: int, rate: int) -> list[Stretch]:
             "%d clips instead of %d: the held-out recordings have %d stretches of %g s", most, clips, ends[-1], seconds
         )
     count = 2 * min(most, clips)
-    chosen = [(2 * i + 1) * int(ends[-1]) // (2 * count) for i in range(count)]
+    chosen = evenly(int(ends[-1]), count)
     recordings = np.searchsorted(ends, chosen, side="right")
     return [
         Stretch(int(index), (slot - int(ends[index] - slots[index])) * samples)
@@ -129,8 +134,7 @@ def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tupl
             f"{folder} has {len(found)} clips of {samples / rate:g} s, but {LEAST_CLIPS} are needed at least; add "
             "some, or take less of each with --seconds"
         )
-    count = min(most or len(found), len(found))
-    chosen = [(2 * i + 1) * len(found) // (2 * count) for i in range(count)]
+    chosen = evenly(len(found), min(most or len(found), len(found)))
     return np.stack([found[i] for i in chosen]), [paths[i] for i in chosen]
 
 

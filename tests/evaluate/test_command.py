@@ -107,6 +107,10 @@ def test_the_folder_of_the_training_gives_its_test_split_only(
     torch.save(content, "flat.ckpt")
     run("--clips", 4, "--audio_dir", "flat", on=Path("flat.ckpt"), status=0)
     assert len({recording["file"] for recording in numbers()["recordings"]}) == 1
+    run("--clips_dir", "flat", on=Path("flat.ckpt"))  # ten clips, but real ones for five only
+    assert numbers(Path("flat/evaluation"))["generated"]["files"] == [
+        f"flat/{name}.wav" for name in ("1", "220", "4", "5", "6")
+    ]
     run("--clips", 4, "--audio_dir", "flat")  # to another network all of it is new
     assert "all files count as held out: 10" in caplog.text
     assert len({recording["file"] for recording in numbers()["recordings"]}) == 8
