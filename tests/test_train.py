@@ -266,6 +266,7 @@ def one_line(err):
         ("--model sequnet --kernel_size 4", 2, "kernel_size is 4"),
         ("--model sequnet --levels many", 2, "--levels many"),
         ("--model sequnet --lr -1", 2, "lr is -1"),
+        ("--model wavenet --code_frequency -1", 2, "code_frequency is -1"),
         ("--model sequnet --batch_size 0", 2, "batch_size is 0"),
         ("--model sequnet --logger paper", 2, "there is no logger paper"),
         ("--model sequnet --sample_audio.seconds -1", 2, "seconds"),

@@ -46,7 +46,7 @@ _TRAINER = {
     "log_interval": "log_every_n_steps",
     "num_nodes": "num_nodes",
 }
-_TRAINING = ("lr", "eps", "beta2", "weight_decay", "warmup", "anneal", "input_gain", *REVISABLE)
+_TRAINING = ("lr", "eps", "beta2", "weight_decay", "warmup", "anneal", "code_frequency", *REVISABLE)
 _SWITCHES = ("anneal", *REVISABLE)
 _MODELS = {
     "sequnet": ("levels", "features", "depth", "kernel_size", *_TRAINING),

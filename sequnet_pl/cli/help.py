@@ -15,7 +15,7 @@ What to train
   --levels --features --depth --kernel_size                     of the Seq-U-Net
   --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
   --lr RATE --eps E          of Adam
-  --beta2 B --weight_decay W --warmup SHARE --anneal --input_gain G    what makes it learn better
+  --beta2 B --weight_decay W --warmup SHARE --anneal --code_frequency F    what makes it learn better
 
 On what
   --dataset piano|builtin    the published recordings, or a synthesised piano that needs no download

@@ -25,7 +25,7 @@ class AudioModule(pl.LightningModule):
     Args:
         network: What learns.
         optimization: How it learns.
-        input_gain: Factor on the initial weights of the convolution that reads codes.
+        code_frequency: See `CodeConv.start_smooth`; 0 leaves the published initialisation.
         checkpoint_activations: See `Network`.
         compile: Whether to train with torch.compile.
     """
@@ -34,16 +34,17 @@ class AudioModule(pl.LightningModule):
         self,
         network: Network,
         optimization: Optimization,
-        input_gain: float,
+        code_frequency: float,
         checkpoint_activations: bool,
         compile: bool,
     ) -> None:
         super().__init__()
-        if input_gain <= 0:
-            raise UsageError(f"input_gain is {input_gain}, but must be more than 0")
-        for layer in network.modules():
-            if isinstance(layer, CodeConv):
-                layer.weight.data *= input_gain
+        if code_frequency < 0:
+            raise UsageError(f"code_frequency is {code_frequency}, but must be 0 or more")
+        if code_frequency:
+            for layer in network.modules():
+                if isinstance(layer, CodeConv):
+                    layer.start_smooth(code_frequency)
         self.network = network
         network.checkpoint_activations = checkpoint_activations
         self._compiles = compile
@@ -125,8 +126,8 @@ class SeqUNetModule(AudioModule):
         weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
         warmup: Share of all steps over which the rate rises to `lr`.
         anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
-        input_gain: Factor on the initial weights of the first convolution. Of its 256 inputs one is 1 and all others
-            are 0, so weights as small as 256 inputs ask for (1, as published) make a faint signal; 16 makes up for it.
+        code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
+            cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
         checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
         compile: Train with torch.compile: minutes to compile, then faster steps on a GPU; none on a CPU.
     """
@@ -143,13 +144,13 @@ class SeqUNetModule(AudioModule):
         weight_decay: float = 0.0,
         warmup: float = 0.0,
         anneal: bool = False,
-        input_gain: float = 1.0,
+        code_frequency: float = 0.0,
         checkpoint_activations: bool = False,
         compile: bool = False,
     ) -> None:
         network = SeqUNet(levels, features, depth, kernel_size)
         optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal)
-        super().__init__(network, optimization, input_gain, checkpoint_activations, compile)
+        super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
         self.save_hyperparameters()
 
 
@@ -169,8 +170,8 @@ class WaveNetModule(AudioModule):
         weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
         warmup: Share of all steps over which the rate rises to `lr`.
         anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
-        input_gain: Factor on the initial weights of the first convolution. Of its 256 inputs one is 1 and all others
-            are 0, so weights as small as 256 inputs ask for (1, as published) make a faint signal; 16 makes up for it.
+        code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
+            cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
         checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
         compile: Train with torch.compile: minutes to compile, then faster steps on a GPU; none on a CPU.
     """
@@ -189,13 +190,13 @@ class WaveNetModule(AudioModule):
         weight_decay: float = 0.0,
         warmup: float = 0.0,
         anneal: bool = False,
-        input_gain: float = 1.0,
+        code_frequency: float = 0.0,
         checkpoint_activations: bool = False,
         compile: bool = False,
     ) -> None:
         network = WaveNet(layers, blocks, dilation_channels, residual_channels, skip_channels, kernel_size)
         optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal)
-        super().__init__(network, optimization, input_gain, checkpoint_activations, compile)
+        super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
         self.save_hyperparameters()
 
 
