@@ -21,12 +21,16 @@ from sequnet_pl.cli import arguments
 from sequnet_pl.cli.help import TRAIN_HELP
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
+from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
+from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import NAMES, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
+from sequnet_pl.training.reporting import RunReport
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
 from sequnet_pl.training.scores import ScoreTable
@@ -46,7 +50,7 @@ def train(argv: list[str]) -> int:
         AudioDataModule,
         SaveRunConfig,
         trainer_defaults={
-            "callbacks": [LearningRateMonitor(), AudioProgressBar(), Advice()],
+            "callbacks": [LearningRateMonitor(), Measures(), AudioProgressBar(), Advice()],
             "use_distributed_sampler": False,  # the loaders shard without repeats
             "num_sanity_val_steps": 0,
             "logger": False,  # see --logger
@@ -116,6 +120,7 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
+        parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
         parser.add_lightning_class_args(BestCheckpoint, "best")
         parser.set_defaults(
             {
@@ -190,7 +195,8 @@ class TrainCLI(LightningCLI):
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error
-        trainer.callbacks.append(ScoreTable(self.run_folder))  # type: ignore[attr-defined]
+        report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
+        trainer.callbacks += [ScoreTable(self.run_folder), report]  # type: ignore[attr-defined]
         return trainer
 
     def after_instantiate_classes(self) -> None:
@@ -216,6 +222,7 @@ class TrainCLI(LightningCLI):
         if self.config.fit.trainer.fast_dev_run:
             return
         rank_zero_only(print)(
+            f"report: {self.run_folder / PAGE}\n"
             f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
         )
 
