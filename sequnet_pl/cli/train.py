@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,7 +31,7 @@ from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import NAMES, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
-from sequnet_pl.training.reporting import RunReport
+from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
 from sequnet_pl.training.scores import ScoreTable
@@ -209,9 +210,11 @@ class TrainCLI(LightningCLI):
         )
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Say in one line what a user can do something about."""
+        """Say in one line what a user can do something about; the report of a fit shows what was warned of."""
+        writes = subcommand == "fit" and _first_process() and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         try:
-            super()._run_subcommand(subcommand)
+            with warnings_noted(self.run_folder) if writes else nullcontext():
+                super()._run_subcommand(subcommand)
         except Exception as error:
             if mistake := explained(error, self.trainer):
                 raise mistake from error

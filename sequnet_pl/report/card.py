@@ -49,8 +49,7 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _scores(metrics: Metrics) -> Iterator[str]:
     """Bits per sample, and what they are to be compared with."""
-    steps = int(metrics.last("step") or 0)
-    yield f"- {steps:,} steps, {metrics.last('hours_heard') or 0:.2f} hours of audio heard"
+    yield f"- {metrics.steps:,} steps, {metrics.last('hours_heard') or 0:.2f} hours of audio heard"
     if best := metrics.best("val/bits_per_sample"):
         yield f"- best validation: {best[1]:.3f} bits per sample at step {best[0]:,} (lower is better, 8 is a guess)"
     for name, label in (("single_codes", "single codes"), ("code_pairs", "codes given the one before")):

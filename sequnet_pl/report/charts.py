@@ -1,15 +1,16 @@
 """The charts of a run: is it learning, is it fast, does what it makes look like what it heard."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from sequnet_pl import atomic
-from sequnet_pl.report.figures import QUIET, dress, new_figure, new_grid
+from sequnet_pl.report.figures import COLOURS, QUIET, dress, new_figure, new_grid
 from sequnet_pl.report.metrics import Metrics, Points, thinned
 
 OVER = {"step": "step", "hours_heard": "hours of audio heard", "wall_hours": "hours of training"}
@@ -40,7 +41,8 @@ class Chart:
     xlabel: str
     ylabel: str
     curves: dict[str, Points]
-    references: dict[str, float]
+    references: dict[str, float] = field(default_factory=dict)
+    from_zero: bool = False
 
     def draw(self, axes: Axes) -> None:
         """Draw all on dressed axes; few points are marked, for one alone is no line."""
@@ -59,6 +61,10 @@ class Chart:
                 color=QUIET,
                 fontsize=8,
             )
+        if self.xlabel == "step":
+            axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        if self.from_zero:
+            axes.set_ylim(bottom=0)
         if len(self.curves) > 1:
             axes.legend(frameon=False, fontsize=9)
 
@@ -81,10 +87,10 @@ def score_charts(metrics: Metrics) -> Iterator[Chart]:
 def measure_charts(metrics: Metrics) -> Iterator[Chart]:
     """Learning rate, gradient norm, speed and memory over steps."""
     if rates := _some({name: metrics.curve(name) for name in metrics.names("lr-")}):
-        yield Chart("learning rate", "step", "learning rate", rates, {})
+        yield Chart("learning rate", "step", "learning rate", rates)
     for name, (title, ylabel, factor) in _MEASURES.items():
         if curves := _some({title: metrics.curve(name) * np.array([[1.0], [factor]])}):
-            yield Chart(title, "step", ylabel, curves, {})
+            yield Chart(title, "step", ylabel, curves, from_zero=True)
 
 
 def _some(curves: dict[str, Points]) -> dict[str, Points]:
@@ -94,9 +100,9 @@ def _some(curves: dict[str, Points]) -> dict[str, Points]:
 def codes_chart(real: Sequence[int], generated: Sequence[int]) -> Figure:
     """How often each code occurs in recordings and in what was generated, in percent on a logarithmic axis."""
     figure, axes = new_figure("code", "% of the samples", "codes, real and generated")
-    for name, counts, filled in (("recordings", real, True), ("generated", generated, False)):
-        shares = np.asarray(counts, np.float64) / max(1, sum(counts))
-        axes.stairs(100 * shares, fill=filled, label=name, color=QUIET if filled else None, alpha=0.5 if filled else 1)
+    real_shares, shares = (100 * np.asarray(counts) / max(1, sum(counts)) for counts in (real, generated))
+    axes.stairs(real_shares, fill=True, label="recordings", color=QUIET, alpha=0.5)
+    axes.stairs(shares, label="generated", color=COLOURS[0])
     axes.set_yscale("log")
     axes.legend(frameon=False, fontsize=9)
     return figure

@@ -35,6 +35,7 @@ class ClipEntry:
         seed: of the random numbers.
         kind: where the clip starts from, in a word ("continuation", "silence").
         command: the command line that makes it again; empty where there is none.
+        after: what the part after the border is, in a word.
         details: anything else worth knowing, by name.
     """
 
@@ -48,6 +49,7 @@ class ClipEntry:
     seed: int
     kind: str
     command: str = ""
+    after: str = "generated"
     details: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -131,7 +133,7 @@ def clip_card(clip: ClipEntry, path: Path, anchor: str = "") -> Markup:
         [
             title,
             *(page.warning(f"{flag}: {MEANING[flag]}") for flag in _flags(clip)),
-            player(clip.samples, clip.rate, clip.border, path, clip.wav),
+            player(clip.samples, clip.rate, clip.border, path, clip.wav, clip.after),
             page.facts(values),
             *([page.command(clip.command)] if clip.command else []),
         ],

@@ -46,10 +46,15 @@ class Metrics:
         values = self.curve(name)[1]
         return float(values[-1]) if len(values) else None
 
+    @property
+    def steps(self) -> int:
+        """Steps that were done until the newest row; rows count from 0."""
+        return int(max(self.curve("step")[1], default=-1)) + 1
+
     def best(self, name: str) -> tuple[int, float] | None:
-        """The step with the lowest value of a metric, and that value."""
+        """How many steps were done when a metric was lowest, as checkpoints count them, and that value."""
         steps, values = self.curve(name)
-        return (int(steps[values.argmin()]), float(values.min())) if len(values) else None
+        return (int(steps[values.argmin()]) + 1, float(values.min())) if len(values) else None
 
 
 def thinned(points: Points, most: int = 300) -> Points:

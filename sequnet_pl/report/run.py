@@ -51,7 +51,7 @@ def write_report(folder: Path) -> Path:
 
 def _parts(folder: Path, path: Path, metrics: Metrics) -> Iterator[Markup]:
     facts = read_facts(folder)
-    yield page.note(f"Written {datetime.now():%Y-%m-%d %H:%M}, at step {int(metrics.last('step') or 0):,}.")
+    yield page.note(f"Written {datetime.now():%Y-%m-%d %H:%M}, after {metrics.steps:,} steps.")
     yield page.facts(_facts(facts, metrics))
     warnings = read_text(folder / WARNINGS).splitlines()
     yield from (page.warning(line) for line in warnings[-5:])
@@ -121,6 +121,7 @@ def _entry(folder: Path, sampling: Sampling, clip: SampledClip) -> ClipEntry:
         temperature=clip.temperature,
         seed=sampling.seed,
         kind=clip.kind,
+        after="recording" if clip.kind == "recording" else "generated",
         details={"from": Path(clip.source).name} if clip.source else {},
     )
 

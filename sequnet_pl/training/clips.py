@@ -66,7 +66,8 @@ def make_clips(program: Program, network: Network, data: AudioDataModule, step: 
     for clip in _clips(program, network, data):
         waveform, border = mulaw.decode(np.concatenate((clip.head, clip.own))), len(clip.head) / rate
         write_wav(folder / f"{clip.name}.wav", waveform, rate)
-        save_spectrogram(folder / f"{clip.name}.png", waveform, rate, border, f"{clip.name}, step {step}")
+        after = "recording" if clip.temperature is None else "generated"
+        save_spectrogram(folder / f"{clip.name}.png", waveform, rate, border, f"{clip.name}, step {step}", after)
         if clip.temperature == program.temperatures[0]:
             generated += np.bincount(clip.own, minlength=mulaw.CLASSES)
         listed.append(

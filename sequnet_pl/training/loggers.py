@@ -66,7 +66,11 @@ class AppendingCSVLogger(CSVLogger):
 
 
 def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger:
-    """W&B for a run folder: online where a key is set, else offline; a resumed run goes on in the same W&B run."""
+    """W&B for a run folder: online where a key is set, else offline; a resumed run goes on in the same W&B run.
+
+    All that W&B keeps for a later upload lies in the run folder, unless WANDB_DATA_DIR says otherwise.
+    """
+    os.environ.setdefault("WANDB_DATA_DIR", str((folder / "wandb").absolute()))  # of tables and artifacts
     return WandbLogger(
         name=name,
         group=group,

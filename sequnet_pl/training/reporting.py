@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,31 @@ from sequnet_pl.training.saving import BestCheckpoint
 log = logging.getLogger(__name__)
 
 
-class WarningsFile(logging.Handler):
-    """Collects what this package warns of in `warnings.txt` of a run folder, a line each, earlier ones kept."""
+def note(folder: Path, text: str) -> None:
+    """Add a line to the warnings of a run. Raises UserError where that fails."""
+    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {' '.join(text.split())}\n"
+    atomic.write_text(folder / WARNINGS, read_text(folder / WARNINGS) + line)
 
+
+class _Notes(logging.Handler):
     def __init__(self, folder: Path) -> None:
         super().__init__(logging.WARNING)
-        self._path = folder / WARNINGS
+        self._folder = folder
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Add a line; a disk that is full is told by others."""
-        line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {' '.join(record.getMessage().split())}\n"
-        with suppress(UserError):
-            atomic.write_text(self._path, read_text(self._path) + line)
+        with suppress(UserError):  # a full disk is told by others
+            note(self._folder, record.getMessage())
+
+
+@contextmanager
+def warnings_noted(folder: Path) -> Iterator[None]:
+    """Collect what this package warns of meanwhile in `warnings.txt` of a run folder; earlier lines are kept."""
+    package, handler = logging.getLogger("sequnet_pl"), _Notes(folder)
+    package.addHandler(handler)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
 
 
 class RunReport(Callback):
@@ -57,13 +70,11 @@ class RunReport(Callback):
         self.every_n_minutes = every_n_minutes
         self._on = self._failed = False
         self._written = (time.monotonic(), -1)  # when, and what the newest sampling was
-        self._warnings = WarningsFile(folder)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Begin: collect warnings, write down what the run is, and tell the loggers."""
+        """Write down what the run is, and tell the loggers."""
         self._on = stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
         if self._on:
-            logging.getLogger("sequnet_pl").addHandler(self._warnings)
             self._try(lambda: self._begin(trainer, pl_module))
 
     def _begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -71,10 +82,6 @@ class RunReport(Callback):
         assert isinstance(module, AudioModule) and isinstance(data, AudioDataModule)
         facts = write_facts(self.folder, module, data)
         dashboard.begin(trainer.loggers, read_config(self.folder) | {"run": facts})
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Collect no more warnings."""
-        logging.getLogger("sequnet_pl").removeHandler(self._warnings)
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
         """Write where there are new clips, or the report has become old."""
@@ -98,9 +105,9 @@ class RunReport(Callback):
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Say in the report why it ends here."""
         if self._on:
-            why = exception if isinstance(exception, UserError) else type(exception).__name__
-            text = f"ended at step {trainer.global_step}: {why}"
-            self._warnings.emit(logging.makeLogRecord({"msg": text}))
+            if isinstance(exception, Exception):  # not Ctrl-C and SIGTERM, of which others tell
+                text = f"ended at step {trainer.global_step}: {type(exception).__name__} {exception}"
+                self._try(lambda: note(self.folder, text))
             self._write(trainer, 0.0)
 
     def _write(self, trainer: pl.Trainer, minutes: float) -> None:
