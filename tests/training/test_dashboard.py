@@ -83,7 +83,9 @@ def test_it_tells_whether_the_run_is_stable_and_fast(runs):
 
 def test_each_sampling_is_a_table_to_listen_to(runs):
     assert [step for step, _ in runs[0].logged("samples/table")] == [3, 6]
-    for rows in runs[0].tables():
+    tables = list(runs[0].tables())
+    assert len(tables) == 2
+    for rows in tables:
         assert [(row["clip"], row["temperature"]) for row in rows] == [
             ("continuation-0", 1.0),
             ("silence-1", 1.0),

@@ -19,7 +19,7 @@ from sequnet_pl.training.sampling import SampleAudio
 def reported(fit, tmp_path):
     """A run with a report, in the folder that `fit` uses."""
 
-    def run(*callbacks, log=True, **options):
+    def run(*callbacks, **options):
         folder = tmp_path / "run"
         report = RunReport(folder, folder / "checkpoints")
         return fit(callbacks=[*callbacks, report], **options)
@@ -41,17 +41,16 @@ def test_the_report_is_made_when_training_ends(reported):
     assert facts["data"]["fingerprint"] in (run.folder / "checkpoints" / "MODEL.md").read_text(encoding="utf-8")
 
 
-def test_it_is_made_again_with_each_sampling(reported):
+def test_it_is_made_again_with_each_sampling(reported, tmp_path):
     seen = []
 
     class Look(pl.Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-            path = trainer.callbacks[0].folder / "report.html"
+            path = tmp_path / "run" / "report.html"
             seen.append(path.read_text(encoding="utf-8").split("sound like at step ")[1][0] if path.exists() else "")
 
     sampler = SampleAudio(every_n_steps=2, every_n_epochs=0, seconds=0.01, continuations=0, second_temperature=None)
-    look = Look()
-    run = reported(sampler, look, max_steps=6, limit_val_batches=0)
+    run = reported(sampler, Look(), max_steps=6, limit_val_batches=0)
     assert run.error is None
     assert seen == ["", "", "2", "2", "4", "4"]
 

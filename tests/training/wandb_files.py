@@ -85,7 +85,5 @@ class OfflineRun:
             files = {entry.path: Path(entry.local_path) for entry in artifact.manifest.contents}
             (table,) = [path for name, path in files.items() if name.endswith(".table.json")]
             content = json.loads(table.read_text())
-            rows = [
-                [files[cell["path"]] if isinstance(cell, dict) else cell for cell in row] for row in content["data"]
-            ]
-            yield [dict(zip(content["columns"], row, strict=True)) for row in rows]
+            rows = [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
+            yield [{k: files[v["path"]] if isinstance(v, dict) else v for k, v in row.items()} for row in rows]
