@@ -270,7 +270,7 @@ def test_no_space_for_a_checkpoint_keeps_the_old_one(run, audio_folder, tmp_path
     assert status == 1
     assert "No space left" in one_line(err)
     assert path.read_bytes() == before
-    assert {file.name for file in path.parent.iterdir()} <= {"last.ckpt", "best-step00000003.ckpt"}
+    assert {file.name for file in path.parent.iterdir()} <= {"last.ckpt", "best-step00000003.ckpt", "MODEL.md"}
 
 
 def test_bad_checkpoints(run, audio_folder, tmp_path):
