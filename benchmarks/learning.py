@@ -27,21 +27,25 @@ NETWORKS: dict[str, tuple[type[AudioModule], dict[str, Any]]] = {
         {"layers": 9, "blocks": 2, "dilation_channels": 32, "residual_channels": 32, "skip_channels": 64},
     ),
 }
-_FAST = {"lr": 6e-3, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0}
+_ANNEALED = {"lr": 6e-3, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0}
+_FAST = _ANNEALED | {"code_frequency": 10.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "published": {},
-    "lr": {"lr": 3e-3},
-    "lr+clip": {"lr": 3e-3, "clip": 1.0},
-    "cycle": {"lr": 6e-3, "warmup": 0.3, "anneal": True},
-    "cycle+clip": {"lr": 6e-3, "warmup": 0.3, "anneal": True, "clip": 1.0},
+    "lr 3e-3": {"lr": 3e-3},
+    "lr 3e-3, clip": {"lr": 3e-3, "clip": 1.0},
+    "published, smooth codes": {"code_frequency": 10.0},
+    "annealed": _ANNEALED,
     "fast": _FAST,
-    "fast+decay": _FAST | {"weight_decay": 0.1},
-    "fast 3e-3": _FAST | {"lr": 3e-3},
-    "fast 1e-2": _FAST | {"lr": 1e-2},
-    "fast 2e-2": _FAST | {"lr": 2e-2},
-    "fast+ema": _FAST | {"ema": 0.95},
-    "fast rise 0.3": _FAST | {"warmup": 0.3},
-    "fast rise 0.02": _FAST | {"warmup": 0.02},
+    "fast, lr 3e-3": _FAST | {"lr": 3e-3},
+    "fast, lr 1e-2": _FAST | {"lr": 1e-2},
+    "fast, beta2 0.99": _FAST | {"beta2": 0.99},
+    "fast, warm-up 0.02": _FAST | {"warmup": 0.02},
+    "fast, warm-up 0.3": _FAST | {"warmup": 0.3},
+    "fast, decay 0.1": _FAST | {"weight_decay": 0.1},
+    "fast, frequency 3": _FAST | {"code_frequency": 3.0},
+    "fast, frequency 20": _FAST | {"code_frequency": 20.0},
+    "fast, no clip": {name: value for name, value in _FAST.items() if name != "clip"},
+    "fast, ema": _FAST | {"ema": 0.95},
 }
 """What differs from the published settings; `clip` and `ema` are the trainer's, the others the module's."""
 

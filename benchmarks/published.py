@@ -1,4 +1,4 @@
-"""The step of the published networks, imported from a copy of their repository (github f90/Seq-U-Net)."""
+"""The published networks and their step, imported from a copy of their repository (github f90/Seq-U-Net)."""
 
 import contextlib
 import importlib
@@ -30,11 +30,10 @@ def published_step(folder: Path, network: Network, clips: int) -> Callable[[], N
     Raises:
         UserError: The folder is no such copy.
     """
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    model = published_network(folder, network).eval()
+    with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model = _model(folder, network).eval()
-        with torch.no_grad():
-            model(_one_hot(1, network.window(1).inputs), mode="save")  # fills what the model keeps of the past
+        model(_one_hot(1, network.window(1).inputs), mode="save")  # fills what the model keeps of the past
     _repeat(model, clips)
     code = _one_hot(clips, 1)
 
@@ -45,18 +44,27 @@ def published_step(folder: Path, network: Network, clips: int) -> Callable[[], N
     return step
 
 
-def _model(folder: Path, network: Network) -> nn.Module:
+def published_network(folder: Path, network: Network, outputs: int = 1) -> nn.Module:
+    """The published network of the shape of `network`, with weights of its own, for windows of so many outputs.
+
+    UserError where the folder is no copy of the repository.
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        return _model(folder, network, outputs)
+
+
+def _model(folder: Path, network: Network, outputs: int) -> nn.Module:
     if isinstance(network, WaveNet):
         layer, end = network.layers[0], network.end_1
         layers = max(layer.dilation for layer in network.layers).bit_length()
         model = _imported(folder / "raw_audio", "wavenet_model").WaveNetModel
         sizes = (layer.conv.out_channels // 2, layer.conv.in_channels, end.in_channels)
         blocks = len(network.layers) // layers
-        return model(layers, blocks, *sizes, CLASSES, 1, layer.conv.kernel_size[0], bias=True)
+        return model(layers, blocks, *sizes, CLASSES, outputs, layer.conv.kernel_size[0], bias=True)
     assert isinstance(network, SeqUNet)
     channels, kernel_size = network.output_conv.in_channels, network.kernel_size
     model = _imported(folder, "sequnet_res").Sequnet
-    return model(CLASSES, channels, network.cycle.bit_length(), CLASSES, kernel_size, 1, network.depth)
+    return model(CLASSES, channels, network.cycle.bit_length(), CLASSES, kernel_size, outputs, network.depth)
 
 
 def _imported(folder: Path, module: str) -> Any:

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.data.download import Result
 from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.snapshots import convert_snapshot
 
 TINY = {
     "sequnet": "--levels 3 --features 4 --depth 1 --kernel_size 3",
@@ -89,9 +91,13 @@ def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
         status, _, out = run(f"test --ckpt_path {which}")
         assert status == 0
         assert "uniform guess" in out
+        assert out.splitlines()[-1] == f"in detail: {folder}/test.html"
+    assert (folder / "test.html").is_file()
     scores = json.loads((folder / "test.json").read_text())
     assert scores["bits_per_sample"]["this network"] == pytest.approx(scores["test/bits_per_sample"])
-    assert 0 < scores["bits_per_sample"]["table of codes given the one before"] < 12
+    assert 0 < scores["bits_per_sample"]["table of codes given the two before"] < 12
+    assert (scores["network"], len(scores["recordings"])) == (model, 2)
+    assert 0 < scores["step"] <= 16  # of the best
     assert run("validate --ckpt_path last")[0] == 0
     assert len(list((tmp_path / "logs" / model).iterdir())) == 1
 
@@ -127,6 +133,24 @@ def test_a_checkpoint_alone_is_enough(run, audio_folder, tmp_path):
     status, err, out = run(f"test --ckpt_path {lonely}")
     assert status == 0, err
     assert "this network" in out
+
+
+def test_a_converted_snapshot_is_scored(run, audio_folder, tmp_path):
+    snapshot = Path(__file__).parent / "fixtures" / "snapshots" / "sequnet_l2_f5_d3_k7" / "checkpoint_300"
+    convert_snapshot(snapshot, tmp_path / "out.ckpt")
+    status, err, _ = run(f"test --ckpt_path {tmp_path}/out.ckpt --audio_dir {audio_folder} --output_size 256")
+    assert status == 0, err
+    scores = json.loads((tmp_path / "logs" / "sequnet" / "test.json").read_text())
+    assert (scores["step"], scores["checkpoint"]) == (300, f"{tmp_path}/out.ckpt")
+
+
+def test_no_test_recordings_are_one_line(run, audio_folder, tmp_path):
+    assert run(fit("sequnet", audio_folder, 2))[0] == 0
+    path = tmp_path / "mine.csv"
+    path.write_text(f"path,split\n{audio_folder}/test/0.wav,train\n")
+    status, err, _ = run(f"test --ckpt_path last --audio_list {path}")
+    assert status == 1
+    assert "no recordings for this: the test split of" in one_line(err)
 
 
 @pytest.mark.parametrize("config", ["sequnet", "wavenet", "demo"])
@@ -181,6 +205,36 @@ def test_early_stopping_and_averaged_weights(run, audio_folder, tmp_path):
     assert run("test --ckpt_path last")[0] == 0
 
 
+def test_a_run_goes_on_with_less_memory(run, audio_folder, tmp_path):
+    """What is computed again changes no bit, so that it may be asked for after a run has started."""
+    for name, more in (("kept", ""), ("again", " --checkpoint_activations")):
+        assert run(fit("sequnet", audio_folder, 4) + f" --name {name}")[0] == 0
+        assert run(f"--ckpt_path last --name {name} --max_steps 8" + more)[0] == 0
+    kept, again = (
+        torch.load(tmp_path / f"logs/sequnet/{name}/checkpoints/last.ckpt", weights_only=True)
+        for name in ("kept", "again")
+    )
+    assert again["hyper_parameters"]["checkpoint_activations"]
+    assert all(torch.equal(kept["state_dict"][k], v) for k, v in again["state_dict"].items())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler for the CPU")
+def test_compiled_training_learns_the_same(run, audio_folder, tmp_path):
+    for name, more in (("plain", ""), ("compiled", " --compile --ema 0.9")):
+        assert run(fit("sequnet", audio_folder, 4) + f" --name {name}" + more)[0] == 0
+    plain, compiled = (
+        [
+            float(row["train/bits_per_sample"])
+            for row in rows(tmp_path / "logs/sequnet" / name)
+            if row["train/bits_per_sample"]
+        ]
+        for name in ("plain", "compiled")
+    )
+    assert compiled == pytest.approx(plain, abs=1e-4)
+    assert run("--ckpt_path last --name compiled --max_steps 6")[0] == 0
+
+
 def one_line(err):
     (line,) = [line for line in err.splitlines() if line.startswith("train.py: error: ")]
     assert "Traceback" not in err
@@ -194,6 +248,7 @@ def one_line(err):
         ("--model sequnet --kernel_size 4", 2, "kernel_size is 4"),
         ("--model sequnet --levels many", 2, "--levels many"),
         ("--model sequnet --lr -1", 2, "lr is -1"),
+        ("--model wavenet --code_frequency -1", 2, "code_frequency is -1"),
         ("--model sequnet --batch_size 0", 2, "batch_size is 0"),
         ("--model sequnet --logger paper", 2, "there is no logger paper"),
         ("--model sequnet --sample_audio.seconds -1", 2, "seconds"),

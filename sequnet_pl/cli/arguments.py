@@ -14,7 +14,7 @@ import yaml
 from sequnet_pl.cli.run_name import job_name, new_name
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.training import checkpoints
-from sequnet_pl.training.module import MODULES, AudioModule
+from sequnet_pl.training.module import MODULES, REVISABLE, AudioModule
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -46,9 +46,10 @@ _TRAINER = {
     "log_interval": "log_every_n_steps",
     "num_nodes": "num_nodes",
 }
-_OPTIMIZATION = ("lr", "eps", "beta2", "weight_decay", "warmup", "anneal")
+_TRAINING = ("lr", "eps", "beta2", "weight_decay", "warmup", "anneal", "code_frequency", *REVISABLE)
+_SWITCHES = ("anneal", *REVISABLE)
 _MODELS = {
-    "sequnet": ("levels", "features", "depth", "kernel_size", *_OPTIMIZATION),
+    "sequnet": ("levels", "features", "depth", "kernel_size", *_TRAINING),
     "wavenet": (
         "layers",
         "blocks",
@@ -56,7 +57,7 @@ _MODELS = {
         "residual_channels",
         "skip_channels",
         "kernel_size",
-        *_OPTIMIZATION,
+        *_TRAINING,
     ),
 }
 SHORT = {name: f"data.{key}" for name, key in _DATA.items()} | {
@@ -216,7 +217,7 @@ def _words(name: str, value: str | None, model: str) -> list[str]:
     if owners and model not in owners:
         raise UsageError(f"--{name} belongs to {owners[0]}, but the model is {model}{_meant(name, _MODELS[model])}")
     if owners:
-        return [_joined(f"model.init_args.{name}", value)]
+        return [_joined(f"model.init_args.{name}", "true" if value is None and name in _SWITCHES else value)]
     if name in ("gpus", "cuda"):
         return _devices(1 if name == "cuda" and value is None else _whole(name, value))
     if name == "seed":

@@ -15,7 +15,7 @@ What to train
   --levels --features --depth --kernel_size                     of the Seq-U-Net
   --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
   --lr RATE --eps E          of Adam
-  --beta2 B --weight_decay W --warmup SHARE --anneal true       what makes it learn better
+  --beta2 B --weight_decay W --warmup SHARE --anneal --code_frequency F    what makes it learn better
 
 On what
   --dataset piano|builtin    the published recordings, or a synthesised piano that needs no download
@@ -34,6 +34,8 @@ How
   --gpus N                   0 is the CPU; without it one GPU if there is one
   --cuda                     the same as --gpus 1
   --epochs N --max_steps N --precision P --clip NORM --seed N --num_nodes N
+  --checkpoint_activations   compute activations again instead of keeping them: less memory, slower steps
+  --compile                  with torch.compile: minutes to compile; meant for GPUs
   --early_stopping N         stop when N validations in a row bring nothing
   --ema DECAY                validate, save and sample averaged weights (0.999); both scores are logged
   --skip_nonfinite N         leave out up to N steps whose loss or gradients are not finite, instead of ending

@@ -30,6 +30,8 @@ class OneLineParser(ArgumentParser):
         message = re.sub(r'Parser key "(\w+)"( element \d+)?:', r"--\1:", " ".join(message.split()))
         message = re.sub(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])\.", r"expected \1\2,", message)
         message = message.replace("Got value:", "got")
+        union = r"Does not validate against any of the Union subtypes.*? Expected an? <class '(\w+)'>.* Given value: "
+        message = re.sub(union, r"expected \1, got ", message)
         if unknown := re.search(r"nrecognized arguments: (\S+)", message):
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
             near = difflib.get_close_matches(unknown[1].partition("=")[0], flags, n=1)

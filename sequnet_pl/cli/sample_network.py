@@ -1,4 +1,4 @@
-"""Which network sample.py uses, and on which device."""
+"""Which network sample.py and others use, and on which device."""
 
 import logging
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sequnet_pl.cli.arguments import CONFIGS
-from sequnet_pl.cli.sample_options import Options
+from sequnet_pl.cli.sample_options import NetworkOptions
 from sequnet_pl.cli.sample_progress import DownloadProgress
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models import pretrained
@@ -20,7 +20,7 @@ PRETRAINED = Path("data/pretrained")
 """Where the published weights are kept."""
 
 
-def find_checkpoint(options: Options) -> Path:
+def find_checkpoint(options: NetworkOptions) -> Path:
     """The checkpoint that the options name, else the newest under the log root. UserError where there is none."""
     if options.pretrained:
         with DownloadProgress("the published weights") as progress:
@@ -40,7 +40,7 @@ def find_checkpoint(options: Options) -> Path:
     return newest_run(Path(options.log_dir), options.model).last
 
 
-def open_network(path: Path, options: Options, device: torch.device, precision: str) -> Trained:
+def open_network(path: Path, options: NetworkOptions, device: torch.device, precision: str) -> Trained:
     """The network of a checkpoint, ready to draw. UsageError where flags contradict it."""
     trained = load_trained(path, options.architecture.get("layers"))
     if options.model not in (None, trained.name):

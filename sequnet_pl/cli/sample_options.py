@@ -1,7 +1,7 @@
 """The options of sample.py, typed and checked before anything is loaded."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.cli.one_line import OneLineParser
@@ -18,8 +18,8 @@ ARCHITECTURE = (
 
 
 @dataclass(frozen=True)
-class Options:
-    """What sample.py is asked for; None where nothing was said. See `_parser` for what each means."""
+class NetworkOptions:
+    """Which network draws, and how; None where nothing was said. See `add_network` and `add_how`."""
 
     ckpt_path: str | None
     snapshot_dir: str | None
@@ -27,6 +27,17 @@ class Options:
     model: str | None
     pretrained: str | None
     architecture: dict[str, int]
+    gpus: int | None
+    engine: EngineName
+    weights: WeightType
+    double: bool
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class Options(NetworkOptions):
+    """What sample.py is asked for; None where nothing was said. See `_parser` for what each means."""
+
     conditional: bool
     prompt: list[str]
     prompt_start: float
@@ -45,11 +56,6 @@ class Options:
     output_dir: str | None
     stdout: Literal["raw", "wav"] | None
     play: bool
-    gpus: int | None
-    engine: EngineName
-    weights: WeightType
-    double: bool
-    threads: int | None
 
     def samples(self, rate: int) -> int:
         """How many samples a clip to generate. UsageError for fewer than one."""
@@ -63,22 +69,33 @@ class Options:
 
 def parse(argv: list[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    given = vars(_parser().parse_args(argv))
+    options = Options(**network_values(vars(_parser().parse_args(argv))))
+    _check(options, {word.partition("=")[0] for word in argv})
+    return options
+
+
+def network_values(given: dict[str, Any]) -> dict[str, Any]:
+    """Parsed values with those of `add_network` and `add_how` as the fields of NetworkOptions, `conditional` a bool."""
     given["architecture"] = {name: value for name in ARCHITECTURE if (value := given.pop(name)) is not None}
     given["conditional"] = given["conditional"] == 1
     if given.pop("cuda"):
         if given["gpus"] == 0:
             raise UsageError("--cuda and --gpus 0 contradict each other")
         given["gpus"] = 1
-    options = Options(**given)
-    _check(options, {word.partition("=")[0] for word in argv})
-    return options
+    return given
+
+
+def check_least(options: NetworkOptions, least: dict[str, int]) -> None:
+    """UsageError where an option is less than it must be, or there is more than one GPU."""
+    for name, number in {**least, "threads": 1, "gpus": 0}.items():
+        if (value := getattr(options, name)) is not None and value < number:
+            raise UsageError(f"--{name} is {value}, but must be {number} or more")
+    if options.gpus is not None and options.gpus > 1:
+        raise UsageError(f"--gpus {options.gpus}, but sampling uses one GPU: --gpus 1, or --gpus 0 for the CPU")
 
 
 def _check(options: Options, flags: set[str]) -> None:
-    for name, least in (("batch_size", 1), ("num_batches", 1), ("gen_samples", 1), ("threads", 1), ("gpus", 0)):
-        if (value := getattr(options, name)) is not None and value < least:
-            raise UsageError(f"--{name} is {value}, but must be {least} or more")
+    check_least(options, {"batch_size": 1, "num_batches": 1, "gen_samples": 1})
     for name in ("seed", "first_clip", "prompt_start"):
         if (value := getattr(options, name)) < 0:
             raise UsageError(f"--{name} is {value:g}, but must be 0 or more")
@@ -97,8 +114,6 @@ def _check(options: Options, flags: set[str]) -> None:
     for one, other in together:
         if {one, other} <= flags and not (other == "--conditional" and options.conditional):
             raise UsageError(f"{one} and {other} cannot be given together")
-    if options.gpus is not None and options.gpus > 1:
-        raise UsageError(f"--gpus {options.gpus}, but sampling uses one GPU: --gpus 1, or --gpus 0 for the CPU")
     if options.continue_clip and (fixed := flags & _DECIDED_BY_THE_CLIP):
         raise UsageError(f"{min(fixed)} cannot be given with --continue: the clip was made with its own")
     clips = options.batch_size * options.num_batches * len(options.temp) * max(1, len(options.prompt))
@@ -121,6 +136,14 @@ def _parser() -> OneLineParser:
         description="Make sound with a trained network: wav files, their spectrograms, and a page to listen on.",
         usage="python sample.py [options]",
     )
+    add_network(parser)
+    _add_clips(parser)
+    add_how(parser)
+    return parser
+
+
+def add_network(parser: OneLineParser) -> None:
+    """Which network; the same for all commands that sample."""
     network = parser.add_argument_group("Which network (the newest last.ckpt under --log_dir where nothing is said)")
     network.add_argument(
         "--ckpt_path",
@@ -141,6 +164,8 @@ def _parser() -> OneLineParser:
     for name in ARCHITECTURE:
         network.add_argument(f"--{name}", type=int | None, metavar="N", help="checked against the checkpoint")
 
+
+def _add_clips(parser: OneLineParser) -> None:
     start = parser.add_argument_group("What to go on from")
     start.add_argument(
         "--conditional",
@@ -207,6 +232,9 @@ def _parser() -> OneLineParser:
     )
     to.add_argument("--play", action="store_true", help="stream to the sound device; likewise")
 
+
+def add_how(parser: OneLineParser) -> None:
+    """On which device, and with which engine; the same for all commands that sample."""
     how = parser.add_argument_group("How")
     how.add_argument("--gpus", type=int | None, metavar="N", help="1, or 0 for the CPU (1 if there is one)")
     how.add_argument("--cuda", action="store_true", help="the same as --gpus 1")
@@ -222,4 +250,3 @@ def _parser() -> OneLineParser:
     )
     how.add_argument("--double", action="store_true", help="compute in float64: the same codes at any batch size")
     how.add_argument("--threads", type=int | None, metavar="N", help="CPU threads")
-    return parser

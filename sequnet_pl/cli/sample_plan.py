@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -18,9 +18,8 @@ from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.audio.pcm import read_codes
 from sequnet_pl.cli.sample_network import device_for, find_checkpoint, open_network
 from sequnet_pl.cli.sample_options import Options
-from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.cli.sample_recordings import open_recordings
 from sequnet_pl.data.store import Split
-from sequnet_pl.data.store_index import read_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.sampling import prompts, saved
 from sequnet_pl.sampling.clips import Batch
@@ -130,26 +129,11 @@ def _head(prompt: Prompt) -> Iterator[NDArray[np.uint8]]:
 
 
 def _recordings(options: Options, trained: Trained) -> Split:
-    """The recordings to continue: of the test split, else of val or train, which is said.
-
-    Those of the training are taken as they were stored then, where they are.
-    """
-    settings: dict[str, Any] = dict(trained.data)
-    if options.audio_dir:
-        settings |= dict.fromkeys(settings.keys() & {"audio_list", "recordings"}) | {"audio_dir": options.audio_dir}
-    data = AudioDataModule(**settings)
-    local = options.audio_dir or settings.get("audio_dir") or settings.get("audio_list")
-    if read_index(data.store) is None and not local and settings.get("dataset") != "builtin":
-        raise UserError(  # sampling a few clips is no reason to download hundreds of hours
-            f"the recordings of the training are not in {data.store}; say where some are with --audio_dir FOLDER, "
-            "or start from silence with --conditional 0"
-        )
-    if options.audio_dir or read_index(data.store) is None:
-        try:
-            data.prepare_data()
-        except UserError as error:
-            raise UserError(f"{error} (--audio_dir says where recordings are, --conditional 0 needs none)") from error
-    data.setup("predict")
+    """The recordings to continue: of the test split, else of val or train, which is said."""
+    try:
+        data = open_recordings(options.audio_dir, trained)
+    except UserError as error:
+        raise UserError(f"{error} (--conditional 0 needs none)") from error
     for name in ("test", "val", "train"):
         if len((split := data.splits[name]).lengths):
             if name != "test":

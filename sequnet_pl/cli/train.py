@@ -29,12 +29,13 @@ from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.module import NAMES, AudioModule
+from sequnet_pl.training.module import NAMES, REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
-from sequnet_pl.training.scores import ScoreTable
+from sequnet_pl.training.scores import PAGE as SCORES
+from sequnet_pl.training.scores import ScoreReport
 
 LOGGERS = ("wandb", "tensorboard", "none")
 
@@ -147,6 +148,8 @@ class TrainCLI(LightningCLI):
         run = checkpoints.run_of_checkpoint(Path(path), Path(config.log_dir))
         own = run.settings["model"].get("init_args", {}) if run else {}
         for name, value in checkpoints.hyper_parameters(content).items():
+            if name in REVISABLE:
+                continue
             given = model.init_args.get(name, value)
             if given not in (value, own.get(name, value)):
                 raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
@@ -169,7 +172,7 @@ class TrainCLI(LightningCLI):
         if config.best.save_top_k < 0:
             raise UsageError(f"--keep {config.best.save_top_k}, but the number of best checkpoints cannot be below 0")
         if self.subcommand in ("test", "validate"):
-            config.verbose = False  # ScoreTable says it better
+            config.verbose = False  # ScoreReport says it better
         if self.subcommand == "fit":
             if not config.ckpt_path and (snapshots / checkpoints.LAST).exists() and _first_process():
                 raise UsageError(
@@ -197,7 +200,7 @@ class TrainCLI(LightningCLI):
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error
         report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
-        trainer.callbacks += [ScoreTable(self.run_folder), report]  # type: ignore[attr-defined]
+        trainer.callbacks += [ScoreReport(self.run_folder), report]  # type: ignore[attr-defined]
         return trainer
 
     def after_instantiate_classes(self) -> None:
@@ -228,6 +231,10 @@ class TrainCLI(LightningCLI):
             f"report: {self.run_folder / PAGE}\n"
             f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
         )
+
+    def after_test(self) -> None:
+        """Say where the scores are told in detail."""
+        rank_zero_only(print)(f"in detail: {self.run_folder / SCORES}")
 
 
 def _first_process() -> bool:

@@ -108,7 +108,7 @@ class AudioDataModule(pl.LightningDataModule):
             self.fingerprint = fingerprint(self.store)
         needed = {"fit": "train", "validate": "val", "test": "test"}.get(stage)
         if needed and not len(self.splits[needed].lengths):
-            raise UserError(f"there are no recordings to {stage} on: the {needed} split of {self.store} is empty")
+            raise UserError(f"there are no recordings for this: the {needed} split of {self.store} is empty")
         if stage == "fit" and self.trainer is not None:
             seconds = {name: split.lengths.sum() / self.hparams["sample_rate"] for name, split in self.splits.items()}
             facts = {f"data/{name}_hours": round(float(length) / 3600, 3) for name, length in seconds.items()}

@@ -1,47 +1,59 @@
-"""What a score means: the bits per sample of simple tables of codes, learnt on one split and scored on another."""
+"""What a score means: tables of codes, learnt on one split, that tell the bits of every code of another.
 
-from collections.abc import Iterator
+Letters: B batch, T time in samples, N targets, Q = 256 classes.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
-from sequnet_pl.audio.mulaw import CLASSES, SILENCE
+from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.data.crops import Crops, scoring_plan
 from sequnet_pl.data.store import Split
 
-_PIECE = 16_000_000  # codes at a time, so that memory stays bounded
+TABLES = ("table of single codes", "table of codes given the one before", "table of codes given the two before")
+"""What `learn_tables` gives, in words."""
+MOST = 1 << 28
+"""Codes that tables are learnt from at most, spread evenly over a split: a few seconds' work, and int32 counts them."""
+
+_STRETCH = 1 << 16  # codes read in one piece
+_TOGETHER = 16  # pieces at a time, so that memory stays bounded
 
 
-def pair_counts(split: Split) -> NDArray[np.int64]:
-    """How often each code (second axis) comes after each (first axis); before a recording's start lies silence."""
-    counts = np.zeros(CLASSES * CLASSES, dtype=np.int64)
-    for before, codes in _pieces(split):
-        pairs = codes.astype(np.int64)
-        pairs[1:] += CLASSES * codes[:-1].astype(np.int64)
-        pairs[0] += CLASSES * before
-        counts += np.bincount(pairs, minlength=len(counts))
-    return counts.reshape(CLASSES, CLASSES)
+def table_keys(codes: Tensor, outputs: int) -> Tensor:
+    """Where the last `outputs` of codes (B, T) stand in the tables, (B, outputs) int64; T is `outputs` + 2 at least.
 
-
-def _pieces(split: Split) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """The code before each stretch of codes, and the stretch."""
-    for offset, length in zip(split.offsets.tolist(), split.lengths.tolist(), strict=True):
-        for start in range(offset, offset + length, _PIECE):
-            before = SILENCE if start == offset else int(split.codes[start - 1])
-            yield before, np.asarray(split.codes[start : min(start + _PIECE, offset + length)])
-
-
-def table_entropies(train: NDArray[np.int64], test: NDArray[np.int64]) -> tuple[float, float]:
-    """Bits per sample of the test's codes under tables learnt on train (`pair_counts` of each).
-
-    The first table holds single codes, each seen once more than it was; the second codes given the one before, each
-    row with one observation's weight of the first table, so that unseen pairs cost many bits, not infinitely many.
+    The keys are those of the largest table; a smaller one is indexed with the remainder of its length.
     """
-    single = train.sum(axis=0) + 1.0
-    single /= single.sum()
-    rows = train + single
-    rows /= rows.sum(axis=1, keepdims=True)
-    total = test.sum()
-    return (
-        float(-(test.sum(axis=0) * np.log2(single)).sum() / total),
-        float(-(test * np.log2(rows)).sum() / total),
-    )
+    last = codes.shape[-1] - outputs
+    keys = codes[:, last - 2 : -2].long()
+    for back in (1, 0):
+        keys *= CLASSES
+        keys += codes[:, last - back : codes.shape[-1] - back]
+    return keys
+
+
+def learn_tables(split: Split, most: int = MOST) -> list[Tensor]:
+    """Bits of a code, float32: of the code alone (Q,), given the one before (Q^2,), given the two before (Q^3,).
+
+    The first table has seen each code once more than it was there; each row of a larger table has one observation's
+    weight of the smaller one, so that what was never seen costs many bits, not infinitely many. Before a recording's
+    start lies silence. Of a split with more than `most` codes, evenly spread stretches are read.
+    """
+    counts = torch.zeros(CLASSES**3, dtype=torch.int32)
+    stretch = int(min(_STRETCH, split.lengths.max(initial=1)))
+    crops, plan = Crops(split, stretch + 1, stretch), scoring_plan(split.lengths, stretch, most)
+    for first in range(0, len(plan), _TOGETHER):
+        batch = crops.__getitems__(plan[first : first + _TOGETHER])
+        inside = torch.arange(stretch) < batch.valid[:, None]
+        # in place: bincount would make a table of 128 MB each time
+        counts.scatter_add_(0, table_keys(batch.codes, stretch).flatten(), inside.int().flatten())
+    pairs = counts.view(CLASSES, -1).sum(0)
+    tables, smaller = [], torch.ones(CLASSES)
+    for seen in (pairs.view(CLASSES, -1).sum(0), pairs, counts):
+        rows = seen.float().view(-1, len(smaller))  # by the oldest code
+        rows += smaller
+        rows = rows.view(-1, CLASSES)
+        rows /= rows.sum(1, keepdim=True)
+        smaller = rows.flatten()
+        tables.append(smaller.log2().neg_())
+    return tables

@@ -45,6 +45,20 @@ class CodeConv(nn.Module):
         self.weight = nn.Parameter(torch.empty(kernel_size, CLASSES, channels).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
 
+    @torch.no_grad()
+    def start_smooth(self, frequency: float) -> None:
+        """Start from rows that neighbouring codes share nearly: random cosines of the code, not unrelated numbers.
+
+        With one-hot inputs a network must learn for each code by itself what its neighbours know already. These are the
+        random Fourier features of Rahimi and Recht (2007).
+
+        Args:
+            frequency: Standard deviation of the frequencies, in radians over half the range of codes.
+        """
+        code = torch.linspace(-1, 1, CLASSES).unsqueeze(-1)
+        frequencies, phases = torch.randn(self.weight[:, :1].shape), torch.rand(self.weight[:, :1].shape)
+        self.weight.copy_(0.4 * torch.cos(frequency * frequencies * code + 2 * math.pi * phases))
+
     def forward(self, codes: Tensor) -> Tensor:
         """Codes (B, T) to (B, C, T - K + 1)."""
         return lookup(codes, self.weight, self.bias)
@@ -103,8 +117,8 @@ class GatedUpsample(nn.Module):
         """
         even, odd = (gated_conv(x, None, phase.weight, self.bias) for phase in (self.even, self.odd))
         # one odd frame more than even ones: the first odd precedes the first even, the last follows the last
-        fine = torch.stack((odd[..., :-1], even), dim=-1).flatten(-2)
-        return fine, odd
+        fine = torch.stack((odd[..., :-1].transpose(1, 2), even.transpose(1, 2)), dim=2).flatten(1, 2)
+        return fine.transpose(1, 2), odd
 
     def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Even and odd frame (B, C each), from the newest coarse frame x (B, C) and the window that ends with it."""

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sequnet_pl.audio.mulaw import SILENCE
 
@@ -52,6 +53,12 @@ class Network(nn.Module, ABC):
 
     receptive_field: int
     cycle: int
+    checkpoint_activations = False
+    """Whether `forward` keeps only what enters each level or block, and computes the rest again for its gradients."""
+
+    def _run(self, part: Callable[..., Any], *inputs: Any) -> Any:
+        """A level or block of `forward`."""
+        return checkpoint(part, *inputs, use_reentrant=False) if self.checkpoint_activations else part(*inputs)
 
     @abstractmethod
     def window(self, outputs: int) -> Window:

@@ -6,13 +6,11 @@ that the last input of a window is at time 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
@@ -80,7 +78,6 @@ class SeqUNet(Network):
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise UsageError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
         self.kernel_size, self.depth = kernel_size, depth
-        self.checkpoint_activations = False
         self.cycle = 2 ** (levels - 1)
         self.input_conv = CodeConv(features, kernel_size)
         blocks = nn.ModuleList(Level(features, depth, kernel_size) for _ in range(levels - 1))
@@ -116,16 +113,15 @@ class SeqUNet(Network):
 
     def _features(self, codes: Tensor) -> Tensor:
         """Codes (B, T) to the features (B, C, N) before the output convolution; keeps little for the backward pass."""
-        run = partial(checkpoint, use_reentrant=False) if self.checkpoint_activations else lambda f, *args: f(*args)
         x = self.input_conv.then(self.levels[0].down[0], codes) if self.levels else self.input_conv(codes)
         skips: list[Tensor] = []
         for index, (level, kept) in enumerate(zip(self.levels, self._skip_sizes(codes.shape[-1]), strict=True)):
-            skip, x = run(level.descend, x, kept, int(index == 0))
+            skip, x = self._run(level.descend, x, kept, int(index == 0))
             skips.append(skip)
         for layer in self.bottleneck:
             x = layer(x)
         for level in reversed(self.levels):
-            x = run(level.ascend, x, skips.pop())
+            x = self._run(level.ascend, x, skips.pop())
         return x
 
     def _skip_sizes(self, inputs: int) -> list[int]:
@@ -144,7 +140,7 @@ class SeqUNet(Network):
         """The same layer by layer, without gradients; `record` gets what layers read last."""
 
         def last(x: Tensor, frames: int = self.kernel_size) -> Tensor:
-            return x[..., -frames:].clone()  # the rest of x need not stay in memory
+            return x[..., -frames:].clone(memory_format=torch.contiguous_format)  # the rest of x need not stay
 
         x = self.input_conv(codes)  # (B, C, T)
         skips: list[Tensor] = []

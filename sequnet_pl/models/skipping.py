@@ -1,7 +1,6 @@
 """A WaveNet layer whose backward keeps three tensors: its input, tanh and sigmoid (see gated.py).
 
-1x1 convolutions are matrix products here: the general convolution copies their input.
-Letters: B batch, T time, C channels, K kernel.
+Letters: B batch, T time in frames, C channels, K kernel.
 """
 
 from typing import Any
@@ -9,67 +8,47 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
-from sequnet_pl.models.gated import activate, activation_gradient, compute_dtype, convolution_gradient
-
-
-def _matrix(weight: Tensor, like: Tensor) -> Tensor:
-    """Weight (C', C, 1) of a 1x1 convolution as a matrix for each of the batch."""
-    return weight.to(like.dtype).squeeze(-1).expand(len(like), -1, -1)
+from sequnet_pl.models.convolution import convolution_gradient, convolve
+from sequnet_pl.models.gated import activate, activation_gradient, compute_dtype
 
 
-def _mix(base: Tensor, weight: Tensor, bias: Tensor, z: Tensor) -> Tensor:
-    """A 1x1 convolution, added to `base`."""
-    return torch.baddbmm(base, _matrix(weight, z), z).add_(bias.to(z.dtype).unsqueeze(-1))
-
-
-def _mix_gradient(grad: Tensor, weight: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of weight and bias."""
-    by_weight = torch.bmm(grad, z.transpose(1, 2)).sum(0).unsqueeze(-1)
-    return by_weight.to(weight.dtype), grad.sum((0, 2)).to(weight.dtype)
+def _last(x: Tensor, frames: int) -> Tensor:
+    return x[..., x.shape[-1] - frames :]
 
 
 class _Layer(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, total: Tensor, dilation: int, *parameters: Tensor) -> tuple[Tensor, ...]:
-        weight, bias, skip_weight, skip_bias = parameters[:4]
-        residual = parameters[4:]
-        both = F.conv1d(x, weight.to(x.dtype), bias.to(x.dtype), dilation=dilation)
-        filtered, gated = activate(both)
-        z = filtered * gated
-        ctx.dilation = dilation
-        ctx.outputs = total.shape[-1]
-        ctx.save_for_backward(x, both, weight, skip_weight, *residual[:1])
-        total = _mix(total, skip_weight, skip_bias, z[..., z.shape[-1] - ctx.outputs :])
+        (weight, bias, skip_weight, skip_bias), residual = parameters[:4], parameters[4:]
+        activated = activate(convolve(x, weight, bias, dilation=dilation))
+        z = torch.mul(*activated)
+        ctx.dilation, ctx.outputs = dilation, total.shape[-1]
+        ctx.save_for_backward(x, activated, weight, skip_weight, *residual[:1])
+        total = convolve(_last(z, ctx.outputs), skip_weight, skip_bias).add_(total)
         if not residual:
             return (total,)
-        return total, _mix(x[..., x.shape[-1] - z.shape[-1] :], residual[0], residual[1], z)
+        return total, convolve(z, residual[0], residual[1]).add_(_last(x, z.shape[-1]))
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, by_total: Tensor, *by_stream: Tensor
     ) -> tuple[Tensor | None, ...]:
-        x, both, weight, skip_weight, *residual = ctx.saved_tensors
-        filtered, gated = both.chunk(2, 1)
-        z = filtered * gated
-        tail = z[..., z.shape[-1] - ctx.outputs :]
-        by_residual: tuple[Tensor, ...] = ()
-        by_tail = torch.bmm(_matrix(skip_weight, z).transpose(1, 2), by_total)
+        x, activated, weight, skip_weight, *residual = ctx.saved_tensors
+        z = torch.mul(*activated)
+        by_tail, *by_skip = convolution_gradient(by_total, _last(z, ctx.outputs), skip_weight)
         if residual:
-            by_z = torch.bmm(_matrix(residual[0], z).transpose(1, 2), by_stream[0])
-            by_residual = _mix_gradient(by_stream[0], residual[0], z)
+            by_z, *by_residual = convolution_gradient(by_stream[0], z, residual[0])
         else:
-            by_z = torch.zeros_like(z)
-        by_z[..., z.shape[-1] - ctx.outputs :] += by_tail
-        by_skip = _mix_gradient(by_total, skip_weight, tail)
-        del z, tail, by_tail
-        inner = activation_gradient(by_z, both)
-        by_x, by_weight, by_bias = convolution_gradient(inner, x, weight.to(x.dtype), dilation=ctx.dilation)
+            by_z, by_residual = torch.zeros_like(z), []
+        _last(by_z, ctx.outputs).add_(by_tail)
+        del z, by_tail
+        inner = activation_gradient(by_z, activated)
+        by_x, *by_conv = convolution_gradient(inner, x, weight, dilation=ctx.dilation)
         if residual:
-            by_x[..., x.shape[-1] - by_z.shape[-1] :] += by_stream[0]
-        return by_x, by_total, None, by_weight.to(weight.dtype), by_bias.to(weight.dtype), *by_skip, *by_residual
+            _last(by_x, by_z.shape[-1]).add_(by_stream[0])
+        return by_x, by_total, None, *by_conv, *by_skip, *by_residual
 
 
 def skipping_layer(x: Tensor, total: Tensor, dilation: int, parameters: list[Tensor]) -> tuple[Tensor, Tensor]:

@@ -5,13 +5,11 @@ Letters: B batch, T time, C channels, K kernel, Q = 256 classes.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
@@ -84,7 +82,6 @@ class WaveNet(Network):
         if kernel_size < 2:
             raise UsageError(f"kernel_size is {kernel_size}, but must be 2 or more")
         self.layers_a_block = layers
-        self.checkpoint_activations = False
         self.start = CodeConv(residual_channels)
         stack = nn.ModuleList(
             Layer(
@@ -110,18 +107,17 @@ class WaveNet(Network):
 
     def forward(self, codes: Tensor) -> Tensor:
         """See Network."""
-        return self._run(codes, None)
+        return self._logits(codes, None)
 
-    def _run(self, codes: Tensor, rings: list[Tensor] | None) -> Tensor:
+    def _logits(self, codes: Tensor, rings: list[Tensor] | None) -> Tensor:
         outputs = codes.shape[-1] - self.receptive_field + 1
         if outputs < 1:
             raise ValueError(f"{codes.shape[-1]} codes are no window: it takes {self.receptive_field} or more")
         x = self.start(codes)  # (B, C, T)
         total = x.new_zeros(len(codes), self.end_1.in_channels, outputs)
         if rings is None:
-            run = partial(checkpoint, use_reentrant=False) if self.checkpoint_activations else lambda f, *args: f(*args)
             for start in range(0, len(self.layers), self.layers_a_block):
-                x, total = run(self._run_block, x, total, start)
+                x, total = self._run(self._run_block, x, total, start)
             return self._end(total)
         for layer in self.layers:  # the last frame, of time 0, belongs in slot 0
             rings.append(x[..., -layer.ring_length :].roll(1, dims=-1))
@@ -139,7 +135,7 @@ class WaveNet(Network):
 
     def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
         rings: list[Tensor] = []
-        logits = self._run(codes, rings)[..., -1]
+        logits = self._logits(codes, rings)[..., -1]
         return logits, WaveNetState(0, rings)
 
     @torch.no_grad()

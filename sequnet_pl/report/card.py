@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from sequnet_pl import atomic
+from sequnet_pl.report.charts import REFERENCES
 from sequnet_pl.report.metrics import Metrics
 from sequnet_pl.report.run_folder import read_config, read_facts
 
@@ -52,9 +53,9 @@ def _scores(metrics: Metrics) -> Iterator[str]:
     yield f"- {metrics.steps:,} steps, {metrics.last('hours_heard') or 0:.2f} hours of audio heard"
     if best := metrics.best("val/bits_per_sample"):
         yield f"- best validation: {best[1]:.3f} bits per sample at step {best[0]:,} (lower is better, 8 is a guess)"
-    for name, label in (("single_codes", "single codes"), ("code_pairs", "codes given the one before")):
-        if (bits := metrics.last(f"reference/{name}")) is not None:
-            yield f"- table of {label}: {bits:.3f}"
+    for name, label in REFERENCES.items():
+        if (bits := metrics.last(name)) is not None:
+            yield f"- {label}: {bits:.3f}"
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Any]:

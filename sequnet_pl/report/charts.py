@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from sequnet_pl import atomic
-from sequnet_pl.report.figures import COLOURS, QUIET, dress, new_figure, new_grid
+from sequnet_pl.report.figures import COLOURS, QUIET, dress, new_figure, new_grid, save_figure
 from sequnet_pl.report.metrics import Metrics, Points, thinned
 
 OVER = {"step": "step", "hours_heard": "hours of audio heard", "wall_hours": "hours of training"}
@@ -21,10 +20,12 @@ _SCORES = {
     "val/bits_per_sample": "validation",
     "val/bits_per_sample_without_ema": "validation, weights not averaged",
 }
-_REFERENCES = {
+REFERENCES = {
     "reference/single_codes": "table of single codes",
     "reference/code_pairs": "table of codes given the one before",
+    "reference/code_triples": "table of codes given the two before",
 }
+"""What scores are compared with: the names in metrics.csv, and for people."""
 _MEASURES = {
     "train/gradient_norm": ("gradient norm", "before clipping", 1.0),
     "speed/samples_per_second": ("speed", "thousand samples a second", 1e-3),
@@ -77,7 +78,7 @@ class Chart:
 
 def score_charts(metrics: Metrics) -> Iterator[Chart]:
     """Bits per sample over steps, hours heard and wall time, with the tables that they are compared with."""
-    references = {label: value for name, label in _REFERENCES.items() if (value := metrics.last(name)) is not None}
+    references = {label: value for name, label in REFERENCES.items() if (value := metrics.last(name)) is not None}
     for over, xlabel in OVER.items():
         curves = _some({label: metrics.curve(name, over) for name, label in _SCORES.items()})
         if curves:
@@ -116,5 +117,4 @@ def save_curves(path: Path, metrics: Metrics) -> None:
         for chart, axes in zip(charts, places, strict=True):
             dress(axes, chart.xlabel, chart.ylabel, chart.title)
             chart.draw(axes)
-        with atomic.replacing(path) as temporary:
-            figure.savefig(temporary, dpi=80)
+        save_figure(path, figure)

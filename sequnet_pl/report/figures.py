@@ -1,9 +1,12 @@
 """Matplotlib figures of one look, for pages, pictures and loggers alike."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from sequnet_pl.atomic import replacing
 
 COLOURS = ("#7b2d8b", "#1b8a8f", "#d9822b", "#4a6fd0", "#b8405e", "#6f8f2f")
 """Of lines and bars, in this order: readable on white and on black, and apart for the colour-blind."""
@@ -33,3 +36,9 @@ def dress(axes: Axes, xlabel: str, ylabel: str, title: str = "") -> None:
     axes.set_title(title, parse_math=False)  # names of files and runs may hold dollar signs
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=QUIET, alpha=0.25, linewidth=0.6)
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a figure as a PNG. Raises UserError where the file cannot be written."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=150)

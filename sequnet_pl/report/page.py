@@ -89,7 +89,8 @@ def file_name(text: str) -> Markup:
 def table(header: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> Markup:
     """A table of text, numbers (format them first where digits matter) and `Markup` cells.
 
-    A column of numbers is aligned right; "–" stands for a missing one. The table scrolls sideways on a narrow screen.
+    A column of numbers is aligned right, with a "± 0.1" or "(remark)" behind them; "–" stands for a missing one. The
+    table scrolls sideways on a narrow screen.
     """
     lines = [list(row) for row in rows]
     right = [all(_is_number(row[column]) for row in lines) for column in range(len(header))]
@@ -110,9 +111,20 @@ def _row(tag: str, cells: Sequence[object], right: Sequence[bool]) -> Markup:
 
 def _is_number(value: object) -> bool:
     try:
-        return str(value) == "–" or bool(float(str(value)) or True)
+        number, _, rest = str(value).partition(" ")
+        return rest[:1] in ("", "±", "(", "%") and (number == "–" or bool(float(number.replace(",", "")) or True))
     except ValueError:
         return False
+
+
+def explained(name: str, meaning: str) -> Markup:
+    """A name for the first column of a table, with what it means below it."""
+    return Markup("{}<br><small>{}</small>").format(name, meaning)
+
+
+def columns(parts: Iterable[Markup]) -> Markup:
+    """Parts side by side where there is room, else one below the other."""
+    return Markup('<div class="columns">{}</div>').format(Markup("\n").join(parts))
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Markup:

@@ -85,6 +85,9 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-n
 caption { text-align: left; color: var(--soft); padding-bottom: .4rem; }
 th, td { padding: .4rem .9rem .4rem 0; text-align: left; border-bottom: 1px solid var(--line); white-space: nowrap; }
 td:first-child { white-space: normal; min-width: 9rem; }
+td small { color: var(--soft); }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(18rem, 100%), 1fr)); gap: 1rem 1.5rem; }
+.columns p { margin: 0 0 .4rem; }
 th { font-size: .75rem; font-weight: 500; color: var(--soft); }
 .number { text-align: right; }
 figure { margin: 1rem 0; }

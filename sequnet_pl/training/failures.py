@@ -45,5 +45,5 @@ def _out_of_memory(trainer: pl.Trainer) -> UserError:
     settings = f"batch_size {batch}, output_size {data.get('output_size')}, precision {trainer.precision}"
     if checkpointing is not None:
         settings += f", checkpoint_activations {checkpointing}"
-        ways += [] if checkpointing else ["--checkpoint_activations true"]
+        ways += [] if checkpointing else ["--checkpoint_activations"]
     return UserError(f"out of memory with {settings}: try {', '.join(ways)}; go on with --ckpt_path last")

@@ -4,6 +4,7 @@ Letters: B batch, N targets, Q = 256 classes.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -23,6 +24,13 @@ def nats(logits: Tensor, targets: Tensor) -> Tensor:
     """Cross entropy (B, N) of each target in nats; at least in float32, whatever the logits' type."""
     precise = torch.promote_types(logits.dtype, torch.float32)
     return F.nll_loss(torch.log_softmax(logits, dim=1, dtype=precise), targets, reduction="none")
+
+
+def margins(logits: Tensor, targets: Tensor) -> Tensor:
+    """How far (B, N) the largest logit lies above the target's: 0 where the target is the likeliest code."""
+    precise = torch.promote_types(logits.dtype, torch.float32)
+    chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1)
+    return logits.amax(dim=1).to(precise) - chosen.to(precise)  # argmax along a dimension that is not the last is slow
 
 
 class _Mean(Metric):
@@ -56,7 +64,35 @@ class BitsPerSample(_Mean):
 class Accuracy(_Mean):
     """Share of the codes that the largest logit names (a tie counts)."""
 
-    def update(self, logits: Tensor, targets: Tensor, mask: Tensor) -> None:
-        """Add logits (B, Q, N) and targets (B, N) where `mask` (B, N) is true."""
-        chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1)
-        self._add(chosen == logits.amax(dim=1), mask)  # argmax along a dimension that is not the last is slow
+    def update(self, values: Tensor, mask: Tensor) -> None:
+        """Add margins (B, N) where `mask` (B, N) is true."""
+        self._add(values == 0, mask)
+
+
+class BinnedSums(Metric):
+    """Sums of several values over the targets in each of a fixed number of bins, and how many these are.
+
+    Args:
+        values: How many values a target has.
+        bins: How many bins there are.
+    """
+
+    full_state_update = False
+    totals: Tensor
+    counts: Tensor
+
+    def __init__(self, values: int, bins: int) -> None:
+        super().__init__()
+        self.add_state("totals", torch.zeros(values, bins, dtype=torch.float64), dist_reduce_fx="sum")
+        self.add_state("counts", torch.zeros(bins, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, values: Sequence[Tensor], bins: Tensor, mask: Tensor) -> None:
+        """Add values, each (B, N), to their bins (B, N) int64 where `mask` (B, N) is true."""
+        index = bins.flatten()
+        for total, value in zip(self.totals, values, strict=True):  # scatter_add_, since bincount waits for the device
+            total.scatter_add_(0, index, value.double().masked_fill(~mask, 0).flatten())
+        self.counts.scatter_add_(0, index, mask.long().flatten())
+
+    def compute(self) -> tuple[Tensor, Tensor]:
+        """Totals (values, bins) float64 and counts (bins,) int64."""
+        return self.totals, self.counts

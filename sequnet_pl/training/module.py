@@ -10,10 +10,12 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from sequnet_pl.data.crops import Batch
+from sequnet_pl.errors import UsageError
+from sequnet_pl.models.layers import CodeConv
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.training.metrics import Accuracy, BitsPerSample, nats, targets_and_mask
+from sequnet_pl.training.metrics import Accuracy, BitsPerSample, margins, nats, targets_and_mask
 from sequnet_pl.training.optimization import Optimization
 
 
@@ -23,15 +25,38 @@ class AudioModule(pl.LightningModule):
     Args:
         network: What learns.
         optimization: How it learns.
+        code_frequency: See `CodeConv.start_smooth`; 0 leaves the published initialisation.
+        checkpoint_activations: See `Network`.
+        compile: Whether to train with torch.compile.
     """
 
-    def __init__(self, network: Network, optimization: Optimization) -> None:
+    def __init__(
+        self,
+        network: Network,
+        optimization: Optimization,
+        code_frequency: float,
+        checkpoint_activations: bool,
+        compile: bool,
+    ) -> None:
         super().__init__()
+        if code_frequency < 0:
+            raise UsageError(f"code_frequency is {code_frequency}, but must be 0 or more")
+        if code_frequency:
+            for layer in network.modules():
+                if isinstance(layer, CodeConv):
+                    layer.start_smooth(code_frequency)
         self.network = network
+        network.checkpoint_activations = checkpoint_activations
+        self._compiles = compile
         self.optimization = optimization
         self.lr = optimization.lr  # where Lightning's learning rate finder looks
         self.val_bits, self.val_accuracy = BitsPerSample(), Accuracy()
         self.test_bits, self.test_accuracy = BitsPerSample(), Accuracy()
+
+    def setup(self, stage: str) -> None:
+        """Compile what is trained; scoring alone would not be worth the wait."""
+        if self._compiles and stage == "fit":
+            self.network.compile(dynamic=False)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Codes (B, window.inputs) to logits (B, Q, window.outputs) of the codes after them."""
@@ -59,21 +84,24 @@ class AudioModule(pl.LightningModule):
         """Score a batch of the validation split."""
         self._score(batch, "val", self.val_bits, self.val_accuracy)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score a batch of the test split."""
-        self._score(batch, "test", self.test_bits, self.test_accuracy)
+    def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
+        """Score a batch of the test split; gives nats, margins and which targets count, each (B, N)."""
+        return self._score(batch, "test", self.test_bits, self.test_accuracy)
 
-    def _score(self, batch: Batch, split: str, bits: BitsPerSample, accuracy: Accuracy) -> None:
+    def _score(self, batch: Batch, split: str, bits: BitsPerSample, accuracy: Accuracy) -> dict[str, Tensor]:
         logits, targets, mask = self._predict(batch)
-        bits.update(nats(logits, targets), mask)
-        accuracy.update(logits, targets, mask)
+        scored = {"nats": nats(logits, targets), "margins": margins(logits, targets), "mask": mask}
+        bits.update(scored["nats"], mask)
+        accuracy.update(scored["margins"], mask)
         size = len(batch.codes)
         self.log(f"{split}/bits_per_sample", bits, batch_size=size)
         self.log(f"{split}/accuracy", accuracy, batch_size=size)
+        return scored
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
-        optimizer = self.optimization.optimizer(self, self.lr)
+        # with the scaler of float16 a fused optimizer could not clip gradients
+        optimizer = self.optimization.optimizer(self, self.lr, fused=self.trainer.precision != "16-mixed")
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
         schedule = self.optimization.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
@@ -98,6 +126,10 @@ class SeqUNetModule(AudioModule):
         weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
         warmup: Share of all steps over which the rate rises to `lr`.
         anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
+        code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
+            cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
+        checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
+        compile: Train with torch.compile: minutes to compile, then faster steps on a GPU; none on a CPU.
     """
 
     def __init__(
@@ -112,9 +144,13 @@ class SeqUNetModule(AudioModule):
         weight_decay: float = 0.0,
         warmup: float = 0.0,
         anneal: bool = False,
+        code_frequency: float = 0.0,
+        checkpoint_activations: bool = False,
+        compile: bool = False,
     ) -> None:
         network = SeqUNet(levels, features, depth, kernel_size)
-        super().__init__(network, Optimization(lr, eps, beta2, weight_decay, warmup, anneal))
+        optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal)
+        super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
         self.save_hyperparameters()
 
 
@@ -134,6 +170,10 @@ class WaveNetModule(AudioModule):
         weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
         warmup: Share of all steps over which the rate rises to `lr`.
         anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
+        code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
+            cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
+        checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
+        compile: Train with torch.compile: minutes to compile, then faster steps on a GPU; none on a CPU.
     """
 
     def __init__(
@@ -150,12 +190,18 @@ class WaveNetModule(AudioModule):
         weight_decay: float = 0.0,
         warmup: float = 0.0,
         anneal: bool = False,
+        code_frequency: float = 0.0,
+        checkpoint_activations: bool = False,
+        compile: bool = False,
     ) -> None:
         network = WaveNet(layers, blocks, dilation_channels, residual_channels, skip_channels, kernel_size)
-        super().__init__(network, Optimization(lr, eps, beta2, weight_decay, warmup, anneal))
+        optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal)
+        super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
         self.save_hyperparameters()
 
 
+REVISABLE = ("checkpoint_activations", "compile")
+"""Settings of how a module computes, not of what: a run that goes on may choose them anew."""
 MODULES: dict[str, type[AudioModule]] = {"sequnet": SeqUNetModule, "wavenet": WaveNetModule}
 """The modules by the name of their network."""
 NAMES = {module: name for name, module in MODULES.items()}

@@ -1,5 +1,6 @@
 """When clips are made during training."""
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ from sequnet_pl.training.clips import Program, make_clips
 from sequnet_pl.training.dashboard import log_sampling
 from sequnet_pl.training.module import AudioModule
 
+log = logging.getLogger(__name__)
+
 
 class SampleAudio(Callback):
     """Makes a few short clips during training: always the same prompts continued, and from silence.
 
     They go to `samples/` in the run folder, beside what really follows the prompts, and to the loggers that take audio.
     The weights are those that a checkpoint would hold now. One process samples, and the others wait for it however long
-    it takes; weights, mode and random state stay as they were.
+    it takes; weights, mode and random state stay as they were. Where clips cannot be made, a warning says why.
 
     Args:
         every_n_steps: Steps between two samplings; 0 is never.
@@ -94,7 +97,10 @@ class SampleAudio(Callback):
         # the next step's own collectives would give up after their timeout
         with _InfiniteBarrier():
             if trainer.is_global_zero:
-                self._make(trainer, module, step)
+                try:
+                    self._make(trainer, module, step)
+                except Exception as error:  # a run of days does not end for want of a clip
+                    log.warning("no clips at step %d: %s", step, error or type(error).__name__)
         self.seconds_taken += time.monotonic() - began
 
     def _make(self, trainer: pl.Trainer, module: pl.LightningModule, step: int) -> None:

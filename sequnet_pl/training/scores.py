@@ -1,49 +1,170 @@
-"""The test's score, told beside what is normal."""
+"""The test's score beside what is normal, and in detail: on the terminal, in test.json, and as a page."""
 
 import json
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from rich.console import Console
-from rich.table import Table
+from torch import Tensor
 
 from sequnet_pl import atomic
+from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.entropy import pair_counts, table_entropies
+from sequnet_pl.data.entropy import MOST, TABLES, learn_tables
+from sequnet_pl.data.store import Recording
+from sequnet_pl.report.score_page import write_score_page
+from sequnet_pl.report.score_table import print_scores
+from sequnet_pl.report.scores import NETWORK, ConfidenceScore, DistanceScore, RecordingScore, Scores
+from sequnet_pl.training.details import CONFIDENCES, Binned, Details, distance_edges
+from sequnet_pl.training.module import NAMES, AudioModule
+
+PAGE = "test.html"
 
 
-class ScoreTable(Callback):
-    """Tells the test's score beside what is normal: a uniform guess, and tables of codes learnt on train.
+class ScoreReport(Callback):
+    """Tells the test's score beside a uniform guess and tables of codes learnt on train, and where it is good or bad.
 
     Args:
-        folder: Where `test.json` goes, the run folder.
+        folder: Where `test.json`, `test.html` and its charts as PNG go, the run folder. The JSON file has the fields of
+            `Scores`, and all that was logged under the loggers' names (`test/bits_per_sample`, `test/accuracy`).
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._step: int | None = None
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note for how long the network has learnt, which Lightning leaves out in a test."""
+        self._step = checkpoint.get("global_step")
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the score where validation is all that was asked for."""
         if trainer.is_global_zero and trainer.state.fn == "validate":
             Console().print({name: float(value) for name, value in trainer.callback_metrics.items()})
 
+    def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Learn the tables, in every process the same ones."""
+        module, splits = _module(pl_module), _data(trainer).splits
+        lengths = splits["test"].lengths
+        self._edges = distance_edges(module.network.receptive_field, int(lengths.max()))
+        self._details = Details(learn_tables(splits["train"]), len(lengths), self._edges, module.device)
+
+    def on_test_batch_end(  # type: ignore[override]
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Mapping[str, Tensor],
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Add a batch, and what the test step gave for it."""
+        self._details.update(batch, outputs["nats"], outputs["margins"], outputs["mask"])
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add up over processes, for which all of them are needed."""
+        self._sums = self._details.compute()
+
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the table and write it to `test.json` in the run folder."""
+        """Print the scores, and write them to the run folder."""
         if not trainer.is_global_zero:
             return
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(data, AudioDataModule)
-        single, pairs = table_entropies(pair_counts(data.splits["train"]), pair_counts(data.splits["test"]))
-        scores = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
-        bits = {
-            "uniform guess": 8.0,
-            "table of single codes": single,
-            "table of codes given the one before": pairs,
-            "this network": scores["test/bits_per_sample"],
-        }
-        table = Table("", "bits per sample")
-        for name, value in bits.items():
-            table.add_row(name, f"{value:.3f}")
-        Console().print(table)
-        atomic.write_text(self.folder / "test.json", json.dumps({"bits_per_sample": bits, **scores}, indent=2))
+        scores = self.scores(trainer, _module(pl_module))
+        logged = {name: _number(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+        atomic.write_text(self.folder / "test.json", json.dumps(asdict(scores) | logged, indent=2))
+        write_score_page(self.folder / PAGE, scores)
+        print_scores(Console(), scores)
+
+    def scores(self, trainer: pl.Trainer, module: AudioModule) -> Scores:
+        """What the test has found."""
+        data, (recordings, distances, confidences) = _data(trainer), self._sums
+        samples = int(recordings.counts.sum())
+        network, *tables = (recordings.totals.sum(1) / samples).tolist()
+        values = [8.0, *tables, network]
+        sure, right = confidences.totals
+        return Scores(
+            network=NAMES[type(module)],
+            checkpoint=str(trainer.ckpt_path) if trainer.ckpt_path else None,
+            step=self._step,
+            store=str(data.store),
+            fingerprint=data.fingerprint,
+            sample_rate=data.hparams["sample_rate"],
+            receptive_field=module.network.receptive_field,
+            samples=samples,
+            bits_per_sample=dict(zip(("uniform guess", *TABLES, NETWORK), map(_number, values), strict=True)),
+            accuracy=_number(right.sum() / samples),
+            expected_calibration_error=_number((sure - right).abs().sum() / samples),
+            table_samples=min(MOST, int(data.splits["train"].lengths.sum())),
+            recordings=_by_recording(recordings, data.splits["test"].recordings),
+            distances=_by_distance(distances, self._edges),
+            calibration=_by_confidence(confidences),
+        )
+
+
+def _by_recording(sums: Binned, recordings: Sequence[Recording]) -> list[RecordingScore]:
+    return [
+        RecordingScore(name=name, samples=count, bits_per_sample=mean, table_bits_per_sample=table)
+        for name, (count, mean, table) in zip(_names(recordings), _network_and_table(sums), strict=True)
+    ]
+
+
+def _by_distance(sums: Binned, edges: Sequence[int]) -> list[DistanceScore]:
+    bounds = zip([0, *edges], [*edges, None], _network_and_table(sums), strict=True)
+    return [
+        DistanceScore(start=start, end=end, samples=count, bits_per_sample=mean, table_bits_per_sample=table)
+        for start, end, (count, mean, table) in bounds
+    ]
+
+
+def _by_confidence(sums: Binned) -> list[ConfidenceScore]:
+    columns = zip(sums.counts.tolist(), *sums.means.tolist(), strict=True)
+    return [
+        ConfidenceScore(
+            start=index / CONFIDENCES,
+            end=(index + 1) / CONFIDENCES,
+            samples=count,
+            confidence=_number(sure),
+            accuracy=_number(right),
+        )
+        for index, (count, sure, right) in enumerate(columns)
+    ]
+
+
+def _network_and_table(sums: Binned) -> list[tuple[int, float | None, float | None]]:
+    """Count, and bits per sample of the network and of the largest table, in each bin."""
+    means = sums.means.tolist()
+    return [
+        (count, _number(mean), _number(table))
+        for count, mean, table in zip(sums.counts.tolist(), means[0], means[-1], strict=True)
+    ]
+
+
+def _names(recordings: Sequence[Recording]) -> list[str]:
+    """Paths below the folder that holds all of them; bytes that are no text are spelt out."""
+    folder = os.path.commonpath([Path(recording.source).parent for recording in recordings])
+    names = [os.path.relpath(recording.source, folder) for recording in recordings]
+    return [name.encode(errors="backslashreplace").decode() for name in names]
+
+
+def _number(value: float | Tensor) -> float | None:
+    """None where it is not finite, which JSON cannot say."""
+    return float(value) if math.isfinite(value) else None
+
+
+def _data(trainer: pl.Trainer) -> AudioDataModule:
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(data, AudioDataModule)
+    return data
+
+
+def _module(module: pl.LightningModule) -> AudioModule:
+    assert isinstance(module, AudioModule)
+    return module

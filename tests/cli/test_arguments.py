@@ -44,6 +44,11 @@ def one_gpu(monkeypatch):
             "--model sequnet --early_stopping 3",
             ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.patience=3"],
         ),
+        (
+            "--model wavenet --checkpoint_activations --compile --anneal",
+            [f"--model.init_args.{name}=true" for name in ("checkpoint_activations", "compile", "anneal")],
+        ),
+        ("--model sequnet --compile false", ["--model.init_args.compile=false"]),
         ("--model sequnet --trainer.profiler simple", ["--trainer.profiler=simple"]),
         ("--model sequnet", ["--trainer.accelerator=cpu"]),
         (f"--config {CONFIGS / 'demo.yaml'}", [f"--config={CONFIGS / 'demo.yaml'}"]),

@@ -50,6 +50,8 @@ def drawn() -> Figure:
         page.link("#here", NASTY),
         page.file_name(NASTY),
         page.table([NASTY], [[NASTY]], NASTY),
+        page.explained(NASTY, NASTY),
+        page.columns([page.paragraph(NASTY)]),
         page.facts([(NASTY, NASTY)]),
         page.command(NASTY),
         page.more(NASTY, [page.paragraph(NASTY)]),
@@ -103,9 +105,16 @@ def test_addresses_are_relative_and_quoted(target: str, address: str) -> None:
 
 
 def test_tables_align_numbers_right() -> None:
-    table = page.table(["name", "bits", "left"], [["a", "1.25", ""], ["b", "–", "2"]])
-    assert table.count('class="number"') == 3
+    table = page.table(
+        ["name", "bits", "left"], [["a", "1.25", ""], ["b", "–", "2"], ["c", "1,000", ""], ["d", "5 %", ""]]
+    )
+    assert table.count('class="number"') == 5
     assert "<th>name</th>" in table and '<th class="number">bits</th>' in table and "<th>left</th>" in table
+
+
+def test_numbers_may_have_an_error_or_a_remark() -> None:
+    table = page.table(["a", "b", "c"], [["1.2 ± 0.1", "3 (1 without)", "3 clips"], ["–", "– (4 without)", "4 clips"]])
+    assert table.count('class="number"') == 6 and "<th>c</th>" in table
 
 
 def test_tables_may_be_empty() -> None:

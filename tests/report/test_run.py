@@ -65,7 +65,7 @@ def test_all_curves_are_there(run: Path, text: str) -> None:
         "waiting for data",
         "memory",
     ]
-    assert imread(run / "curves.png").shape[1] == 1216
+    assert imread(run / "curves.png").shape[1] == 2280
 
 
 def test_the_newest_clips_are_embedded_and_earlier_ones_linked(text: str) -> None:

@@ -1,7 +1,7 @@
 """Short runs in this process, without the command line."""
 
 import csv
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -12,6 +12,7 @@ from sequnet_pl.training.checkpoints import WholeCheckpointIO
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
+from sequnet_pl.training.scores import ScoreReport
 
 
 @dataclass
@@ -72,6 +73,25 @@ def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), dat
     except (SystemExit, Exception) as raised:
         error = raised
     return Run(trainer, module, folder, error)
+
+
+class Collected(ScoreReport):
+    """Keeps the scores of a test, and neither draws nor writes."""
+
+    def __init__(self):
+        super().__init__(Path())
+        self.found = {}
+
+    def on_test_end(self, trainer, pl_module):
+        self.found = flat(asdict(self.scores(trainer, pl_module)))
+
+
+def flat(value, name=""):
+    """Numbers of nested lists and dictionaries by their path."""
+    if isinstance(value, (dict, list)):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        return {path: leaf for key, part in pairs for path, leaf in flat(part, f"{name}/{key}").items()}
+    return {name: value} if isinstance(value, (int, float)) else {}
 
 
 def same_weights(one, other):

@@ -122,3 +122,14 @@ def test_the_weights_of_now_are_sampled(fit):
 
 def test_without_an_average_the_network_itself_is_sampled(trained):
     assert saved_network(trained.trainer, trained.module) is trained.module.network
+
+
+def test_clips_that_cannot_be_made_do_not_end_a_run(fit, monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("no space")
+
+    monkeypatch.setattr("sequnet_pl.training.sampling.make_clips", fail)
+    run = fit(callbacks=[SampleAudio(every_n_steps=2)], max_steps=3)
+    assert run.error is None
+    assert run.trainer.global_step == 3
+    assert "no clips at step 2: no space" in caplog.text

@@ -13,6 +13,7 @@ from wandb_files import OfflineRun
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.training.references import NAMES
 
 STEPS, MORE = 6, 9
 
@@ -67,7 +68,7 @@ def test_every_score_can_be_drawn_over_steps_hours_and_time(runs):
     for name in scores:
         found = [row for row in run.rows if name in row]
         assert found
-        over = {"trainer/global_step", "hours_heard", "wall_hours", "reference/single_codes", "reference/code_pairs"}
+        over = {"trainer/global_step", "hours_heard", "wall_hours", *NAMES}
         assert all(over <= set(row) for row in found)
         assert run.metrics[name].summary.min
         assert run.summary[name]["min"] == min(value for _, value in run.logged(name))

@@ -3,11 +3,11 @@
 import csv
 import time
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
 
-from sequnet_pl.data.entropy import pair_counts, table_entropies
 from sequnet_pl.training import references
 from sequnet_pl.training.averaging import WITHOUT, ScoredEMA
 from sequnet_pl.training.health import NonFinite
@@ -38,7 +38,7 @@ def test_each_score_stands_beside_what_it_is_drawn_over(fit):
     for score, count in (("train/bits_per_sample", 21), ("val/bits_per_sample", 3)):
         found = [row for row in rows(run) if row[score]]
         assert len(found) == count
-        assert all(row[name] for row in found for name in (*CLOCKS, "reference/single_codes", "reference/code_pairs"))
+        assert all(row[name] for row in found for name in (*CLOCKS, *references.NAMES))
     hours = {int(row["step"]): float(row["hours_heard"]) for row in rows(run) if row["hours_heard"]}
     assert hours == pytest.approx({n: samples / 16_000 / 3600 for n, samples in enumerate(heard.samples[1:])})
     wall = [float(row["wall_hours"]) for row in rows(run) if row["wall_hours"]]
@@ -110,17 +110,20 @@ def test_rows_are_measured_only_where_they_are_due(fit):
     assert steps == {int(row["step"]) for row in rows(run) if row["speed/memory_gib"]} == {4, 9, 14, 19}
 
 
-def test_references_are_the_tables_of_the_whole(fit, monkeypatch):
+def test_references_are_the_bits_of_the_tables(fit, monkeypatch):
     data = fit(callbacks=[Measures()], max_steps=2).trainer.datamodule
-    single, pairs = table_entropies(pair_counts(data.splits["train"]), pair_counts(data.splits["val"]))
-    assert references.references(data) == {"reference/single_codes": single, "reference/code_pairs": pairs}
+    train, val = data.splits["train"], data.splits["val"]
+    counts = np.bincount(train.codes, minlength=256) + 1.0
+    single = -np.log2(counts / counts.sum())[val.codes].mean()
+    whole = references.references(data)
+    assert whole["reference/single_codes"] == pytest.approx(single, abs=1e-5)
+    assert 0 < whole["reference/code_triples"] != whole["reference/code_pairs"] < 8
+    np.testing.assert_array_equal(references.code_counts(val), np.bincount(val.codes, minlength=256))
+    # of a long recording a part is read, from all over it
     monkeypatch.setattr(references, "_STRETCH", 100)
-    part = references.part(data.splits["train"], 2000)
-    assert part.lengths.sum() == pytest.approx(2000, abs=200)
-    for stretch in part.recordings:
-        (whole,) = [each for each in data.splits["train"].recordings if each.source == stretch.source]
-        assert whole.offset <= stretch.offset and stretch.offset + stretch.length <= whole.offset + whole.length
-    assert len({stretch.source for stretch in part.recordings}) == 3
+    monkeypatch.setattr(references, "MOST", len(val.codes) // 2)
+    assert references.code_counts(val).sum() == pytest.approx(len(val.codes) / 2, abs=100)
+    assert references.references(data) != whole
 
 
 def test_both_weights_are_scored_where_they_are_averaged(fit):

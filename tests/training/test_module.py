@@ -10,7 +10,7 @@ import torch
 from sequnet_pl.data.crops import Batch, Crops, scoring_plan
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import open_split
-from sequnet_pl.training.metrics import Accuracy, BitsPerSample, nats, targets_and_mask
+from sequnet_pl.training.metrics import Accuracy, BitsPerSample, margins, nats, targets_and_mask
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.saving import LastCheckpoint
 
@@ -96,7 +96,7 @@ def test_metrics_do_not_depend_on_batching():
         bits, accuracy = BitsPerSample(), Accuracy()
         for rows in zip(logits.split(size), targets.split(size), mask.split(size), strict=True):
             bits.update(nats(*rows[:2]), rows[2])
-            accuracy.update(*rows)
+            accuracy.update(margins(*rows[:2]), rows[2])
         scores.append((bits.compute().item(), accuracy.compute().item()))
     expected = torch.nn.functional.cross_entropy(logits.double(), targets, reduction="none")[mask].mean() / math.log(2)
     assert scores[1:] == [pytest.approx(scores[0], rel=1e-12)] * 2

@@ -14,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback
 from pytorch_lightning.strategies import DDPStrategy
-from short_runs import run_fit
+from short_runs import Collected, run_fit
 from torch.nn.parallel import DistributedDataParallel
 
 from sequnet_pl.cli.main import run_main
@@ -53,9 +53,11 @@ def learn_and_score(root, audio, world):
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
+            callbacks=[details := Collected()],
         )
         datamodule = AudioDataModule(audio_dir=audio, data_dir=f"{root}/data", num_workers=0, **data)
-        (scores[precision],) = trainer.test(SeqUNetModule(2, 2, 1, 3), datamodule, verbose=False)
+        (logged,) = trainer.test(SeqUNetModule(2, 2, 1, 3), datamodule, verbose=False)
+        scores[precision] = logged | details.found
     if world > 1:
         (model,) = seen
         assert isinstance(model, DistributedDataParallel)
@@ -91,6 +93,7 @@ def test_processes_learn_and_score_as_one_does(alone, tmp_path, audio_folder, gr
     )
     for precision, tolerance in (("64-true", 1e-9), ("32-true", 1e-6)):
         assert many[precision] == pytest.approx(one[precision], abs=tolerance)
+        assert {"/recordings/1/bits_per_sample", "/calibration/0/accuracy"} <= set(one[precision])
 
 
 def line(tmp_path, audio_folder, world, more=""):

@@ -1,0 +1,149 @@
+"""Where the clips come from: stretches of held-out recordings, what a network makes of them, or files.
+
+N clips, T samples.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sequnet_pl.audio import files, mulaw
+from sequnet_pl.data.store import Split
+from sequnet_pl.errors import UserError
+from sequnet_pl.evaluate.comparison import LEAST_CLIPS
+from sequnet_pl.models.network import Network
+from sequnet_pl.sampling import prompts, recipe
+from sequnet_pl.sampling.album import LIST
+from sequnet_pl.sampling.clips import Batch, drawn_blocks
+from sequnet_pl.sampling.engines import Block, Engine
+from sequnet_pl.sampling.generate import start
+from sequnet_pl.sampling.prompts import Prompt
+from sequnet_pl.sampling.recipe import Recipe
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A place in a split: `start` in samples of its recording."""
+
+    recording: int
+    start: int
+
+
+def evenly(things: int, count: int) -> list[int]:
+    """The numbers of `count` of the `things`, spread evenly; `count` is no more than there are."""
+    return [(2 * i + 1) * things // (2 * count) for i in range(count)]
+
+
+def choose(split: Split, samples: int, clips: int, rate: int) -> list[Stretch]:
+    """Twice as many stretches of so many samples as clips, in order, spread evenly over the split; no two overlap.
+
+    Silence is taken as it comes. Fewer, which is said, where the recordings have no more. UserError where they have
+    not even enough for LEAST_CLIPS.
+    """
+    slots = split.lengths // samples
+    ends = np.cumsum(slots)
+    seconds = samples / rate
+    if (most := int(ends[-1]) // 2) < LEAST_CLIPS:
+        raise UserError(
+            f"the held-out recordings have {ends[-1]} stretches of {seconds:g} s, but {2 * LEAST_CLIPS} are needed at "
+            f"least; the longest recording has {split.lengths.max() / rate:.2f} s: take shorter clips with --seconds"
+        )
+    if most < clips:
+        log.warning(
+            "%d clips instead of %d: the held-out recordings have %d stretches of %g s", most, clips, ends[-1], seconds
+        )
+    count = 2 * min(most, clips)
+    chosen = evenly(int(ends[-1]), count)
+    recordings = np.searchsorted(ends, chosen, side="right")
+    return [
+        Stretch(int(index), (slot - int(ends[index] - slots[index])) * samples)
+        for slot, index in zip(chosen, recordings, strict=True)
+    ]
+
+
+def read(split: Split, stretches: Sequence[Stretch], samples: int) -> NDArray[np.uint8]:
+    """The codes there, (N, T)."""
+    starts = [int(split.offsets[stretch.recording]) + stretch.start for stretch in stretches]
+    return np.stack([split.codes[begin : begin + samples] for begin in starts])
+
+
+def prompt(split: Split, stretch: Stretch, context: int, rate: int) -> Prompt:
+    """What is heard before a stretch, up to `context` samples; silence at the start of a recording."""
+    end = int(split.offsets[stretch.recording]) + stretch.start
+    codes = np.array(split.codes[end - min(context, stretch.start) : end])
+    source = split.recordings[stretch.recording].source
+    return Prompt(codes, 0, source, stretch.start / rate) if stretch.start else replace(prompts.SILENCE, source=source)
+
+
+def generate(
+    network: Network,
+    engine: Engine,
+    heard: Sequence[Prompt],
+    base: Recipe,
+    samples: int,
+    batch_size: int,
+    watch: Callable[[Block], None],
+) -> NDArray[np.uint8]:
+    """What a network goes on with after each prompt, codes (N, T); `watch` is called with each block of a batch.
+
+    The random numbers of a clip depend on the seed in `base`, its number and the time only.
+    Raises UserError where the network gives logits that are not numbers.
+    """
+    rows = []
+    for first in range(0, len(heard), batch_size):
+        batch_heard = heard[first : first + batch_size]
+        session = start(network, prompts.stack(batch_heard, network.window(1).inputs), len(batch_heard))
+        batch = Batch(session, [replace(base, first_clip=first, batch_size=len(batch_heard))], [], samples)
+        blocks = []
+        for block in drawn_blocks(network, engine, batch):
+            watch(block)
+            blocks.append(block.codes.cpu())
+        rows.append(torch.cat(blocks, dim=1).numpy())
+    return np.concatenate(rows)
+
+
+def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tuple[NDArray[np.uint8], list[Path]]:
+    """The first T samples of the audio files of a folder, codes (N, T), and the files; `most` of them, spread evenly.
+
+    Of clips that sample.py made, and its list there tells of, only what comes after the prompt. Files that are too
+    short are left out, which is said. Raises UserError where a file cannot be read or too few are left.
+    """
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name one that holds clips")
+    prompts_there = _prompts(folder, rate)
+    found, paths, short = [], [], 0
+    for path in files.find(folder):
+        skipped = prompts_there.get(path, 0)
+        codes = mulaw.encode(files.read(path, rate, 0.0, (skipped + samples) / rate))[skipped:]
+        if len(codes) < samples:
+            short += 1
+        else:
+            found.append(codes)
+            paths.append(path)
+    if short:
+        log.warning("%s: %d files are left out: they are shorter than %g s", folder, short, samples / rate)
+    if len(found) < LEAST_CLIPS:
+        raise UserError(
+            f"{folder} has {len(found)} clips of {samples / rate:g} s, but {LEAST_CLIPS} are needed at least; add "
+            "some, or take less of each with --seconds"
+        )
+    chosen = evenly(len(found), min(most or len(found), len(found)))
+    return np.stack([found[i] for i in chosen]), [paths[i] for i in chosen]
+
+
+def _prompts(folder: Path, rate: int) -> dict[Path, int]:
+    """Samples of the prompt at `rate` in each file that sample.py made there."""
+    if not (path := folder / LIST).is_file():
+        return {}
+    try:
+        made = recipe.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not a list of clips, so what is prompt is not known; move it away") from error
+    return {folder / clip.wav: round(clip.recipe.prompt_samples * rate / clip.recipe.sample_rate) for clip in made}

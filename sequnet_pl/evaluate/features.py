@@ -1,0 +1,189 @@
+"""What is measured of each clip, and what of its frames is summed up, so that a set of clips can be resampled at once.
+
+Letters: N clips, T samples, F frames, M mel bands, S scalar features.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import librosa
+import numpy as np
+from numpy.typing import NDArray
+
+from sequnet_pl.audio import mulaw
+from sequnet_pl.report.flags import SILENT_BELOW, clipped_share, level, loop_score
+
+WINDOW = 0.064
+"""Seconds that a frame looks at: long enough to tell the partials of speech and music apart."""
+HOP = 0.016
+"""Seconds between frames."""
+SHORTEST = 0.256
+"""Seconds a clip must have: the window of the chroma, whose semitones need four times the resolution."""
+MELS = 40
+"""Mel bands; so few that a handful of short clips has many more frames than there are entries in a mean."""
+FLOOR = -80.0
+"""The quietest level of a band that is told apart, in dB below a full-scale sine; mu-law noise lies about there."""
+RIDGE = 1.0
+"""Added to the variances of log-mel bands, in dB²: keeps the covariance of few clips, or of a band that is always
+silent, away from singular. Differences in spread below a decibel so count for nothing."""
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A feature that is one number a clip.
+
+    Attributes:
+        key: its name in files.
+        name: for people.
+        unit: of the feature.
+        least: the smallest spread of real clips that is told apart, in `unit`; see `distances.normalised`.
+        meaning: one line.
+    """
+
+    key: str
+    name: str
+    unit: str
+    least: float
+    meaning: str
+
+
+SCALARS = (
+    Scalar("spectral_centroid", "spectral centroid", "Hz", 10, "Centre of gravity of the spectrum: how bright it is."),
+    Scalar("spectral_flatness", "spectral flatness", "dB", 0.1, "Noise is near 0 dB, tones are far below."),
+    Scalar("spectral_rolloff", "spectral roll-off", "Hz", 10, "85% of the spectrum's magnitude lies below it."),
+    Scalar("onset_rate", "onset rate", "1/s", 0.1, "Notes, syllables or knocks that begin in a second."),
+    Scalar("chroma_entropy", "chroma entropy", "bits", 0.01, "One pitch class alone has 0, all twelve alike 3.58."),
+    Scalar("level", "level", "dBFS", 0.1, "Root mean square of the samples."),
+    Scalar("loudness_range", "loudness range", "dB", 0.1, "From the 10th to the 95th percentile of the frames' level."),
+    Scalar("silence_share", "silence share", "", 0.01, f"Share of frames below {SILENT_BELOW:.0f} dBFS."),
+    Scalar("clipping_share", "clipping share", "", 0.01, "Share of samples at full scale."),
+    Scalar("loop_score", "loop score", "", 0.01, "1: the last second repeats what came just before it."),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Of a set of clips of one length; the first axis of every array is the clips, so that rows can be resampled."""
+
+    codes: NDArray[np.float64]
+    """How often each code occurs, (N, 256)."""
+    power: NDArray[np.float64]
+    """Mean power in mel bands, 1 for a full-scale sine, (N, M)."""
+    frames: NDArray[np.float64]
+    """Number of frames, (N,)."""
+    sums: NDArray[np.float64]
+    """Of log-mel frames in dB, (N, M)."""
+    products: NDArray[np.float64]
+    """Sums of the outer products of log-mel frames, (N, M, M)."""
+    scalars: NDArray[np.float64]
+    """In the order of SCALARS, (N, S); NaN where a clip has no such thing, as silence has no spectral centroid."""
+
+    def take(self, clips: NDArray[np.integer]) -> Self:
+        """The features of some clips, any of them as often as it is named."""
+        return type(self)(*(getattr(self, field.name)[clips] for field in fields(self)))
+
+    def joined(self, other: Self) -> Self:
+        """Of the clips of both sets."""
+        names = [field.name for field in fields(self)]
+        return type(self)(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
+
+    def histogram(self) -> NDArray[np.float64]:
+        """Share of each code, (256,)."""
+        counts = self.codes.sum(axis=0)
+        return counts / counts.sum()
+
+    def spectrum(self) -> NDArray[np.float64]:
+        """Long-term spectrum: mean power of each band in dB, (M,)."""
+        return librosa.power_to_db(self.power.mean(axis=0), amin=10 ** (FLOOR / 10), top_db=None)
+
+    def gaussian(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean (M,) in dB and covariance (M, M) in dB² of all log-mel frames, RIDGE included."""
+        frames = self.frames.sum()
+        mean = self.sums.sum(axis=0) / frames
+        return mean, self.products.sum(axis=0) / frames - np.outer(mean, mean) + RIDGE * np.eye(MELS)
+
+
+def features(clips: NDArray[np.uint8], rate: int) -> Features:
+    """Measure clips, codes (N, T) at `rate` Hz of SHORTEST or more."""
+    filters = _Filters(rate)
+    rows = [_of_clip(codes, rate, filters) for codes in clips]
+    return Features(*(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def mel_frequencies(rate: int) -> NDArray[np.float64]:
+    """Centres of the mel bands in Hz, (M,)."""
+    return librosa.mel_frequencies(MELS + 2, fmax=rate / 2)[1:-1]
+
+
+class _Filters:
+    """What is the same for all clips of a rate; to make it takes as long as to measure a clip."""
+
+    def __init__(self, rate: int) -> None:
+        self.size, self.hop, self.long = round(WINDOW * rate), round(HOP * rate), round(SHORTEST * rate)
+        full_scale = (librosa.filters.get_window("hann", self.size).sum() / 2) ** 2
+        self.floor = full_scale * 10 ** (FLOOR / 10)
+        """Power in a bin."""
+        self.mel = librosa.filters.mel(sr=rate, n_fft=self.size, n_mels=MELS, norm=None) / full_scale
+        # tuning: an estimate from a short clip is a guess, and would differ from clip to clip
+        self.chroma = librosa.filters.chroma(sr=rate, n_fft=self.long, tuning=0.0)
+
+    def magnitude(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(T,) to (bins, F), without frames that reach over the edges."""
+        return np.abs(librosa.stft(samples, n_fft=self.size, hop_length=self.hop, center=False))
+
+    def pitch_classes(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Energy in each of the twelve, (12,), in frames long enough to tell semitones apart."""
+        spectra = librosa.stft(samples, n_fft=self.long, hop_length=self.long // 4, center=False)
+        return (self.chroma @ (np.abs(spectra) ** 2).sum(axis=1)).astype(np.float64)
+
+
+def _of_clip(codes: NDArray[np.uint8], rate: int, filters: _Filters) -> tuple[NDArray[np.float64], ...]:
+    """One row of each array of Features."""
+    samples = mulaw.decode(codes)
+    magnitude = filters.magnitude(samples)
+    power = (filters.mel @ magnitude**2).astype(np.float64)
+    log_mel = librosa.power_to_db(power, amin=10 ** (FLOOR / 10), top_db=None)  # (M, F)
+    return (
+        np.bincount(codes, minlength=mulaw.CLASSES).astype(float),
+        power.mean(axis=1),
+        np.array(log_mel.shape[1], np.float64),
+        log_mel.sum(axis=1),
+        log_mel @ log_mel.T,
+        _scalars(samples, magnitude, log_mel, rate, filters),
+    )
+
+
+def _scalars(
+    samples: NDArray[np.float32],
+    magnitude: NDArray[np.float32],
+    log_mel: NDArray[np.float64],
+    rate: int,
+    filters: _Filters,
+) -> NDArray[np.float64]:
+    """The features in the order of SCALARS. Of the spectral ones, the mean over the frames that are not silent."""
+    rms = librosa.feature.rms(y=samples, frame_length=filters.size, hop_length=filters.hop, center=False)[0]
+    levels = librosa.amplitude_to_db(rms, ref=1.0, amin=1e-5, top_db=None)
+    heard = levels >= SILENT_BELOW
+    centroid = flatness = rolloff = chroma_entropy = np.nan
+    if heard.any():
+        frames = magnitude[:, heard]
+        centroid = librosa.feature.spectral_centroid(S=frames, sr=rate).mean()
+        flatness = 10 * np.log10(librosa.feature.spectral_flatness(S=frames, amin=filters.floor)).mean()
+        rolloff = librosa.feature.spectral_rolloff(S=frames, sr=rate).mean()
+        chroma_entropy = _entropy(filters.pitch_classes(samples))
+    envelope = librosa.onset.onset_strength(S=log_mel, sr=rate, hop_length=filters.hop)
+    onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=rate, hop_length=filters.hop)
+    # EBU Tech 3342 takes these percentiles too, but of windows of three seconds, as long as most clips
+    quiet, loud = np.percentile(np.maximum(levels, SILENT_BELOW), (10, 95))
+    return np.array(
+        [
+            *(centroid, flatness, rolloff, len(onsets) * rate / len(samples), chroma_entropy, level(samples)),
+            *(loud - quiet, 1 - heard.mean(), clipped_share(samples), loop_score(samples, rate)),
+        ]
+    )
+
+
+def _entropy(weights: NDArray[np.float64]) -> float:
+    """Bits of the distribution that the weights are in proportion to."""
+    shares = weights[weights > 0] / weights.sum()
+    return float(-(shares * np.log2(shares)).sum())

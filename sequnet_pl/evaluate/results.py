@@ -1,0 +1,99 @@
+"""A comparison as plain values for a JSON file, and as text for tables."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from sequnet_pl.errors import UserError
+from sequnet_pl.evaluate.comparison import SETS, Comparison, Estimate, Result
+from sequnet_pl.evaluate.features import SCALARS, mel_frequencies
+
+FORMAT = "sequnet_pl evaluation, version 1"
+NUMBERS = "evaluation.json"
+PAGE = "evaluation.html"
+
+UNITS = {scalar.key: scalar.unit for scalar in SCALARS}
+"""Of the means."""
+HEADINGS = {"generated": "generated", "real": "real against real", "noise": "noise against real"}
+
+
+def claim(folder: Path) -> None:
+    """See that nothing but an earlier evaluation would be overwritten in a folder. UserError otherwise."""
+    if not (there := [name for name in (NUMBERS, PAGE) if (folder / name).exists()]):
+        return
+    try:
+        ours = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise UserError(f"{folder / there[0]} is no evaluation of ours; move it away, or choose a folder with --out")
+
+
+def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
+    """The text of evaluation.json: `made`, which says how, and all numbers; what is missing is null."""
+    features = comparison.features
+    numbers = {
+        "clips": comparison.clips,
+        "seconds": comparison.samples / comparison.rate,
+        "sample_rate": comparison.rate,
+        "measures": {key: _plain(result) for key, result in comparison.results.items()},
+        "curves": {
+            "mel_frequencies_hz": mel_frequencies(comparison.rate).tolist(),
+            "long_term_spectrum_db": {name: found.spectrum().tolist() for name, found in features.items()},
+            "code_histogram": {name: found.histogram().tolist() for name, found in features.items()},
+        },
+        "features_of_clips": {
+            name: {
+                scalar.key: [_number(value) for value in column]
+                for scalar, column in zip(SCALARS, found.scalars.T.tolist(), strict=True)
+            }
+            for name, found in features.items()
+        },
+    }
+    return json.dumps({"format": FORMAT, **made, **numbers}, indent=1, allow_nan=False) + "\n"
+
+
+def _plain(result: Result) -> dict[str, Any]:
+    values: dict[str, Any] = {"name": result.measure.name, "unit": result.measure.unit}
+    values["distance"] = {
+        name: {"value": _number(found.value), "error": _number(found.error)} for name, found in result.distance.items()
+    }
+    if result.mean:
+        values["mean"] = {name: _number(value) for name, value in result.mean.items()}
+        values["missing_clips"] = result.missing
+    return values
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def distances(result: Result) -> list[str]:
+    """The cells of SETS: distance and standard error."""
+    return [_estimate(result.distance[name]) for name in SETS]
+
+
+def means(result: Result) -> list[str]:
+    """The cells of SETS: mean of a scalar feature, with the number of clips that lack it."""
+    cells = []
+    for name in SETS:
+        missing = result.missing[name]
+        cells.append(_digits(result.mean[name]) + (f" ({missing} without)" if missing else ""))
+    return cells
+
+
+def _estimate(found: Estimate) -> str:
+    """As many digits as the error has, up to three behind the point."""
+    if not math.isfinite(found.error) or found.error == 0:
+        return _digits(found.value)
+    decimals = min(max(0, -math.floor(math.log10(found.error))), 3)
+    return f"{found.value:.{decimals}f} ± {found.error:.{decimals}f}"
+
+
+def _digits(value: float) -> str:
+    """Three significant digits, and all of a whole number; "–" for NaN."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.0f}" if not value or abs(value) >= 100 else f"{value:#.3g}"

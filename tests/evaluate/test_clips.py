@@ -1,0 +1,105 @@
+"""Which stretches of recordings are compared, what a network hears before them, and clips from files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sequnet_pl.audio import mulaw
+from sequnet_pl.audio.files import write_wav
+from sequnet_pl.data.store import Split, make_store, open_split
+from sequnet_pl.errors import UserError
+from sequnet_pl.evaluate import clips
+from sequnet_pl.evaluate.clips import Stretch
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.sampling import prompts
+from sequnet_pl.sampling.engines import Block, engine_for
+from sequnet_pl.sampling.recipe import Recipe
+
+RATE = 1000
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
+    """Recordings of 2.5, 0.9, 4 and 1 seconds."""
+    folder, random = tmp_path_factory.mktemp("split"), np.random.default_rng(0)
+    paths = [folder / f"{name}.wav" for name in "abcd"]
+    for path, length in zip(paths, (2500, 900, 4000, 1000), strict=True):
+        write_wav(path, random.uniform(-1, 1, length), RATE)
+    make_store({"test": paths}, folder / "store", RATE, workers=1, progress=False)
+    return open_split(folder / "store", "test")
+
+
+def test_all_stretches_are_taken_where_all_are_needed(split: Split) -> None:
+    lengths = enumerate((2500, 900, 4000, 1000))
+    every = [Stretch(recording, start) for recording, length in lengths for start in range(0, length - 499, 500)]
+    assert clips.choose(split, 500, 8, RATE) == every
+    assert clips.choose(split, 500, 4, RATE) == every[1::2]
+
+
+def test_stretches_are_spread_evenly_and_do_not_overlap(split: Split) -> None:
+    found = clips.choose(split, 250, 4, RATE)
+    places = [int(split.offsets[stretch.recording]) + stretch.start for stretch in found]
+    assert len(places) == 8 and (np.diff(places) >= 250).all()
+    assert {stretch.recording for stretch in found} == {0, 1, 2, 3}
+    gaps = np.diff([place - int(split.offsets[0]) for place in places])
+    assert gaps.max() < 2 * 8400 / 8
+    assert found == clips.choose(split, 250, 4, RATE)
+
+
+def test_fewer_are_taken_where_there_are_no_more(split: Split, caplog: pytest.LogCaptureFixture) -> None:
+    assert len(clips.choose(split, 500, 20, RATE)) == 16
+    assert "8 clips instead of 20: the held-out recordings have 16 stretches of 0.5 s" in caplog.text
+
+
+def test_too_short_recordings(split: Split) -> None:
+    with pytest.raises(UserError, match=r"have 3 stretches of 2 s.*longest recording has 4.00 s.*--seconds"):
+        clips.choose(split, 2000, 4, RATE)
+
+
+def test_a_prompt_is_what_comes_before(split: Split) -> None:
+    stretch = Stretch(2, 300)
+    (codes,) = clips.read(split, [stretch], 100)
+    begin = int(split.offsets[2])
+    assert np.array_equal(codes, split.codes[begin + 300 : begin + 400])
+    for context, heard in ((50, 50), (1000, 300)):
+        found = clips.prompt(split, stretch, context, RATE)
+        assert np.array_equal(found.codes, split.codes[begin + 300 - heard : begin + 300])
+        assert found.end == 0.3 and found.source.endswith("c.wav")
+    assert (clips.prompt(split, Stretch(2, 0), 50, RATE).codes == mulaw.SILENCE).all()
+
+
+def test_what_is_generated_does_not_depend_on_the_batches(split: Split) -> None:
+    torch.manual_seed(0)
+    network = SeqUNet(3, 4, 1, 3).double().eval()
+    heard = [clips.prompt(split, Stretch(2, start), 40, RATE) for start in (0, 10, 200, 300, 400)]
+    base = Recipe(
+        checkpoint="", weights_sha256="", step=0, network="sequnet", sample_rate=RATE, kind="continuation",
+        seed=3, clip=0, first_clip=0, batch_size=5,
+    )  # fmt: skip
+    blocks: list[Block] = []
+    one, two = (
+        clips.generate(network, engine_for(network, "eager"), heard, base, 40, size, blocks.append) for size in (5, 2)
+    )
+    assert np.array_equal(one, two) and one.shape == (5, 40) and len({row.tobytes() for row in one}) == 5
+    assert sum(block.codes.numel() for block in blocks) == 2 * 5 * 40
+    silence = clips.generate(network, engine_for(network, "eager"), [prompts.SILENCE] * 5, base, 40, 5, blocks.append)
+    assert np.array_equal(silence[0], one[0]) and not np.array_equal(silence[2], one[2])
+
+
+def test_clips_of_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(6):
+        write_wav(tmp_path / f"{number}.wav", np.full(300 if number != 2 else 200, number / 10), RATE)
+    codes, paths = clips.read_folder(tmp_path, RATE, 250, None)
+    assert [path.name for path in paths] == ["0.wav", "1.wav", "3.wav", "4.wav", "5.wav"]
+    assert np.array_equal(codes, np.repeat(mulaw.encode(np.array([[0.0], [0.1], [0.3], [0.4], [0.5]])), 250, axis=1))
+    assert "1 files are left out: they are shorter than 0.25 s" in caplog.text
+    assert len(clips.read_folder(tmp_path, RATE, 250, 4)[1]) == 4
+    with pytest.raises(UserError, match=r"has 0 clips of 0.4 s, but 4 are needed.*--seconds"):
+        clips.read_folder(tmp_path, RATE, 400, None)
+    (tmp_path / "clips.json").write_text("{}")
+    with pytest.raises(UserError, match="not a list of clips"):
+        clips.read_folder(tmp_path, RATE, 250, None)
+    with pytest.raises(UserError, match="there is no folder"):
+        clips.read_folder(tmp_path / "none", RATE, 250, None)

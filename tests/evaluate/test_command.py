@@ -1,0 +1,197 @@
+"""`python -m sequnet_pl.evaluate`: what it writes, what it takes, and what it says of mistakes."""
+
+import json
+import re
+import runpy
+import shutil
+import sys
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from sequnet_pl.audio import files, mulaw
+from sequnet_pl.cli.evaluate import evaluate
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.sample import sample
+from sequnet_pl.evaluate.comparison import MEASURES, SETS
+from sequnet_pl.sampling import clips as making
+from sequnet_pl.training.trained import load_trained
+
+OUT = Path("generated/evaluation")  # the checkpoint is of no run
+
+
+def numbers(folder: Path = OUT) -> dict[str, Any]:
+    return json.loads((folder / "evaluation.json").read_text())
+
+
+def histogram(paths: list[Path], first: int, last: int, rate: int) -> np.ndarray:
+    codes = np.concatenate([mulaw.encode(files.read(path, rate))[first:last] for path in paths])
+    return np.bincount(codes, minlength=256) / len(codes)
+
+
+def test_generated_clips(run, checkpoint: Path) -> None:
+    run("--clips", 5, "--batch_size", 3, "--temp", 0.9, "--top_k", 200)
+    found = numbers()
+    assert sorted(path.name for path in OUT.iterdir()) == ["evaluation.html", "evaluation.json"]
+    assert found["clips"] == 5 and found["seconds"] == 0.256 and found["sample_rate"] == 8000
+    assert found["settings"]["temp"] == 0.9 and "--temp 0.9" in found["command"]
+    made = found["generated"]
+    assert made["weights_sha256"] == load_trained(checkpoint).digest and made["checkpoint"] == str(checkpoint)
+    assert made["kind"] == "continuation" and made["top_k"] == 200 and made["step"] == 3
+    assert len(found["recordings"]) == 10 and {Path(r["file"]).parent.name for r in found["recordings"]} == {"test"}
+    assert list(found["measures"]) == [measure.key for measure in MEASURES]
+    frechet = found["measures"]["log_mel_frechet"]["distance"]
+    assert (
+        frechet["real"]["value"] < frechet["generated"]["value"]
+        and frechet["real"]["value"] < frechet["noise"]["value"]
+    )
+    assert all(frechet[name]["error"] > 0 for name in SETS)
+    page = unescape((OUT / "evaluation.html").read_text())
+    assert page.count("<audio") == 8 and not re.search(r'(?:src|href)="(?!data:|#)', page)
+    assert all(measure.name in page and measure.meaning in page for measure in MEASURES)
+    first = found["features_of_clips"]["generated"]
+    run("--clips", 5, "--batch_size", 3, "--temp", 0.9, "--top_k", 200)  # what is ours is replaced
+    assert numbers()["features_of_clips"]["generated"] == first
+    run("--clips", 5, "--conditional", 0, "--temp", 0.9, "--top_k", 200)
+    assert numbers()["features_of_clips"]["generated"] != first and numbers()["generated"]["kind"] == "silence"
+
+
+def test_the_table(
+    checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    evaluate(f"--clips 4 --seconds 0.256 --resamples 3 --gpus 0 --ckpt_path {checkpoint} --out {tmp_path}".split())
+    told = capfd.readouterr().out
+    assert all(measure.name in told for measure in MEASURES)
+    assert "evaluation.html" in caplog.text and "x real time" in caplog.text
+
+
+def test_clips_of_sample_are_compared_without_their_prompts(
+    run, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "save_spectrogram", lambda *_: None)
+    words = f"--ckpt_path {checkpoint} --conditional 1 --prompt_seconds 0.5 --gen_samples 2100 --batch_size 4 --gpus 0"
+    assert run_main("sample.py", sample, words.split()) == 0
+    run("--clips_dir", "generated")
+    found = numbers()
+    wavs = sorted(Path("generated").glob("*.wav"))
+    assert found["generated"]["files"] == [str(path) for path in wavs] and found["clips"] == 4
+    length = [json.loads(Path("generated/clips.json").read_text())["clips"][i]["prompt_samples"] for i in range(4)]
+    expected = np.mean([histogram([wav], n, n + 2048, 8000) for wav, n in zip(wavs, length, strict=True)], axis=0)
+    assert found["curves"]["code_histogram"]["generated"] == pytest.approx(expected)
+
+
+def test_folders_alone_need_no_checkpoint(run, tmp_path: Path, recordings: Path) -> None:
+    shutil.copytree(recordings / "test", "real")
+    run("--clips_dir", recordings / "train", "--audio_dir", "real", "--sample_rate", 4000, on=None, status=1)
+    for number in range(5):
+        soundfile.write(f"{number}.flac", np.random.default_rng(number).uniform(-0.1, 0.1, (3000, 2)), 8000)
+    run("--clips_dir", ".", "--audio_dir", "real", "--sample_rate", 4000, "--clips", 4, "--out", "out", on=None)
+    found = numbers(Path("out"))
+    assert found["sample_rate"] == 4000 and found["clips"] == 4
+    assert {Path(recording["file"]).parent.name for recording in found["recordings"]} == {"real"}
+
+
+def test_the_folder_of_the_training_gives_its_test_split_only(
+    run, checkpoint: Path, recordings: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    shutil.copytree(recordings / "test", "flat")
+    for number in range(7):
+        shutil.copy(recordings / "train" / "330.wav", f"flat/{number}.wav")
+    content["datamodule_hyper_parameters"]["audio_dir"] = str(Path("flat").resolve())
+    torch.save(content, "flat.ckpt")
+    run("--clips", 4, "--audio_dir", "flat", on=Path("flat.ckpt"), status=0)
+    assert len({recording["file"] for recording in numbers()["recordings"]}) == 1
+    run("--clips_dir", "flat", on=Path("flat.ckpt"))  # ten clips, but real ones for five only
+    assert numbers(Path("flat/evaluation"))["generated"]["files"] == [
+        f"flat/{name}.wav" for name in ("1", "220", "4", "5", "6")
+    ]
+    run("--clips", 4, "--audio_dir", "flat")  # to another network all of it is new
+    assert "all files count as held out: 10" in caplog.text
+    assert len({recording["file"] for recording in numbers()["recordings"]}) == 8
+
+
+def test_val_where_nothing_is_tested_but_never_train(
+    run, checkpoint: Path, recordings: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = torch.load(checkpoint, weights_only=True)
+    shutil.copytree(recordings / "train", "music/train")
+    content["datamodule_hyper_parameters"]["audio_dir"] = str(Path("music").resolve())
+    torch.save(content, "own.ckpt")
+    assert "are held out" in run("--clips", 4, on=Path("own.ckpt"), status=1)
+    assert "no recordings to compare with" in run("--clips", 4, "--audio_dir", "music", status=1)
+    shutil.copytree(recordings / "test", "music/val")
+    run("--clips", 4, "--audio_dir", "music")
+    assert {Path(recording["file"]).parent.name for recording in numbers()["recordings"]} == {"val"}
+    content["datamodule_hyper_parameters"]["data_dir"] = "data2"
+    torch.save(content, "own.ckpt")
+    run("--clips", 4, on=Path("own.ckpt"))
+    assert "there are no test recordings" in caplog.text
+
+
+def test_the_result_lies_in_the_run(run, checkpoint: Path) -> None:
+    Path("logs/sequnet/mine/checkpoints").mkdir(parents=True)
+    config = "model: {class_path: sequnet_pl.training.module.SeqUNetModule}\n"
+    Path("logs/sequnet/mine/config.yaml").write_text(config)
+    shutil.copy(checkpoint, "logs/sequnet/mine/checkpoints/last.ckpt")
+    run("--clips", 4, "--gpus", 0, on=None)
+    assert numbers(Path("logs/sequnet/mine/evaluation"))["clips"] == 4
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "evaluation.html"])
+def test_what_is_not_ours_is_left(run, name: str) -> None:
+    OUT.mkdir(parents=True)
+    (OUT / name).write_text("{}")
+    assert "--out" in run("--clips", 4, status=1)
+    assert [path.name for path in OUT.iterdir()] == [name] and (OUT / name).read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--clip 1", "did you mean --clips?"),
+        ("--clips 3", "--clips is 3, but must be 4 or more"),
+        ("--clips many", "--clips: expected int"),
+        ("--seconds 0.1", "clips of 0.1 s are shorter than the longest frame"),
+        ("--seconds 0", "--seconds is 0"),
+        ("--temp -1", "temperature is -1"),
+        ("--conditional 2", "expected 0, 1, got 2"),
+        ("--batch_size 0", "--batch_size is 0"),
+        ("--resamples 1", "--resamples is 1"),
+        ("--seed -1", "--seed is -1"),
+        ("--gpus 2", "one GPU"),
+        ("--sample_rate 8000", "--sample_rate is the checkpoint's"),
+        ("--clips_dir x --temp 1", "--temp cannot be given with --clips_dir"),
+        ("--clips_dir x --audio_dir y", "--ckpt_path has no use"),
+        ("--pretrained sequnet", "--pretrained and --ckpt_path"),
+        ("--levels 5", "leave --levels out"),
+    ],
+)
+def test_usage(run, words: str, said: str) -> None:
+    assert said in run(*words.split(), status=2, short=False)
+    assert not OUT.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--seconds 2", "have 3 stretches of 2 s, but 8 are needed"),
+        ("--clips_dir nowhere", "there is no folder nowhere"),
+        ("--audio_dir nowhere", "there is no folder nowhere"),
+    ],
+)
+def test_failures(run, words: str, said: str) -> None:
+    assert said in run(*words.split(), status=1, short=False)
+
+
+def test_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--help"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("sequnet_pl.evaluate", run_name="__main__")
+    told = capsys.readouterr().out
+    assert not end.value.code and "held-out" in told and max(map(len, told.splitlines())) <= 140

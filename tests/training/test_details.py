@@ -1,0 +1,118 @@
+"""Details of a score are what looking at every single prediction gives, however these come."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torchmetrics.classification import MulticlassCalibrationError
+
+from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan
+from sequnet_pl.training.details import CONFIDENCES, Details, distance_edges
+from sequnet_pl.training.metrics import margins, nats, targets_and_mask
+
+OUTPUTS, EDGES = 32, [16, 32, 64, 128]
+LENGTHS = np.array([200, 5, 33, 64])
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    """All crops of four recordings with empty ones between, logits that are often sure, and tables."""
+    random = torch.Generator().manual_seed(0)
+    codes = torch.randint(256, (int(LENGTHS.sum()),), generator=random, dtype=torch.uint8).numpy()
+    split = SimpleNamespace(codes=codes, lengths=LENGTHS, offsets=np.cumsum(LENGTHS) - LENGTHS)
+    plan = np.insert(scoring_plan(LENGTHS, OUTPUTS), [2, 5], [EMPTY, EMPTY], axis=0)
+    batch = Crops(split, OUTPUTS + 7, OUTPUTS).__getitems__(plan)
+    logits = torch.randn(len(plan), 256, OUTPUTS, generator=random)
+    targets, mask = targets_and_mask(batch, OUTPUTS)
+    sure = torch.rand(targets.shape, generator=random) < 0.5
+    logits.scatter_add_(1, targets[:, None], (12 * torch.rand(targets.shape, generator=random) * sure)[:, None])
+    tables = [8 * torch.rand(256**order, generator=random) for order in (1, 2)]
+    return batch, logits, targets, mask, tables
+
+
+def details_of(predictions, size):
+    batch, logits, targets, mask, tables = predictions
+    details = Details(tables, len(LENGTHS), EDGES, torch.device("cpu"))
+    scored = nats(logits, targets), margins(logits, targets), mask
+    for parts in zip(*(field.split(size) for field in (*batch, *scored)), strict=True):
+        details.update(type(batch)(*parts[:4]), *parts[4:])
+    return details.compute()
+
+
+def test_they_are_what_looking_at_every_prediction_gives(predictions):
+    batch, logits, targets, mask, tables = predictions
+    bits = np.zeros((3, len(LENGTHS))), np.zeros((3, len(EDGES) + 1))
+    counts = np.zeros(len(LENGTHS), int), np.zeros(len(EDGES) + 1, int)
+    sure, right, often = np.zeros((3, CONFIDENCES))
+    for row, column in mask.nonzero().tolist():
+        last = OUTPUTS - column  # from the end
+        before, own = [int(batch.codes[row, -last - back]) for back in (1, 0)]
+        assert own == targets[row, column]
+        chances = logits[row, :, column].softmax(0)
+        values = -math.log2(chances[own]), tables[0][own].item(), tables[1][256 * before + own].item()
+        distance = int(batch.starts[row]) + column
+        places = int(batch.recordings[row]), sum(edge <= distance for edge in EDGES)
+        for total, count, place in zip(bits, counts, places, strict=True):
+            total[:, place] += values
+            count[place] += 1
+        top = chances.max().item()
+        place = min(int(top * CONFIDENCES), CONFIDENCES - 1)
+        sure[place] += top
+        right[place] += chances[own] == chances.max()
+        often[place] += 1
+    by_recording, by_distance, by_confidence = details_of(predictions, len(mask))
+    assert by_recording.counts.tolist() == counts[0].tolist() == LENGTHS.tolist()
+    assert by_distance.counts.tolist() == counts[1].tolist()
+    np.testing.assert_allclose(by_recording.totals, bits[0], rtol=1e-5)
+    np.testing.assert_allclose(by_distance.means, bits[1] / counts[1], rtol=1e-5)
+    assert by_confidence.counts.tolist() == often.tolist()
+    assert (often[1:] > 0).sum() > 10
+    np.testing.assert_allclose(by_confidence.totals, [sure, right], rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_they_do_not_depend_on_batching(predictions, size):
+    for one, other in zip(details_of(predictions, 100), details_of(predictions, size), strict=True):
+        assert torch.equal(one.counts, other.counts)
+        torch.testing.assert_close(one.totals, other.totals, rtol=1e-13, atol=0)
+
+
+def test_the_calibration_error_is_that_of_torchmetrics(predictions):
+    _, logits, targets, mask, _ = predictions
+    theirs = MulticlassCalibrationError(256, n_bins=CONFIDENCES, norm="l1")
+    keep = mask.flatten()
+    theirs.update(logits.movedim(1, -1).reshape(-1, 256)[keep], targets.flatten()[keep])
+    _, _, (totals, counts) = details_of(predictions, 100)
+    ours = (totals[0] - totals[1]).abs().sum() / counts.sum()
+    assert ours.item() == pytest.approx(theirs.compute().item(), abs=1e-6)
+
+
+def test_one_recording_and_no_edges(predictions):
+    batch, logits, targets, mask, tables = predictions
+    details = Details(tables, 1, [], torch.device("cpu"))
+    details.update(
+        batch._replace(recordings=batch.recordings * 0), nats(logits, targets), margins(logits, targets), mask
+    )
+    for binned in details.compute()[:2]:
+        assert binned.counts.tolist() == [LENGTHS.sum()]
+        assert binned.means.shape == (3, 1)
+
+
+def test_adding_never_waits_for_the_device(predictions):
+    """Tensors without content, which nobody can read."""
+    batch, logits, targets, mask, tables = predictions
+    details = Details(tables, len(LENGTHS), EDGES, torch.device("meta"))
+    scored = [part.to("meta") for part in (nats(logits, targets), margins(logits, targets), mask)]
+    details.update(type(batch)(*(field.to("meta") for field in batch)), *scored)
+    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
+        details.compute()
+
+
+def test_edges_are_powers_of_two_until_four_receptive_fields_or_the_longest_recording():
+    assert distance_edges(20, 10_000) == [16, 32, 64, 128]
+    assert distance_edges(16, 10_000) == [16, 32, 64]
+    assert distance_edges(2, 10_000) == [16]
+    assert distance_edges(5000, 100) == [16, 32, 64]
+    assert distance_edges(5000, 16) == []
