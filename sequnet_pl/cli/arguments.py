@@ -229,7 +229,7 @@ def _words(name: str, value: str | None, model: str) -> list[str]:
             f"--trainer.callbacks.patience={_whole(name, value)}",
         ]
     if name == "ema":
-        return ["--trainer.callbacks+=EMAWeightAveraging", _joined("trainer.callbacks.decay", value)]
+        return ["--trainer.callbacks+=ScoredEMA", _joined("trainer.callbacks.decay", value)]
     return [_joined(SHORT.get(name, name), value)]
 
 

@@ -37,7 +37,7 @@ How
   --checkpoint_activations   compute activations again instead of keeping them: less memory, slower steps
   --compile                  with torch.compile: minutes to compile; meant for GPUs
   --early_stopping N         stop when N validations in a row bring nothing
-  --ema DECAY                validate and sample with averaged weights (0.999)
+  --ema DECAY                validate, save and sample averaged weights (0.999); both scores are logged
   --skip_nonfinite N         leave out up to N steps whose loss or gradients are not finite, instead of ending
 
 Where to
@@ -45,6 +45,7 @@ Where to
   --name NAME                date and time by default
   --snapshot_dir FOLDER      for checkpoints, instead of the run's own
   --logger wandb|tensorboard|none    beside the CSV file; W&B stays offline where no key is set
+  --log_model true           give W&B the best checkpoint at the end, as an artifact
   --keep N                   how many of the best checkpoints (1); last.ckpt comes on top
   --last.every_n_steps N --last.every_n_minutes M    how often last.ckpt is written (1000 steps, 10 minutes)
   --ckpt_path PATH|last|best|auto    go on from, or score, a checkpoint

@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,15 +22,20 @@ from sequnet_pl.cli import arguments
 from sequnet_pl.cli.help import TRAIN_HELP
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
+from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
+from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import NAMES, REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
+from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
-from sequnet_pl.training.scores import PAGE, ScoreReport
+from sequnet_pl.training.scores import PAGE as SCORES
+from sequnet_pl.training.scores import ScoreReport
 
 LOGGERS = ("wandb", "tensorboard", "none")
 
@@ -46,7 +52,7 @@ def train(argv: list[str]) -> int:
         AudioDataModule,
         SaveRunConfig,
         trainer_defaults={
-            "callbacks": [LearningRateMonitor(), AudioProgressBar(), Advice()],
+            "callbacks": [LearningRateMonitor(), Measures(), AudioProgressBar(), Advice()],
             "use_distributed_sampler": False,  # the loaders shard without repeats
             "num_sanity_val_steps": 0,
             "logger": False,  # see --logger
@@ -116,6 +122,7 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
+        parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
         parser.add_lightning_class_args(BestCheckpoint, "best")
         parser.set_defaults(
             {
@@ -192,7 +199,8 @@ class TrainCLI(LightningCLI):
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error
-        trainer.callbacks.append(ScoreReport(self.run_folder))  # type: ignore[attr-defined]
+        report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
+        trainer.callbacks += [ScoreReport(self.run_folder), report]  # type: ignore[attr-defined]
         return trainer
 
     def after_instantiate_classes(self) -> None:
@@ -205,9 +213,11 @@ class TrainCLI(LightningCLI):
         )
 
     def _run_subcommand(self, subcommand: str) -> None:
-        """Say in one line what a user can do something about."""
+        """Say in one line what a user can do something about; the report of a fit shows what was warned of."""
+        writes = subcommand == "fit" and _first_process() and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         try:
-            super()._run_subcommand(subcommand)
+            with warnings_noted(self.run_folder) if writes else nullcontext():
+                super()._run_subcommand(subcommand)
         except Exception as error:
             if mistake := explained(error, self.trainer):
                 raise mistake from error
@@ -218,12 +228,13 @@ class TrainCLI(LightningCLI):
         if self.config.fit.trainer.fast_dev_run:
             return
         rank_zero_only(print)(
+            f"report: {self.run_folder / PAGE}\n"
             f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
         )
 
     def after_test(self) -> None:
         """Say where the scores are told in detail."""
-        rank_zero_only(print)(f"in detail: {self.run_folder / PAGE}")
+        rank_zero_only(print)(f"in detail: {self.run_folder / SCORES}")
 
 
 def _first_process() -> bool:

@@ -31,10 +31,11 @@ class ClipEntry:
         rate: Hz.
         border: seconds at which the prompt ends, 0 where there is none.
         bits_per_sample: what the network gives to its own part of the clip; None or NaN where it was not measured.
-        temperature: of the draws; 0 takes the likeliest code.
+        temperature: of the draws; 0 takes the likeliest code; None where nothing was drawn.
         seed: of the random numbers.
         kind: where the clip starts from, in a word ("continuation", "silence").
-        command: the command line that makes it again.
+        command: the command line that makes it again; empty where there is none.
+        after: what the part after the border is, in a word.
         details: anything else worth knowing, by name.
     """
 
@@ -44,10 +45,11 @@ class ClipEntry:
     rate: int
     border: float
     bits_per_sample: float | None
-    temperature: float
+    temperature: float | None
     seed: int
     kind: str
-    command: str
+    command: str = ""
+    after: str = "generated"
     details: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -75,9 +77,7 @@ def write_listening_page(path: Path, title: str, clips: Sequence[ClipEntry], war
         parts.append(page.paragraph("No clips were made."))
     if len(ranked) > 1:
         parts += [page.note(_ORDER), page.more(f"All {len(ranked)} clips in a table", [_overview(ranked, found)])]
-    parts += [
-        _clip(clip, flagged, f"clip{i}", path) for i, (clip, flagged) in enumerate(zip(ranked, found, strict=True))
-    ]
+    parts += [clip_card(clip, path, f"clip{i}") for i, clip in enumerate(ranked)]
     page.write_page(path, title, parts)
 
 
@@ -100,7 +100,7 @@ def _overview(clips: Sequence[ClipEntry], found: Sequence[Sequence[Flag]]) -> Ma
             page.link(f"#clip{i}", page.file_name(clip.name)),
             _bits(clip),
             _badges(flagged),
-            f"{clip.temperature:g}",
+            _temperature(clip),
             clip.seed,
             clip.kind,
         )
@@ -109,13 +109,21 @@ def _overview(clips: Sequence[ClipEntry], found: Sequence[Sequence[Flag]]) -> Ma
     return page.table(header, rows)
 
 
-def _clip(clip: ClipEntry, found: Sequence[Flag], anchor: str, path: Path) -> Markup:
+def _temperature(clip: ClipEntry) -> str:
+    return "–" if clip.temperature is None else f"{clip.temperature:g}"
+
+
+def clip_card(clip: ClipEntry, path: Path, anchor: str = "") -> Markup:
+    """A clip with its player, its facts and what may be wrong with it, for the page at `path`.
+
+    Raises UserError where the clip cannot be read.
+    """
     title = Markup('<div class="title"><h2>{}</h2> {}</div>').format(page.file_name(clip.name), page.badge(clip.kind))
     length = f"{clip.seconds:.2f} s" + (f", prompt {clip.border:.2f} s" if clip.border > 0 else "")
+    drawn = [("temperature", _temperature(clip)), ("seed", clip.seed)] if clip.temperature is not None else []
     values = [
         ("bits per sample", _bits(clip)),
-        ("temperature", f"{clip.temperature:g}"),
-        ("seed", clip.seed),
+        *drawn,
         ("length", length),
         ("level", f"{max(level(clip.samples), -99):.0f} dBFS"),
         *clip.details.items(),
@@ -124,10 +132,10 @@ def _clip(clip: ClipEntry, found: Sequence[Flag], anchor: str, path: Path) -> Ma
     return page.card(
         [
             title,
-            *(page.warning(f"{flag}: {MEANING[flag]}") for flag in found),
-            player(clip.samples, clip.rate, clip.border, path, clip.wav),
+            *(page.warning(f"{flag}: {MEANING[flag]}") for flag in _flags(clip)),
+            player(clip.samples, clip.rate, clip.border, path, clip.wav, clip.after),
             page.facts(values),
-            page.command(clip.command),
+            *([page.command(clip.command)] if clip.command else []),
         ],
         anchor,
     )

@@ -160,7 +160,8 @@ def image(data: bytes, kind: str, alt: str, caption: str = "") -> Markup:
 def chart(figure: Figure, alt: str, caption: str = "") -> Markup:
     """A matplotlib figure of lines and text as a drawing; what is black or white in it follows the page's colours."""
     file = io.StringIO()
-    figure.savefig(file, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None})
+    bounds = None if figure.get_layout_engine() else "tight"  # which lays all out once more
+    figure.savefig(file, format="svg", transparent=True, bbox_inches=bounds, metadata={"Date": None})
     drawing = file.getvalue()
     drawing = drawing[drawing.index("<svg") :].replace("#000000", "currentColor").replace("#ffffff", "var(--card)")
     return _figure(

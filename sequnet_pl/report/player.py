@@ -21,12 +21,15 @@ _COLUMNS = 1000  # of the spectrogram inside a page: as many pixels as it is wid
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)  # between marks
 
 
-def player(samples: Samples, rate: int, border: float, page: Path, wav: Path | None = None) -> Markup:
+def player(
+    samples: Samples, rate: int, border: float, page: Path, wav: Path | None = None, after: str = "generated"
+) -> Markup:
     """Waveform, spectrogram and audio controls of (T,) samples at `rate` Hz.
 
     Args:
         border: seconds at which the prompt ends, 0 where there is none.
         page: the file that the part is for; a link to `wav` starts there.
+        after: what the part after the border is, in a word.
         wav: the file with the same samples; needed for audio longer than `EMBEDDED_SECONDS`.
     """
     seconds = max(len(samples), 1) / rate
@@ -47,10 +50,10 @@ def player(samples: Samples, rate: int, border: float, page: Path, wav: Path | N
 </div>""").format(
         seconds,
         waveform(samples, share),
-        _border(share, named=False),
+        _border(share),
         picture,
         _frequencies(rate),
-        _border(share, named=True),
+        _border(share, after),
         _times(seconds),
         source,
     )
@@ -70,12 +73,12 @@ def _picture(samples: Samples, rate: int) -> bytes:
     return file.getvalue()
 
 
-def _border(share: float, named: bool) -> Markup:
-    """The line where the prompt ends; its sides are named where they have room."""
+def _border(share: float, after: str = "") -> Markup:
+    """The line where the prompt ends; its sides are named, where they have room, if `after` names the second."""
     if share == 0:
         return Markup()
-    before = Markup('<b class="before">prompt</b>') if named and share > 0.15 else Markup()
-    after = Markup("<b>generated</b>") if named and share < 0.8 else Markup()
+    before = Markup('<b class="before">prompt</b>') if after and share > 0.15 else Markup()
+    after = Markup("<b>{}</b>").format(after) if after and share < 0.8 else Markup()
     return Markup('<i class="border" style="left:{:.3f}%">{}{}</i>').format(100 * share, before, after)
 
 

@@ -62,8 +62,10 @@ def _padded(samples: Samples, start: int, stop: int) -> NDArray[np.float32]:
     return np.pad(inside, (before, stop - start - before - len(inside)))
 
 
-def draw_spectrogram(samples: Samples, rate: int, border: float | None = None, title: str = "") -> Figure:
-    """A figure of the mel spectrogram of (T,) samples; a line at `border` seconds shows where the prompt ends."""
+def draw_spectrogram(
+    samples: Samples, rate: int, border: float | None = None, title: str = "", after: str = "generated"
+) -> Figure:
+    """A figure of the mel spectrogram of (T,) samples; at `border` seconds the prompt ends, and `after` begins."""
     mel = mel_spectrogram(samples, rate)
     bands, seconds = len(mel), max(len(samples), 1) / rate
     figure = Figure(figsize=(10, 3.6), layout="constrained")
@@ -79,7 +81,7 @@ def draw_spectrogram(samples: Samples, rate: int, border: float | None = None, t
     if border:  # neither None nor 0: a clip from silence has no prompt
         axes.axvline(border, color="white", linewidth=2.5)
         axes.axvline(border, color="black", linewidth=1, linestyle="--")
-        for text, side, offset in (("prompt", "right", -6), ("generated", "left", 6)):
+        for text, side, offset in (("prompt", "right", -6), (after, "left", 6)):
             axes.annotate(
                 text,
                 (border, bands),
@@ -98,8 +100,10 @@ def _hertz(hertz: int) -> str:
     return f"{hertz // 1000}k" if hertz >= 1000 else str(hertz)
 
 
-def save_spectrogram(path: Path, samples: Samples, rate: int, border: float | None = None, title: str = "") -> None:
+def save_spectrogram(
+    path: Path, samples: Samples, rate: int, border: float | None = None, title: str = "", after: str = "generated"
+) -> None:
     """Write `draw_spectrogram` as a PNG. Raises UserError where the file cannot be written."""
-    figure = draw_spectrogram(samples, rate, border, title)
+    figure = draw_spectrogram(samples, rate, border, title, after)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)

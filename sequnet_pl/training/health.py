@@ -31,7 +31,11 @@ class SickRunError(UserError):
 
 def finite(tensors: Iterable[Tensor]) -> bool:
     """Whether all numbers in all tensors are finite, and their squares too; waits for the device."""
-    return math.isfinite(torch.nn.utils.get_total_norm(tensors).item())  # ten times as fast as to look at each
+    return math.isfinite(_norm(tensors))
+
+
+def _norm(tensors: Iterable[Tensor]) -> float:
+    return torch.nn.utils.get_total_norm(tensors).item()  # ten times as fast as to look at each number
 
 
 class NonFinite(Callback):
@@ -71,8 +75,14 @@ class NonFinite(Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Look at the gradients, which are the same in all processes, and none finite where a loss is not."""
-        if finite(parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None):
+        """Look at the gradients, which are the same in all processes, and none finite where a loss is not.
+
+        Their norm, as it is before clipping, is logged where a row is due.
+        """
+        norm = _norm(parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None)
+        if math.isfinite(norm):
+            if trainer.loggers and trainer._logger_connector.should_update_logs:
+                pl_module.log("train/gradient_norm", norm, batch_size=1)
             return
         told = gathered([_described(trainer, *pair) for pair in zip(self._batches, self._losses, strict=True)])
         batches = [batch for of_process in told for batch in of_process]

@@ -3,15 +3,11 @@
 import csv
 import os
 import uuid
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from lightning_fabric.loggers.logger import rank_zero_experiment
-from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
 from sequnet_pl import atomic
@@ -70,7 +66,11 @@ class AppendingCSVLogger(CSVLogger):
 
 
 def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger:
-    """W&B for a run folder: online where a key is set, else offline; a resumed run goes on in the same W&B run."""
+    """W&B for a run folder: online where a key is set, else offline; a resumed run goes on in the same W&B run.
+
+    All that W&B keeps for a later upload lies in the run folder, unless WANDB_DATA_DIR says otherwise.
+    """
+    os.environ.setdefault("WANDB_DATA_DIR", str((folder / "wandb").absolute()))  # of tables and artifacts
     return WandbLogger(
         name=name,
         group=group,
@@ -94,25 +94,3 @@ def _run_id(folder: Path) -> str:
     if not path.is_file():
         atomic.write_text(path, uuid.uuid4().hex[:12])
     return path.read_text(encoding="utf-8").strip()
-
-
-def log_clips(
-    loggers: Iterable[Logger],
-    clips: Mapping[str, NDArray[np.float32]],
-    figures: Mapping[str, Figure],
-    rate: int,
-    step: int,
-) -> None:
-    """Log clips, float32 (T,) at `rate` Hz, and their spectrograms to the loggers that take audio."""
-    for logger in loggers:
-        if isinstance(logger, WandbLogger):
-            import wandb
-
-            # one call for all media of a step, without `step=`, which would fight with the logger's own
-            media: dict[str, object] = {f"samples/{name}": wandb.Audio(clip, rate) for name, clip in clips.items()}
-            media |= {f"spectrograms/{name}": wandb.Image(figure) for name, figure in figures.items()}
-            logger.experiment.log(media | {"trainer/global_step": step})
-        if isinstance(logger, TensorBoardLogger):
-            for name, clip in clips.items():
-                logger.experiment.add_audio(f"samples/{name}", clip[None], step, rate)
-                logger.experiment.add_figure(f"spectrograms/{name}", figures[name], step)

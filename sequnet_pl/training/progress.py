@@ -9,36 +9,20 @@ from lightning_fabric.utilities.throughput import measure_flops
 from pytorch_lightning.callbacks import RichProgressBar, ThroughputMonitor
 from pytorch_lightning.callbacks.progress.rich_progress import ProcessingSpeedColumn
 from rich.progress import BarColumn
-from torch import Tensor
 
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import AudioModule
 
 
 class AudioProgressBar(RichProgressBar):
-    """Lightning's bar with bits per sample, samples learnt from per second, and hours of audio heard so far."""
+    """Lightning's bar with bits per sample and, where Measures counts, samples learnt from a second and hours heard."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._heard: Tensor | int = 0  # samples, of all processes, and before the run was gone on with
         self._mark: tuple[float, int] | None = None  # when the rate was measured, and samples heard until then
         self._rate = 0.0
-
-    def state_dict(self) -> dict[str, Any]:
-        """Samples heard."""
-        return {"heard": int(self._heard)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See `state_dict`."""
-        self._heard = state_dict["heard"]
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
-    ) -> None:
-        """Count the targets of the batch, without waiting for the device."""
-        self._heard = self._heard + batch.valid.sum() * trainer.world_size
-        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the time of validation out of the rate."""
@@ -58,8 +42,9 @@ class AudioProgressBar(RichProgressBar):
         metrics = super().get_metrics(trainer, pl_module)
         metrics.pop("v_num", None)
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if trainer.training and isinstance(data, AudioDataModule):
-            now, heard = time.monotonic(), int(self._heard)
+        measures = next((each for each in trainer.callbacks if isinstance(each, Measures)), None)  # type: ignore[attr-defined]
+        if trainer.training and measures and isinstance(data, AudioDataModule):
+            now, heard = time.monotonic(), measures.heard
             if self._mark is None:
                 self._mark = now, heard
             elif now - self._mark[0] > 1:

@@ -1,40 +1,41 @@
-"""Sound during training: the same prompts continued, and clips from silence."""
+"""When clips are made during training."""
 
+import logging
+import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.distributed import _InfiniteBarrier
 from pytorch_lightning.callbacks import Callback
 
-from sequnet_pl import atomic
-from sequnet_pl.audio import mulaw
-from sequnet_pl.audio.files import write_wav
-from sequnet_pl.data.crops import scoring_plan
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
-from sequnet_pl.report.spectrogram import draw_spectrogram
-from sequnet_pl.sampling.draw import Drawing, Noise
-from sequnet_pl.sampling.generate import extend, start
-from sequnet_pl.training.loggers import log_clips
+from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.training.averaging import saved_network
+from sequnet_pl.training.clips import Program, make_clips
+from sequnet_pl.training.dashboard import log_sampling
 from sequnet_pl.training.module import AudioModule
+
+log = logging.getLogger(__name__)
 
 
 class SampleAudio(Callback):
     """Makes a few short clips during training: always the same prompts continued, and from silence.
 
-    They go to `samples/` in the run folder and to the loggers that take audio. One process samples, and the others wait
-    for it however long it takes; weights, mode and random state stay as they were.
+    They go to `samples/` in the run folder, beside what really follows the prompts, and to the loggers that take audio.
+    The weights are those that a checkpoint would hold now. One process samples, and the others wait for it however long
+    it takes; weights, mode and random state stay as they were. Where clips cannot be made, a warning says why.
 
     Args:
         every_n_steps: Steps between two samplings; 0 is never.
         every_n_epochs: Epochs between two samplings; 0 is never.
         continuations: Clips that go on from recordings (of val, else test, else train).
-        from_silence: Clips that start from silence.
+        from_silence: Clips that start from silence, at each temperature.
         seconds: Length of what is generated.
         prompt_seconds: Length of the prompt that is heard before a continuation.
         temperature: Of the draws; 0 takes the likeliest code.
+        second_temperature: Of further clips from silence; None makes none.
         seed: Of the random numbers.
     """
 
@@ -47,6 +48,7 @@ class SampleAudio(Callback):
         seconds: float = 1.0,
         prompt_seconds: float = 1.0,
         temperature: float = 1.0,
+        second_temperature: float | None = 0.8,
         seed: int = 0,
     ) -> None:
         if min(every_n_steps, every_n_epochs, continuations, from_silence) < 0:
@@ -56,10 +58,19 @@ class SampleAudio(Callback):
         if min(seconds, prompt_seconds) <= 0:
             raise UsageError("sample_audio: seconds and prompt_seconds must be more than 0")
         self.every_n_steps, self.every_n_epochs = every_n_steps, every_n_epochs
-        self.continuations, self.from_silence = continuations, from_silence
-        self.seconds, self.prompt_seconds = seconds, prompt_seconds
-        self.drawing, self.seed = Drawing(temperature), seed
-        self._last_step = -1
+        temperatures = [value for value in (temperature, second_temperature) if value is not None]
+        self.program = Program(
+            continuations=continuations,
+            from_silence=from_silence,
+            seconds=seconds,
+            prompt_seconds=prompt_seconds,
+            temperatures=[Drawing(value).temperature for value in temperatures],  # which refuses what makes no sense
+            seed=seed,
+        )
+        self.last_step = -1
+        """Of the newest sampling, -1 before the first."""
+        self.seconds_taken = 0.0
+        """By all samplings of this process."""
         self._folder = Path()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -80,58 +91,20 @@ class SampleAudio(Callback):
 
     def _sample(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         step = trainer.global_step
-        if step in (0, self._last_step):
+        if step in (0, self.last_step) or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        self._last_step = step
+        self.last_step, began = step, time.monotonic()
         # the next step's own collectives would give up after their timeout
         with _InfiniteBarrier():
             if trainer.is_global_zero:
-                assert isinstance(module, AudioModule)
-                self._write(trainer, module, step)
+                try:
+                    self._make(trainer, module, step)
+                except Exception as error:  # a run of days does not end for want of a clip
+                    log.warning("no clips at step %d: %s", step, error or type(error).__name__)
+        self.seconds_taken += time.monotonic() - began
 
-    def _write(self, trainer: pl.Trainer, module: AudioModule, step: int) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(data, AudioDataModule)
-        rate = data.hparams["sample_rate"]
-        heard = round(self.prompt_seconds * rate)
-        prompts = self._prompts(data, max(heard, module.network.window(1).inputs))
-        clips = []
-        for kind, prompt, count in (("continuation", prompts, len(prompts)), ("silence", None, self.from_silence)):
-            if not count:
-                continue
-            session = start(module.network, prompt, count)
-            numbers = range(len(clips), len(clips) + count)
-            samples = max(1, round(self.seconds * rate))
-            blocks = list(extend(module.network, session, Noise(self.seed, numbers), self.drawing, samples))
-            codes = torch.cat([block.codes for block in blocks], dim=1).cpu()
-            if prompt is not None:
-                codes = torch.cat((prompt[:, -heard:], codes), dim=1)
-            clips += [
-                (f"{kind}-{number}", mulaw.decode(row.numpy())) for number, row in zip(numbers, codes, strict=True)
-            ]
-        folder = self._folder / f"step-{step:08d}"
-        figures = {}
-        for name, samples in clips:
-            border = self.prompt_seconds if name.startswith("continuation") else None
-            write_wav(folder / f"{name}.wav", samples, rate)
-            figures[name] = draw_spectrogram(samples, rate, border, f"{name}, step {step}")
-            with atomic.replacing(folder / f"{name}.png") as temporary:
-                figures[name].savefig(temporary)
-        log_clips(trainer.loggers, dict(clips), figures, rate, step)
-
-    def _prompts(self, data: AudioDataModule, length: int) -> torch.Tensor:
-        """Codes (B, length) from the same places of the same recordings at every call."""
-        split = next(data.splits[name] for name in ("val", "test", "train") if len(data.splits[name].lengths))
-        usable = scoring_plan(split.lengths, data.hparams["sample_rate"])
-        usable = usable[usable[:, 1] > 0] if (usable[:, 1] > 0).any() else usable
-        if not self.continuations:
-            return torch.empty((0, length), dtype=torch.uint8)
-        chosen = usable[
-            [len(usable) * (2 * clip + 1) // (2 * self.continuations) for clip in range(self.continuations)]
-        ]
-        prompts = torch.full((len(chosen), length), mulaw.SILENCE, dtype=torch.uint8)
-        for row, (recording, position) in enumerate(chosen.tolist()):
-            end = int(split.offsets[recording]) + position
-            codes = split.codes[max(int(split.offsets[recording]), end - length) : end]
-            prompts[row, length - len(codes) :] = torch.from_numpy(codes.copy())
-        return prompts
+    def _make(self, trainer: pl.Trainer, module: pl.LightningModule, step: int) -> None:
+        data, folder = trainer.datamodule, self._folder / f"step-{step:08d}"  # type: ignore[attr-defined]
+        assert isinstance(module, AudioModule) and isinstance(data, AudioDataModule)
+        sampling = make_clips(self.program, saved_network(trainer, module), data, step, folder)
+        log_sampling(trainer.loggers, sampling, folder)

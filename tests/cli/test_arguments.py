@@ -39,7 +39,7 @@ def one_gpu(monkeypatch):
         ("--model sequnet --store_workers 1", ["--data.store_workers=1"]),
         ("--model sequnet --epochs 3 --max_steps 20", ["--trainer.max_epochs=3", "--trainer.max_steps=20"]),
         ("--model sequnet --seed 7", ["--seed_everything=7", "--data.seed=7"]),
-        ("--model sequnet --ema 0.99", ["--trainer.callbacks+=EMAWeightAveraging", "--trainer.callbacks.decay=0.99"]),
+        ("--model sequnet --ema 0.99", ["--trainer.callbacks+=ScoredEMA", "--trainer.callbacks.decay=0.99"]),
         (
             "--model sequnet --early_stopping 3",
             ["--trainer.callbacks+=EarlyStopping", "--trainer.callbacks.patience=3"],

@@ -18,6 +18,7 @@ from pytorch_lightning.callbacks import (
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.training.health import NonFinite
+from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.progress import AudioProgressBar, Throughput
 
 BATCHES, EPOCHS = 7, 3  # of a whole run of `fit`
@@ -151,11 +152,12 @@ def test_the_bar_shows_bits_speed_and_hours(fit):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             samples.append(int(batch.valid.sum()))
 
-    run = fit(callbacks=[bar, Look(), Heard()], enable_progress_bar=True, data={"sample_rate": 100, "hop_size": 20})
+    callbacks = [Measures(), bar, Look(), Heard()]
+    run = fit(callbacks=callbacks, enable_progress_bar=True, data={"sample_rate": 100, "hop_size": 20})
     assert run.error is None
     assert set(shown[-1]) == {"bits", "samples/s", "hours"}
     assert shown[-1]["hours"] == f"{sum(samples) / 100 / 3600:.2f}"
-    assert run.last["callbacks"]["AudioProgressBar"]["heard"] == sum(samples)
+    assert run.last["callbacks"]["Measures"]["heard"] == sum(samples)
 
 
 COMMANDS = [

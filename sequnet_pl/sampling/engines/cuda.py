@@ -201,7 +201,8 @@ class CudaEngine:
                 run()
         torch.cuda.current_stream(work.logits.device).wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool):
+        # other threads, as the one that pins batches while a network trains, may go on meanwhile
+        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             run()
         return graph.replay
 

@@ -1,0 +1,65 @@
+"""The model card beside a run's checkpoints: what was learnt, from what, how well, and how to hear it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sequnet_pl import atomic
+from sequnet_pl.report.charts import REFERENCES
+from sequnet_pl.report.metrics import Metrics
+from sequnet_pl.report.run_folder import read_config, read_facts
+
+CARD = "MODEL.md"
+
+_PRIVATE = ("audio_dir", "audio_list", "recordings", "data_dir")  # places on somebody's disk
+_RIGHTS = (
+    "The recordings are their owners', and nothing here says under which licence they may be used. Before you publish "
+    "this checkpoint or what it generates, check that you have the right to."
+)
+
+
+def write_card(folder: Path, checkpoints: Path) -> None:
+    """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError where that fails."""
+    facts, config, metrics = read_facts(folder), read_config(folder), Metrics(folder)
+    files = [*sorted(checkpoints.glob("best-*.ckpt")), checkpoints / "last.ckpt"]
+    lines = [
+        f"# {facts.get('network', 'network')} {folder.name}",
+        f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
+        f"commit {facts.get('commit') or 'unknown'}): {facts.get('parameters', 0):,} parameters, receptive field "
+        f"{facts.get('receptive_field_ms', '?')} ms.",
+        "## Data",
+        "\n".join(_data(facts.get("data", {}))),
+        _RIGHTS,
+        "## Score",
+        "\n".join(_scores(metrics)),
+        "## Use",
+        f"    python sample.py --ckpt_path {files[0]}\n    python train.py test --ckpt_path {files[0]}",
+        "## Settings",
+        f"```yaml\n{yaml.safe_dump(_settings(config), sort_keys=False)}```",
+    ]
+    atomic.write_text(checkpoints / CARD, "\n\n".join(lines) + "\n")
+
+
+def _data(data: Mapping[str, Any]) -> Iterator[str]:
+    yield f"- fingerprint {data.get('fingerprint', 'unknown')}"
+    for name, split in data.get("splits", {}).items():
+        yield f"- {name}: recordings: {split['recordings']}, {split['hours']} hours"
+
+
+def _scores(metrics: Metrics) -> Iterator[str]:
+    """Bits per sample, and what they are to be compared with."""
+    yield f"- {metrics.steps:,} steps, {metrics.last('hours_heard') or 0:.2f} hours of audio heard"
+    if best := metrics.best("val/bits_per_sample"):
+        yield f"- best validation: {best[1]:.3f} bits per sample at step {best[0]:,} (lower is better, 8 is a guess)"
+    for name, label in REFERENCES.items():
+        if (bits := metrics.last(name)) is not None:
+            yield f"- {label}: {bits:.3f}"
+
+
+def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What shapes the network and its training, without places on a disk."""
+    data = {name: value for name, value in config.get("data", {}).items() if name not in _PRIVATE}
+    trainer = {name: config.get("trainer", {}).get(name) for name in ("precision", "max_steps", "max_epochs")}
+    return {"model": config.get("model"), "data": data, "trainer": trainer}

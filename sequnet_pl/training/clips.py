@@ -1,0 +1,125 @@
+"""The clips of one step of a training: the same prompts continued, what really follows them, and clips from silence.
+
+Letters: B clips, T time in samples.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sequnet_pl.audio import mulaw
+from sequnet_pl.audio.files import write_wav
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.models.network import Network
+from sequnet_pl.report.flags import flags
+from sequnet_pl.report.sampled import SampledClip, Sampling
+from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.engines import engine_for
+from sequnet_pl.sampling.generate import extend, start
+from sequnet_pl.training.excerpts import Excerpts
+from sequnet_pl.training.references import code_counts, held_out
+
+Codes = NDArray[np.uint8]
+
+_NOTHING = np.empty(0, np.uint8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """What is sampled at every step: see SampleAudio. The first temperature is also that of the continuations."""
+
+    continuations: int
+    from_silence: int
+    seconds: float
+    prompt_seconds: float
+    temperatures: Sequence[float]
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Clip:
+    """A clip before it is written: codes (T,) of what is heard before it and of its own, and its bits per sample."""
+
+    name: str
+    kind: str
+    head: Codes
+    own: Codes
+    bits: float
+    temperature: float | None
+    source: str
+
+
+def make_clips(program: Program, network: Network, data: AudioDataModule, step: int, folder: Path) -> Sampling:
+    """Make all clips with the weights of now; write them, their spectrograms and their list to `folder`.
+
+    Raises UserError where the network gives no numbers or a file cannot be written.
+    """
+    rate = data.hparams["sample_rate"]
+    listed, generated = [], np.zeros(mulaw.CLASSES, np.int64)
+    for clip in _clips(program, network, data):
+        waveform, border = mulaw.decode(np.concatenate((clip.head, clip.own))), len(clip.head) / rate
+        write_wav(folder / f"{clip.name}.wav", waveform, rate)
+        after = "recording" if clip.temperature is None else "generated"
+        save_spectrogram(folder / f"{clip.name}.png", waveform, rate, border, f"{clip.name}, step {step}", after)
+        if clip.temperature == program.temperatures[0]:
+            generated += np.bincount(clip.own, minlength=mulaw.CLASSES)
+        listed.append(
+            SampledClip(
+                name=clip.name,
+                kind=clip.kind,
+                border=border,
+                bits_per_sample=clip.bits if math.isfinite(clip.bits) else None,
+                flags=[str(flag) for flag in flags(waveform[len(clip.head) :], rate)],
+                temperature=clip.temperature,
+                source=clip.source,
+            )
+        )
+    sampling = Sampling(
+        step=step,
+        rate=rate,
+        seed=program.seed,
+        clips=listed,
+        real_codes=code_counts(held_out(data)).tolist(),
+        generated_codes=generated.tolist(),
+    )
+    sampling.write(folder)
+    return sampling
+
+
+def _clips(program: Program, network: Network, data: AudioDataModule) -> Iterator[_Clip]:
+    """Continuations, each with what really follows; then clips from silence. Generated ones are numbered through."""
+    rate, engine = data.hparams["sample_rate"], engine_for(network)
+    heard, samples = (max(1, round(seconds * rate)) for seconds in (program.prompt_seconds, program.seconds))
+
+    def drawn(prompts: Tensor | None, numbers: range, temperature: float) -> list[tuple[Codes, float]]:
+        session, noise = start(network, prompts, len(numbers)), Noise(program.seed, numbers)
+        blocks = list(extend(network, session, noise, Drawing(temperature), samples, engine))
+        codes = torch.cat([block.codes for block in blocks], dim=1).cpu().numpy()
+        bits = torch.cat([block.nats for block in blocks], dim=1).double().mean(dim=1) / math.log(2)
+        return list(zip(codes, bits.tolist(), strict=True))
+
+    numbers, temperature = range(program.continuations), program.temperatures[0]
+    if numbers:
+        excerpts = Excerpts.spread(data, program.continuations)
+        prompts = excerpts.before(max(heard, network.window(1).inputs))
+        real = zip(
+            excerpts.after(samples),
+            excerpts.bits_per_sample(network, samples, data.hparams["output_size"]),
+            strict=True,
+        )
+        generated, heads = drawn(prompts, numbers, temperature), prompts[:, -heard:].numpy()
+        rows = zip(numbers, excerpts.names(rate), heads, generated, real, strict=True)
+        for n, source, head, (own, bits), (follows, real_bits) in rows:
+            yield _Clip(f"continuation-{n}", "continuation", head, own, bits, temperature, source)
+            yield _Clip(f"recording-{n}", "recording", head, follows, real_bits, None, source)
+    for temperature in program.temperatures if program.from_silence else ():
+        numbers = range(numbers.stop, numbers.stop + program.from_silence)
+        for n, (own, bits) in zip(numbers, drawn(None, numbers, temperature), strict=True):
+            yield _Clip(f"silence-{n}", "silence", _NOTHING, own, bits, temperature, "")

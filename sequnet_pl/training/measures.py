@@ -1,0 +1,110 @@
+"""What a run has heard, how long it has taken, and how fast it goes: in one row with its scores."""
+
+import resource
+import sys
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from torch import Tensor
+
+from sequnet_pl.data.crops import Batch
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.loader import CropLoader
+from sequnet_pl.training.references import references
+from sequnet_pl.training.sampling import SampleAudio
+
+
+class Measures(Callback):
+    """Logs, with each row of `train/` and `val/` scores, what these can be drawn over and compared with.
+
+    `hours_heard` (of audio, as targets, by all processes) and `wall_hours` (of training, validation and sampling) go on
+    where a run goes on. `speed/samples_per_second` and `speed/data_wait` (the share of time spent waiting for batches)
+    are of the steps since the row before, without validation and sampling; `speed/memory_gib` is the peak of the GPU,
+    or of this process on the CPU. `reference/` are bits per sample of tables of codes.
+    """
+
+    def __init__(self) -> None:
+        self._heard: Tensor | int = 0  # samples; on the device, which is not waited for
+        self._seconds = 0.0  # before the run was gone on with
+        self._began = time.monotonic()
+        self._references: dict[str, float] = {}
+        self._mark: tuple[float, int, float] | None = None  # time without sampling, samples heard, seconds waited
+
+    def state_dict(self) -> dict[str, Any]:
+        """Samples heard and seconds taken."""
+        return {"heard": self.heard, "seconds": self._wall_seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `state_dict`."""
+        self._heard, self._seconds = state_dict["heard"], state_dict["seconds"]
+
+    @property
+    def heard(self) -> int:
+        """Samples learnt from, by all processes, and before the run was gone on with; waits for the device."""
+        return int(self._heard)
+
+    @property
+    def _wall_seconds(self) -> float:
+        return self._seconds + time.monotonic() - self._began
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to measure; the tables are counted where they will be logged."""
+        self._began, self._mark = time.monotonic(), None
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        if trainer.loggers and trainer.is_global_zero and isinstance(data, AudioDataModule):
+            self._references = references(data)
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
+    ) -> None:
+        """Begin to measure speed with a batch that has come: workers were started for the first one."""
+        if self._mark is None:
+            self._mark = self._now(trainer)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the targets of the batch, and log where a row is due."""
+        self._heard = self._heard + batch.valid.sum() * trainer.world_size
+        if trainer.loggers and trainer._logger_connector.should_update_logs:
+            self._log(trainer, pl_module, self._speed(trainer))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the time of validation out of the speed."""
+        self._mark = None
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say in the row of the scores what was heard until then."""
+        if trainer.loggers and trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._log(trainer, pl_module, {})
+
+    def _log(self, trainer: pl.Trainer, module: pl.LightningModule, speed: dict[str, float]) -> None:
+        rate = trainer.datamodule.hparams["sample_rate"]  # type: ignore[attr-defined]
+        clock = {"hours_heard": self.heard / rate / 3600, "wall_hours": self._wall_seconds / 3600}
+        for name, value in (clock | speed | self._references).items():
+            module.log(name, value, batch_size=1, rank_zero_only=True)
+
+    def _speed(self, trainer: pl.Trainer) -> dict[str, float]:
+        """Since the mark, which is set anew."""
+        now, before = self._now(trainer), self._mark
+        self._mark = now
+        speed = {"speed/memory_gib": _memory() / 2**30}
+        if before and now[0] > before[0]:
+            seconds, heard, waited = (a - b for a, b in zip(now, before, strict=True))
+            speed |= {"speed/samples_per_second": heard / seconds, "speed/data_wait": waited / seconds}
+        return speed
+
+    def _now(self, trainer: pl.Trainer) -> tuple[float, int, float]:
+        loader = trainer.train_dataloader
+        sampling = sum(each.seconds_taken for each in trainer.callbacks if isinstance(each, SampleAudio))  # type: ignore[attr-defined]
+        return time.monotonic() - sampling, self.heard, loader.waited if isinstance(loader, CropLoader) else 0.0
+
+
+def _memory() -> int:
+    """Bytes at the peak: of the GPU, else of this process."""
+    if torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,132 @@
+"""The local report of a run, kept up to date while it trains, and the warnings that it shows."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback
+
+from sequnet_pl import atomic
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.errors import UserError
+from sequnet_pl.report.card import CARD, write_card
+from sequnet_pl.report.run import write_report
+from sequnet_pl.report.run_folder import WARNINGS, read_config, read_text
+from sequnet_pl.training import dashboard
+from sequnet_pl.training.facts import write_facts
+from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.sampling import SampleAudio
+from sequnet_pl.training.saving import BestCheckpoint
+
+log = logging.getLogger(__name__)
+
+
+def note(folder: Path, text: str) -> None:
+    """Add a line to the warnings of a run. Raises UserError where that fails."""
+    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {' '.join(text.split())}\n"
+    atomic.write_text(folder / WARNINGS, read_text(folder / WARNINGS) + line)
+
+
+class _Notes(logging.Handler):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(logging.WARNING)
+        self._folder = folder
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with suppress(UserError):  # a full disk is told by others
+            note(self._folder, record.getMessage())
+
+
+@contextmanager
+def warnings_noted(folder: Path) -> Iterator[None]:
+    """Collect what this package warns of meanwhile in `warnings.txt` of a run folder; earlier lines are kept."""
+    package, handler = logging.getLogger("sequnet_pl"), _Notes(folder)
+    package.addHandler(handler)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+
+
+class RunReport(Callback):
+    """Keeps `report.html`, `curves.png` and the model card up to date: after sampling, validation and training.
+
+    One process does, from the files of the run folder. What fails here never ends a training: it is one warning.
+
+    Args:
+        folder: The run folder.
+        checkpoints: Where its checkpoints and the model card are.
+        log_model: Whether W&B gets the best checkpoint, with the card, as an artifact when training ends.
+        every_n_minutes: At least so often where a batch ends; after a validation no sooner than a tenth of that.
+    """
+
+    def __init__(self, folder: Path, checkpoints: Path, log_model: bool = False, every_n_minutes: float = 10.0) -> None:
+        self.folder, self.checkpoints, self.log_model = folder, checkpoints, log_model
+        self.every_n_minutes = every_n_minutes
+        self._on = self._failed = False
+        self._written = (time.monotonic(), -1)  # when, and what the newest sampling was
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Write down what the run is, and tell the loggers."""
+        self._on = stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
+        if self._on:
+            self._try(lambda: self._begin(trainer, pl_module))
+
+    def _begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        assert isinstance(module, AudioModule) and isinstance(data, AudioDataModule)
+        facts = write_facts(self.folder, module, data)
+        dashboard.begin(trainer.loggers, read_config(self.folder) | {"run": facts})
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        """Write where there are new clips, or the report has become old."""
+        self._write(trainer, self.every_n_minutes)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write where there are new clips."""
+        self._write(trainer, self.every_n_minutes)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what validation has brought."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._write(trainer, self.every_n_minutes / 10)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write all, and log the best checkpoint where that is asked for."""
+        self._write(trainer, 0.0)
+        if self._on and self.log_model:
+            self._try(lambda: self._log_best(trainer))
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Say in the report why it ends here."""
+        if self._on:
+            if isinstance(exception, Exception):  # not Ctrl-C and SIGTERM, of which others tell
+                text = f"ended at step {trainer.global_step}: {type(exception).__name__} {exception}"
+                self._try(lambda: note(self.folder, text))
+            self._write(trainer, 0.0)
+
+    def _write(self, trainer: pl.Trainer, minutes: float) -> None:
+        """Write unless nothing new was sampled and the report is younger than so many minutes."""
+        newest = max((each.last_step for each in trainer.callbacks if isinstance(each, SampleAudio)), default=-1)  # type: ignore[attr-defined]
+        when, sampled = self._written
+        if self._on and (newest != sampled or time.monotonic() - when >= 60 * minutes):
+            self._try(lambda: (write_report(self.folder), write_card(self.folder, self.checkpoints)))
+            self._written = time.monotonic(), newest
+
+    def _log_best(self, trainer: pl.Trainer) -> None:
+        best = [each.best_model_path for each in trainer.checkpoint_callbacks if isinstance(each, BestCheckpoint)]
+        if best and best[0]:
+            dashboard.log_checkpoint(trainer.loggers, [Path(best[0]), self.checkpoints / CARD])
+
+    def _try(self, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception as error:
+            if not self._failed:
+                log.warning("the report of this run could not be written: %s", error or type(error).__name__)
+            self._failed = True

@@ -1,0 +1,32 @@
+from pathlib import Path
+
+from run_folders import make_run
+
+from sequnet_pl.report.card import write_card
+
+
+def test_the_card_says_what_was_learnt_and_keeps_places_private(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", samplings=0)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "best-step00000200.ckpt").touch()
+    write_card(folder, folder / "checkpoints")
+    text = (folder / "checkpoints" / "MODEL.md").read_text(encoding="utf-8")
+    for words in (
+        "# sequnet run",
+        "26,900,000 parameters",
+        "fingerprint f00d",
+        "train: recordings: 3, 2.5 hours",
+        "3.025 bits per sample at step 200",
+        "codes given the one before: 5.000",
+        f"sample.py --ckpt_path {folder / 'checkpoints' / 'best-step00000200.ckpt'}",
+        "levels: 5",
+        "batch_size: 16",
+        "check that you have the right to",
+    ):
+        assert words in text
+    assert "/home/me/music" not in text
+
+
+def test_a_bare_folder_has_a_card(tmp_path: Path) -> None:
+    write_card(tmp_path, tmp_path)
+    assert "last.ckpt" in (tmp_path / "MODEL.md").read_text(encoding="utf-8")

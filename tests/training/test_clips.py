@@ -1,0 +1,135 @@
+"""What is sampled during training: the weights that are kept, prompts that stay, and what really follows them."""
+
+import math
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch.nn import functional as F
+
+from sequnet_pl.audio import mulaw
+from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.report.sampled import read_sampling
+from sequnet_pl.sampling.generate import generate
+from sequnet_pl.training.averaging import ScoredEMA, saved_network
+from sequnet_pl.training.clips import Program, make_clips
+from sequnet_pl.training.excerpts import Excerpts
+from sequnet_pl.training.module import SeqUNetModule
+from sequnet_pl.training.sampling import SampleAudio
+
+RATE = 16_000
+
+
+@pytest.fixture
+def trained(fit):
+    return fit(max_steps=2, limit_val_batches=0)
+
+
+@pytest.fixture
+def data(trained):
+    return trained.trainer.datamodule
+
+
+def codes_of(path):
+    return mulaw.encode(soundfile.read(path, dtype="float32")[0])
+
+
+def test_excerpts_are_what_stands_before_and_after_a_place(data):
+    split = data.splits["train"]
+    excerpts = Excerpts(split, np.array([[1, 3000], [2, len(split.codes[: int(split.lengths[2])]) - 50]]))
+    for (recording, at), before, after in zip(
+        excerpts.places, excerpts.before(4000).numpy(), excerpts.after(200), strict=True
+    ):
+        offset, length = int(split.offsets[recording]), int(split.lengths[recording])
+        codes = split.codes[offset : offset + length]
+        np.testing.assert_array_equal(after, codes[at : at + 200])
+        expected = np.concatenate((np.full(max(0, 4000 - at), 128), codes[max(0, at - 4000) : at]))
+        np.testing.assert_array_equal(before, expected)
+    assert len(excerpts.after(200)[1]) == 50
+
+
+def test_places_are_spread_over_recordings_that_are_not_learnt_from(data):
+    excerpts = Excerpts.spread(data, 2)
+    assert excerpts.split is data.splits["val"]
+    np.testing.assert_array_equal(excerpts.places, Excerpts.spread(data, 2).places)
+    assert excerpts.names(RATE)[0].endswith("val/0.wav, 0.00 s")
+    data.splits = data.splits | {"val": data.splits["test"]}
+    assert Excerpts.spread(data, 1).split is data.splits["test"]
+
+
+@pytest.mark.parametrize("outputs", [64, 1000])
+def test_real_continuations_cost_what_the_network_says(data, outputs):
+    torch.manual_seed(0)
+    network, split = WaveNet(3, 2, 4, 4, 4), data.splits["train"]  # which knows no phase
+    start, end = int(split.offsets[1]), int(split.offsets[1] + split.lengths[1])
+    excerpts = Excerpts(split, np.array([[1, 3000], [1, end - start - 50], [1, end - start]]))
+    bits = excerpts.bits_per_sample(network, 200, outputs)
+    assert math.isnan(bits[2])
+    for place, count, found in ((start + 3000, 200, bits[0]), (end - 50, 50, bits[1])):
+        window = network.window(1).inputs
+        contexts = np.stack([split.codes[t - window : t] for t in range(place, place + count)])
+        logits, _ = network.prefill(torch.from_numpy(contexts))
+        nats = F.cross_entropy(logits, torch.from_numpy(split.codes[place : place + count].astype(np.int64)))
+        assert found == pytest.approx(nats.item() / math.log(2), abs=1e-4)
+
+
+def test_a_sampling_is_on_disk_as_its_list_says(trained, data, tmp_path):
+    program = Program(
+        continuations=1, from_silence=2, seconds=0.05, prompt_seconds=0.1, temperatures=[1.0, 0.5], seed=3
+    )
+    sampling = make_clips(program, trained.module.network, data, 7, tmp_path)
+    assert read_sampling(tmp_path) == sampling
+    assert [(clip.name, clip.temperature) for clip in sampling.clips] == [
+        ("continuation-0", 1.0),
+        ("recording-0", None),
+        ("silence-1", 1.0),
+        ("silence-2", 1.0),
+        ("silence-3", 0.5),
+        ("silence-4", 0.5),
+    ]
+    codes = {clip.name: codes_of(tmp_path / f"{clip.name}.wav") for clip in sampling.clips}
+    assert {name: len(found) for name, found in codes.items()} == {
+        clip.name: 800 + round(clip.border * RATE) for clip in sampling.clips
+    }
+    np.testing.assert_array_equal(codes["continuation-0"][:1600], codes["recording-0"][:1600])
+    generated = np.concatenate((codes["continuation-0"][1600:], codes["silence-1"], codes["silence-2"]))
+    np.testing.assert_array_equal(sampling.generated_codes, np.bincount(generated, minlength=256))
+    held_out = data.splits["val"]
+    np.testing.assert_array_equal(sampling.real_codes, np.bincount(held_out.codes, minlength=256))
+    assert all(0 < clip.bits_per_sample < 20 for clip in sampling.clips)
+    assert all((tmp_path / f"{clip.name}.png").is_file() for clip in sampling.clips)
+
+
+def test_the_weights_of_now_are_sampled(fit):
+    """Those that a checkpoint would hold: their average, where it is kept."""
+    sampler = SampleAudio(
+        every_n_steps=2, every_n_epochs=0, continuations=0, seconds=0.02, second_temperature=None, temperature=0.9
+    )
+    module = SeqUNetModule(2, 2, 1, 3, lr=0.1)
+    run = fit(module=module, callbacks=[ScoredEMA(decay=0.5), sampler], max_steps=4, limit_val_batches=0)
+    assert run.error is None
+    averaged = SeqUNetModule(2, 2, 1, 3)
+    averaged.load_state_dict(run.last["state_dict"])
+    expected = generate(averaged.network, seconds=0.02, temperature=0.9)[0]
+    folder = run.folder / "samples"
+    np.testing.assert_array_equal(codes_of(folder / "step-00000004" / "silence-0.wav"), mulaw.encode(expected))
+    learning = SeqUNetModule(2, 2, 1, 3)
+    learning.load_state_dict(run.last["current_model_state"])
+    assert not np.array_equal(generate(learning.network, seconds=0.02, temperature=0.9)[0], expected)
+    assert sampler.last_step == 4 and sampler.seconds_taken > 0
+
+
+def test_without_an_average_the_network_itself_is_sampled(trained):
+    assert saved_network(trained.trainer, trained.module) is trained.module.network
+
+
+def test_clips_that_cannot_be_made_do_not_end_a_run(fit, monkeypatch, caplog):
+    def fail(*_):
+        raise RuntimeError("no space")
+
+    monkeypatch.setattr("sequnet_pl.training.sampling.make_clips", fail)
+    run = fit(callbacks=[SampleAudio(every_n_steps=2)], max_steps=3)
+    assert run.error is None
+    assert run.trainer.global_step == 3
+    assert "no clips at step 2: no space" in caplog.text

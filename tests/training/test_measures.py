@@ -1,0 +1,143 @@
+"""What is logged beside the scores: it is right, it goes on where a run goes on, and it is not of the pauses."""
+
+import csv
+import time
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from sequnet_pl.training import references
+from sequnet_pl.training.averaging import WITHOUT, ScoredEMA
+from sequnet_pl.training.health import NonFinite
+from sequnet_pl.training.measures import Measures
+from sequnet_pl.training.module import SeqUNetModule
+from sequnet_pl.training.sampling import SampleAudio
+
+CLOCKS = ("hours_heard", "wall_hours")
+
+
+def rows(run):
+    with (run.folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+class Heard(pl.Callback):
+    def __init__(self):
+        self.samples = [0]
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        self.samples.append(self.samples[-1] + int(batch.valid.sum()))
+
+
+def test_each_score_stands_beside_what_it_is_drawn_over(fit):
+    heard = Heard()
+    run = fit(callbacks=[Measures(), heard])
+    assert run.error is None
+    for score, count in (("train/bits_per_sample", 21), ("val/bits_per_sample", 3)):
+        found = [row for row in rows(run) if row[score]]
+        assert len(found) == count
+        assert all(row[name] for row in found for name in (*CLOCKS, *references.NAMES))
+    hours = {int(row["step"]): float(row["hours_heard"]) for row in rows(run) if row["hours_heard"]}
+    assert hours == pytest.approx({n: samples / 16_000 / 3600 for n, samples in enumerate(heard.samples[1:])})
+    wall = [float(row["wall_hours"]) for row in rows(run) if row["wall_hours"]]
+    assert wall == sorted(wall) and wall[0] > 0
+    for name in ("speed/samples_per_second", "speed/memory_gib"):
+        assert all(float(value) > 0 for value in run.curve(name).values())
+    waits = [float(value) for value in run.curve("speed/data_wait").values()]
+    assert waits[0] == 0 < waits[1] < 1  # the first batch, for which workers are started, is left out
+
+
+def test_hours_go_on_where_a_run_goes_on(fit):
+    fit(max_steps=9, callbacks=[Measures()])
+    time.sleep(0.5)
+    stopped = fit(go_on=True, max_steps=9, callbacks=[Measures()])
+    before = stopped.last["callbacks"]["Measures"]
+    resumed = fit(go_on=True, callbacks=[Measures()])
+    whole = fit("whole", callbacks=[Measures()])
+    hours = [[(row["step"], row["hours_heard"]) for row in rows(run) if row["hours_heard"]] for run in (resumed, whole)]
+    assert hours[0] == hours[1]
+    wall = [float(row["wall_hours"]) for row in rows(resumed) if row["wall_hours"]]
+    assert wall == sorted(wall)
+    assert wall[-1] * 3600 > before["seconds"]
+
+
+def test_pauses_do_not_count_as_slow(fit, monkeypatch):
+    class Clock(pl.Callback):
+        """A step takes a second; a validation and a sampling take a hundred."""
+
+        now = 0.0
+
+        def monotonic(self):
+            return self.now
+
+        def on_train_batch_start(self, *_):
+            self.now += 1
+
+        def on_validation_start(self, *_):
+            self.now += 100
+
+    class Pause(SampleAudio):
+        def _make(self, trainer, module, step):
+            clock.now += 100
+
+    clock = Clock()
+    for module in ("measures", "sampling"):
+        monkeypatch.setattr(f"sequnet_pl.training.{module}.time", clock)
+    callbacks = [Measures(), Pause(every_n_steps=2, every_n_epochs=0), clock]
+    run = fit(callbacks=callbacks, val_check_interval=3, max_epochs=1)
+    assert run.error is None
+    speeds = [float(value) for value in run.curve("speed/samples_per_second").values()]
+    assert speeds == [2 * 256] * 6 + [256]  # thirteen crops
+    assert max(float(row["wall_hours"]) for row in rows(run) if row["wall_hours"]) == pytest.approx(507 / 3600)
+
+
+def test_the_gradient_norm_is_that_before_clipping(fit):
+    norms = []
+
+    class Look(pl.Callback):
+        def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+            norms.append(torch.cat([p.grad.flatten() for p in pl_module.parameters()]).norm().item())
+
+    run = fit(callbacks=[NonFinite(), Look()], gradient_clip_val=0.01)
+    assert [float(value) for value in run.curve("train/gradient_norm").values()] == pytest.approx(norms, rel=1e-4)
+
+
+def test_rows_are_measured_only_where_they_are_due(fit):
+    run = fit(callbacks=[NonFinite(), Measures()], log_every_n_steps=5)
+    steps = {int(row["step"]) for row in rows(run) if row["train/gradient_norm"]}
+    assert steps == {int(row["step"]) for row in rows(run) if row["speed/memory_gib"]} == {4, 9, 14, 19}
+
+
+def test_references_are_the_bits_of_the_tables(fit, monkeypatch):
+    data = fit(callbacks=[Measures()], max_steps=2).trainer.datamodule
+    train, val = data.splits["train"], data.splits["val"]
+    counts = np.bincount(train.codes, minlength=256) + 1.0
+    single = -np.log2(counts / counts.sum())[val.codes].mean()
+    whole = references.references(data)
+    assert whole["reference/single_codes"] == pytest.approx(single, abs=1e-5)
+    assert 0 < whole["reference/code_triples"] != whole["reference/code_pairs"] < 8
+    np.testing.assert_array_equal(references.code_counts(val), np.bincount(val.codes, minlength=256))
+    # of a long recording a part is read, from all over it
+    monkeypatch.setattr(references, "_STRETCH", 100)
+    monkeypatch.setattr(references, "MOST", len(val.codes) // 2)
+    assert references.code_counts(val).sum() == pytest.approx(len(val.codes) / 2, abs=100)
+    assert references.references(data) != whole
+
+
+def test_both_weights_are_scored_where_they_are_averaged(fit):
+    averaged = fit(callbacks=[ScoredEMA(decay=0.9)], max_epochs=1)
+    plain = fit("plain", max_epochs=1)
+    assert averaged.error is None
+    # the same training: the weights that learn score as they do without an average
+    assert [float(v) for v in averaged.curve(WITHOUT).values()] == pytest.approx(
+        [float(v) for v in plain.curve("val/bits_per_sample").values()], abs=1e-6
+    )
+    # and the saved weights have the score that they are saved for
+    module = SeqUNetModule(2, 2, 1, 3)
+    module.load_state_dict(averaged.last["state_dict"])
+    (logged,), (other,) = (map(float, averaged.curve(name).values()) for name in ("val/bits_per_sample", WITHOUT))
+    (score,) = averaged.trainer.validate(module, averaged.trainer.datamodule, verbose=False)
+    assert logged == pytest.approx(score["val/bits_per_sample"], abs=1e-6)
+    assert logged != pytest.approx(other, abs=1e-6)
