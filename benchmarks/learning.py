@@ -28,16 +28,18 @@ NETWORKS: dict[str, tuple[type[AudioModule], dict[str, Any]]] = {
     ),
 }
 _ANNEALED = {"lr": 6e-3, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0}
-_FAST = _ANNEALED | {"code_frequency": 10.0}
+_FAST = _ANNEALED | {"lr": 2e-2, "code_frequency": 10.0}
 SETTINGS: dict[str, dict[str, Any]] = {
     "published": {},
     "lr 3e-3": {"lr": 3e-3},
     "lr 3e-3, clip": {"lr": 3e-3, "clip": 1.0},
     "published, smooth codes": {"code_frequency": 10.0},
     "annealed": _ANNEALED,
+    "annealed, lr 2e-2": _ANNEALED | {"lr": 2e-2},
     "fast": _FAST,
-    "fast, lr 3e-3": _FAST | {"lr": 3e-3},
+    "fast, lr 6e-3": _FAST | {"lr": 6e-3},
     "fast, lr 1e-2": _FAST | {"lr": 1e-2},
+    "fast, lr 3e-2": _FAST | {"lr": 3e-2},
     "fast, beta2 0.99": _FAST | {"beta2": 0.99},
     "fast, warm-up 0.02": _FAST | {"warmup": 0.02},
     "fast, warm-up 0.3": _FAST | {"warmup": 0.3},

@@ -1,0 +1,153 @@
+"""Every command of the README runs, here with small networks and little to do, or stands in a list with the reason."""
+
+import re
+import runpy
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+_LITTLE = "--gpus 0 --output_size 256 --batch_size 2 --hop_size 9000 --max_steps 12 --num_workers 0 --logger none "
+_SEQUNET = f"{_LITTLE} --levels 3 --features 4 --depth 1 --kernel_size 3 --sample_audio.seconds 0.01"
+_WAVENET = f"{_LITTLE} --layers 3 --blocks 2 --dilation_channels 4 --residual_channels 4 --skip_channels 4"
+_SHORT = "--gpus 0 --seconds 0.01"
+RUN = {
+    "python train.py --help": "",
+    "python train.py --config configs/demo.yaml --print_config": "",
+    "python train.py --config configs/sequnet_fast.yaml --gpus 1 --audio_dir music": _SEQUNET,
+    "python train.py --model wavenet --gpus 0 --audio_dir music --max_steps 20": _WAVENET,
+    "python train.py --model sequnet --gpus 1 --audio_dir music": _SEQUNET,
+    "python train.py --model sequnet --ckpt_path last": "--max_steps 20",
+    "python train.py test --ckpt_path last": "",
+    "python sample.py --help": "",
+    "python sample.py": _SHORT,
+    "python sample.py --conditional 1 --batch_size 4": _SHORT,
+    "python sample.py --prompt song.mp3 --prompt_start 30 --seconds 5": f"{_SHORT} --prompt_start 0.5",
+    "python sample.py --ckpt_path best --temp 0.8 0.9 1.0 --batch_size 4 --num_batches 2": _SHORT,
+    "python -m sequnet_pl.evaluate": "--gpus 0 --clips 4 --seconds 0.3",
+    "python -m sequnet_pl.evaluate --ckpt_path best --clips 64 --seconds 2 --temp 0.9": "--gpus 0 --seconds 0.3",
+    "python -m sequnet_pl.evaluate --clips_dir clips --audio_dir recordings": "--clips 4 --seconds 0.3",
+    "python -m sequnet_pl.report.run FOLDER": "",
+    "python -m sequnet_pl.data.store info|list|verify FOLDER": "",
+    "python -m sequnet_pl.data.download --dry-run": "--help",  # what it would ask is told by tests/data
+}
+"""Commands in the order in which they run, and the words that make them quick."""
+
+_TESTED = "run by "
+_NEEDS = "needs "
+NOT_RUN = {
+    "git clone <this repository> sequnet_pl && cd sequnet_pl": _NEEDS + "the repository's address",
+    "make demo": _NEEDS + "the installation of packages; tests/test_project.py sees that it calls what is run here",
+    "make test": "is what runs these tests",
+    "make test-full": "is what runs these tests",
+    "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e .": _NEEDS + "the installation of packages",
+    ".venv/bin/python train.py --config configs/demo.yaml --gpus 0": "takes minutes; it is what `make demo` runs",
+    ".venv/bin/python sample.py --conditional 1 --batch_size 4 --gpus 0": "follows the one before",
+    "conda env create -f environment.yml": _NEEDS + "conda; tests/test_project.py reads the file",
+    'pip install -U "yt-dlp[default,deno]"': _NEEDS + "the installation of packages",
+    "python train.py --model sequnet --gpus 1": _NEEDS + "33 GB of recordings and a GPU",
+    "python train.py --model sequnet --gpus 4": _NEEDS + "four GPUs; tests/training/test_processes.py has processes",
+    "torchrun --nnodes 2 --nproc_per_node 4 --rdzv_backend c10d --rdzv_endpoint HOST:29500 train.py --model sequnet "
+    "--gpus 4 --num_nodes 2": _NEEDS + "eight GPUs; tests/training/test_processes.py runs torchrun on CPU processes",
+    "srun python train.py --model sequnet --gpus 4 --num_nodes 2 --ckpt_path auto": _NEEDS
+    + "SLURM; tests/training/test_processes.py plays its part",
+    "python train.py --cuda --features 180 --levels 11 --depth 2 --log_dir logs/sequnet --snapshot_dir "
+    "snapshots/sequnet --model sequnet": _NEEDS + "a GPU; tests/test_train.py runs a smaller one",
+    "python sample.py --cuda --conditional 1 --gen_samples 16000 --features 180 --levels 11 --depth 2 --snapshot_dir "
+    "snapshots/sequnet --model sequnet --batch_size 2 --num_batches 3": _NEEDS
+    + "a GPU; tests/sampling runs a smaller one",
+    "python sample.py --stdout wav --seconds 60 | ffplay -": _NEEDS + "a sound device; tests/sampling reads the pipe",
+    "python sample.py --pretrained sequnet": _NEEDS + "a download; tests/models/test_pretrained.py serves one",
+    "python -m sequnet_pl.data.download --limit 10 --sleep 20 --cookies cookies.txt": _NEEDS
+    + "a download; tests/data/test_download_cli.py serves one",
+    "python -m sequnet_pl.data.store list": "stands for the line above it",
+    "python -m sequnet_pl.models.published convert SNAPSHOT OUT.ckpt": _TESTED + "tests/training/test_snapshots.py",
+    "python -m benchmarks.sampling --reference FOLDER": _TESTED + "tests/sampling/test_benchmark.py",
+    "python -m benchmarks.store --audio hour.mp3": _NEEDS + "an hour of audio",
+    "python -m benchmarks.learning --audio_dir FOLDER --settings published fast": "takes an hour on two cores",
+    "python -m benchmarks.crops": _TESTED + "tests/data/test_crops_benchmark.py",
+}
+"""What is not run here, and why."""
+
+
+def commands() -> set[str]:
+    """All command lines of the README, in blocks and in sentences, without their comments."""
+    fence = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+    blocks = [text for language, text in fence.findall(README) if not language]
+    found = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
+    prose = fence.sub("", README)
+    found += [" ".join(text.split()) for text in re.findall(r"`((?:python|make|conda|pip)\s[^`]*)`", prose)]
+    return set(found)
+
+
+def test_every_command_is_run_or_says_why_not() -> None:
+    known = set(RUN) | set(NOT_RUN)
+    assert commands() - known == set()
+    assert known - commands() == set()
+    assert not set(RUN) & set(NOT_RUN)
+
+
+def test_the_tests_that_are_named_exist() -> None:
+    for reason in NOT_RUN.values():
+        for name in re.findall(r"tests/[\w/]+(?:\.py)?", reason):
+            assert (ROOT / name).exists(), name
+
+
+def music(path: Path, seconds: float) -> None:
+    time = np.arange(round(16_000 * seconds)) / 16_000
+    pitch = np.repeat(np.random.default_rng(len(path.name)).choice([220, 277, 330, 440], 100), len(time) // 100 + 1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * pitch[: len(time)] * time) * np.exp(-4 * (time % 0.25)), 16_000)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with all that the commands name."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "configs").symlink_to(ROOT / "configs")
+    for name in ("music/train/one", "music/train/two", "music/val/three", "music/test/four", "recordings/five"):
+        music(folder / f"{name}.wav", 4)
+    for number in range(4):
+        music(folder / "clips" / f"{number}.wav", 0.5)
+    music(folder / "song.mp3", 2)
+    return folder
+
+
+def variants(command: str, place: Path) -> list[str]:
+    """The command with a real folder, and one for each of its alternatives."""
+    if "store info|list|verify" in command:
+        store = next((place / "data" / "codes").glob("music-*"))
+        return [command.replace("info|list|verify", word).replace("FOLDER", str(store)) for word in ("info", "verify")]
+    runs = sorted((place / "logs" / "sequnet").glob("*"))
+    return [command.replace("FOLDER", str(runs[-1])) if "FOLDER" in command else command]
+
+
+def test_commands_do_what_they_say(place: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> None:
+    monkeypatch.chdir(place)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for command, more in RUN.items():
+        for line in variants(command, place):
+            _, *words = shlex.split(f"{line} {more}".replace("--gpus 1", "--gpus 0"))
+            module = words.pop(0) == "-m" if words[0] == "-m" else False
+            name = words.pop(0)
+            monkeypatch.setattr(sys, "argv", [name, *words])
+            with pytest.raises(SystemExit) as end:
+                if module:
+                    runpy.run_module(name, run_name="__main__", alter_sys=True)
+                else:
+                    runpy.run_path(str(ROOT / name), run_name="__main__")
+            captured = capfd.readouterr()
+            assert not end.value.code, f"{line} {more}\n{captured.err}"
+    torch.set_num_threads(threads)
+    assert len(list((place / "generated").glob("*.wav"))) > 10
+    assert (place / "generated" / "index.html").is_file()
+    for run in (place / "logs").glob("*/*"):
+        assert (run / "report.html").is_file()
