@@ -118,10 +118,9 @@ def step_of(way: Way, device: torch.device, rank: int) -> tuple[Callable[[], Non
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=way.precision == "bf16-mixed"):
             logits = network(codes[:, :-1])
-        loss = nats(logits, targets).mean()
-        optimizer.zero_grad()
-        loss.backward()
+        nats(logits, targets).mean().backward()
         optimizer.step()
+        optimizer.zero_grad()  # as the module does: gradients are not there in the next forward pass
 
     return step, outputs
 

@@ -1,7 +1,8 @@
-"""Valid convolutions on sequences that lie in memory frame by frame (channels last), and their gradients.
+"""Valid convolutions on sequences that lie in memory frame by frame (channels last), and their gradients, in pieces.
 
 Frames of 180 channels side by side are read twice as fast as channels of 36,000 frames, and crops, phases and 1x1
-convolutions need no copies. Shapes stay (B, C, T); only strides tell.
+convolutions need no copies. Shapes stay (B, C, T); only strides tell. On a CPU layers go over time in pieces, so that
+what they compute on the way stays in the cache and is never there in full length.
 
 Letters: B batch, T time in frames, C channels, K kernel.
 """
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_CHUNK = 2048
-"""Frames whose inputs and gradients fit a core's cache together: three times as fast as all frames in one go."""
+_PIECE = 8192
+"""Bytes of a channel in a piece. Pieces twice as long make gradients of weights slower, shorter ones all else."""
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -19,87 +20,112 @@ def channels_last(x: Tensor) -> Tensor:
     return x.transpose(1, 2).contiguous().transpose(1, 2)
 
 
+def empty(like: Tensor, channels: int, frames: int) -> Tensor:
+    """An uninitialized (B, C, T), channels last."""
+    return like.new_empty(len(like), frames, channels).transpose(1, 2)
+
+
+def last(x: Tensor, frames: int) -> Tensor:
+    """The last frames of x (B, C, T)."""
+    return x[..., x.shape[-1] - frames :]
+
+
 def join(tensors: list[Tensor]) -> Tensor:
     """Tensors (B, C, T) concatenated on channels, channels last."""
     return torch.cat([x.transpose(1, 2) for x in tensors], dim=2).transpose(1, 2)
 
 
-def pad_front(x: Tensor, frames: int) -> Tensor:
-    """x (B, C, T) with so many frames of zeros before it, channels last."""
-    return F.pad(x.transpose(1, 2), (0, 0, frames, 0)).transpose(1, 2)
+def pad_front(x: Tensor, frames: int, channels: int = 0) -> Tensor:
+    """x (B, C, T) with so many frames of zeros before it, and channels of zeros after its own; a copy."""
+    return F.pad(x.transpose(1, 2), (0, channels, frames, 0)).transpose(1, 2)
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int = 1, dilation: int = 1) -> Tensor:
-    """F.conv1d in the type of x, channels last."""
-    bias = None if bias is None else bias.to(x.dtype)
-    return F.conv2d(_plane(x), _kernel(weight, x), bias, (1, stride), 0, (1, dilation)).squeeze(2)
+def pieces(x: Tensor, frames: int) -> list[slice]:
+    """`frames` in pieces of about equal length; in one on a GPU, and for a compiler, which plans for itself."""
+    if x.is_cuda or torch.compiler.is_compiling():
+        return [slice(0, frames)]
+    count = max(1, frames * len(x) * x.element_size() // _PIECE)
+    return [slice(frames * n // count, frames * (n + 1) // count) for n in range(count)]
 
 
-def convolution_gradient(
-    grad: Tensor, x: Tensor, weight: Tensor, stride: int = 1, dilation: int = 1
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of a convolution's inputs, in their type, and of weight and bias, in that of the weight."""
-    kernel = _kernel(weight, x)
-    grad, x = channels_last(grad), channels_last(x)
-    by_weight = torch.empty_like(weight)  # laid as the weight is, which groups of processes rely on
-    by_weight.copy_(_weight_gradient(grad, x, kernel, stride, dilation).squeeze(2))
-    return _input_gradient(grad, x, kernel, stride, dilation), by_weight, grad.sum((0, 2)).to(weight.dtype)
+class Convolution:
+    """A convolution in the type of x; its gradients add up over pieces in the type of the weight.
 
+    Args:
+        x: Of the type and on the device to compute on.
+        weight: (C', C, K).
+        bias: (C'); only gradients can do without.
+        stride, dilation: Of which one is 1.
+    """
 
-def _plane(x: Tensor) -> Tensor:
-    """x (B, C, T) as the library takes what is channels last: (B, C, 1, T)."""
-    return channels_last(x).unsqueeze(2)
+    def __init__(self, x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, dilation: int = 1):
+        self._weight, self.stride, self._dilation = weight, stride, dilation
+        self.channels, self.taps = len(weight), weight.shape[-1]
+        self.reach = (self.taps - 1) * dilation
+        # frames far apart are put side by side, as channels: pieces would overlap too much
+        self._gathers = dilation > 1 and not x.is_cuda
+        kernel = weight.transpose(1, 2).flatten(1).unsqueeze(2) if self._gathers else weight
+        self._kernel = kernel.unsqueeze(2).to(x.dtype, memory_format=torch.channels_last)  # (C', C, 1, K)
+        self._bias = None if bias is None else bias.to(x.dtype)
+        self._by_kernel: Tensor | None = None
+        self._by_bias = weight.new_zeros(self.channels)
 
+    def outputs(self, x: Tensor) -> int:
+        """Number of output frames of x."""
+        return (x.shape[-1] - self.reach - 1) // self.stride + 1
 
-def _kernel(weight: Tensor, x: Tensor) -> Tensor:
-    """The weight (C', C, K) in the type of x as (C', C, 1, K), channels last: one copy at the most."""
-    return weight.unsqueeze(2).to(x.dtype, memory_format=torch.channels_last)
+    def window(self, piece: slice) -> slice:
+        """The input frames of a piece of output frames."""
+        return slice(piece.start * self.stride, (piece.stop - 1) * self.stride + self.reach + 1)
 
+    def __call__(self, x: Tensor) -> Tensor:
+        """x (B, C, T) to (B, C', T'), channels last."""
+        stride, _, dilation = self._sizes()
+        return F.conv2d(self._plane(x), self._kernel, self._bias, stride, 0, dilation).squeeze(2)
 
-def _gradients(
-    grad: Tensor, x: Tensor, kernel: Tensor, stride: int, dilation: int, wanted: list[bool]
-) -> tuple[Tensor, ...]:
-    sizes = [kernel.shape[0]], [1, stride], [0, 0], [1, dilation], False, [0, 0], 1
-    return torch.ops.aten.convolution_backward(_plane(grad), _plane(x), kernel, *sizes, wanted)
+    def backward(self, grad: Tensor, x: Tensor, by_x: Tensor) -> None:
+        """Add the gradient of inputs x to `by_x`, both (B, C, T), given that of the outputs (B, C', T')."""
+        grad = channels_last(grad)
+        self._by_bias += grad.sum((0, 2), dtype=self._by_bias.dtype)
+        by_kernel = self._gradients(grad.unsqueeze(2), self._plane(x), self._kernel, [False, True, False])[1]
+        by_kernel = by_kernel.to(self._by_bias.dtype)
+        self._by_kernel = by_kernel if self._by_kernel is None else self._by_kernel.add_(by_kernel)
+        if self._gathers:
+            kernels, parts = [*self._kernel.chunk(self.taps, 1)], self._shifted(by_x)
+        elif by_x.is_cuda:
+            kernels, parts = [self._kernel], [by_x]
+        else:  # by phase: the library computes with the zeros between the frames of a strided convolution
+            kernels = [self._kernel[..., phase :: self.stride] for phase in range(self.stride)]
+            parts = [by_x[..., phase :: self.stride] for phase in range(self.stride)]
+        for kernel, part in zip(kernels, parts, strict=True):
+            like = empty(part, *part.shape[1:]).unsqueeze(2)  # of which only the shape is read
+            part += self._gradients(grad.unsqueeze(2), like, kernel, [True, False, False])[0].squeeze(2)
 
+    def gradients(self) -> tuple[Tensor, Tensor]:
+        """Of weight and bias, from all calls of `backward`."""
+        assert self._by_kernel is not None
+        by_weight = self._by_kernel.squeeze(2)
+        if self._gathers:
+            by_weight = by_weight.view(self.channels, self.taps, -1).transpose(1, 2)
+        # laid as the weight is, which groups of processes rely on
+        return torch.empty_like(self._weight).copy_(by_weight), self._by_bias
 
-def _input_gradient(grad: Tensor, x: Tensor, kernel: Tensor, stride: int, dilation: int) -> Tensor:
-    if stride == 1 or x.is_cuda:
-        return _gradients(grad, x, kernel, stride, dilation, [True, False, False])[0].squeeze(2)
-    # by phase: the library computes with the zeros between the frames of a strided convolution, or copies around them
-    by_x = x.new_empty(len(x), x.shape[-1], x.shape[1]).transpose(1, 2)
-    for phase in range(stride):
-        part = by_x[..., phase::stride]
-        taps = kernel[..., phase::stride]
-        part.copy_(_gradients(grad, torch.empty_like(part), taps, 1, 1, [True, False, False])[0].squeeze(2))
-    return by_x
+    def _sizes(self) -> tuple[list[int], list[int], list[int]]:
+        """Stride, padding and dilation."""
+        return [1, self.stride], [0, 0], [1, 1 if self._gathers else self._dilation]
 
+    def _shifted(self, x: Tensor) -> list[Tensor]:
+        """What each tap reads of x."""
+        frames = x.shape[-1] - self.reach
+        return [x[..., tap * self._dilation :][..., :frames] for tap in range(self.taps)]
 
-def _weight_gradient(grad: Tensor, x: Tensor, kernel: Tensor, stride: int, dilation: int) -> Tensor:
-    frames, taps = grad.shape[-1], kernel.shape[-1]
-    chunks = frames // _CHUNK
-    if grad.is_cuda or chunks < 2:
-        return _gradients(grad, x, kernel, stride, dilation, [False, True, False])[1]
-    if dilation > 1:  # what chunks read would overlap too much
-        shifted = (x[..., tap * dilation :][..., : (frames - 1) * stride + 1] for tap in range(taps))
-        return torch.cat([_weight_gradient(grad, part, kernel[..., :1], stride, 1) for part in shifted], dim=-1)
-    length = frames // chunks
-    done = chunks * length
-    by_weight = _gradients(
-        _chunked(grad, chunks, length, length),
-        _chunked(x, chunks, (length - 1) * stride + taps, length * stride),
-        kernel,
-        stride,
-        1,
-        [False, True, False],
-    )[1]
-    if done < frames:
-        by_weight += _weight_gradient(grad[..., done:], x[..., done * stride :], kernel, stride, 1)
-    return by_weight
+    def _plane(self, x: Tensor) -> Tensor:
+        """x (B, C, T) as the library takes what is channels last: (B, C, 1, T)."""
+        return (join(self._shifted(x)) if self._gathers else channels_last(x)).unsqueeze(2)
 
-
-def _chunked(x: Tensor, chunks: int, length: int, hop: int) -> Tensor:
-    """Chunks (B * chunks, C, length) of x (B, C, T), a hop apart; they may overlap."""
-    batch, step = x.stride(0), x.stride(2)
-    rows = x.as_strided((len(x), chunks, length, x.shape[1]), (batch, hop * step, step, 1))
-    return rows.flatten(0, 1).contiguous().transpose(1, 2)
+    def _gradients(self, grad: Tensor, x: Tensor, kernel: Tensor, wanted: list[bool]) -> tuple[Tensor, ...]:
+        stride, padding, dilation = self._sizes()
+        if wanted[0] and not x.is_cuda:
+            stride = [1, 1]
+        sizes = [self.channels], stride, padding, dilation, False, [0, 0], 1
+        return torch.ops.aten.convolution_backward(grad, x, kernel, *sizes, wanted)

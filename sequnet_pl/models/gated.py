@@ -6,6 +6,7 @@ weight. What is not kept is computed again, from what is kept anyway.
 Letters: B batch, T time in frames, C channels, K kernel, Q = 256 classes.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,10 +14,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from sequnet_pl.models.convolution import convolution_gradient, convolve, join, pad_front
-
-_CHUNK = 4096
-"""Frames whose gradients stay in the cache while each tap's rows of a table get theirs."""
+from sequnet_pl.models.convolution import Convolution, empty, join, last, pad_front, pieces
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
@@ -25,67 +23,65 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
-def activate(both: Tensor) -> Tensor:
-    """(B, 2C, T) to (2, B, C, T): tanh of the first channels (the filter), sigmoid of the second half (the gate).
+def empty_activations(like: Tensor, channels: int, frames: int) -> Tensor:
+    """Room for activations (2, B, C, T), channels last."""
+    return like.new_empty(2, len(like), frames, channels).transpose(2, 3)
+
+
+def activate(both: Tensor, activated: Tensor) -> None:
+    """Write tanh of the first channels of (B, 2C, T) (the filter) and sigmoid of the second half (the gate).
 
     Each half lies by itself in memory, where elementwise work is twice as fast as on every other run of channels.
     """
-    halves = both.transpose(1, 2).unflatten(2, (2, -1)).permute(2, 0, 1, 3).contiguous()
-    halves[0].tanh_()
-    halves[1].sigmoid_()
-    return halves.transpose(2, 3)
+    activated.copy_(both.unflatten(1, (2, -1)).transpose(0, 1))
+    activated[0].tanh_()
+    activated[1].sigmoid_()
 
 
 def activation_gradient(grad: Tensor, activated: Tensor) -> Tensor:
     """Gradient (B, 2C, T) of the convolution's output, from that of the product and from what `activate` gave."""
     filtered, gated = activated
-    batch, channels, frames = filtered.shape
-    result = grad.new_empty(batch, frames, 2 * channels).transpose(1, 2)
+    result = empty(grad, 2 * grad.shape[1], grad.shape[2])
     by_filter, by_gate = result.chunk(2, 1)
     torch.ops.aten.tanh_backward(grad * gated, filtered, grad_input=by_filter)
     torch.ops.aten.sigmoid_backward(grad * filtered, gated, grad_input=by_gate)
     return result
 
 
-def _forward(inputs: Tensor, x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """Output of a gated residual convolution, and what `activate` gave."""
-    activated = activate(convolve(inputs, weight, bias, stride))
-    return _output(x, activated, weight, stride), activated
+def _forward(conv: Convolution, inputs: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Output of a gated residual convolution, and what `activate` gave; the inputs are x and its condition."""
+    frames, identity = conv.outputs(x), _identity(x, conv)
+    out, activated = empty(x, x.shape[1], frames), empty_activations(x, x.shape[1], frames)
+    for piece in pieces(x, frames):
+        activate(conv(inputs[..., conv.window(piece)]), activated[..., piece])
+        out[..., piece] = torch.addcmul(identity[..., piece], *activated[..., piece])
+    return out, activated
 
 
-def _output(x: Tensor, activated: Tensor, weight: Tensor, stride: int) -> Tensor:
-    return torch.addcmul(_identity(x, weight, stride), *activated)
-
-
-def _identity(x: Tensor, weight: Tensor, stride: int) -> Tensor:
+def _identity(x: Tensor, conv: Convolution) -> Tensor:
     """The frames of x that the outputs are added to: the newest that each of them sees."""
-    return x[..., weight.shape[-1] - 1 :: stride]
+    return x[..., conv.reach :: conv.stride]
 
 
-def _backward(
-    grad: Tensor, inputs: Tensor, activated: Tensor, weight: Tensor, stride: int, channels: int
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of the inputs (the first `channels` of them are the identity), the weight and the bias."""
-    inner = activation_gradient(grad, activated)
-    by_inputs, by_weight, by_bias = convolution_gradient(inner, inputs, weight, stride)
-    _identity(by_inputs[:, :channels], weight, stride).add_(grad)
-    return by_inputs, by_weight, by_bias
+def _backward(conv: Convolution, grad: Tensor, inputs: Tensor, activated: Tensor, by_inputs: Tensor) -> None:
+    """Add to the gradient of the inputs what comes through the convolution.
 
-
-def _trim(x: Tensor, weight: Tensor, stride: int) -> Tensor:
-    """x without the first frames that no output sees: the last frame is always one that is kept."""
-    return x[..., (x.shape[-1] - weight.shape[-1]) % stride :]
+    `grad` may be a part of `by_inputs`, as it is of the residual stream: what a piece adds to has been read.
+    """
+    for piece in pieces(grad, grad.shape[-1]):
+        inner, window = activation_gradient(grad[..., piece], activated[..., piece]), conv.window(piece)
+        conv.backward(inner, inputs[..., window], by_inputs[..., window])
 
 
 def _beside(x: Tensor, condition: Tensor | None) -> Tensor:
     """What a conditioned convolution reads: x and the last frames of the condition, concatenated on channels."""
-    return x if condition is None else join([x, condition[..., condition.shape[-1] - x.shape[-1] :]])
+    return x if condition is None else join([x, last(condition, x.shape[-1])])
 
 
 class _GatedConv(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, condition: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
-        out, activated = _forward(_beside(x, condition), x, weight, bias, 1)
+        out, activated = _forward(Convolution(x, weight, bias), _beside(x, condition), x)
         ctx.save_for_backward(x, condition, weight, activated)
         return out
 
@@ -95,12 +91,13 @@ class _GatedConv(torch.autograd.Function):
         ctx: Any, grad: Tensor
     ) -> tuple[Tensor | None, ...]:
         x, condition, weight, activated = ctx.saved_tensors
-        channels = x.shape[1]
-        by_inputs, *by_rest = _backward(grad, _beside(x, condition), activated, weight, 1, channels)
+        conv, channels, inputs = Convolution(x, weight), x.shape[1], _beside(x, condition)
+        by_inputs = pad_front(grad, conv.reach, inputs.shape[1] - channels)
+        _backward(conv, grad, inputs, activated, by_inputs)
         if condition is None:
-            return by_inputs, None, *by_rest
+            return by_inputs, None, *conv.gradients()
         by_condition = pad_front(by_inputs[:, channels:], condition.shape[-1] - x.shape[-1])
-        return by_inputs[:, :channels], by_condition, *by_rest
+        return by_inputs[:, :channels], by_condition, *conv.gradients()
 
 
 def gated_conv(x: Tensor, condition: Tensor | None, weight: Tensor, bias: Tensor) -> Tensor:
@@ -111,18 +108,24 @@ def gated_conv(x: Tensor, condition: Tensor | None, weight: Tensor, bias: Tensor
         return _GatedConv.apply(x.to(dtype), condition, weight, bias)
 
 
+def _trim(x: Tensor, strided: Convolution) -> Tensor:
+    """x without the first frames that no output sees: the last frame is always one that is kept."""
+    return x[..., (x.shape[-1] - strided.taps) % strided.stride :]
+
+
 class _Descent(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kept: int, *parameters: Tensor) -> tuple[Tensor, Tensor]:
         weights, biases = parameters[::2], parameters[1::2]
-        kept_activated, first = [], x
+        saved = [x]
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
-            x, activated = _forward(x, x, weight, bias, 1)
-            kept_activated.append(activated)
-        skip = x[..., x.shape[-1] - kept :].clone()
-        x = _trim(x, weights[-1], 2)
-        out, activated = _forward(x, x, weights[-1], biases[-1], 2)
-        ctx.save_for_backward(first, *weights, *kept_activated, activated)
+            x, activated = _forward(Convolution(x, weight, bias), x, x)
+            saved.append(activated)
+        skip = last(x, kept).clone()
+        strided = Convolution(x, weights[-1], biases[-1], 2)
+        x = _trim(x, strided)
+        out, activated = _forward(strided, x, x)
+        ctx.save_for_backward(*saved, activated, *weights)
         return skip, out
 
     @staticmethod
@@ -131,21 +134,23 @@ class _Descent(torch.autograd.Function):
         ctx: Any, by_skip: Tensor, grad: Tensor
     ) -> tuple[Tensor | None, ...]:
         x, *saved = ctx.saved_tensors
-        layers = list(zip(saved[: len(saved) // 2], saved[len(saved) // 2 :], strict=True))
+        depth = len(saved) // 2
+        activations, weights = saved[:depth], saved[depth:]
         inputs = [x]
-        for weight, activated in layers[:-1]:  # the sums are cheap, to keep them is not
-            inputs.append(_output(inputs[-1], activated, weight, 1))
-        by_parameters: list[Tensor] = []
-        for number, (weight, activated) in reversed(list(enumerate(layers))):
-            x = inputs.pop()
-            stride = 2 if number == len(layers) - 1 else 1
-            trimmed = _trim(x, weight, stride)
-            grad, *by_layer = _backward(grad, trimmed, activated, weight, stride, x.shape[1])
-            if stride == 2:
-                grad = pad_front(grad, x.shape[-1] - trimmed.shape[-1])
-                grad[..., grad.shape[-1] - by_skip.shape[-1] :] += by_skip
-            by_parameters = [*by_layer, *by_parameters]
-        return grad, None, *by_parameters
+        for activated in activations[:-1]:  # the sums are cheap, to keep them is not
+            inputs.append(torch.addcmul(last(inputs[-1], activated.shape[-1]), *activated))
+        strided, trimmed = Convolution(x, weights[-1], stride=2), inputs.pop()
+        by_x = pad_front(by_skip, x.shape[-1] - by_skip.shape[-1])  # of the residual stream, whatever the layer
+        trimmed = _trim(trimmed, strided)
+        by_trimmed = last(by_x, trimmed.shape[-1])
+        _identity(by_trimmed, strided).add_(grad)
+        _backward(strided, grad, trimmed, activations[-1], by_trimmed)
+        by_parameters = [*strided.gradients()]
+        for weight, activated in zip(reversed(weights[:-1]), reversed(activations[:-1]), strict=True):
+            conv, inner = Convolution(x, weight), inputs.pop()
+            _backward(conv, last(by_x, activated.shape[-1]), inner, activated, last(by_x, inner.shape[-1]))
+            by_parameters = [*conv.gradients(), *by_parameters]
+        return by_x, None, *by_parameters
 
 
 def descend(x: Tensor, kept: int, parameters: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -159,74 +164,103 @@ def descend(x: Tensor, kept: int, parameters: list[Tensor]) -> tuple[Tensor, Ten
         return _Descent.apply(x.to(dtype), kept, *parameters)
 
 
-def _sums(codes: Tensor, table: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
-    """Codes (B, T) to (B, T - K + 1, C): sums of K rows of the table (K, Q, C), one for each tap, and the bias."""
-    taps, classes, channels = table.shape
-    rows = codes.long().unfold(1, taps, 1) + classes * torch.arange(taps, device=codes.device)
-    sums = F.embedding_bag(rows.flatten(0, 1), table.to(dtype).flatten(0, 1), mode="sum").add_(bias)
-    return sums.view(*rows.shape[:2], channels)
+class _Table:
+    """Sums of K rows of a table (K, Q, C), one for each tap, and the bias; gradients in the type of the table.
+
+    In lower precision gradients of rows that are read so often would stand still.
+    """
+
+    def __init__(self, table: Tensor, bias: Tensor, dtype: torch.dtype) -> None:
+        self.taps, self._classes, self.channels = table.shape
+        self.reach = self.taps - 1
+        self._rows, self._bias = table.to(dtype).flatten(0, 1), bias
+        self.gradients = torch.zeros_like(table, memory_format=torch.contiguous_format), torch.zeros_like(bias)
+
+    def __call__(self, codes: Tensor) -> Tensor:
+        """Codes (B, T) to (B, C, T - K + 1)."""
+        rows = codes.long().unfold(1, self.taps, 1) + self._classes * torch.arange(self.taps, device=codes.device)
+        sums = F.embedding_bag(rows.flatten(0, 1), self._rows, mode="sum").add_(self._bias)
+        return sums.view(*rows.shape[:2], -1).transpose(1, 2)
+
+    def backward(self, grad: Tensor, codes: Tensor) -> None:
+        """Add to the gradients, given that of the sums (B, C, T')."""
+        by_table, by_bias = self.gradients
+        grad = grad.transpose(1, 2).to(by_table.dtype).contiguous()
+        by_bias += grad.sum((0, 1))
+        for tap, by_tap in enumerate(by_table):
+            read = codes[:, tap : tap + grad.shape[1]]
+            if grad.is_cuda:  # sorts, where threads that add to the same few rows would wait for each other
+                by_tap += torch.ops.aten.embedding_dense_backward(grad, read.long(), self._classes, -1, False)
+            else:
+                by_tap.index_add_(0, read.int().flatten(), grad.flatten(0, 1))
 
 
-def _sums_gradient(grad: Tensor, codes: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of the table and the bias, in their type: in lower precision sums of so many would stand still."""
-    frames, (taps, classes, channels) = grad.shape[1], table.shape
-    by_bias = grad.sum((0, 1), dtype=table.dtype)
-    if grad.is_cuda:  # sorts, where threads that add to the same few rows would wait for each other
-        grad = grad.to(table.dtype).contiguous()
-        look = torch.ops.aten.embedding_dense_backward
-        by_taps = [look(grad, codes[:, tap : tap + frames].long(), classes, -1, False) for tap in range(taps)]
-        return torch.stack(by_taps), by_bias
-    by_table = table.new_zeros(taps, classes, channels)
-    for start in range(0, frames, _CHUNK):
-        part = grad[:, start : start + _CHUNK].to(table.dtype)
-        for tap in range(taps):
-            rows = codes[:, start + tap : start + tap + part.shape[1]].int()
-            by_table[tap].index_add_(0, rows.flatten(), part.flatten(0, 1))
-    return by_table, by_bias
+def _window(codes: Tensor, piece: slice, reach: int) -> Tensor:
+    """The codes that a piece of sums is of, where a sum reads `reach` codes before its own."""
+    return codes[:, piece.start : piece.stop + reach]
 
 
 class _Lookup(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, codes: Tensor, table: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
-        ctx.save_for_backward(codes, table)
-        return _sums(codes, table, bias, dtype)
+        ctx.save_for_backward(codes, table, bias)
+        return _Table(table, bias, dtype)(codes)
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, grad: Tensor
     ) -> tuple[Tensor | None, ...]:
-        return None, *_sums_gradient(grad, *ctx.saved_tensors), None
+        codes, table, bias = ctx.saved_tensors
+        sums = _Table(table, bias, grad.dtype)
+        for piece in pieces(grad, grad.shape[-1]):
+            sums.backward(grad[..., piece], _window(codes, piece, sums.reach))
+        return None, *sums.gradients, None
 
 
 def lookup(codes: Tensor, table: Tensor, bias: Tensor) -> Tensor:
     """Codes (B, T) to (B, C, T - K + 1): sums of K rows of the table (K, Q, C), one for each tap, and the bias."""
-    return _Lookup.apply(codes, table, bias, compute_dtype(table)).transpose(1, 2)
+    return _Lookup.apply(codes, table, bias, compute_dtype(table))
 
 
 class _GatedLookup(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, codes: Tensor, *tables: Tensor) -> Tensor:
-        identity, identity_bias, table, bias = tables
-        ctx.dtype = compute_dtype(table)
+    def forward(ctx: Any, codes: Tensor, dtype: torch.dtype, *tables: Tensor) -> Tensor:
         ctx.save_for_backward(codes, *tables)
-        reach = table.shape[0] - identity.shape[0]
-        out = _sums(codes[:, reach:], identity, identity_bias, ctx.dtype)
-        out = out.transpose(1, 2)
-        return out.addcmul_(*activate(_sums(codes, table, bias, ctx.dtype).transpose(1, 2)))
+        identity, both = _tables(tables, dtype)
+        out = identity(codes[:, both.reach - identity.reach :])
+        for piece in pieces(out, out.shape[-1]):
+            out[..., piece].addcmul_(*_looked_up(both, codes, piece, out))
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, grad: Tensor
     ) -> tuple[Tensor | None, ...]:
-        codes, identity, _, table, bias = ctx.saved_tensors
-        activated = activate(_sums(codes, table, bias, ctx.dtype).transpose(1, 2))  # cheaper to look up than to keep
-        by_table = _sums_gradient(activation_gradient(grad, activated).transpose(1, 2), codes, table)
-        grad = grad.transpose(1, 2)  # (B, C, T) to (B, T, C)
-        return None, *_sums_gradient(grad, codes[:, table.shape[0] - identity.shape[0] :], identity), *by_table
+        codes, *tables = ctx.saved_tensors
+        identity, both = _tables(tables, grad.dtype)
+        late = codes[:, both.reach - identity.reach :]
+        for piece in pieces(grad, grad.shape[-1]):
+            part = grad[..., piece]
+            identity.backward(part, _window(late, piece, identity.reach))
+            activated = _looked_up(both, codes, piece, part)  # cheaper to look up than to keep
+            both.backward(activation_gradient(part, activated), _window(codes, piece, both.reach))
+        return None, None, *identity.gradients, *both.gradients
+
+
+def _tables(tables: Sequence[Tensor], dtype: torch.dtype) -> tuple[_Table, _Table]:
+    """The identity's, and that of filter and gate."""
+    identity, identity_bias, both, bias = tables
+    return _Table(identity, identity_bias, dtype), _Table(both, bias, dtype)
+
+
+def _looked_up(both: _Table, codes: Tensor, piece: slice, like: Tensor) -> Tensor:
+    activated = empty_activations(like, both.channels // 2, piece.stop - piece.start)
+    activate(both(_window(codes, piece, both.reach)), activated)
+    return activated
 
 
 def gated_lookup(codes: Tensor, identity: tuple[Tensor, Tensor], both: tuple[Tensor, Tensor]) -> Tensor:
     """A gated residual layer on codes (B, T) whose identity and convolution are tables with biases: (B, C, T')."""
-    return _GatedLookup.apply(codes, *identity, *both)
+    return _GatedLookup.apply(codes, compute_dtype(both[0]), *identity, *both)

@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
@@ -113,16 +114,25 @@ class SeqUNet(Network):
 
     def _features(self, codes: Tensor) -> Tensor:
         """Codes (B, T) to the features (B, C, N) before the output convolution; keeps little for the backward pass."""
-        x = self.input_conv.then(self.levels[0].down[0], codes) if self.levels else self.input_conv(codes)
-        skips: list[Tensor] = []
-        for index, (level, kept) in enumerate(zip(self.levels, self._skip_sizes(codes.shape[-1]), strict=True)):
-            skip, x = self._run(level.descend, x, kept, int(index == 0))
+        sizes, skips = self._skip_sizes(codes.shape[-1]), []
+        if self.levels:  # a third of all activations, but not of the work: always computed again
+            skip, x = checkpoint(self._enter, codes, sizes[0], use_reentrant=False, preserve_rng_state=False)
+            skips.append(skip)
+        else:
+            x = self.input_conv(codes)
+        for level, kept in zip(self.levels[1:], sizes[1:], strict=True):
+            skip, x = self._run(level.descend, x, kept)
             skips.append(skip)
         for layer in self.bottleneck:
             x = layer(x)
         for level in reversed(self.levels):
             x = self._run(level.ascend, x, skips.pop())
         return x
+
+    def _enter(self, codes: Tensor, kept: int) -> tuple[Tensor, Tensor]:
+        """The way down of the finest level."""
+        level = self.levels[0]
+        return level.descend(self.input_conv.then(level.down[0], codes), kept, 1)
 
     def _skip_sizes(self, inputs: int) -> list[int]:
         """Frames of each level's skip that the way up reads."""

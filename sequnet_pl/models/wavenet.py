@@ -15,7 +15,7 @@ from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.layers import CodeConv, apply_window, gate
 from sequnet_pl.models.network import Network, State, Window
-from sequnet_pl.models.skipping import skipping_layer
+from sequnet_pl.models.skipping import skipping_block
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
         """The residual stream (B, C, T), shorter by the ring's length, and the skips so far and this (B, C', N)."""
-        return skipping_layer(x, total, self.dilation, [*self.parameters()])
+        return skipping_block(x, total, [self.dilation], [*self.parameters()])
 
     def step(self, x: Tensor, ring: Tensor, time: int) -> tuple[Tensor, Tensor]:
         """The same for the frame x (B, C) of `time`: reads the ring, then writes x over its oldest frame."""
@@ -126,9 +126,9 @@ class WaveNet(Network):
 
     def _run_block(self, x: Tensor, total: Tensor, start: int) -> tuple[Tensor, Tensor]:
         """The layers of a block, the first of which is number `start`."""
-        for layer in self.layers[start : start + self.layers_a_block]:
-            x, total = layer(x, total)
-        return x, total
+        layers = self.layers[start : start + self.layers_a_block]
+        parameters = [parameter for layer in layers for parameter in layer.parameters()]
+        return skipping_block(x, total, [layer.dilation for layer in layers], parameters)
 
     def _end(self, skip: Tensor) -> Tensor:
         return self.end_2(torch.relu(self.end_1(torch.relu(skip))))

@@ -4,10 +4,13 @@ Letters: B batch, N targets, Q = 256 classes.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor
+from torch.optim import Optimizer
 
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.errors import UsageError
@@ -97,6 +100,17 @@ class AudioModule(pl.LightningModule):
         self.log(f"{split}/bits_per_sample", bits, batch_size=size)
         self.log(f"{split}/accuracy", accuracy, batch_size=size)
         return scored
+
+    def optimizer_step(
+        self,
+        epoch: int,
+        batch_idx: int,
+        optimizer: Optimizer | LightningOptimizer,
+        optimizer_closure: Callable[[], Any] | None = None,
+    ) -> None:
+        """See LightningModule. Gradients leave at once: the forward pass of the next step has use for their room."""
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        optimizer.zero_grad()
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
