@@ -20,9 +20,11 @@ from benchmarks.comparison.results import Found, Results
 from benchmarks.comparison.rows import HEADER, NETWORKS, rows
 from benchmarks.comparison.scales import SCALES, Scale
 from benchmarks.comparison.stages import Contender
+from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.one_line import OneLineParser
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.evaluate.comparison import check_length
 
 PROGRAM = "python -m benchmarks.comparison"
 
@@ -65,6 +67,7 @@ def main(argv: Sequence[str]) -> None:
     options = parse(argv)
     scale = SCALES[options.scale]
     scale = replace(scale, steps=options.max_steps or scale.steps, seconds=options.seconds or scale.seconds)
+    check_length(round(scale.seconds * SAMPLE_RATE), SAMPLE_RATE)  # not after hours of training
     folder = Path(options.out or f"comparison/{options.scale}")
     compare(scale, options, folder, shlex.join([*PROGRAM.split(), *argv]))
 
