@@ -122,7 +122,7 @@ def test_references_are_the_bits_of_the_tables(fit, monkeypatch):
     # of a long recording a part is read, from all over it
     monkeypatch.setattr(references, "_STRETCH", 100)
     monkeypatch.setattr(references, "MOST", len(val.codes) // 2)
-    assert references.code_counts(val).sum() == pytest.approx(len(val.codes) / 2, abs=100)
+    assert references.code_counts(val).sum() == pytest.approx(len(val.codes) / 2, abs=200)
     assert references.references(data) != whole
 
 
