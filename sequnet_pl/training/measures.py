@@ -70,7 +70,8 @@ class Measures(Callback):
         """Count the targets of the batch, and log where a row is due."""
         self._heard = self._heard + batch.valid.sum() * trainer.world_size
         if trainer.loggers and trainer._logger_connector.should_update_logs:
-            self._log(trainer, pl_module, self._speed(trainer))
+            memory = {"speed/memory_gib": _memory(pl_module.device) / 2**30}
+            self._log(trainer, pl_module, memory | self._speed(trainer))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the time of validation out of the speed."""
@@ -91,11 +92,10 @@ class Measures(Callback):
         """Since the mark, which is set anew."""
         now, before = self._now(trainer), self._mark
         self._mark = now
-        speed = {"speed/memory_gib": _memory() / 2**30}
-        if before and now[0] > before[0]:
-            seconds, heard, waited = (a - b for a, b in zip(now, before, strict=True))
-            speed |= {"speed/samples_per_second": heard / seconds, "speed/data_wait": waited / seconds}
-        return speed
+        if before is None or now[0] <= before[0]:
+            return {}
+        seconds, heard, waited = (a - b for a, b in zip(now, before, strict=True))
+        return {"speed/samples_per_second": heard / seconds, "speed/data_wait": waited / seconds}
 
     def _now(self, trainer: pl.Trainer) -> tuple[float, int, float]:
         loader = trainer.train_dataloader
@@ -103,8 +103,8 @@ class Measures(Callback):
         return time.monotonic() - sampling, self.heard, loader.waited if isinstance(loader, CropLoader) else 0.0
 
 
-def _memory() -> int:
+def _memory(device: torch.device) -> int:
     """Bytes at the peak: of the GPU, else of this process."""
-    if torch.cuda.is_initialized():
-        return torch.cuda.max_memory_allocated()
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
