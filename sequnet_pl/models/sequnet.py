@@ -11,7 +11,6 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
@@ -115,8 +114,9 @@ class SeqUNet(Network):
     def _features(self, codes: Tensor) -> Tensor:
         """Codes (B, T) to the features (B, C, N) before the output convolution; keeps little for the backward pass."""
         sizes, skips = self._skip_sizes(codes.shape[-1]), []
-        if self.levels:  # a third of all activations, but not of the work: always computed again
-            skip, x = checkpoint(self._enter, codes, sizes[0], use_reentrant=False, preserve_rng_state=False)
+        if self.levels:
+            # a third of all activations; with one crop they are little beside the weights, and not worth the time
+            skip, x = self._run(self._enter, codes, sizes[0], again=len(codes) > 1)
             skips.append(skip)
         else:
             x = self.input_conv(codes)
