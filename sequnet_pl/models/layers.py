@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.models.gated import descend, gated_conv, gated_lookup, lookup
+from sequnet_pl.models.gated import descend, gated_conv
+from sequnet_pl.models.lookups import gated_lookup, lookup
 
 
 def crop(x: Tensor, like: Tensor) -> Tensor:

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sequnet_pl.models import layers
-from sequnet_pl.models.gated import lookup
+from sequnet_pl.models import convolution, layers
+from sequnet_pl.models.lookups import lookup
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 
@@ -94,6 +94,61 @@ def test_checkpointed_activations_change_no_bit(build, dtype):
     (loss, gradients), (checkpointed_loss, checkpointed) = results
     assert loss == checkpointed_loss
     assert all(torch.equal(a, b) for a, b in zip(gradients, checkpointed, strict=True))
+
+
+@pytest.mark.parametrize("build", NETWORKS)
+@pytest.mark.parametrize("crops", [1, 2])
+def test_pieces_of_time_change_nothing(build, crops, monkeypatch):
+    torch.manual_seed(0)
+    network = build().double()
+    codes = random_codes(crops, network.window(600).inputs)
+    results = []
+    for piece in (10**9, 160):
+        monkeypatch.setattr(convolution, "_PIECE", piece)
+        results.append(loss_and_gradients(network, codes))
+    assert len(convolution.pieces(torch.zeros(1, 1, 1).double(), 601)) > 20
+    (loss, gradients), (pieces_loss, in_pieces) = results
+    assert pieces_loss == pytest.approx(loss, rel=1e-12)
+    for actual, expected in zip(in_pieces, gradients, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+
+
+def test_a_wavenet_has_the_gradients_of_autograd():
+    torch.manual_seed(0)
+    network = WaveNet(3, 2, 6, 5, 9, 3).double()
+    codes = random_codes(2, network.window(50).inputs)
+    _, gradients = loss_and_gradients(network, codes)
+    x, total = network.start(codes), 0
+    for layer in network.layers:
+        z = layers.gate(layer.conv(x))
+        total = total + layer.skip(z)[..., -50:]
+        x = layer.residual(z) + layers.crop(x, z) if layer.residual else x
+    loss = F.cross_entropy(network._end(total).float(), torch.full((2, 50), 100))
+    for actual, expected in zip(gradients, torch.autograd.grad(loss, [*network.parameters()]), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+
+
+def kept_for_backward(network, codes):
+    """Numbers in what the backward pass keeps, without the parameters."""
+    sizes = {}
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: sizes.update({x.data_ptr(): x.numel()}) or x, lambda x: x):
+        network(codes)
+    for parameter in network.parameters():
+        sizes.pop(parameter.data_ptr(), None)
+    return sum(sizes.values())
+
+
+def test_a_wavenet_keeps_two_numbers_a_frame_and_channel():
+    network = WaveNet(6, 1, 8, 8, 8)
+    codes = random_codes(1, network.window(5000).inputs)
+    assert kept_for_backward(network, codes) < (2 * 6 + 4.5) * 8 * codes.numel()  # 4 around the block of 6 layers
+
+
+def test_of_several_crops_the_finest_level_keeps_its_codes_alone():
+    network = SeqUNet(4, 6, 2, 5)
+    codes = random_codes(2, network.window(5000).inputs)
+    one, two = (kept_for_backward(network, codes[:crops]) for crops in (1, 2))
+    assert two < 1.7 * one  # of a crop of theirs 0.82: the rest is of the other levels and the way up
 
 
 @pytest.mark.parametrize("build", NETWORKS)

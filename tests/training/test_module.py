@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import LambdaCallback
 
 from sequnet_pl.data.crops import Batch, Crops, scoring_plan
 from sequnet_pl.data.datamodule import AudioDataModule
@@ -184,3 +185,19 @@ def test_windows_start_at_the_recording(audio_folder, tmp_path, tiny):
     (batch,) = list(run.test_dataloaders)
     starts = batch.starts[batch.recordings == 0].numpy()
     assert np.array_equal(starts, np.arange(len(starts)) * 256)
+
+
+def test_gradients_are_gone_when_the_optimizer_has_stepped(fit):
+    """They last through the batches whose gradients add up, and are there for who looks before the step."""
+    kept, seen = [], []
+
+    def count(module):
+        return sum(parameter.grad is not None for parameter in module.parameters())
+
+    look = LambdaCallback(
+        on_train_batch_end=lambda trainer, module, *_: kept.append(count(module)),
+        on_before_optimizer_step=lambda trainer, module, optimizer: seen.append(count(module)),
+    )
+    fit(callbacks=[look], accumulate_grad_batches=2, max_steps=2)
+    every = seen[0]
+    assert seen == [every, every] and kept == [every, 0, every, 0] and every > 0
