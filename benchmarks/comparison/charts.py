@@ -58,10 +58,10 @@ def claim_chart(found: dict[str, Found]) -> Figure:
     places = np.arange(len(names))
     axes.vlines(claims, places - 0.4, places + 0.4, color=COLOURS[2], linewidth=3, label="claim, at least")
     for place, value in enumerate(times):
-        axes.annotate(f"{value:.2f}", (value, place), (5, 0), textcoords="offset points", va="center")
+        axes.annotate(f"{value:.2f}", (value, place), (6, 0), textcoords="offset points", va="center")
     axes.set_xlim(0, 1.15 * max(*times, *claims))
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower right")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)  # nothing is below it there
     return figure
 
 

@@ -135,8 +135,8 @@ def _heard(path: Path, runs: Sequence[Contender]) -> Iterator[Markup]:
             )
             for run, clip in zip(runs, clips, strict=True)
         ]
-        players.append(_named("recording", player(real, rate, 0.0, path)))
-        yield page.card([page.paragraph(f"after {_source(clips[0])}"), page.columns(players)])
+        recording = page.more("What the recording does", [player(real, rate, 0.0, path)])
+        yield page.card([page.paragraph(f"after {_source(clips[0])}"), page.columns(players), recording])
 
 
 def _named(name: str, part: Markup) -> Markup:

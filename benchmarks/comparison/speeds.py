@@ -44,5 +44,5 @@ def sampling_speeds(networks: Sequence[str], gpus: int, seconds: float, rounds: 
 
 def machine(gpus: int) -> Found:
     """What the speeds are of."""
-    name = torch.cuda.get_device_name() if gpus else f"CPU, {torch.get_num_threads()} threads"
+    name = torch.cuda.get_device_name() if gpus else f"CPU, threads: {torch.get_num_threads()}"
     return {"device": name, "torch": torch.__version__}
