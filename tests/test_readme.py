@@ -71,7 +71,7 @@ NOT_RUN = {
     "python -m sequnet_pl.models.published convert SNAPSHOT OUT.ckpt": _TESTED + "tests/training/test_snapshots.py",
     "python -m benchmarks.sampling --reference FOLDER": _TESTED + "tests/sampling/test_benchmark.py",
     "python -m benchmarks.store --audio hour.mp3": _NEEDS + "an hour of audio",
-    "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour on two cores",
+    "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour",
     "python -m benchmarks.comparison --scale tiny": "takes minutes; tests/benchmarks runs a smaller one",
     "python -m benchmarks.comparison --scale small --audio_dir music": "takes hours",
     "python -m benchmarks.comparison --scale published --gpus 1": _NEEDS + "33 GB of recordings and a GPU",
