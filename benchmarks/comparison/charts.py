@@ -1,6 +1,5 @@
 """Charts of a comparison."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -8,26 +7,28 @@ from matplotlib.figure import Figure
 
 from benchmarks.comparison.results import Found
 from benchmarks.comparison.rows import NAMES, NETWORKS, advantages
+from sequnet_pl.report.charts import OVER, REFERENCES, Chart
 from sequnet_pl.report.figures import COLOURS, QUIET, new_figure
+from sequnet_pl.report.metrics import Metrics, thinned
 
 _COLOUR = {"sequnet": COLOURS[0], "wavenet": COLOURS[1]}
+_TABLE = "reference/code_triples"
 
 
-def learning_chart(folders: dict[str, Path], xlabel: str, seconds: dict[str, float] | None = None) -> Figure:
-    """Bits per sample against steps, or against `seconds` times them; from the metrics.csv of each run."""
-    figure, axes = new_figure(xlabel, "bits per sample")
-    lowest = 8.0
+def learning_chart(folders: dict[str, Path], over: str) -> Figure:
+    """Bits per sample over steps or wall time, a key of OVER; from the metrics.csv of each run."""
+    figure, axes = new_figure(OVER[over], "bits per sample")
+    references: dict[str, float] = {}
     for network, folder in folders.items():
-        scale = seconds[network] / 60 if seconds else 1.0
-        with (folder / "metrics.csv").open(newline="") as file:
-            lines = list(csv.DictReader(file))
+        metrics = Metrics(folder)
         for split, style in (("train", {"alpha": 0.35, "linewidth": 1}), ("val", {"marker": "o", "markersize": 4})):
-            column = f"{split}/bits_per_sample"
-            points = [(float(line["step"]) * scale, float(line[column])) for line in lines if line.get(column)]
-            axes.plot(*_columns(points), color=_COLOUR[network], label=f"{NAMES[network]}, {split}", **style)
-            lowest = min([lowest, *(bits for _, bits in points)])
-    axes.set_ylim(lowest - 0.2, 8.2)  # an untrained network may be worse than a uniform guess
+            points = thinned(metrics.curve(f"{split}/bits_per_sample", over))
+            axes.plot(*points, color=_COLOUR[network], label=f"{NAMES[network]}, {split}", **style)
+        if (height := metrics.last(_TABLE)) is not None:
+            references[REFERENCES[_TABLE]] = height
+    axes.set_ylim(top=min(axes.get_ylim()[1], 8.2))  # an untrained network may be worse than a uniform guess
     axes.legend()
+    Chart("", OVER[over], "", {}, references).draw(axes)
     return figure
 
 
@@ -54,16 +55,11 @@ def claim_chart(found: dict[str, Found]) -> Figure:
     """How many times better the Seq-U-Net is, beside what is claimed."""
     names, times, claims = zip(*reversed(list(advantages(found))), strict=True)
     figure, axes = new_figure("times better than the WaveNet", "", height=2.8)
-    axes.barh(names, times, color=COLOURS[0], height=0.55, label="measured")
+    labels = [f"{name}:  {value:.2f}" for name, value in zip(names, times, strict=True)]
+    axes.barh(labels, times, color=COLOURS[0], height=0.55, label="measured")
     places = np.arange(len(names))
     axes.vlines(claims, places - 0.4, places + 0.4, color=COLOURS[2], linewidth=3, label="claim, at least")
-    for place, value in enumerate(times):
-        axes.annotate(f"{value:.2f}", (value, place), (6, 0), textcoords="offset points", va="center")
     axes.set_xlim(0, 1.15 * max(*times, *claims))
     axes.grid(axis="y", visible=False)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False)  # nothing is below it there
     return figure
-
-
-def _columns(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
-    return [x for x, _ in points], [y for _, y in points]

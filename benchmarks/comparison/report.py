@@ -23,8 +23,9 @@ _HEARD = 4  # clips of each network; more make the page large
 _TITLE = "Seq-U-Net and WaveNet"
 _ALIGNED = ("---", "---:", "---:", "---:", "---")
 _SPEEDS = (
-    "Speeds were measured after training, both networks taking turns, and are medians of turns. Training time is steps "
-    "times that measure, so that a busy moment during one training does not count against that network."
+    "Speeds were measured after training, both networks taking turns, so that a busy moment of the machine meets both; "
+    "they are medians of turns. Wall time has all that happened during a training, validation and other work of the "
+    "machine too."
 )
 _CLIPS = (
     "The first clips of each network, which nobody has chosen. Both go on from the same test recordings, with the same "
@@ -75,7 +76,8 @@ def _facts(title: str, found: dict[str, Found]) -> Iterator[tuple[str, str]]:
     batch = f"{data['batch_size']} x {data['output_size']:,} targets"
     yield "learnt for", f"{' and '.join(f'{step:,}' for step in sorted(steps))} steps of {batch}"
     yield "tested on", f"{tested['samples']:,} samples, {tested['samples'] / data['sample_rate']:,.0f} s"
-    yield "table of two codes before", f"{list(tested['tables'].values())[-1]:.3f} bits per sample"
+    table, bits = list(tested["tables"].items())[-1]
+    yield table, f"{bits:.3f} bits per sample"
     yield "sound compared", f"{sound['clips']} clips of each kind"
     yield "speeds on", f"{machine['device']}, torch {machine['torch']}"
     yield "sampling engine", found["sampling speed"]["engine"]
@@ -83,11 +85,10 @@ def _facts(title: str, found: dict[str, Found]) -> Iterator[tuple[str, str]]:
 
 def _charts(found: dict[str, Found], runs: Sequence[Contender]) -> dict[str, tuple[str, Figure]]:
     folders = {run.network: run.folder for run in runs}
-    seconds = dict(zip(NETWORKS, found["training speed"]["seconds"], strict=True))
     return {
         "claims": ("How many times better the Seq-U-Net is, beside the claims", claim_chart(found)),
-        "steps": ("Learning by steps", learning_chart(folders, "steps")),
-        "time": ("Learning by time of training", learning_chart(folders, "minutes of training", seconds)),
+        "steps": ("Learning by steps", learning_chart(folders, "step")),
+        "time": ("Learning by wall time", learning_chart(folders, "wall_hours")),
         "distance": ("Test score by distance from the start of the recording", distance_chart(found)),
     }
 
