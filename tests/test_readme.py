@@ -130,7 +130,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def variants(command: str, place: Path) -> list[str]:
     """The command with a real folder, and one for each of its alternatives."""
     if "store info|list|verify" in command:
-        store = next((place / "data" / "codes").glob("music-*"))
+        store = next((place / "data" / "codes").glob("music-*/index.json")).parent
         return [command.replace("info|list|verify", word).replace("FOLDER", str(store)) for word in ("info", "verify")]
     runs = sorted((place / "logs" / "sequnet").glob("*"))
     return [command.replace("FOLDER", str(runs[-1])) if "FOLDER" in command else command]
