@@ -26,9 +26,9 @@ def learning_chart(folders: dict[str, Path], over: str) -> Figure:
             axes.plot(*points, color=_COLOUR[network], label=f"{NAMES[network]}, {split}", **style)
         if (height := metrics.last(_TABLE)) is not None:
             references[REFERENCES[_TABLE]] = height
+    Chart("", OVER[over], "", {}, references).draw(axes)
     axes.set_ylim(top=min(axes.get_ylim()[1], 8.2))  # an untrained network may be worse than a uniform guess
     axes.legend()
-    Chart("", OVER[over], "", {}, references).draw(axes)
     return figure
 
 
