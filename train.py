@@ -5,10 +5,6 @@ import sys
 from sequnet_pl.cli.main import run_main
 
 if __name__ == "__main__":
-    from sequnet_pl.training.allocation import give_memory_back
-
-    give_memory_back()  # before torch is there
-
     from sequnet_pl.cli.train import train
 
     sys.exit(run_main("train.py", train, sys.argv[1:]))

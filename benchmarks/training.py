@@ -30,7 +30,6 @@ from benchmarks.published import published_network
 from benchmarks.sampling import NETWORKS
 from sequnet_pl.atomic import write_text
 from sequnet_pl.errors import UserError
-from sequnet_pl.training.allocation import give_memory_back
 from sequnet_pl.training.metrics import nats
 from sequnet_pl.training.optimization import Optimization
 
@@ -108,7 +107,6 @@ def step_of(way: Way, device: torch.device, rank: int) -> tuple[Callable[[], Non
 
         return published_step, outputs
 
-    give_memory_back()  # as train.py does
     network: nn.Module = ours.to(device)
     ours.checkpoint_activations = way.option == "checkpointing"
     if way.option == "compile":

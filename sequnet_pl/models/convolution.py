@@ -7,12 +7,16 @@ what they compute on the way stays in the cache and is never there in full lengt
 Letters: B batch, T time in frames, C channels, K kernel.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_PIECE = 8192
-"""Bytes of a channel in a piece. Pieces twice as long make gradients of weights slower, shorter ones all else."""
+from sequnet_pl.models import arena
+
+_PIECE = 12288
+"""Bytes of a channel in a piece. Longer ones make gradients of weights slower, shorter ones all else."""
 
 
 def channels_last(x: Tensor) -> Tensor:
@@ -22,7 +26,12 @@ def channels_last(x: Tensor) -> Tensor:
 
 def empty(like: Tensor, channels: int, frames: int) -> Tensor:
     """An uninitialized (B, C, T), channels last."""
-    return like.new_empty(len(like), frames, channels).transpose(1, 2)
+    return arena.empty(like, len(like), frames, channels).transpose(1, 2)
+
+
+def copy(x: Tensor) -> Tensor:
+    """x (B, C, T), channels last."""
+    return empty(x, *x.shape[1:]).copy_(x)
 
 
 def last(x: Tensor, frames: int) -> Tensor:
@@ -32,20 +41,35 @@ def last(x: Tensor, frames: int) -> Tensor:
 
 def join(tensors: list[Tensor]) -> Tensor:
     """Tensors (B, C, T) concatenated on channels, channels last."""
-    return torch.cat([x.transpose(1, 2) for x in tensors], dim=2).transpose(1, 2)
+    sizes = [x.shape[1] for x in tensors]
+    joined = empty(tensors[0], sum(sizes), tensors[0].shape[-1])
+    for part, x in zip(joined.split(sizes, 1), tensors, strict=True):
+        part.copy_(x)
+    return joined
+
+
+def in_sequence(tensors: Sequence[Tensor]) -> Tensor:
+    """Tensors (B, C, T) one after the other in time, channels last; differentiable."""
+    return torch.cat([x.transpose(1, 2) for x in tensors], dim=1).transpose(1, 2)
 
 
 def pad_front(x: Tensor, frames: int, channels: int = 0) -> Tensor:
     """x (B, C, T) with so many frames of zeros before it, and channels of zeros after its own; a copy."""
-    return F.pad(x.transpose(1, 2), (0, channels, frames, 0)).transpose(1, 2)
+    padded = empty(x, x.shape[1] + channels, frames + x.shape[-1])
+    padded[..., :frames] = 0
+    padded[:, x.shape[1] :] = 0
+    padded[:, : x.shape[1], frames:] = x
+    return padded
 
 
 def pieces(x: Tensor, frames: int) -> list[slice]:
-    """`frames` in pieces of about equal length; in one on a GPU, and for a compiler, which plans for itself."""
-    if x.is_cuda or torch.compiler.is_compiling():
-        return [slice(0, frames)]
-    count = max(1, frames * len(x) * x.element_size() // _PIECE)
-    return [slice(frames * n // count, frames * (n + 1) // count) for n in range(count)]
+    """`frames` in pieces; in one on a GPU, and for a compiler, which plans for itself.
+
+    All but the last are of the same length in every layer: the library keeps code for each length that it meets.
+    """
+    length = max(1, _PIECE // (len(x) * x.element_size()))
+    count = 1 if x.is_cuda or torch.compiler.is_compiling() else -(-frames // length)
+    return [slice(n * length, (n + 1) * length if n < count - 1 else frames) for n in range(count)]
 
 
 class Convolution:
@@ -98,7 +122,7 @@ class Convolution:
             kernels = [self._kernel[..., phase :: self.stride] for phase in range(self.stride)]
             parts = [by_x[..., phase :: self.stride] for phase in range(self.stride)]
         for kernel, part in zip(kernels, parts, strict=True):
-            like = empty(part, *part.shape[1:]).unsqueeze(2)  # of which only the shape is read
+            like = torch.empty_like(part).unsqueeze(2)  # of which only the shape is read
             part += self._gradients(grad.unsqueeze(2), like, kernel, [True, False, False])[0].squeeze(2)
 
     def gradients(self) -> tuple[Tensor, Tensor]:
@@ -107,8 +131,8 @@ class Convolution:
         by_weight = self._by_kernel.squeeze(2)
         if self._gathers:
             by_weight = by_weight.view(self.channels, self.taps, -1).transpose(1, 2)
-        # laid as the weight is, which groups of processes rely on
-        return torch.empty_like(self._weight).copy_(by_weight), self._by_bias
+        # contiguous as the weight is, which groups of processes rely on
+        return arena.empty(self._weight, *self._weight.shape).copy_(by_weight), self._by_bias
 
     def _sizes(self) -> tuple[list[int], list[int], list[int]]:
         """Stride, padding and dilation."""

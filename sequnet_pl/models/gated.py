@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sequnet_pl.models.convolution import Convolution, empty, join, last, pad_front, pieces
+from sequnet_pl.models import arena
+from sequnet_pl.models.convolution import Convolution, copy, empty, join, last, pad_front, pieces
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
@@ -23,7 +24,7 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 
 def empty_activations(like: Tensor, channels: int, frames: int) -> Tensor:
     """Room for activations (2, B, C, T), channels last."""
-    return like.new_empty(2, len(like), frames, channels).transpose(2, 3)
+    return arena.empty(like, 2, len(like), frames, channels).transpose(2, 3)
 
 
 def activate(both: Tensor, activated: Tensor) -> None:
@@ -119,7 +120,7 @@ class _Descent(torch.autograd.Function):
         for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
             x, activated = _forward(Convolution(x, weight, bias), x, x)
             saved.append(activated)
-        skip = last(x, kept).clone()
+        skip = copy(last(x, kept))
         strided = Convolution(x, weights[-1], biases[-1], 2)
         x = _trim(x, strided)
         out, activated = _forward(strided, x, x)
@@ -136,7 +137,8 @@ class _Descent(torch.autograd.Function):
         activations, weights = saved[:depth], saved[depth:]
         inputs = [x]
         for activated in activations[:-1]:  # the sums are cheap, to keep them is not
-            inputs.append(torch.addcmul(last(inputs[-1], activated.shape[-1]), *activated))
+            identity = last(inputs[-1], activated.shape[-1])
+            inputs.append(torch.addcmul(identity, *activated, out=empty(identity, *identity.shape[1:])))
         strided, trimmed = Convolution(x, weights[-1], stride=2), inputs.pop()
         by_x = pad_front(by_skip, x.shape[-1] - by_skip.shape[-1])  # of the residual stream, whatever the layer
         trimmed = _trim(trimmed, strided)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.models.gated import descend, gated_conv
-from sequnet_pl.models.lookups import gated_lookup, lookup
+from sequnet_pl.models.lookups import lookup
 
 
 def crop(x: Tensor, like: Tensor) -> Tensor:
@@ -64,14 +64,11 @@ class CodeConv(nn.Module):
         """Codes (B, T) to (B, C, T - K + 1)."""
         return lookup(codes, self.weight, self.bias)
 
-    def then(self, layer: "GatedConv", codes: Tensor) -> Tensor:
-        """`layer` after this one. On many codes the two convolutions are one table, which is smaller than the work."""
-        if codes.numel() < 2 * CLASSES * self.kernel_size:
-            return layer(self(codes))
+    def then(self, layer: "GatedConv") -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """This and `layer` after it as tables and biases for `gated_lookup`: two convolutions are one table."""
         weight, bias = layer.conv.parameters()
         table = F.conv_transpose1d(self.weight.permute(1, 2, 0), weight.transpose(0, 1))  # (Q, C', K + K' - 1)
-        bias = F.linear(self.bias, weight.sum(-1), bias)
-        return gated_lookup(codes, (self.weight, self.bias), (table.permute(2, 0, 1), bias))
+        return self.weight, self.bias, table.permute(2, 0, 1), F.linear(self.bias, weight.sum(-1), bias)
 
 
 class GatedConv(nn.Module):

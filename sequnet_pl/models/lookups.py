@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from sequnet_pl.models.convolution import pieces
+from sequnet_pl.models.convolution import empty, pieces
 from sequnet_pl.models.gated import activate, activation_gradient, compute_dtype, empty_activations
 
 
@@ -26,6 +26,10 @@ class _Table:
         self.reach = self.taps - 1
         self._rows, self._bias = table.to(dtype).flatten(0, 1), bias
         self.gradients = torch.zeros_like(table, memory_format=torch.contiguous_format), torch.zeros_like(bias)
+
+    def room(self, codes: Tensor) -> Tensor:
+        """An uninitialized (B, C, T - K + 1)."""
+        return empty(self._rows.new_empty(len(codes), 0), self.channels, codes.shape[-1] - self.reach)
 
     def __call__(self, codes: Tensor) -> Tensor:
         """Codes (B, T) to (B, C, T - K + 1)."""
@@ -55,7 +59,11 @@ class _Lookup(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, codes: Tensor, table: Tensor, bias: Tensor, dtype: torch.dtype) -> Tensor:
         ctx.save_for_backward(codes, table, bias)
-        return _Table(table, bias, dtype)(codes)
+        sums = _Table(table, bias, dtype)
+        out = sums.room(codes)
+        for piece in pieces(out, out.shape[-1]):
+            out[..., piece] = sums(_window(codes, piece, sums.reach))
+        return out
 
     @staticmethod
     @once_differentiable
@@ -79,9 +87,11 @@ class _GatedLookup(torch.autograd.Function):
     def forward(ctx: Any, codes: Tensor, dtype: torch.dtype, *tables: Tensor) -> Tensor:
         ctx.save_for_backward(codes, *tables)
         identity, both = _tables(tables, dtype)
-        out = identity(codes[:, both.reach - identity.reach :])
+        late = codes[:, both.reach - identity.reach :]
+        out = identity.room(late)
         for piece in pieces(out, out.shape[-1]):
-            out[..., piece].addcmul_(*_looked_up(both, codes, piece, out))
+            sums = identity(_window(late, piece, identity.reach))
+            out[..., piece] = sums.addcmul_(*_looked_up(both, codes, piece, out))
         return out
 
     @staticmethod
@@ -112,6 +122,6 @@ def _looked_up(both: _Table, codes: Tensor, piece: slice, like: Tensor) -> Tenso
     return activated
 
 
-def gated_lookup(codes: Tensor, identity: tuple[Tensor, Tensor], both: tuple[Tensor, Tensor]) -> Tensor:
+def gated_lookup(codes: Tensor, identity: Tensor, identity_bias: Tensor, both: Tensor, bias: Tensor) -> Tensor:
     """A gated residual layer on codes (B, T) whose identity and convolution are tables with biases: (B, C, T')."""
-    return _GatedLookup.apply(codes, compute_dtype(both[0]), *identity, *both)
+    return _GatedLookup.apply(codes, compute_dtype(both), identity, identity_bias, both, bias)

@@ -6,6 +6,7 @@ that the last input of a window is at time 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -14,9 +15,16 @@ from torch import Tensor, nn
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
-from sequnet_pl.models.gated import descend
+from sequnet_pl.models.convolution import in_sequence
+from sequnet_pl.models.gated import compute_dtype, descend
 from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, push
+from sequnet_pl.models.lookups import gated_lookup
 from sequnet_pl.models.network import Network, State, Window
+
+_PARTS = 4
+"""In which the finest level is computed."""
+_MUCH = 16 << 20
+"""Bytes of its frames from which on its activations, four times as much, are not kept beside weights and moments."""
 
 
 @dataclass
@@ -115,8 +123,7 @@ class SeqUNet(Network):
         """Codes (B, T) to the features (B, C, N) before the output convolution; keeps little for the backward pass."""
         sizes, skips = self._skip_sizes(codes.shape[-1]), []
         if self.levels:
-            # a third of all activations; with one crop they are little beside the weights, and not worth the time
-            skip, x = self._run(self._enter, codes, sizes[0], again=len(codes) > 1)
+            skip, x = self._enter(codes, sizes[0])
             skips.append(skip)
         else:
             x = self.input_conv(codes)
@@ -130,9 +137,30 @@ class SeqUNet(Network):
         return x
 
     def _enter(self, codes: Tensor, kept: int) -> tuple[Tensor, Tensor]:
-        """The way down of the finest level."""
-        level = self.levels[0]
-        return level.descend(self.input_conv.then(level.down[0], codes), kept, 1)
+        """The way down of the finest level, a third of all activations: in parts of time, to compute only one of them
+        again at a time in the backward pass, where they are much."""
+        level, reach = self.levels[0], self.kernel_size - 1
+        if codes.numel() < 2 * CLASSES * self.kernel_size:  # to make one table of two layers is more work
+            return level.descend(self.input_conv(codes), kept)
+        tables = self.input_conv.then(level.down[0])
+
+        def part(codes: Tensor, kept: int) -> tuple[Tensor, Tensor]:
+            return level.descend(gated_lookup(codes, *tables), kept, 1)
+
+        reach *= self.depth + 2  # codes before its own that an output frame sees
+        frames = (codes.shape[-1] - reach + 1) // 2
+        codes = codes[:, codes.shape[-1] - reach - (2 * frames - 1) :]
+        dtype = compute_dtype(self.input_conv.weight)
+        again = codes.numel() * len(self.input_conv.bias) * dtype.itemsize > _MUCH
+        count = 1 if codes.is_cuda or torch.compiler.is_compiling() else _PARTS
+        ends = [frames * n // count for n in range(count + 1)]
+        parts: list[tuple[Tensor, Tensor]] = []
+        for start, stop in pairwise(ends):
+            own = max(0, kept - 2 * (frames - stop))  # the skip's frames up to where the part ends
+            own = min(own, 2 * (stop - start)) if start else own  # and from where it begins
+            parts.append(self._run(part, codes[:, 2 * start : 2 * stop - 1 + reach], own, again=again))
+        skips, outputs = zip(*parts, strict=True)
+        return in_sequence(skips), in_sequence(outputs)
 
     def _skip_sizes(self, inputs: int) -> list[int]:
         """Frames of each level's skip that the way up reads."""

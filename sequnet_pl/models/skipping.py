@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sequnet_pl.models.convolution import Convolution, channels_last, empty, last, pad_front, pieces
+from sequnet_pl.models.convolution import Convolution, channels_last, copy, empty, last, pad_front, pieces
 from sequnet_pl.models.gated import activate, activation_gradient, compute_dtype, empty_activations
 
 
@@ -76,7 +76,7 @@ def _layers(x: Tensor, dilations: list[int], parameters: Sequence[Tensor]) -> li
 class _Block(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, total: Tensor, dilations: list[int], *parameters: Tensor) -> tuple[Tensor, ...]:
-        saved, total = [*parameters, x], total.clone()
+        saved, total = [*parameters, x], copy(total)
         for layer in _layers(x, dilations, parameters):
             x, activated = layer.forward(x, total)
             saved.append(activated)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sequnet_pl.models import convolution, layers
+from sequnet_pl.models import convolution, layers, sequnet
 from sequnet_pl.models.lookups import lookup
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
@@ -53,19 +53,26 @@ def test_a_second_derivative_is_refused():
         gradient.sum().backward()
 
 
-def test_input_convolution_and_first_layer_as_one_table(monkeypatch):
-    """On many codes the first two convolutions are one look-up: the same function, the same gradients."""
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize(("inputs", "kept"), [(1400, 1386), (1401, 1387), (1400, 1385), (1401, 601), (1400, 20)])
+def test_the_finest_level_in_parts_is_what_its_layers_give(parts, inputs, kept, monkeypatch):
+    """Tables for two convolutions, parts of time, activations computed again: the same values, the same gradients."""
+    monkeypatch.setattr(sequnet, "_PARTS", parts)
     torch.manual_seed(0)
     network = SeqUNet(4, 6, 2, 5).double()
-    codes = random_codes(2, network.window(1500).inputs)
-    assert codes.numel() > 2 * layers.CLASSES * 5
-    loss, gradients = loss_and_gradients(network, codes)
-    monkeypatch.setattr(layers, "gated_lookup", None)  # is not called
-    monkeypatch.setattr(layers, "CLASSES", 10**9)
-    expected_loss, expected = loss_and_gradients(network, codes)
-    assert loss == pytest.approx(expected_loss, rel=1e-7)
-    for actual, gradient in zip(gradients, expected, strict=True):
-        torch.testing.assert_close(actual, gradient, rtol=0, atol=1e-12)
+    level, codes = network.levels[0], random_codes(2, inputs)
+    weights = torch.randn(2, 6, kept).double(), torch.randn(2, 6, (inputs - 15) // 2).double()
+    assert codes.numel() > 2 * layers.CLASSES * 5  # else the layers are computed one by one
+    parameters = [*network.input_conv.parameters(), *level.down.parameters(), *level.strided.parameters()]
+    results = []
+    for again in (None, False, True):
+        monkeypatch.setattr(sequnet, "_MUCH", 0 if again else 1 << 40)
+        found = level.descend(network.input_conv(codes), kept) if again is None else network._enter(codes, kept)
+        loss = sum((x * weight).sum() for x, weight in zip(found, weights, strict=True))
+        results.append([*found, *torch.autograd.grad(loss, parameters)])
+    for expected, kept_at_once, again in zip(*results, strict=True):
+        assert torch.equal(kept_at_once, again)
+        torch.testing.assert_close(again, expected, rtol=0, atol=1e-12)
 
 
 def test_a_table_row_sums_up_in_full_precision():
@@ -144,11 +151,13 @@ def test_a_wavenet_keeps_two_numbers_a_frame_and_channel():
     assert kept_for_backward(network, codes) < (2 * 6 + 4.5) * 8 * codes.numel()  # 4 around the block of 6 layers
 
 
-def test_of_several_crops_the_finest_level_keeps_its_codes_alone():
+def test_where_it_is_much_the_finest_level_keeps_its_codes_alone(monkeypatch):
     network = SeqUNet(4, 6, 2, 5)
-    codes = random_codes(2, network.window(5000).inputs)
-    one, two = (kept_for_backward(network, codes[:crops]) for crops in (1, 2))
-    assert two < 1.7 * one  # of a crop of theirs 0.82: the rest is of the other levels and the way up
+    codes = random_codes(1, network.window(5000).inputs)
+    all_kept = kept_for_backward(network, codes)
+    monkeypatch.setattr(sequnet, "_MUCH", 0)
+    # the first features, tanh and sigmoid of the second layer, and of the strided one, which has half the frames
+    assert all_kept - kept_for_backward(network, codes) > (1 + 2 + 1) * 6 * 5000
 
 
 @pytest.mark.parametrize("build", NETWORKS)
