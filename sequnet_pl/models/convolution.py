@@ -109,11 +109,8 @@ class Convolution:
 
     def backward(self, grad: Tensor, x: Tensor, by_x: Tensor) -> None:
         """Add the gradient of inputs x to `by_x`, both (B, C, T), given that of the outputs (B, C', T')."""
-        grad = channels_last(grad)
-        self._by_bias += grad.sum((0, 2), dtype=self._by_bias.dtype)
-        by_kernel = self._gradients(grad.unsqueeze(2), self._plane(x), self._kernel, [False, True, False])[1]
-        by_kernel = by_kernel.to(self._by_bias.dtype)
-        self._by_kernel = by_kernel if self._by_kernel is None else self._by_kernel.add_(by_kernel)
+        grad = channels_last(grad).unsqueeze(2)
+        self._add(*self._gradients(grad, self._plane(x), self._kernel, [False, True, True])[1:])
         if self._gathers:
             kernels, parts = [*self._kernel.chunk(self.taps, 1)], self._shifted(by_x)
         elif by_x.is_cuda:
@@ -123,7 +120,18 @@ class Convolution:
             parts = [by_x[..., phase :: self.stride] for phase in range(self.stride)]
         for kernel, part in zip(kernels, parts, strict=True):
             like = torch.empty_like(part).unsqueeze(2)  # of which only the shape is read
-            part += self._gradients(grad.unsqueeze(2), like, kernel, [True, False, False])[0].squeeze(2)
+            part += self._gradients(grad, like, kernel, [True, False, False])[0].squeeze(2)
+
+    def backward_1x1(self, grad: Tensor, x: Tensor) -> Tensor:
+        """The gradient of inputs x (B, C, T) of a convolution of one tap, given that of the outputs (B, C', T)."""
+        by_x, *others = self._gradients(channels_last(grad).unsqueeze(2), self._plane(x), self._kernel, [True] * 3)
+        self._add(*others)
+        return by_x.squeeze(2)
+
+    def _add(self, by_kernel: Tensor, by_bias: Tensor) -> None:
+        self._by_bias += by_bias
+        by_kernel = by_kernel.to(self._by_bias.dtype)
+        self._by_kernel = by_kernel if self._by_kernel is None else self._by_kernel.add_(by_kernel)
 
     def gradients(self) -> tuple[Tensor, Tensor]:
         """Of weight and bias, from all calls of `backward`."""

@@ -49,12 +49,10 @@ class _Layer:
         by_stream = last(by_x, activated.shape[-1])
         for piece in pieces(x, activated.shape[-1]):
             z = torch.mul(*activated[..., piece])
-            by_z = torch.zeros_like(z)
-            if self.residual:
-                self.residual.backward(by_stream[..., piece], z, by_z)
+            by_z = self.residual.backward_1x1(by_stream[..., piece], z) if self.residual else torch.zeros_like(z)
             within, outputs = _seen(piece, activated.shape[-1], by_total)
             if outputs.stop > outputs.start:
-                self.skip.backward(by_total[..., outputs], z[..., within], by_z[..., within])
+                by_z[..., within] += self.skip.backward_1x1(by_total[..., outputs], z[..., within])
             inner, window = activation_gradient(by_z, activated[..., piece]), self.conv.window(piece)
             self.conv.backward(inner, x[..., window], by_x[..., window])
         convolutions = [self.conv, self.skip, *([self.residual] if self.residual else [])]
