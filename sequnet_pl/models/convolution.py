@@ -84,6 +84,8 @@ class Convolution:
 
     def __init__(self, x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, dilation: int = 1):
         self._weight, self.stride, self._dilation = weight, stride, dilation
+        # of the one row that a kernel has here: with a single thread torch takes oneDNN for 1x1 convolutions only so
+        self._row_dilation = 2 if x.is_cpu and x.dtype == torch.float32 else 1
         self.channels, self.taps = len(weight), weight.shape[-1]
         self.reach = (self.taps - 1) * dilation
         # frames far apart are put side by side, as channels: pieces would overlap too much
@@ -144,7 +146,7 @@ class Convolution:
 
     def _sizes(self) -> tuple[list[int], list[int], list[int]]:
         """Stride, padding and dilation."""
-        return [1, self.stride], [0, 0], [1, 1 if self._gathers else self._dilation]
+        return [1, self.stride], [0, 0], [self._row_dilation, 1 if self._gathers else self._dilation]
 
     def _shifted(self, x: Tensor) -> list[Tensor]:
         """What each tap reads of x."""
