@@ -74,6 +74,9 @@ NOT_RUN = {
     "python -m benchmarks.training --networks sequnet --batches 1 --output_sizes 5000 32768 --precisions bf16-mixed": (
         "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
     ),
+    "python -m benchmarks.training --batches 1 --precisions float32 --processes 1 2": (
+        "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
+    ),
     "python -m benchmarks.store --audio hour.mp3": _NEEDS + "an hour of audio",
     "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour",
     "python -m benchmarks.comparison --scale tiny": "takes minutes; tests/benchmarks runs a smaller one",
