@@ -113,7 +113,7 @@ def step_of(way: Way, device: torch.device, rank: int) -> tuple[Callable[[], Non
         ours.compile(dynamic=False)
     if way.processes > 1:
         network = DistributedDataParallel(ours, [rank] if device.type == "cuda" else None)
-    optimizer = Optimization(5e-4, 1e-8, 0.999, 0.0, 0.0, False).optimizer(network, 5e-4, fused=True)
+    optimizer = Optimization(5e-4, 1e-8, 0.999, 0.0, 0.0, False).optimizer(network, 5e-4)
 
     def step() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=way.precision == "bf16-mixed"):

@@ -114,9 +114,7 @@ class AudioModule(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
-        # with the scaler of float16 a fused optimizer could not clip gradients; some ask for one without a trainer
-        scaled = self._trainer is not None and self._trainer.precision == "16-mixed"
-        optimizer = self.optimization.optimizer(self, self.lr, fused=not scaled)
+        optimizer = self.optimization.optimizer(self, self.lr)
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
         schedule = self.optimization.schedule(optimizer, int(self.trainer.estimated_stepping_batches))

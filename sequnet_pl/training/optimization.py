@@ -31,11 +31,17 @@ class Optimization:
         if self.weight_decay < 0:
             raise UsageError(f"weight_decay is {self.weight_decay}, but must be 0 or more")
 
-    def optimizer(self, module: nn.Module, lr: float, fused: bool) -> torch.optim.Optimizer:
-        """AdamW, or Adam without weight decay; tables and biases do not decay. Fused, it is four times as fast."""
-        betas = (0.9, self.beta2)
+    def optimizer(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
+        """AdamW, or Adam without weight decay; tables and biases do not decay."""
+        optimizer = self._optimizer(module, lr)
+        # fused ones offer to scale gradients back by themselves, and Lightning then refuses to clip in mixed precision
+        setattr(optimizer, "_step_supports_amp_scaling", False)  # noqa: B010 (it has no type)
+        return optimizer
+
+    def _optimizer(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
+        options = {"lr": lr, "betas": (0.9, self.beta2), "eps": self.eps, "fused": True}  # fused: four times as fast
         if not self.weight_decay:
-            return torch.optim.Adam(module.parameters(), lr=lr, betas=betas, eps=self.eps, fused=fused)
+            return torch.optim.Adam(module.parameters(), **options)
         convolutions = {
             id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Conv1d) and layer.weight is not None
         }
@@ -44,7 +50,7 @@ class Optimization:
             {"params": [p for p in parameters if id(p) in convolutions], "weight_decay": self.weight_decay},
             {"params": [p for p in parameters if id(p) not in convolutions], "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=lr, betas=betas, eps=self.eps, fused=fused)
+        return torch.optim.AdamW(groups, **options)
 
     @property
     def scheduled(self) -> bool:

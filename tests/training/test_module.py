@@ -156,6 +156,13 @@ def test_accumulated_gradients_and_overfit_batches_work(audio_folder, tmp_path, 
     assert torch.equal(batches[0].codes, batches[1].codes)
 
 
+def test_gradients_are_clipped_in_mixed_precision(audio_folder, tmp_path, tiny):
+    """Lightning refuses that for optimizers which say that they scale gradients back by themselves."""
+    run = trainer(max_steps=2, precision="bf16-mixed", gradient_clip_val=1.0)
+    run.fit(tiny(), data(audio_folder, tmp_path, batch_size=2, hop_size=1000))
+    assert run.global_step == 2
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(audio_folder, tmp_path, tiny, workers):
     def run(steps, checkpoint=None):
