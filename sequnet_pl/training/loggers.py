@@ -6,7 +6,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from lightning_fabric.loggers.logger import rank_zero_experiment
+from lightning_fabric.utilities.apply_func import convert_tensors_to_scalars
 from pytorch_lightning.loggers import CSVLogger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
@@ -18,10 +20,17 @@ class _AppendingWriter(ExperimentWriter):
 
     def __init__(self, log_dir: str) -> None:
         super().__init__(log_dir)
+        self._before: tuple[dict[str, float], int | None] = {}, None
         path = Path(self.metrics_file_path)
         if path.is_file():
             with path.open(newline="") as file:
                 self.metrics_keys = next(csv.reader(file), [])
+
+    def log_metrics(self, metrics_dict: dict[str, float], step: int | None = None) -> None:
+        """Add a row, unless it is the one before: see `log_ahead`."""
+        if (metrics_dict, step) != self._before:
+            super().log_metrics(metrics_dict, step)
+        self._before = metrics_dict, step
 
     def _check_log_dir_exists(self) -> None:
         """Lightning deletes the old file here."""
@@ -44,8 +53,11 @@ class AppendingCSVLogger(CSVLogger):
     def __init__(self, save_dir: str, name: str, version: str) -> None:
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
 
-    def forget(self, step: int) -> None:
-        """Drop what was logged from `step` on, and lines that were cut short: a run that goes on logs it again."""
+    def forget(self, step: int, validation: bool = False) -> None:
+        """Drop what was logged from `step` on, and lines that were cut short: a run that goes on logs it again.
+
+        With `validation` also that of the validation after the step before.
+        """
         path = Path(self.experiment.metrics_file_path)
         if not path.is_file():
             return
@@ -53,8 +65,13 @@ class AppendingCSVLogger(CSVLogger):
             rows = csv.reader(old)
             header = next(rows, [])
             place = header.index("step")
-            kept = [row for row in rows if len(row) == len(header) and int(row[place]) < step]
-            csv.writer(new).writerows([header, *kept])
+            scores = [index for index, name in enumerate(header) if name.startswith("val/")]
+
+            def stays(row: list[str]) -> bool:
+                again = validation and int(row[place]) == step - 1 and any(row[index] for index in scores)
+                return int(row[place]) < step and not again
+
+            csv.writer(new).writerows([header, *(row for row in rows if len(row) == len(header) and stays(row))])
 
     @property
     @rank_zero_experiment
@@ -63,6 +80,18 @@ class AppendingCSVLogger(CSVLogger):
         if self._experiment is None:
             self._experiment = _AppendingWriter(self.log_dir)
         return self._experiment  # type: ignore[return-value]
+
+
+def log_ahead(trainer: pl.Trainer) -> None:
+    """Write the row of a batch that Lightning logs only after the callbacks, so that no checkpoint is ahead of it."""
+    connector = trainer._logger_connector
+    if connector.should_update_logs:
+        metrics = convert_tensors_to_scalars(connector.metrics["log"])
+        step = trainer.fit_loop.epoch_loop._batches_that_stepped
+        for logger in trainer.loggers:
+            if isinstance(logger, AppendingCSVLogger) and metrics:
+                logger.log_metrics({**metrics, "epoch": trainer.current_epoch}, step)
+                logger.save()
 
 
 def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger:

@@ -51,7 +51,7 @@ def resume(trainer: pl.Trainer, state: RunState) -> None:
         restore_random_states(state.random_states[trainer.global_rank])
     for logger in trainer.loggers:
         if isinstance(logger, AppendingCSVLogger) and trainer.is_global_zero:
-            logger.forget(trainer.global_step)
+            logger.forget(trainer.global_step, state.validation_due)
     if state.validation_due:
         _validate(trainer)
 

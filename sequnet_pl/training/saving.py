@@ -13,6 +13,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.training import signals
 from sequnet_pl.training.checkpoints import LAST, score_of
 from sequnet_pl.training.health import SickRunError, finite
+from sequnet_pl.training.loggers import log_ahead
 from sequnet_pl.training.random_states import gathered, random_states
 from sequnet_pl.training.resuming import RunState, resume, settings
 
@@ -75,8 +76,16 @@ class LastCheckpoint(ModelCheckpoint):
         timely = 0 < self.every_n_minutes * 60 <= time.monotonic() - self._saved_at
         (timely,) = self._heed(trainer, timely and trainer.is_global_zero)
         stepped = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
-        if timely or stepped or self._stop or trainer.should_stop or trainer.global_step == trainer.max_steps:
+        ends = self._stop or trainer.should_stop or trainer.global_step == trainer.max_steps
+        if ends or ((timely or stepped) and not self._saves_at_once(trainer)):
+            log_ahead(trainer)
             self._save(trainer)
+
+    @staticmethod
+    def _saves_at_once(trainer: pl.Trainer) -> bool:
+        """Whether validation or the end of the epoch follows: Lightning would take either as done if killed between."""
+        loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
+        return loop._num_ready_batches_reached() or (fetcher is not None and loop._should_check_val_fx(fetcher))
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save that validation is due, so that nothing is lost if the run ends in it."""

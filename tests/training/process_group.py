@@ -54,6 +54,9 @@ def _enter(rank, world, port, log, function, arguments):
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
     rank_zero_only.rank = rank  # set when it was imported, before there were ranks
+    multiprocessing.set_start_method(
+        "fork", force=True
+    )  # as a run has it, else workers outlive a process that is killed
     torch.set_num_threads(1)
     sys.argv = ["train.py"]
     status = function(*arguments)

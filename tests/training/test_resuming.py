@@ -19,6 +19,7 @@ from sequnet_pl.training.checkpoints import best_of, load_module, score_of
 from sequnet_pl.training.health import SickRunError
 from sequnet_pl.training.module import MODULES, SeqUNetModule
 from sequnet_pl.training.random_states import random_states, restore_random_states
+from sequnet_pl.training.saving import LastCheckpoint
 
 CURVES = ("train/bits_per_sample", "val/bits_per_sample")
 
@@ -123,6 +124,26 @@ def _killed(root, audio, step, place):
 def test_killed_and_gone_on_is_as_never_killed(unbroken, tmp_path, audio_folder, group):
     step = random.randrange(4, 20)
     statuses, logs = group(1, _killed, str(tmp_path), str(audio_folder), step, "batch").wait()
+    assert statuses == [-signal.SIGKILL], logs
+    assert_the_same(unbroken, go_on(tmp_path, audio_folder))
+
+
+def _killed_when_saved(root, audio, step):
+    save = LastCheckpoint._save
+
+    def save_and_die(self, trainer):
+        save(self, trainer)
+        if trainer.global_step == step:
+            kill()
+
+    LastCheckpoint._save = save_and_die
+    broken(Path(root), audio, At(None, -1))
+
+
+@pytest.mark.parametrize("step", [6, 7, 9])
+def test_killed_as_soon_as_a_checkpoint_is_there(unbroken, tmp_path, audio_folder, group, step):
+    """Before validation (6), at the end of an epoch (7), and before Lightning logs the step (9)."""
+    statuses, logs = group(1, _killed_when_saved, str(tmp_path), str(audio_folder), step).wait()
     assert statuses == [-signal.SIGKILL], logs
     assert_the_same(unbroken, go_on(tmp_path, audio_folder))
 
