@@ -1,7 +1,7 @@
 """The one place that writes files: beside the target, then renamed, so that a reader never sees half a file."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,26 +27,21 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     make_folder(path.parent)
-    temporary: Path | None = None
+    # named before it is there, so that whatever comes in between leaves nothing behind
+    temporary = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:40]}-", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+        temporary.touch(exist_ok=False)
         yield temporary
         _publish(temporary, path)
     except OSError as error:
         why = error.strerror or error
         raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
     finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
 def _publish(temporary: Path, path: Path) -> None:
     """Make the finished temporary file durable and give it its name."""
-    umask = os.umask(0)
-    os.umask(umask)
-    temporary.chmod(0o666 & ~umask)  # mkstemp makes files private
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
