@@ -187,8 +187,10 @@ def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, si
         assert process.returncode == 143, err
         assert "asked to end" in err
     else:
-        assert process.returncode == 1, err
-        assert "has lost another one" in err
+        noticed = process.returncode == 1 and "has lost another one" in err
+        # or by Lightning, which looks after its children every five seconds and kills all at once
+        told = process.returncode == -signal.SIGKILL and "terminated with code -9" in err
+        assert noticed or told, err
 
 
 def sample_for_long(root, audio):
