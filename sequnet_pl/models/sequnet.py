@@ -6,7 +6,6 @@ that the last input of a window is at time 0.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -15,16 +14,9 @@ from torch import Tensor, nn
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
-from sequnet_pl.models.convolution import in_sequence
-from sequnet_pl.models.gated import compute_dtype, descend
-from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, push
-from sequnet_pl.models.lookups import gated_lookup
+from sequnet_pl.models.layers import CodeConv, GatedConv, push
+from sequnet_pl.models.levels import Level, gated_convs
 from sequnet_pl.models.network import Network, State, Window
-
-_PARTS = 4
-"""In which the finest level is computed."""
-_MUCH = 16 << 20
-"""Bytes of its frames from which on its activations, four times as much, are not kept beside weights and moments."""
 
 
 @dataclass
@@ -37,35 +29,6 @@ class SeqUNetState(State):
     upsample: list[Tensor]  # (B, C, K // 2 + 1) frames of the level below
     odd: list[Tensor]  # (B, C), the fine frame that is known one step early
     up: list[list[Tensor]]  # (B, 2C, K): [skip, condition]
-
-
-def gated_convs(depth: int, features: int, kernel_size: int, conditioned: bool = False) -> Sequence[GatedConv]:
-    """`depth` gated convolutions in a module list."""
-    layers = nn.ModuleList(GatedConv(features, kernel_size, conditioned=conditioned) for _ in range(depth))
-    return cast(Sequence[GatedConv], layers)
-
-
-class Level(nn.Module):
-    """The layers of one level except the bottleneck, on the way down and on the way up again."""
-
-    def __init__(self, features: int, depth: int, kernel_size: int) -> None:
-        super().__init__()
-        self.down = gated_convs(depth, features, kernel_size)
-        self.strided = GatedConv(features, kernel_size, stride=2)
-        self.upsample = GatedUpsample(features, kernel_size)
-        self.up = gated_convs(depth, features, kernel_size, conditioned=True)
-
-    def descend(self, x: Tensor, kept: int, first: int = 0) -> tuple[Tensor, Tensor]:
-        """From layer `first` on: the last `kept` frames (B, C, kept) of the skip, and the frames of the level below."""
-        convs = [layer.conv for layer in (*self.down[first:], self.strided)]
-        return descend(x, kept, [parameter for conv in convs for parameter in conv.parameters()])
-
-    def ascend(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Frames of the level below, and the skip, to those of this one."""
-        condition, _ = self.upsample(x)
-        for layer in self.up:
-            skip = layer(skip, condition)
-        return skip
 
 
 class SeqUNet(Network):
@@ -123,7 +86,7 @@ class SeqUNet(Network):
         """Codes (B, T) to the features (B, C, N) before the output convolution; keeps little for the backward pass."""
         sizes, skips = self._skip_sizes(codes.shape[-1]), []
         if self.levels:
-            skip, x = self._enter(codes, sizes[0])
+            skip, x = self.levels[0].enter(codes, sizes[0], self.input_conv, self._run)
             skips.append(skip)
         else:
             x = self.input_conv(codes)
@@ -135,32 +98,6 @@ class SeqUNet(Network):
         for level in reversed(self.levels):
             x = self._run(level.ascend, x, skips.pop())
         return x
-
-    def _enter(self, codes: Tensor, kept: int) -> tuple[Tensor, Tensor]:
-        """The way down of the finest level, a third of all activations: in parts of time, to compute only one of them
-        again at a time in the backward pass, where they are much."""
-        level, reach = self.levels[0], self.kernel_size - 1
-        if codes.numel() < 2 * CLASSES * self.kernel_size:  # to make one table of two layers is more work
-            return level.descend(self.input_conv(codes), kept)
-        tables = self.input_conv.then(level.down[0])
-
-        def part(codes: Tensor, kept: int) -> tuple[Tensor, Tensor]:
-            return level.descend(gated_lookup(codes, *tables), kept, 1)
-
-        reach *= self.depth + 2  # codes before its own that an output frame sees
-        frames = (codes.shape[-1] - reach + 1) // 2
-        codes = codes[:, codes.shape[-1] - reach - (2 * frames - 1) :]
-        dtype = compute_dtype(self.input_conv.weight)
-        again = codes.numel() * len(self.input_conv.bias) * dtype.itemsize > _MUCH
-        count = 1 if codes.is_cuda or torch.compiler.is_compiling() else _PARTS
-        ends = [frames * n // count for n in range(count + 1)]
-        parts: list[tuple[Tensor, Tensor]] = []
-        for start, stop in pairwise(ends):
-            own = max(0, kept - 2 * (frames - stop))  # the skip's frames up to where the part ends
-            own = min(own, 2 * (stop - start)) if start else own  # and from where it begins
-            parts.append(self._run(part, codes[:, 2 * start : 2 * stop - 1 + reach], own, again=again))
-        skips, outputs = zip(*parts, strict=True)
-        return in_sequence(skips), in_sequence(outputs)
 
     def _skip_sizes(self, inputs: int) -> list[int]:
         """Frames of each level's skip that the way up reads."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from sequnet_pl.models import convolution, layers, sequnet
+from sequnet_pl.models import convolution, layers, levels
 from sequnet_pl.models.lookups import lookup
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
@@ -57,7 +57,7 @@ def test_a_second_derivative_is_refused():
 @pytest.mark.parametrize(("inputs", "kept"), [(1400, 1386), (1401, 1387), (1400, 1385), (1401, 601), (1400, 20)])
 def test_the_finest_level_in_parts_is_what_its_layers_give(parts, inputs, kept, monkeypatch):
     """Tables for two convolutions, parts of time, activations computed again: the same values, the same gradients."""
-    monkeypatch.setattr(sequnet, "_PARTS", parts)
+    monkeypatch.setattr(levels, "_PARTS", parts)
     torch.manual_seed(0)
     network = SeqUNet(4, 6, 2, 5).double()
     level, codes = network.levels[0], random_codes(2, inputs)
@@ -66,8 +66,11 @@ def test_the_finest_level_in_parts_is_what_its_layers_give(parts, inputs, kept, 
     parameters = [*network.input_conv.parameters(), *level.down.parameters(), *level.strided.parameters()]
     results = []
     for again in (None, False, True):
-        monkeypatch.setattr(sequnet, "_MUCH", 0 if again else 1 << 40)
-        found = level.descend(network.input_conv(codes), kept) if again is None else network._enter(codes, kept)
+        monkeypatch.setattr(levels, "_MUCH", 0 if again else 1 << 40)
+        if again is None:
+            found = level.descend(network.input_conv(codes), kept)
+        else:
+            found = level.enter(codes, kept, network.input_conv, network._run)
         loss = sum((x * weight).sum() for x, weight in zip(found, weights, strict=True))
         results.append([*found, *torch.autograd.grad(loss, parameters)])
     for expected, kept_at_once, again in zip(*results, strict=True):
@@ -155,7 +158,7 @@ def test_where_it_is_much_the_finest_level_keeps_its_codes_alone(monkeypatch):
     network = SeqUNet(4, 6, 2, 5)
     codes = random_codes(1, network.window(5000).inputs)
     all_kept = kept_for_backward(network, codes)
-    monkeypatch.setattr(sequnet, "_MUCH", 0)
+    monkeypatch.setattr(levels, "_MUCH", 0)
     # the first features, tanh and sigmoid of the second layer, and of the strided one, which has half the frames
     assert all_kept - kept_for_backward(network, codes) > (1 + 2 + 1) * 6 * 5000
 
