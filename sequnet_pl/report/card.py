@@ -50,7 +50,7 @@ def _data(data: Mapping[str, Any]) -> Iterator[str]:
 
 def _scores(metrics: Metrics) -> Iterator[str]:
     """Bits per sample, and what they are to be compared with."""
-    yield f"- {metrics.steps:,} steps, {metrics.last('hours_heard') or 0:.2f} hours of audio heard"
+    yield f"- logged until step {metrics.steps:,}, {metrics.last('hours_heard') or 0:.2f} hours of audio heard"
     if best := metrics.best("val/bits_per_sample"):
         yield f"- best validation: {best[1]:.3f} bits per sample at step {best[0]:,} (lower is better, 8 is a guess)"
     for name, label in REFERENCES.items():

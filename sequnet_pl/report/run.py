@@ -51,7 +51,8 @@ def write_report(folder: Path) -> Path:
 
 def _parts(folder: Path, path: Path, metrics: Metrics) -> Iterator[Markup]:
     facts = read_facts(folder)
-    yield page.note(f"Written {datetime.now():%Y-%m-%d %H:%M}, after {metrics.steps:,} steps.")
+    logged = f", logged until step {metrics.steps:,}" if metrics.steps else ""  # which may be steps ago
+    yield page.note(f"Written {datetime.now():%Y-%m-%d %H:%M}{logged}.")
     yield page.facts(_facts(facts, metrics))
     warnings = read_text(folder / WARNINGS).splitlines()
     yield from (page.warning(line) for line in warnings[-5:])

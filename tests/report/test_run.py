@@ -38,7 +38,7 @@ def plain(text: str) -> str:
 def test_the_page_says_what_the_run_is(text: str) -> None:
     for words in (
         "Run my & run",
-        "after 200 steps",
+        "logged until step 200",
         "3.025 bits per sample, step 200",
         "26,900,000 parameters",
         "1,234.5 ms",
@@ -98,7 +98,9 @@ def test_long_runs_have_small_reports(run: Path, tmp_path: Path) -> None:
 def test_runs_with_less_have_reports_too(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("model: [")
     write_report(tmp_path)
-    assert "Nothing has been logged yet" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Nothing has been logged yet" in text
+    assert "until step" not in text
     add_sampling(tmp_path, 5)
     (tmp_path / "samples" / "step-00000009").mkdir()
     (tmp_path / "samples" / "step-00000009" / "clips.json").write_text("{")
