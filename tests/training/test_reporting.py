@@ -31,7 +31,7 @@ def test_the_report_is_made_when_training_ends(reported):
     run = reported(Measures())
     assert run.error is None
     text = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert "after 21 steps" in text
+    assert "logged until step 21" in text
     assert "best validation" in text
     facts = json.loads((run.folder / "run.json").read_text())
     assert (facts["network"], facts["sample_rate"]) == ("sequnet", 16_000)
