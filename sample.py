@@ -2,9 +2,10 @@
 
 import sys
 
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.main import loading, run_main
 
 if __name__ == "__main__":
-    from sequnet_pl.cli.sample import sample
+    with loading("sample.py"):
+        from sequnet_pl.cli.sample import sample
 
     sys.exit(run_main("sample.py", sample, sys.argv[1:]))

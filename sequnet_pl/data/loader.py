@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from sequnet_pl.data.crops import EMPTY, Batch, Crops, Plan
+from sequnet_pl.processes import end_with_parent, shielded
 
 
 class Shard(Sampler[Plan]):
@@ -59,6 +60,7 @@ class CropLoader(DataLoader[Batch]):
             num_workers=workers,
             persistent_workers=workers > 0,
             collate_fn=_as_it_is,  # type: ignore[arg-type]
+            worker_init_fn=_begin,
             pin_memory=pin_memory,
             # its own, so that going on in the middle of an epoch draws no number of the training's
             generator=torch.Generator(),
@@ -80,6 +82,10 @@ class CropLoader(DataLoader[Batch]):
             yield batch
             asked = time.monotonic()
 
+    def _get_iterator(self) -> Any:
+        with shielded():  # a run that is asked to end needs its workers until it has saved
+            return super()._get_iterator()
+
     def state_dict(self) -> dict[str, Any]:
         """The position, as plain numbers."""
         shard = self.shard
@@ -90,6 +96,10 @@ class CropLoader(DataLoader[Batch]):
         self.shard.epoch = state["epoch"]
         size = self.shard.batch_size * self.shard.ranks
         self.shard.batches_done = state["batches_done"] * state["batch_size"] // size
+
+
+def _begin(worker: int) -> None:
+    end_with_parent()
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -1,6 +1,7 @@
 """Checkpoints while training: `last.ckpt`, from which a run goes on as if it had never stopped, and the best ones."""
 
 import logging
+import shlex
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,8 +24,8 @@ log = logging.getLogger(__name__)
 class LastCheckpoint(ModelCheckpoint):
     """Keeps `last.ckpt`: every so many steps and minutes, around validation, at the end, and when a run is interrupted.
 
-    On SIGTERM it saves after the batch under way and ends the run with exit status 143; where SLURM announces the end
-    of a job's time, it has the job queued again.
+    On SIGTERM, SIGINT (Ctrl-C) or SIGHUP it saves after the batch under way and ends the run with exit status 143, 130
+    or 129; where SLURM announces the end of a job's time, it has the job queued again.
 
     Args:
         dirpath: Folder of the checkpoint.
@@ -46,7 +47,8 @@ class LastCheckpoint(ModelCheckpoint):
         self._signals = signals.Signals()
         self._saved_at = time.monotonic()
         self._resumed: RunState | None = None
-        self._stop = self._requeue = self._validation_due = False
+        self._stop = 0  # the exit status to end with
+        self._requeue = self._validation_due = False
         self._alone = False  # whether this process saves without the others
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -74,9 +76,9 @@ class LastCheckpoint(ModelCheckpoint):
         if trainer.fit_loop.epoch_loop._should_accumulate():
             return
         timely = 0 < self.every_n_minutes * 60 <= time.monotonic() - self._saved_at
-        (timely,) = self._heed(trainer, timely and trainer.is_global_zero)
+        timely = self._heed(trainer, timely and trainer.is_global_zero)
         stepped = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
-        ends = self._stop or trainer.should_stop or trainer.global_step == trainer.max_steps
+        ends = bool(self._stop) or trainer.should_stop or trainer.global_step == trainer.max_steps
         if ends or ((timely or stepped) and not self._saves_at_once(trainer)):
             log_ahead(trainer)
             self._save(trainer)
@@ -170,21 +172,26 @@ class LastCheckpoint(ModelCheckpoint):
         self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
         self._saved_at = time.monotonic()
 
-    def _heed(self, trainer: pl.Trainer, *flags: bool) -> list[bool]:
-        """Heed signals that any process has had, and give which of `flags` are true in any."""
-        votes = [self._signals.stop, self._signals.requeue, *flags]
+    def _heed(self, trainer: pl.Trainer, flag: bool = False) -> bool:
+        """Heed signals that any process has had, and give whether `flag` is true in any."""
+        votes = [self._signals.stop, int(self._signals.requeue), int(flag)]
         if trainer.world_size > 1:
             tensor = torch.tensor(votes, dtype=torch.int32, device=trainer.strategy.root_device)
-            votes = trainer.strategy.reduce(tensor, reduce_op="max").bool().tolist()  # type: ignore[union-attr]
-        self._stop, self._requeue, *agreed = votes
+            votes = trainer.strategy.reduce(tensor, reduce_op="max").tolist()  # type: ignore[union-attr]
+        self._stop, self._requeue, agreed = votes[0], bool(votes[1]), bool(votes[2])
         return agreed
 
     def _end(self, trainer: pl.Trainer) -> NoReturn:
         if trainer.is_global_zero:
-            log.warning("asked to end: %s holds all until step %d", self._path, trainer.global_step)
+            log.warning(
+                "asked to end: %s holds all until step %d; go on with: python train.py --ckpt_path %s",
+                self._path,
+                trainer.global_step,
+                shlex.quote(str(self._path)),
+            )
             if self._requeue:
                 signals.requeue_job()
-        signals.end(trainer)
+        signals.end(trainer, self._stop)
 
 
 class BestCheckpoint(ModelCheckpoint):
