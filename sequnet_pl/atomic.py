@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sequnet_pl.errors import UserError
@@ -37,7 +37,8 @@ def replacing(path: Path) -> Iterator[Path]:
         why = error.strerror or error
         raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # on a read-only disk even where there is nothing to remove
+            temporary.unlink()
 
 
 def _publish(temporary: Path, path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 import yaml
 
-from sequnet_pl.cli.run_name import job_name, new_name
+from sequnet_pl.cli.run_name import job_name
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import MODULES, REVISABLE, AudioModule
@@ -93,9 +93,6 @@ def rewrite(argv: Sequence[str]) -> list[str]:
         rest.append(f"--trainer.accelerator={'gpu' if torch.cuda.is_available() else 'cpu'}")
         if torch.cuda.is_available():
             rest.append("--trainer.devices=1")
-    if "name" not in names and not checkpoint:
-        nodes = _value(pairs, "num_nodes") or _value(pairs, "trainer.num_nodes") or "1"
-        rest.append(f"--name={new_name(_whole('num_nodes', nodes))}")
     return [subcommand, *base, *rest]
 
 

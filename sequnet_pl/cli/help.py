@@ -33,6 +33,7 @@ On what
 How
   --gpus N                   0 is the CPU; without it one GPU if there is one
   --cuda                     the same as --gpus 1
+  --threads N                CPU threads of each process, as many as there are cores by default
   --epochs N --max_steps N --precision P --clip NORM --seed N --num_nodes N
   --checkpoint_activations   compute activations again instead of keeping them: less memory, slower steps
   --compile                  with torch.compile: minutes to compile; meant for GPUs

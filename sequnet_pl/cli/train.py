@@ -6,11 +6,13 @@ import re
 import sys
 import warnings
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
+from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import LearningRateMonitor
@@ -18,8 +20,10 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
-from sequnet_pl.cli import arguments
+from sequnet_pl.cli import arguments, run_folder
 from sequnet_pl.cli.help import TRAIN_HELP
+from sequnet_pl.cli.run_name import new_name
+from sequnet_pl.cli.threads import use_threads
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.run import PAGE
@@ -45,6 +49,7 @@ def train(argv: list[str]) -> int:
     if argv in ([], ["-h"], ["--help"]):
         sys.stdout.write(TRAIN_HELP)
         return 0 if argv else UsageError.exit_status
+    again = "--ckpt_path=auto" in argv or ("--ckpt_path", "auto") in pairwise(argv)
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
     _quiet()
     TrainCLI(
@@ -62,6 +67,7 @@ def train(argv: list[str]) -> int:
         parser_class=OneLineParser,
         subclass_mode_model=True,
         auto_configure_optimizers=False,
+        again=again,
     )
     return 0
 
@@ -114,13 +120,35 @@ class SaveRunConfig(SaveConfigCallback):
 
 
 class TrainCLI(LightningCLI):
-    """LightningCLI with run folders `<log_dir>/<model>/<name>`."""
+    """LightningCLI with run folders `<log_dir>/<model>/<name>`.
+
+    Args:
+        again: Whether a run that has no checkpoint yet may begin again in its folder.
+    """
+
+    def __init__(self, *args: Any, again: bool, **kwargs: Any) -> None:
+        self._again = again
+        self.claim: run_folder.Claim | None = None
+        try:
+            super().__init__(*args, **kwargs)
+        except BaseException:
+            trainer = getattr(self, "trainer", None)
+            if self.claim and not (trainer and trainer.global_step):
+                for logger in trainer.loggers if trainer else ():
+                    logger.finalize("failed")
+                self.claim.withdraw()
+                self.claim = None
+            raise
+        finally:
+            if self.claim:
+                self.claim.release()
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options of a run, and the callbacks that every run has."""
         parser.add_argument("--log_dir", type=str, default="logs", help="Root of the run folders.")
         parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
+        parser.add_argument("--threads", type=int | None, default=None, help="CPU threads of each process.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
         parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
         parser.add_lightning_class_args(BestCheckpoint, "best")
@@ -164,23 +192,36 @@ class TrainCLI(LightningCLI):
         network = next(
             name for module, name in NAMES.items() if arguments.class_path(module) == config.model.class_path
         )
-        root = Path(config.log_dir)
-        root = root if root.name == network else root / network
-        self.run_folder = root / config.name
-        snapshots = Path(config.snapshot_dir) if config.snapshot_dir else self.run_folder / "checkpoints"
-        config.best.dirpath = config.last.dirpath = str(snapshots)
         if config.best.save_top_k < 0:
             raise UsageError(f"--keep {config.best.save_top_k}, but the number of best checkpoints cannot be below 0")
-        if self.subcommand in ("test", "validate"):
-            config.verbose = False  # ScoreReport says it better
+        if config.threads is not None:
+            use_threads(config.threads)
+        root = Path(config.log_dir)
+        root = root if root.name == network else root / network
+        snapshots = Path(config.snapshot_dir) if config.snapshot_dir else None
+        run = config.ckpt_path and checkpoints.run_of_checkpoint(Path(config.ckpt_path), Path(config.log_dir))
         if self.subcommand == "fit":
-            if not config.ckpt_path and (snapshots / checkpoints.LAST).exists() and _first_process():
-                raise UsageError(
-                    f"{snapshots / checkpoints.LAST} exists: --ckpt_path last goes on from there, "
-                    "another --name or --snapshot_dir begins anew"
-                )
-            atomic.make_folder(snapshots)
-            atomic.make_folder(self.run_folder)
+            self._settle(config, root, snapshots, run or None)
+        else:
+            config.verbose = False  # ScoreReport says it better
+            self.run_folder = run.folder if run else Path(config.ckpt_path).parent
+        config.best.dirpath = config.last.dirpath = str(snapshots or self.run_folder / "checkpoints")
+
+    def _settle(self, config: Namespace, root: Path, snapshots: Path | None, run: checkpoints.Run | None) -> None:
+        """Claim the folder of a fit, under the name that it has or gets here."""
+        writes = _first_process() and not config.trainer.fast_dev_run
+        if run and run_folder.is_same(run, root, config.log_dir, config.name):
+            self.run_folder = run.folder
+            if writes:
+                self.claim = run_folder.go_on(run.folder, snapshots or run.folder / "checkpoints")
+            return
+        name = config.name or new_name(config.trainer.num_nodes)
+        self.run_folder = root / name
+        if writes:
+            self.claim = run_folder.begin(root, name, snapshots, made_up=not config.name, again=self._again)
+            self.run_folder = self.claim.folder
+        if not config.name:
+            sys.argv.append(f"--name={self.run_folder.name}")  # for the processes that Lightning launches
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer, with the run's loggers."""
@@ -218,6 +259,10 @@ class TrainCLI(LightningCLI):
         try:
             with warnings_noted(self.run_folder) if writes else nullcontext():
                 super()._run_subcommand(subcommand)
+        except SystemExit as end:
+            if isinstance(end.__context__, KeyboardInterrupt):  # which Lightning makes an exit with status 1
+                raise end.__context__ from None
+            raise
         except Exception as error:
             if mistake := explained(error, self.trainer):
                 raise mistake from error

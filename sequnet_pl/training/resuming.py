@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 
 from sequnet_pl.data.loader import CropLoader
 from sequnet_pl.training.loggers import AppendingCSVLogger
@@ -30,6 +31,8 @@ def settings(trainer: pl.Trainer) -> dict[str, Any]:
     found: dict[str, Any] = {name: data[name] for name in _DATA if name in data}
     if isinstance(loader := trainer.train_dataloader, CropLoader):
         found["batch_size"] = loader.shard.batch_size  # may have been searched for
+    if trainer.strategy.root_device.type == "cpu":
+        found["threads"] = torch.get_num_threads()  # another number adds up in another order
     return found | {
         "processes": trainer.world_size,
         "precision": str(trainer.precision),

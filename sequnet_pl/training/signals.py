@@ -85,11 +85,11 @@ def _watch(heard: socket.socket, says: bool) -> None:
             if interrupted:
                 os._exit(exit_status(signal.SIGINT))
             interrupted = True
-            if says:
-                log.warning("interrupted: the run ends after this step, saved; a second time ends it at once")
             time.sleep(_ONE)
             with suppress(BlockingIOError):
                 heard.recv(4096, socket.MSG_DONTWAIT)
+            if says:
+                log.warning("interrupted: the run ends after this step, saved; a second time ends it at once")
 
 
 def requeue_job() -> None:
