@@ -16,7 +16,7 @@ from sequnet_pl.data.crops import Crops, Plan, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
 from sequnet_pl.data.splits import SPLITS
 from sequnet_pl.data.store import Split, fingerprint, make_store, open_split
-from sequnet_pl.data.store_index import Options
+from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network, Window
 
