@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -58,7 +59,7 @@ def choose(
     if recordings:
         path = Path(recordings)
         identity = f"downloads {path.resolve()}"
-        folder = kept / f"{path.stem}-{sha256(identity.encode()).hexdigest()[:8]}"
+        folder = kept / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
         return Source(identity, path.stem, partial(from_downloads, path, folder))
     if dataset == "builtin":
         return Source(dataset, dataset, partial(builtin.write_recordings, kept / "builtin", rate))

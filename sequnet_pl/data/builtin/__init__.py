@@ -40,8 +40,8 @@ def write_recordings(
     _claim(folder, rate, sorted(takes))
     for done, (path, piece) in enumerate(takes.items(), start=1):
         if not path.exists():
-            with replacing(path) as temporary:
-                soundfile.write(temporary, record(piece, path.stem, rate), rate, subtype="PCM_16")
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                soundfile.write(file, record(piece, path.stem, rate), rate, subtype="PCM_16", format="FLAC")
         progress(done, len(takes))
     return {split: sorted(path for path, piece in takes.items() if piece.split == split) for split in TAKES}
 

@@ -6,24 +6,26 @@ from pathlib import Path
 
 from rich.console import Console
 
+from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.download import PIANO_HOURS, PIANO_RECORDINGS, announcement, download, plan
 from sequnet_pl.data.download.items import PIANO_LIST, SPLITS, read_list, select
 from sequnet_pl.data.download.options import Options
 from sequnet_pl.data.download.report import REPORT, Report
-from sequnet_pl.errors import UserError
+
+PROGRAM = "python -m sequnet_pl.data.download"
 
 _INTERRUPTED = 130
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; gives the exit status: 0, 1 where nothing usable came or a server's limit struck, 2, or 130."""
+def main(arguments: list[str]) -> int:
+    """Run the command; gives the exit status: 0, 1 where nothing usable came or a server's limit struck, or 130.
+
+    Raises UserError where nothing can be read or written.
+    """
     console = Console(stderr=True, soft_wrap=True)
     options = _parser().parse_args(arguments)
     try:
         return _run(options, console)
-    except UserError as error:
-        console.print(f"error: {error}", markup=False, highlight=False)
-        return error.exit_status
     except KeyboardInterrupt:
         text = f"Interrupted: what came is kept in {options.output}; the same command goes on from here."
         console.print(text, markup=False, highlight=False)
@@ -48,7 +50,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sequnet_pl.data.download",
+        prog=PROGRAM,
         description="Download recordings. Their rights are their owners': keep what you download to yourself.",
         epilog=f"Each recording's end is in {REPORT} in the folder; the same command again goes on and mends.",
     )
@@ -65,4 +67,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_main(PROGRAM, main, sys.argv[1:]))

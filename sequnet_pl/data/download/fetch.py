@@ -118,7 +118,8 @@ def _suffix(path: Path, extension: str) -> str:
     if f".{extension}" in SUFFIXES:
         return f".{extension}"
     try:
-        suffix = f".{sf.info(path).format.lower()}"
+        with path.open("rb") as file:
+            suffix = f".{sf.info(file).format.lower()}"
     except sf.LibsndfileError:
         suffix = ""
     return suffix if suffix in SUFFIXES else ".mka"

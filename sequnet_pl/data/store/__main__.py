@@ -13,18 +13,21 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.store import Recording, Split, fingerprint, open_split, opened_index
 from sequnet_pl.data.store.index import Index
-from sequnet_pl.errors import UserError
+from sequnet_pl.printing import printable
+
+PROGRAM = "python -m sequnet_pl.data.store"
 
 _CHUNK = 1 << 20
 _HISTOGRAM_CODES = 1 << 27  # more would take minutes to count, and tell no more
 _BIN = 8
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; gives the exit status: 0, or 1 where the store is damaged or cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m sequnet_pl.data.store", description=__doc__)
+def main(arguments: list[str]) -> int:
+    """Run the command; gives the exit status: 0, or 1 where the store is damaged. UserError where it cannot be read."""
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     helps = {
         "info": "hours of each split, options, and how often the codes occur",
@@ -36,13 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     # A screen folds long paths; in a file or a pipe every row is one line, for grep.
     console = Console(width=None if sys.stdout.isatty() else 1000)
-    try:
-        index = opened_index(options.folder)
-        command = {"info": _info, "list": _list, "verify": _verify}[options.command]
-        return command(console, options.folder, index)
-    except UserError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
-        return error.exit_status
+    command = {"info": _info, "list": _list, "verify": _verify}[options.command]
+    return command(console, options.folder, opened_index(options.folder))
 
 
 def _info(console: Console, folder: Path, index: Index) -> int:
@@ -92,16 +90,16 @@ def _chunks(split: Split, recording: Recording) -> Iterator[NDArray[np.uint8]]:
 
 def _list(console: Console, folder: Path, index: Index) -> int:
     numbers = [_right(name) for name in ("seconds", "peak", "clipped", "silent")]
-    table = Table("split", *numbers, "file", "note", title=f"recordings in {escape(str(folder))}")
+    table = Table("split", *numbers, "file", "note", title=f"recordings in {_shown(folder)}")
     for name, split in index.splits.items():
         for r in split.recordings:
             levels = [f"{r.length / r.rate:.2f}", f"{r.peak:.3f}", f"{r.clipped:.2%}", f"{r.silent:.2%}"]
-            table.add_row(name, *levels, _printable(r.source), _printable(r.note))
+            table.add_row(name, *levels, _shown(r.source), _shown(r.note))
     console.print(table)
     if index.skipped:
         skipped = Table("file", "reason", title="skipped")
         for entry in index.skipped:
-            skipped.add_row(_printable(entry.source), _printable(entry.reason))
+            skipped.add_row(_shown(entry.source), _shown(entry.reason))
         console.print(skipped)
     return 0
 
@@ -116,12 +114,12 @@ def _verify(console: Console, folder: Path, index: Index) -> int:
                 digest.update(chunk.tobytes())
             if digest.hexdigest() != recording.codes_sha256:
                 damaged += 1
-                console.print(f"damaged: the codes of {_printable(recording.source)} ({name})", highlight=False)
+                console.print(f"damaged: the codes of {_shown(recording.source)} ({name})", highlight=False)
             if change := _change(recording):
-                console.print(f"{change}: {_printable(recording.source)} ({name})", highlight=False)
+                console.print(f"{change}: {_shown(recording.source)} ({name})", highlight=False)
     count = sum(len(split.recordings) for split in index.splits.values())
     if damaged:
-        console.print(f"{damaged} of {count} recordings are damaged; delete {escape(str(folder))}, and make it again")
+        console.print(f"{damaged} of {count} recordings are damaged; delete {_shown(folder)}, and make it again")
         return 1
     console.print(f"all {count} recordings are whole")
     return 0
@@ -141,10 +139,10 @@ def _right(name: str) -> Column:
     return Column(name, justify="right")
 
 
-def _printable(text: str) -> str:
-    """Names may hold bytes that are no text, and brackets that rich takes for markup."""
-    return escape(text.encode(errors="backslashreplace").decode())
+def _shown(text: object) -> str:
+    """Names may hold brackets that rich takes for markup."""
+    return escape(printable(text))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_main(PROGRAM, main, sys.argv[1:]))

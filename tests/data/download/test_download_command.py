@@ -16,13 +16,18 @@ from download_server import QUICK, Page, Server, files_in, rows
 from rich.console import Console
 from yt_dlp.globals import supported_js_runtimes
 
+from sequnet_pl.cli.main import run_main
 from sequnet_pl.data import download as download_module
 from sequnet_pl.data.download import Options, Result, download, download_piano
-from sequnet_pl.data.download.__main__ import main
+from sequnet_pl.data.download.__main__ import main as command_line
 from sequnet_pl.data.download.fetch import Fetcher
 from sequnet_pl.data.download.items import item
 from sequnet_pl.data.download.report import Status
 from sequnet_pl.errors import UserError
+
+
+def main(arguments: list[str]) -> int:
+    return run_main("download", command_line, arguments)
 
 
 def test_report_that_cannot_be_written_is_one_line(
@@ -41,7 +46,7 @@ def test_report_that_cannot_be_written_is_one_line(
     monkeypatch.setattr(os, "fsync", fsync)
     assert main(["--list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out"), "--sleep", "0"]) == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("error: cannot write")
+    assert last.startswith("download: error: cannot write")
     assert "No space left" in last
 
 
