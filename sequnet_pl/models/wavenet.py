@@ -49,7 +49,7 @@ class Layer(nn.Module):
         return last(x, z.shape[1]) + F.linear(z, weight, pad(_bias(self.residual), 0, self.conv.in_channels, stream)), z
 
     def step(self, x: Tensor, ring: Tensor, time: int) -> tuple[Tensor, Tensor]:
-        """Stream and skip (B, C each) for the frame x of `time`: reads the ring, then writes x over its oldest frame."""
+        """Stream and skip for the frame x (B, C) of `time`: reads the ring, then writes x over its oldest frame."""
         slots = [(time - back) % self.ring_length for back in range(self.ring_length, 0, -self.dilation)]
         inputs = torch.stack((*(ring[..., slot] for slot in slots), x), dim=-1)  # (B, C, K)
         ring[..., slots[0]] = x
