@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from sequnet_pl.errors import UserError
+from sequnet_pl.printing import LineFormatter, make_streams_safe, printable
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # full, or read-only
@@ -26,7 +27,10 @@ class Terminated(KeyboardInterrupt):
 
 def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[str]) -> int:
     """Run a command on its arguments and give its exit status; a user's mistake is one line on stderr."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    make_streams_safe()
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         with _handling(_ENDING, _terminate):
             status = function(argv) or 0
@@ -45,7 +49,7 @@ def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[
             raise
         if isinstance(error, OSError) and not error.filename:
             _discard_output()  # which would fail again when Python ends
-        print(f"{name}: error: {mistake}", file=sys.stderr)  # noqa: T201
+        print(f"{name}: error: {printable(mistake)}", file=sys.stderr)  # noqa: T201
         return mistake.exit_status
 
 

@@ -21,8 +21,11 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """See TorchCheckpointIO. UserError where writing fails; what was there is then still there."""
-        with atomic.replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        with atomic.replacing(Path(path)) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's own, of what the disk has said
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         """See TorchCheckpointIO and `read`."""
