@@ -9,13 +9,16 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
-_GROUND = {"sequnet_pl", "errors", "atomic", "printing"}
+_GROUND = {"sequnet_pl", "errors", "atomic", "locks", "printing", "processes"}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 ROOMS = {  # each with the rooms that it may import from, besides itself
-    "sequnet_pl": set(),
+    "sequnet_pl": {"waiting"},
+    "waiting": set(),
     "errors": set(),
     "atomic": {"errors"},
+    "locks": {"errors"},
     "printing": set(),
+    "processes": set(),
     "audio": _GROUND,
     "data.store": _GROUND | {"audio"},
     "data.download": _GROUND | {"audio"},

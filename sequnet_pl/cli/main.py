@@ -88,7 +88,8 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 
 def _say(name: str, signum: int) -> None:
-    print(f"{name}: {'interrupted' if signum == signal.SIGINT else 'terminated'}", file=sys.stderr, flush=True)  # noqa: T201
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # one line of all processes of a run
+        print(f"{name}: {'interrupted' if signum == signal.SIGINT else 'terminated'}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _discard_output() -> None:

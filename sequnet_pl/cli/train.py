@@ -24,8 +24,10 @@ from sequnet_pl.cli import arguments, run_folder
 from sequnet_pl.cli.help import TRAIN_HELP
 from sequnet_pl.cli.run_name import new_name
 from sequnet_pl.cli.threads import use_threads
+from sequnet_pl.data import sources
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.processes import end_with_parent
 from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
@@ -43,6 +45,8 @@ from sequnet_pl.training.scores import ScoreReport
 
 LOGGERS = ("wandb", "tensorboard", "none")
 
+_LAUNCHER = "SEQUNET_PL_LAUNCHER"  # in the environment: the process whose children inherit it
+
 
 def train(argv: list[str]) -> int:
     """The whole of train.py; what is not the user's to mend is raised."""
@@ -51,6 +55,7 @@ def train(argv: list[str]) -> int:
         return 0 if argv else UsageError.exit_status
     again = "--ckpt_path=auto" in argv or ("--ckpt_path", "auto") in pairwise(argv)
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
+    _tie_to_launcher()
     _quiet()
     TrainCLI(
         AudioModule,
@@ -196,6 +201,8 @@ class TrainCLI(LightningCLI):
             raise UsageError(f"--keep {config.best.save_top_k}, but the number of best checkpoints cannot be below 0")
         if config.threads is not None:
             use_threads(config.threads)
+        if _first_process():
+            _check_recordings(config.data)
         root = Path(config.log_dir)
         root = root if root.name == network else root / network
         snapshots = Path(config.snapshot_dir) if config.snapshot_dir else None
@@ -280,6 +287,19 @@ class TrainCLI(LightningCLI):
     def after_test(self) -> None:
         """Say where the scores are told in detail."""
         rank_zero_only(print)(f"in detail: {self.run_folder / SCORES}")
+
+
+def _check_recordings(data: Namespace) -> None:
+    """Raise what is wrong with the recordings before a network is built for them."""
+    given = (data.dataset, data.audio_dir, data.audio_list, data.recordings)
+    sources.choose(Path(data.data_dir), data.sample_rate, *given).check()
+
+
+def _tie_to_launcher() -> None:
+    """Let the processes that Lightning launches end with the one that launches them."""
+    if os.environ.get(_LAUNCHER) == str(os.getppid()):
+        end_with_parent()
+    os.environ[_LAUNCHER] = str(os.getpid())
 
 
 def _first_process() -> bool:

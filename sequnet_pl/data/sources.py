@@ -15,7 +15,7 @@ from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import read_list
 from sequnet_pl.data.download.report import REPORT
-from sequnet_pl.data.splits import SPLITS, Parts, checked, hold_out_val, split_files, split_folder
+from sequnet_pl.data.splits import SPLITS, Parts, check_folder, checked, hold_out_val, split_files, split_folder
 from sequnet_pl.data.store.maps import lock
 from sequnet_pl.errors import UsageError, UserError
 
@@ -31,11 +31,13 @@ class Source:
         name: A short name for people.
         find: Gives the audio files of each split, after making or downloading them. Raises UserError where there is
             nothing to train on.
+        check: Raises UserError where that is certain before anything is made or downloaded.
     """
 
     identity: str
     name: str
     find: Callable[[], Parts]
+    check: Callable[[], object] = lambda: None
 
 
 def choose(
@@ -52,15 +54,17 @@ def choose(
     kept = data_dir / "recordings"
     if audio_dir:
         path = Path(audio_dir)
-        return Source(str(path.resolve()), path.resolve().name, partial(split_folder, path))
+        return Source(
+            str(path.resolve()), path.resolve().name, partial(split_folder, path), partial(check_folder, path)
+        )
     if audio_list:
         path = Path(audio_list)
-        return Source(f"list {path.resolve()}", path.stem, partial(from_list, path))
+        return Source(f"list {path.resolve()}", path.stem, partial(from_list, path), partial(_listed, path))
     if recordings:
         path = Path(recordings)
         identity = f"downloads {path.resolve()}"
         folder = kept / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
-        return Source(identity, path.stem, partial(from_downloads, path, folder))
+        return Source(identity, path.stem, partial(from_downloads, path, folder), partial(read_list, path))
     if dataset == "builtin":
         return Source(dataset, dataset, partial(builtin.write_recordings, kept / "builtin", rate))
     return Source(dataset, dataset, partial(piano, kept))
@@ -96,6 +100,10 @@ def from_list(path: Path) -> Parts:
 
     Without any in val, some of train's. Raises UserError with the line of a row that is of no use.
     """
+    return checked(hold_out_val(_listed(path), path.parent), path)
+
+
+def _listed(path: Path) -> Parts:
     parts: Parts = {split: [] for split in SPLITS}
     lines: dict[Path, int] = {}
     for line, name, split in _rows(path):
@@ -110,7 +118,7 @@ def from_list(path: Path) -> Parts:
         if first != line:
             raise UserError(f"{where}: {name} stands in line {first} already; a recording has one row")
         parts[split].append(file)
-    return checked(hold_out_val(parts, path.parent), path)
+    return parts
 
 
 def _rows(path: Path) -> list[tuple[int, str, str]]:

@@ -29,8 +29,7 @@ def split_folder(folder: Path, seed: int = 0, val_share: float = 0.1, test_share
     if val_share < 0 or test_share < 0 or val_share + test_share >= 1:
         raise UsageError(f"shares of {val_share} for val and {test_share} for test leave nothing to train on")
     folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; name one that holds audio files")
+    _check_there(folder)
     if any((folder / split).is_dir() for split in SPLITS):
         parts = _from_subfolders(folder, seed, val_share)
     else:
@@ -38,6 +37,18 @@ def split_folder(folder: Path, seed: int = 0, val_share: float = 0.1, test_share
     if not any(parts.values()):
         raise _without_audio(folder)
     return checked(parts, folder)
+
+
+def check_folder(folder: Path) -> None:
+    """Raise UserError for a folder that is missing, or without audio."""
+    _check_there(folder)
+    if not files.find(folder):
+        raise _without_audio(folder)
+
+
+def _check_there(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}; name one that holds audio files")
 
 
 def split_files(found: list[Path], root: Path, seed: int = 0, val_share: float = 0.1, test_share: float = 0.1) -> Parts:

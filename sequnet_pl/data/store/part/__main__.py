@@ -13,11 +13,13 @@ from pathlib import Path
 
 from sequnet_pl.data.store.index import Options
 from sequnet_pl.data.store.part import answer
+from sequnet_pl.processes import end_with_parent
 
 
 def main() -> None:
     """Answer jobs until there are no more."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave through the clean-up of unfinished files
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)  # decoders in C comment on every odd header
     parts, options = Path(sys.argv[1]), Options(**json.loads(sys.argv[2]))
