@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -16,6 +17,7 @@ import sequnet_pl
 from sequnet_pl.data.store.index import Options
 from sequnet_pl.data.store.part import Answer, Part
 
+_GRACE = 2.0  # seconds to remove an unfinished part in
 _ROOT = str(Path(sequnet_pl.__file__).parent.parent)
 
 
@@ -62,6 +64,10 @@ def decode_all(jobs: Sequence[Job], parts: Path, options: Options, count: int) -
             for process in busy:
                 process.terminate()
             for process in busy:
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(_GRACE)
+                with suppress(ProcessLookupError):  # in C it hears of nothing while ffmpeg is silent
+                    os.killpg(process.pid, signal.SIGKILL)
                 _end(process)
 
 

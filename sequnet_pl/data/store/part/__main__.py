@@ -19,7 +19,7 @@ from sequnet_pl.processes import end_with_parent
 def main() -> None:
     """Answer jobs until there are no more."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leave through the clean-up of unfinished files
-    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    end_with_parent(lambda: os.killpg(0, signal.SIGKILL))  # with ffmpeg; what is unfinished goes with the next update
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)  # decoders in C comment on every odd header
     parts, options = Path(sys.argv[1]), Options(**json.loads(sys.argv[2]))
