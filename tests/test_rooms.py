@@ -9,12 +9,13 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
-_GROUND = {"sequnet_pl", "errors", "atomic", "locks", "printing", "processes"}
+_GROUND = {"sequnet_pl", "errors", "names", "atomic", "locks", "printing", "processes"}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 ROOMS = {  # each with the rooms that it may import from, besides itself
     "sequnet_pl": {"waiting"},
     "waiting": set(),
     "errors": set(),
+    "names": set(),
     "atomic": {"errors"},
     "locks": {"errors"},
     "printing": set(),

@@ -21,21 +21,22 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import arguments, run_folder
-from sequnet_pl.cli.help import TRAIN_HELP
 from sequnet_pl.cli.run_name import new_name
 from sequnet_pl.cli.threads import use_threads
 from sequnet_pl.data import sources
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.processes import end_with_parent
 from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
+from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.module import NAMES, REVISABLE, AudioModule
+from sequnet_pl.training.module import REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
@@ -49,10 +50,7 @@ _LAUNCHER = "SEQUNET_PL_LAUNCHER"  # in the environment: the process whose child
 
 
 def train(argv: list[str]) -> int:
-    """The whole of train.py; what is not the user's to mend is raised."""
-    if argv in ([], ["-h"], ["--help"]):
-        sys.stdout.write(TRAIN_HELP)
-        return 0 if argv else UsageError.exit_status
+    """The whole of train.py but its help; what is not the user's to mend is raised."""
     again = "--ckpt_path=auto" in argv or ("--ckpt_path", "auto") in pairwise(argv)
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
     _tie_to_launcher()
@@ -176,7 +174,7 @@ class TrainCLI(LightningCLI):
             return
         content = checkpoints.read(Path(path))
         model = config.model
-        if arguments.class_path(checkpoints.module_class(content, Path(path))) != model.class_path:
+        if CLASS_PATHS[checkpoints.network_name(content, Path(path))] != model.class_path:
             raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
         run = checkpoints.run_of_checkpoint(Path(path), Path(config.log_dir))
         own = run.settings["model"].get("init_args", {}) if run else {}
@@ -194,9 +192,7 @@ class TrainCLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         if config.logger not in LOGGERS:
             raise UsageError(f"there is no logger {config.logger}: choose {', '.join(LOGGERS)}")
-        network = next(
-            name for module, name in NAMES.items() if arguments.class_path(module) == config.model.class_path
-        )
+        network = next(name for name, known in CLASS_PATHS.items() if known == config.model.class_path)
         if config.best.save_top_k < 0:
             raise UsageError(f"--keep {config.best.save_top_k}, but the number of best checkpoints cannot be below 0")
         if config.threads is not None:
@@ -243,7 +239,7 @@ class TrainCLI(LightningCLI):
                 loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
         try:
             given = config.trainer.plugins or []
-            plugins = [*(given if isinstance(given, list) else [given]), checkpoints.WholeCheckpointIO()]
+            plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error
