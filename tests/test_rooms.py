@@ -9,10 +9,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
-_GROUND = {"sequnet_pl", "errors", "names", "atomic", "locks", "printing", "processes"}
+_GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "locks", "printing", "processes"}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 ROOMS = {  # each with the rooms that it may import from, besides itself
-    "sequnet_pl": {"waiting"},
+    "sequnet_pl": {"interrupts", "waiting"},
+    "interrupts": set(),
     "waiting": set(),
     "errors": set(),
     "names": set(),

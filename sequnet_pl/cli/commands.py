@@ -3,8 +3,8 @@
 import sys
 
 from sequnet_pl.cli.help import TRAIN_HELP
-from sequnet_pl.cli.main import loading
 from sequnet_pl.errors import UsageError
+from sequnet_pl.interrupts import loading
 
 
 def train(argv: list[str]) -> int:
@@ -22,8 +22,8 @@ def sample(argv: list[str]) -> None:
     """Make sound, or help; options that make no sense are told at once, too."""
     with loading("sample.py"):
         from sequnet_pl.cli.sample_options import parse
-    options = parse(argv)
-    with loading("sample.py"):
+
+        options = parse(argv)
         from sequnet_pl.cli.sample import sample
 
     sample(options)

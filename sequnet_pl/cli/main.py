@@ -5,15 +5,14 @@ import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
+import sequnet_pl
 from sequnet_pl.errors import UserError
+from sequnet_pl.interrupts import ENDING, handling, say
 from sequnet_pl.printing import LineFormatter, make_streams_safe, printable
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # full, or read-only
 
 
@@ -27,18 +26,19 @@ class Terminated(KeyboardInterrupt):
 
 def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[str]) -> int:
     """Run a command on its arguments and give its exit status; a user's mistake is one line on stderr."""
+    sequnet_pl.loaded()
     make_streams_safe()
     handler = logging.StreamHandler()
     handler.setFormatter(LineFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
-        with _handling(_ENDING, _terminate):
+        with handling(ENDING, _terminate):
             status = function(argv) or 0
             sys.stdout.flush()  # here, where it may fail
             return status
     except KeyboardInterrupt as error:
         signum = error.signum if isinstance(error, Terminated) else signal.SIGINT
-        _say(name, signum)
+        say(name, signum)
         return 128 + signum
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         _discard_output()
@@ -53,43 +53,8 @@ def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[
         return mistake.exit_status
 
 
-@contextmanager
-def loading(name: str) -> Iterator[None]:
-    """While modules are imported: a signal ends the command at once, with its line.
-
-    An exception would not do: it may come where it is swallowed, as in the clean-up of an object.
-    """
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        _say(name, signum)
-        os._exit(128 + signum)
-
-    with _handling((signal.SIGINT, *_ENDING), end):
-        yield
-
-
-@contextmanager
-def _handling(signums: tuple[int, ...], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle signals meanwhile, except those that are ignored, as by nohup; only the main thread can."""
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {n: signal.getsignal(n) for n in signums if signal.getsignal(n) is not signal.SIG_IGN}
-    try:
-        for signum in before:
-            signal.signal(signum, handler)
-        yield
-    finally:
-        for signum, earlier in before.items():
-            signal.signal(signum, earlier)
-
-
 def _terminate(signum: int, frame: FrameType | None) -> None:
     raise Terminated(signum)
-
-
-def _say(name: str, signum: int) -> None:
-    if os.environ.get("LOCAL_RANK", "0") == "0":  # one line of all processes of a run
-        print(f"{name}: {'interrupted' if signum == signal.SIGINT else 'terminated'}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _discard_output() -> None:

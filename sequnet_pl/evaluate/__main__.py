@@ -2,10 +2,9 @@
 
 import sys
 
-from sequnet_pl.cli.main import loading, run_main
+from sequnet_pl.cli.main import run_main
 
 if __name__ == "__main__":
-    with loading("evaluate"):
-        from sequnet_pl.cli.evaluate import evaluate
+    from sequnet_pl.cli.evaluate import evaluate
 
     sys.exit(run_main("evaluate", evaluate, sys.argv[1:]))

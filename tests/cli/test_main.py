@@ -1,0 +1,80 @@
+"""How commands end: interrupted while they load, with their reader gone, and on disks that take nothing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sequnet_pl.cli.main import run_main
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = {
+    "train.py": ["train.py", "--model", "sequnet"],
+    "sample.py": ["sample.py"],
+    "evaluate": ["-m", "sequnet_pl.evaluate"],
+}
+
+
+@pytest.fixture
+def with_torch(tmp_path):
+    """Run a command on a torch of the test's own."""
+
+    def run(words, torch, **environment):
+        (tmp_path / "torch.py").write_text(torch)
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{tmp_path}:{ROOT}", **environment}
+        return subprocess.run([sys.executable, *words], capture_output=True, text=True, cwd=ROOT, env=environment)
+
+    return run
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "models.published"])
+@pytest.mark.parametrize(("signal", "word", "status"), [("INT", "interrupted", 130), ("TERM", "terminated", 143)])
+def test_ended_while_modules_are_imported(with_torch, name, signal, word, status):
+    torch = f"import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIG{signal})\nexcept BaseException:\n    pass"
+    done = with_torch(COMMANDS.get(name, ["-m", f"sequnet_pl.{name}"]), torch)
+    assert (done.returncode, done.stderr) == (status, f"{name}: {word}\n")
+
+
+@pytest.mark.parametrize(
+    "words", [*COMMANDS.values(), ["-m", "benchmarks.training"], ["-m", "benchmarks.sampling", "--help"]]
+)
+def test_every_entry_settles_how_threads_wait_before_torch_is_there(with_torch, words):
+    torch = "import os\nos.write(1, os.environ['OMP_WAIT_POLICY'].encode())\nos._exit(0)"
+    assert with_torch(words, torch).stdout == "PASSIVE"
+    assert with_torch(words, torch, OMP_WAIT_POLICY="ACTIVE").stdout == "ACTIVE"
+
+
+def test_terminated(capfd):
+    def command(argv):
+        os.kill(os.getpid(), 15)
+
+    assert run_main("name", command, []) == 143
+    assert capfd.readouterr().err == "name: terminated\n"
+
+
+@pytest.mark.parametrize("words", [["train.py", "--help"], ["-m", "sequnet_pl.data.store", "info", "{store}"]])
+def test_readers_that_have_gone_are_no_error(words, tmp_path, audio_folder):
+    if "{store}" in words:
+        from sequnet_pl.data.store import make_store
+
+        make_store({"train": sorted(audio_folder.rglob("*.wav"))}, tmp_path, progress=False)
+        words = [*words[:-1], str(tmp_path)]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, *words], stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(writer)
+    assert done.stderr == ""
+    assert done.returncode in (1, 141)  # rich ends with 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_an_output_that_is_full_is_one_line():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "train.py", "--help"], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("train.py: error: cannot write the output: No space left on device")
+    assert done.stderr.count("\n") == 1
