@@ -18,7 +18,9 @@ def group(tmp_path):
     groups = []
 
     def begin(world, function, *arguments):
-        groups.append(Group(tmp_path, world, function, *arguments))
+        folder = tmp_path / f"group-{len(groups)}"  # of what they write
+        folder.mkdir()
+        groups.append(Group(folder, world, function, *arguments))
         return groups[-1]
 
     yield begin

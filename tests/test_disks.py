@@ -1,0 +1,53 @@
+"""Disks that are full or read-only: one line that names what cannot be written."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from sequnet_pl import atomic
+from sequnet_pl.errors import UserError
+from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
+
+
+def mounted(*words: object) -> bool:
+    try:
+        return not subprocess.run(["mount", *map(str, words)], capture_output=True).returncode
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mount a small disk, which may be made read-only afterwards."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if not mounted("-t", "tmpfs", "-o", "size=64k", "tmpfs", folder):
+        pytest.skip("only root may mount a disk")
+    yield lambda **options: folder if not options or mounted("-o", "remount,ro", folder) else pytest.fail("no remount")
+    subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("io", ["text", "checkpoint"])
+def test_a_full_disk(disk, io: str) -> None:
+    path = disk() / "last.ckpt"
+    path.write_text("as it was")
+    with pytest.raises(UserError, match=f"cannot write {path}: No space left on device"):
+        if io == "text":
+            atomic.write_text(path, "x" * 100_000)
+        else:
+            WholeCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, path)
+    assert path.read_text() == "as it was"
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("io", ["text", "checkpoint"])
+def test_a_read_only_disk(disk, io: str) -> None:
+    path = disk(read_only=True) / "last.ckpt"
+    with pytest.raises(UserError, match=f"cannot write {path}: Read-only file system"):
+        if io == "text":
+            atomic.write_text(path, "x")
+        else:
+            WholeCheckpointIO().save_checkpoint({"weights": torch.zeros(1)}, path)

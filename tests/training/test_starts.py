@@ -1,0 +1,158 @@
+"""How runs start: in folders of their own, or with one line and without a trace."""
+
+import signal
+import time
+from datetime import datetime
+
+import pytest
+import torch
+import yaml
+from test_signals import acting, line
+
+from sequnet_pl.cli import run_name
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.train import train
+from sequnet_pl.models.sequnet import SeqUNet
+
+
+def run(words, now=None):
+    """Run train.py, at a certain time."""
+    if now:
+        run_name.datetime = type("Clock", (datetime,), {"now": classmethod(lambda _: datetime.fromtimestamp(now))})
+    return run_main("train.py", train, words.split())
+
+
+def folders(tmp_path):
+    return sorted(path.name for path in (tmp_path / "logs" / "sequnet").iterdir())
+
+
+def test_two_runs_of_the_same_second(tmp_path, audio_folder, group):
+    words = line(tmp_path, audio_folder, "--num_workers 0")
+    runs = [group(1, run, words, 1e9) for _ in range(2)]
+    assert [each.wait()[0] for each in runs] == [[0], [0]]
+    first, second = folders(tmp_path)
+    assert second == f"{first}-2"
+    for name in (first, second):
+        folder = tmp_path / "logs" / "sequnet" / name
+        assert (folder / "checkpoints" / "last.ckpt").is_file()
+        rows = (folder / "metrics.csv").read_text().splitlines()
+        assert len(rows) == len(set(rows)) > 3
+
+
+@pytest.mark.parametrize("where", ["--name mine", "--snapshot_dir {}/snapshots"])
+def test_two_living_runs_in_one_place(tmp_path, audio_folder, group, where):
+    words = line(tmp_path, audio_folder, "--num_workers 0 " + where.format(tmp_path))
+    runs = [group(1, run, words, now) for now in (1e9, 1e9 + 60)]
+    ended = [each.wait() for each in runs]
+    assert sorted(status for (status,), _ in ended) == [0, 2], ended
+    (said,) = [text for (status,), (text,) in ended if status == 2]
+    (error,) = [text for text in said.splitlines() if text.startswith("train.py: error: ")]
+    assert "is in use by process" in error or "is that of another run" in error
+    assert len(folders(tmp_path)) == 1
+
+
+def test_a_run_under_way_is_not_gone_on_with(tmp_path, audio_folder, group):
+    words = line(tmp_path, audio_folder, "--num_workers 0 --name mine --last.every_n_steps 1")
+    first = group(1, slow, words)
+    last = tmp_path / "logs" / "sequnet" / "mine" / "checkpoints" / "last.ckpt"
+    while not last.exists() and first.processes[0].is_alive():
+        time.sleep(0.1)
+    statuses, logs = group(1, run, f"--ckpt_path {last} --log_dir {tmp_path}/logs").wait()
+    assert statuses == [2], logs
+    assert "mine is in use by process" in logs[0]
+
+
+def slow(words):
+    acting(lambda: time.sleep(600), 3)
+    return run_main("train.py", train, words.split())
+
+
+@pytest.fixture
+def here(monkeypatch, tmp_path, audio_folder):
+    """Run train.py in this process."""
+    monkeypatch.setattr("sys.argv", ["train.py"])
+    yield lambda more: run_main("train.py", train, line(tmp_path, audio_folder, f"--num_workers 0 {more}").split())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def interrupted(monkeypatch, exception):
+    def step(*_):
+        raise exception
+
+    monkeypatch.setattr("sequnet_pl.training.module.AudioModule.training_step", step)
+
+
+@pytest.mark.parametrize(
+    ("more", "status"),
+    [
+        ("--levels 0", 2),
+        ("--trainer.precision half", 2),
+        ("--audio_dir {}/fake", 1),
+        ("--snapshot_dir {}/far/snapshots --audio_dir {}/fake", 1),
+    ],
+)
+def test_a_start_that_fails_leaves_no_folder(here, tmp_path, more, status):
+    (tmp_path / "fake").mkdir()
+    (tmp_path / "fake" / "0.wav").write_text("this is not audio")
+    assert here("--name mine " + more.replace("{}", str(tmp_path))) == status
+    assert not (tmp_path / "logs").exists()
+    assert not (tmp_path / "far").exists()
+
+
+@pytest.mark.parametrize(("exception", "status"), [(KeyboardInterrupt(), 130), (MemoryError(), 1)])
+def test_a_first_step_that_fails_leaves_the_store(here, tmp_path, monkeypatch, exception, status):
+    with monkeypatch.context() as patch:
+        interrupted(patch, exception)
+        assert here("--name mine") == status
+    assert not (tmp_path / "logs").exists()
+    assert list((tmp_path / "data" / "codes").iterdir())
+    assert here("--name mine --epochs 1") == 0  # the name is free
+
+
+def test_recordings_are_looked_for_before_a_network_is_built(here, tmp_path, monkeypatch, capfd):
+    def build(*_, **__):
+        raise AssertionError("a network is built")
+
+    monkeypatch.setattr(SeqUNet, "__init__", build)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "list.csv").write_text("path,split\ngone.wav,train\n")
+    for place, more in (
+        ("nowhere", "--audio_dir {}/nowhere"),
+        ("empty", "--audio_dir {}/empty"),
+        ("gone.wav", "--audio_list {}/list.csv"),
+        ("nowhere.txt", "--recordings {}/nowhere.txt"),
+    ):
+        words = line(tmp_path, "AUDIO", "--num_workers 0").replace("--audio_dir AUDIO", "")
+        more = more.replace("{}", str(tmp_path))
+        assert run_main("train.py", train, f"{words} {more}".split()) == 1
+        assert str(tmp_path / place) in capfd.readouterr().err
+
+
+def test_threads_are_a_setting_of_the_run(here, tmp_path, caplog, capfd):
+    assert here("--name mine --threads 2 --epochs 1") == 0
+    assert torch.get_num_threads() == 2
+    config = tmp_path / "logs" / "sequnet" / "mine" / "config.yaml"
+    assert yaml.safe_load(config.read_text())["threads"] == 2
+    torch.set_num_threads(1)
+    words = f"--ckpt_path last --log_dir {tmp_path}/logs --epochs 2"
+    assert run_main("train.py", train, words.split()) == 0
+    assert torch.get_num_threads() == 2
+    assert "instead of" not in caplog.text
+    assert run_main("train.py", train, f"{words} --epochs 3 --threads 1".split()) == 0
+    assert "threads 1 instead of 2" in caplog.text
+    assert here("--name other --threads 0") == 2
+    assert "--threads is 0" in capfd.readouterr().err
+
+
+def threads_of_each(words, threads):
+    def look():
+        assert torch.get_num_threads() == threads
+
+    acting(look, 2)
+    return run_main("train.py", train, words.split())
+
+
+def test_every_process_takes_as_many_threads(tmp_path, audio_folder, group):
+    words = line(tmp_path, audio_folder, "--num_workers 0 --name run --trainer.devices 2 --threads 3")
+    statuses, logs = group(2, threads_of_each, words, 3).wait()
+    assert statuses == [0, 0], logs
