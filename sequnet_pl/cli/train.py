@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
+from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import LearningRateMonitor
@@ -21,6 +22,7 @@ from sequnet_pl import atomic
 from sequnet_pl.cli import arguments
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
@@ -80,7 +82,7 @@ def _quiet() -> None:
     for message in messages:
         warnings.filterwarnings("ignore", message=f".*{message}")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
-        lambda record: not re.search(r"litlogger|litmodels|Tip:", record.getMessage())
+        lambda record: not re.search(r"litlogger|litmodels|Tip:|set_float32_matmul_precision", record.getMessage())
     )
 
 
@@ -121,6 +123,12 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
         parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
+        parser.add_argument(
+            "--gpu_precision",
+            type=str | None,
+            default=None,
+            help="Precision of a fit on a GPU that computes in bfloat16, unless --precision says another.",
+        )
         parser.add_lightning_class_args(BestCheckpoint, "best")
         parser.set_defaults(
             {
@@ -189,6 +197,13 @@ class TrainCLI(LightningCLI):
                 loggers.append(wandb_logger(self.run_folder, f"{network}-{name}", network))
             if config.logger == "tensorboard":
                 loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
+        if (
+            self.subcommand == "fit"
+            and config.gpu_precision
+            and not config.trainer.precision
+            and _computes_bfloat16(config)
+        ):
+            kwargs["precision"] = config.gpu_precision
         try:
             given = config.trainer.plugins or []
             plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
@@ -212,7 +227,10 @@ class TrainCLI(LightningCLI):
         """Say in one line what a user can do something about; the report of a fit shows what was warned of."""
         writes = subcommand == "fit" and _first_process() and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         try:
-            with warnings_noted(self.run_folder) if writes else nullcontext():
+            with (
+                warnings_noted(self.run_folder) if writes else nullcontext(),
+                float32_products(tf32=subcommand == "fit"),
+            ):
                 super()._run_subcommand(subcommand)
         except Exception as error:
             if mistake := explained(error, self.trainer):
@@ -238,6 +256,7 @@ def _first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
 
 
-def set_float32_precision() -> None:
-    """Let GPUs use their tensor cores for float32 matrix products."""
-    torch.set_float32_matmul_precision("high")
+def _computes_bfloat16(config: Namespace) -> bool:
+    """Whether the run has a GPU that does so by itself."""
+    on_gpu = config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
