@@ -17,7 +17,7 @@ from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import read_list
 from sequnet_pl.data.download.report import REPORT
 from sequnet_pl.data.splits import SPLITS, Parts, checked, hold_out_val, split_files, split_folder
-from sequnet_pl.data.store.maps import lock
+from sequnet_pl.data.store.locks import lock
 from sequnet_pl.errors import UsageError, UserError
 
 Dataset = Literal["piano", "builtin"]
