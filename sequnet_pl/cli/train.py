@@ -30,7 +30,7 @@ from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
-from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
+from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
@@ -193,9 +193,10 @@ class TrainCLI(LightningCLI):
         loggers: list[Logger] = []
         if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
             loggers = [AppendingCSVLogger(str(root), network, name)]
-            if config.logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
+            logger = config.logger if can_log_to(self.run_folder) else "none"
+            if logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
                 loggers.append(wandb_logger(self.run_folder, f"{network}-{name}", network))
-            if config.logger == "tensorboard":
+            if logger == "tensorboard":
                 loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
         if (
             self.subcommand == "fit"
