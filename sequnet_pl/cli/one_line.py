@@ -3,11 +3,30 @@
 import argparse
 import difflib
 import re
-from typing import NoReturn
+from pathlib import Path
+from types import NoneType
+from typing import Any, NoReturn, get_args
 
 from jsonargparse import ArgumentParser
+from jsonargparse._typehints import ActionTypeHint
 
 from sequnet_pl.errors import UsageError
+
+
+class _Text(ActionTypeHint):
+    """A text or nothing. What is written is meant, `null`, `#1` and `&x` too; nothing is only what YAML calls null."""
+
+    def _check_type(self, value: Any, *arguments: Any, **more: Any) -> Any:
+        return value if isinstance(value, str) else super()._check_type(value, *arguments, **more)
+
+
+def keep_text(parser: ArgumentParser) -> None:
+    """Take the options that may be a text or None as they are written, which jsonargparse would read as YAML."""
+    for action in parser._actions:
+        if isinstance(action, ActionTypeHint):
+            kinds = set(get_args(action._typehint))
+            if {str, NoneType} <= kinds <= {str, NoneType, Path}:
+                action.__class__ = _Text
 
 
 class OneLineHelp(argparse.HelpFormatter):

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
+from jsonargparse import Namespace
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import LearningRateMonitor
@@ -18,7 +19,9 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
-from sequnet_pl.cli import arguments
+from sequnet_pl.cli import arguments, flags
+from sequnet_pl.cli.one_line import keep_text
+from sequnet_pl.cli.run_name import new_name
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import CLASS_PATHS
@@ -55,6 +58,7 @@ def train(argv: list[str]) -> int:
             "num_sanity_val_steps": 0,
             "logger": False,  # see --logger
             "enable_model_summary": False,  # a line says what there is to say
+            "devices": 1,
         },
         seed_everything_default=0,
         parser_class=OneLineParser,
@@ -91,7 +95,7 @@ class OneLineParser(LightningArgumentParser):
         """See jsonargparse. Always raises UsageError."""
         if found := re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message):
             known = [option[2:] for option in self._option_string_actions if option.startswith("--")]
-            raise UsageError(arguments.unknown_flag(found[1], known)) from ex
+            raise UsageError(flags.unknown_flag(found[1], known)) from ex
         if found := re.findall(r'Parser key "([\w.]+)":\s+(Expected [^\n]*?)\.?\s+Got value: (\S+)', message):
             name, expected, value = found[-1]
             raise UsageError(f"--{name} {value}: {expected.lower()}") from ex
@@ -113,6 +117,11 @@ class SaveRunConfig(SaveConfigCallback):
 
 class TrainCLI(LightningCLI):
     """LightningCLI with run folders `<log_dir>/<model>/<name>`."""
+
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        keep_text(parser)
+        return parser
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options of a run, and the callbacks that every run has."""
@@ -162,7 +171,8 @@ class TrainCLI(LightningCLI):
         network = next(name for name, known in CLASS_PATHS.items() if known == config.model.class_path)
         root = Path(config.log_dir)
         root = root if root.name == network else root / network
-        self.run_folder = root / config.name
+        name = config.name or self._made_up_name(config)
+        self.run_folder = root / name
         snapshots = Path(config.snapshot_dir) if config.snapshot_dir else self.run_folder / "checkpoints"
         config.best.dirpath = config.last.dirpath = str(snapshots)
         if config.best.save_top_k < 0:
@@ -178,6 +188,15 @@ class TrainCLI(LightningCLI):
             atomic.make_folder(snapshots)
             atomic.make_folder(self.run_folder)
 
+    def _made_up_name(self, config: Namespace) -> str:
+        """What a run is called that nobody has named: as before where it goes on. Its config.yaml has no name."""
+        if config.ckpt_path:
+            run = checkpoints.run_of_checkpoint(Path(config.ckpt_path), Path(config.log_dir))
+            return run.folder.name if run else ""
+        name = new_name(config.trainer.num_nodes)
+        sys.argv.append(f"--name={name}")  # for the processes that Lightning launches
+        return name
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer, with the run's loggers."""
         config = self.config[str(self.subcommand)]
@@ -192,6 +211,8 @@ class TrainCLI(LightningCLI):
         try:
             given = config.trainer.plugins or []
             plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
+            if config.trainer.accelerator == "auto":  # one GPU if there is one, never what knows no float64
+                kwargs["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error
