@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from sequnet_pl.cli.configs import CONFIGS, GROUPS, network_of, read, settings_of
-from sequnet_pl.cli.flags import OF_NETWORK, SHORT, SPECIAL, SWITCHES, meant
+from sequnet_pl.cli.flags import OF_NETWORK, SHORT, SPECIAL, SWITCHES
 from sequnet_pl.cli.line import Flag, flags_of
+from sequnet_pl.cli.meant import meant
 from sequnet_pl.cli.run_name import job_name
 from sequnet_pl.cli.special import callbacks, check_pairs, devices, replaced, seeds
 from sequnet_pl.errors import UsageError, UserError
@@ -161,6 +162,8 @@ def _words(flag: Flag, typed: Flag, network: str) -> list[str]:
     if owners and network not in owners:
         question = meant(typed.name, OF_NETWORK[network])
         raise UsageError(f"--{typed.name} belongs to {owners[0]}, but the model is {network}{question}")
-    if value is None and typed.name in SWITCHES:
+    if owners and value is None:
+        if typed.name not in SWITCHES:
+            raise UsageError(f"--{typed.name} needs a value")
         return [Flag(name, "true").word()]
     return [flag.word()]

@@ -45,7 +45,7 @@ _OF_NETWORK = {"--ckpt_path", "--snapshot_dir", "--pretrained", "--model"}
 
 def parse(argv: list[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    options = Options(**network_values(vars(_parser().parse_args(argv))))
+    options = Options(**network_values(_parser().values(argv)))
     flags = {word.partition("=")[0] for word in argv}
     check_least(
         options, {"clips": LEAST_CLIPS, "batch_size": 1, "seed": 0, "sample_rate": 1, "resamples": 2, "threads": 1}

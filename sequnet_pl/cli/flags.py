@@ -1,8 +1,6 @@
-"""The short names of train.py, what LightningCLI calls them, and what is said of those that there are not."""
+"""The short names of train.py, and what LightningCLI calls them."""
 
-import difflib
 import inspect
-from collections.abc import Iterable
 from typing import get_args
 
 from sequnet_pl.data.datamodule import AudioDataModule
@@ -16,8 +14,8 @@ _TRAINER = {
     "log_interval": "log_every_n_steps",
     "num_nodes": "num_nodes",
 }
-_DATA = {"dataset_dir": "audio_dir", "sr": "sample_rate"}
-_DATA |= {name: name for name in inspect.signature(AudioDataModule).parameters if name != "seed"}
+_DATA = {name: name for name in inspect.signature(AudioDataModule).parameters if name != "seed"}
+_DATA |= {"dataset_dir": "audio_dir", "sr": "sample_rate"}
 
 
 def _settings(module: type[AudioModule]) -> dict[str, inspect.Parameter]:
@@ -41,34 +39,8 @@ SHORT |= {"keep": "best.save_top_k", "skip_nonfinite": "nonfinite.skip", "-c": "
 SPECIAL = ("model", "gpus", "cuda", "seed", "early_stopping", "ema")
 """Short names that stand for more than one thing."""
 _TYPED = {long: name for name, long in reversed(SHORT.items()) if name != "-c"}
-_ELSEWHERE = {
-    **dict.fromkeys(("learning_rate", "lrate"), "lr"),
-    **dict.fromkeys(("dataset_path", "data_path", "train_dir", "audio"), "audio_dir"),
-    **dict.fromkeys(("output_dir", "out", "out_dir", "save_dir", "logdir"), "log_dir"),
-    **dict.fromkeys(("resume", "resume_from", "checkpoint", "load_model"), "ckpt_path"),
-    **dict.fromkeys(("device", "devices", "accelerator", "ngpus"), "gpus"),
-    **dict.fromkeys(("steps", "iterations", "num_steps"), "max_steps"),
-    **dict.fromkeys(("channels", "hidden", "width"), "features"),
-    **dict.fromkeys(("workers", "n_workers"), "num_workers"),
-    **dict.fromkeys(("gradient_clip", "grad_clip"), "clip"),
-    **dict.fromkeys(("wandb", "use_wandb", "no_wandb"), "logger"),
-}
-"""What other programs call a flag of ours, where spelling alone does not tell."""
 
 
 def typed(name: str) -> str:
     """The name that a user knows a setting by."""
     return _TYPED.get(name, name)
-
-
-def meant(name: str, known: Iterable[str], dashes: str = "--") -> str:
-    """The question whether another word was meant, or nothing."""
-    plain, known = name.replace("-", "_").lower(), list(known)
-    elsewhere = _ELSEWHERE.get(plain)
-    close = [elsewhere] if elsewhere in known else difflib.get_close_matches(plain, known, n=1)
-    return f"; did you mean {dashes}{close[0]}?" if close else ""
-
-
-def unknown_flag(name: str, known: Iterable[str]) -> str:
-    """What to say of a flag that there is not, among the parser's own."""
-    return f"there is no flag --{name}{meant(name, [*SHORT, *SPECIAL, *known])}"

@@ -31,8 +31,11 @@ def flags_of(arguments: Sequence[str]) -> list[Flag]:
             waiting = False
         else:
             flags.append(Flag("", word))
-    if empty := next((flag.name for flag in flags if flag.value == "" and flag.name), None):
-        raise UsageError(f"--{empty.lstrip('-')} has an empty value: give it one, or leave it out")
+    last = ""
+    for name, value in flags:
+        last = name or last
+        if value == "":
+            raise UsageError(f"--{last.lstrip('-')} has an empty value: give it one, or leave it out")
     return flags
 
 

@@ -67,7 +67,7 @@ class Options(NetworkOptions):
 
 def parse(argv: list[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    options = Options(**network_values(vars(_parser().parse_args(argv))))
+    options = Options(**network_values(_parser().values(argv)))
     _check(options, {word.partition("=")[0] for word in argv})
     return options
 

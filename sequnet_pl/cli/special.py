@@ -54,7 +54,10 @@ def _there(name: str, count: int) -> int:
 def seeds(flags: Sequence[Flag]) -> list[str]:
     """--seed: of the weights and of the crops."""
     given = dict(flags)
-    return [Flag(name, given["seed"]).word() for name in ("seed_everything", "data.seed") if "seed" in given]
+    if "seed" not in given:
+        return []
+    seed = _whole("seed", given["seed"])
+    return [f"--seed_everything={seed}", f"--data.seed={seed}"]
 
 
 def callbacks(flags: Sequence[Flag]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import sys
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -20,7 +20,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import arguments, flags
-from sequnet_pl.cli.one_line import keep_text
+from sequnet_pl.cli.one_line import OneLineErrors, keep_text
 from sequnet_pl.cli.run_name import new_name
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
@@ -61,7 +61,8 @@ def train(argv: list[str]) -> int:
             "devices": 1,
         },
         seed_everything_default=0,
-        parser_class=OneLineParser,
+        parser_class=TrainParser,
+        parser_kwargs={"allow_abbrev": False},  # whole names alone can be looked up
         subclass_mode_model=True,
         auto_configure_optimizers=False,
     )
@@ -88,18 +89,20 @@ def _quiet() -> None:
     )
 
 
-class OneLineParser(LightningArgumentParser):
-    """Says what is wrong in one line, instead of usage and all."""
+class TrainParser(OneLineErrors, LightningArgumentParser):
+    """LightningCLI's parser, which knows the short names."""
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """See jsonargparse. Always raises UsageError."""
-        if found := re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message):
-            known = [option[2:] for option in self._option_string_actions if option.startswith("--")]
-            raise UsageError(flags.unknown_flag(found[1], known)) from ex
-        if found := re.findall(r'Parser key "([\w.]+)":\s+(Expected [^\n]*?)\.?\s+Got value: (\S+)', message):
-            name, expected, value = found[-1]
-            raise UsageError(f"--{name} {value}: {expected.lower()}") from ex
-        raise UsageError(" ".join(message.split())) from ex
+    def called(self, name: str) -> str:
+        """See OneLineErrors."""
+        return flags.typed(name)
+
+    def flags(self) -> list[str]:
+        """See OneLineErrors."""
+        return [*flags.SHORT, *flags.SPECIAL, *super().flags()]
+
+    def meant_setting(self, name: str) -> str:
+        """See OneLineErrors."""
+        return f"; in a config it is {flags.SHORT[name]}" if name in flags.SHORT else super().meant_setting(name)
 
 
 class SaveRunConfig(SaveConfigCallback):
