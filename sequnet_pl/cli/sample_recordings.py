@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from sequnet_pl.data import summary
-from sequnet_pl.data.store_index import read_index
+from sequnet_pl.data.store.index import read_index
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UserError
 from sequnet_pl.training.trained import Trained

@@ -1,6 +1,7 @@
 """The recordings that options name and the codes that are kept of them; without Lightning, which sampling lacks."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -11,7 +12,7 @@ from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources
 from sequnet_pl.data.splits import SPLITS
 from sequnet_pl.data.store import Report, Split, make_store, open_split
-from sequnet_pl.data.store_index import Options
+from sequnet_pl.data.store.index import Options
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class StoredRecordings:
     def folder(self) -> Path:
         """The store: the folder of the codes of these recordings under these options."""
         options = Options(self.sample_rate, self.channel, self.loudness, self.skip_silence)
-        digest = hashlib.sha256(f"{self.source.identity}\n{options.key()}".encode()).hexdigest()[:8]
+        digest = hashlib.sha256(os.fsencode(f"{self.source.identity}\n{options.key()}")).hexdigest()[:8]
         return Path(self.data_dir) / "codes" / f"{self.source.name}-{digest}"
 
     def make(self) -> Report:
