@@ -31,7 +31,7 @@ class Options(NetworkOptions):
     audio_dir: str | None
     sample_rate: int | None
     resamples: int
-    out: str | None
+    output_dir: str | None
 
     @property
     def needs_checkpoint(self) -> bool:
@@ -122,7 +122,7 @@ def _add_clips(parser: OneLineParser) -> None:
     )
     what.add_argument("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"of the bootstrap ({RESAMPLES})")
     what.add_argument(
-        "--out",
+        *("--output_dir", "--out"),
         type=str | None,
         metavar="DIR",
         help=f"folder of the result; an earlier one is replaced ({OUT}/ in the run, --clips_dir or generated/)",

@@ -12,16 +12,17 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
-from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
-from sequnet_pl.cli import arguments, flags
-from sequnet_pl.cli.one_line import OneLineErrors, keep_text
+from sequnet_pl.cli import arguments
+from sequnet_pl.cli.numbers import check_numbers
+from sequnet_pl.cli.one_line import keep_text
 from sequnet_pl.cli.run_name import new_name
+from sequnet_pl.cli.train_parser import TrainParser
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import CLASS_PATHS
@@ -29,7 +30,7 @@ from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
-from sequnet_pl.training.failures import explained
+from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
 from sequnet_pl.training.measures import Measures
@@ -87,22 +88,6 @@ def _quiet() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
         lambda record: not re.search(r"litlogger|litmodels|Tip:", record.getMessage())
     )
-
-
-class TrainParser(OneLineErrors, LightningArgumentParser):
-    """LightningCLI's parser, which knows the short names."""
-
-    def called(self, name: str) -> str:
-        """See OneLineErrors."""
-        return flags.typed(name)
-
-    def flags(self) -> list[str]:
-        """See OneLineErrors."""
-        return [*flags.SHORT, *flags.SPECIAL, *super().flags()]
-
-    def meant_setting(self, name: str) -> str:
-        """See OneLineErrors."""
-        return f"; in a config it is {flags.SHORT[name]}" if name in flags.SHORT else super().meant_setting(name)
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -171,6 +156,8 @@ class TrainCLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         if config.logger not in LOGGERS:
             raise UsageError(f"there is no logger {config.logger}: choose {', '.join(LOGGERS)}")
+        if config.trainer.logger:
+            raise UsageError(f"--trainer.logger has no use here: --logger chooses among {', '.join(LOGGERS)}")
         network = next(name for name, known in CLASS_PATHS.items() if known == config.model.class_path)
         root = Path(config.log_dir)
         root = root if root.name == network else root / network
@@ -178,8 +165,7 @@ class TrainCLI(LightningCLI):
         self.run_folder = root / name
         snapshots = Path(config.snapshot_dir) if config.snapshot_dir else self.run_folder / "checkpoints"
         config.best.dirpath = config.last.dirpath = str(snapshots)
-        if config.best.save_top_k < 0:
-            raise UsageError(f"--keep {config.best.save_top_k}, but the number of best checkpoints cannot be below 0")
+        check_numbers(config)
         if self.subcommand in ("test", "validate"):
             config.verbose = False  # ScoreReport says it better
         if self.subcommand == "fit":
@@ -205,20 +191,23 @@ class TrainCLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         root, network, name = self.run_folder.parent.parent, self.run_folder.parent.name, self.run_folder.name
         loggers: list[Logger] = []
-        if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
-            loggers = [AppendingCSVLogger(str(root), network, name)]
-            if config.logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
-                loggers.append(wandb_logger(self.run_folder, f"{network}-{name}", network))
-            if config.logger == "tensorboard":
-                loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
         try:
+            if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
+                loggers = [AppendingCSVLogger(str(root), network, name)]
+                if config.logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
+                    wandb = wandb_logger(self.run_folder, f"{network}-{name}", network)
+                    loggers += [wandb] if wandb else []
+                if config.logger == "tensorboard":
+                    loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
             given = config.trainer.plugins or []
             plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
             if config.trainer.accelerator == "auto":  # one GPU if there is one, never what knows no float64
                 kwargs["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
-        except (MisconfigurationException, ValueError) as error:
-            raise UsageError(" ".join(str(error).split())) from error
+        except Exception as error:
+            if mistake := said_by_a_library(error):
+                raise mistake from error
+            raise
         report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
         trainer.callbacks += [ScoreReport(self.run_folder), report]  # type: ignore[attr-defined]
         return trainer
