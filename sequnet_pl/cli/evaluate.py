@@ -82,8 +82,8 @@ def _trained(options: Options) -> Trained:
 
 
 def _folder(options: Options, trained: Trained | None) -> Path:
-    if options.out:
-        return Path(options.out)
+    if options.output_dir:
+        return Path(options.output_dir)
     if options.clips_dir:
         return Path(options.clips_dir) / OUT
     assert trained
