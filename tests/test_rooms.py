@@ -16,7 +16,6 @@ ROOMS = {  # each with the rooms that it may import from, besides itself
     "errors": set(),
     "names": set(),
     "atomic": {"errors"},
-    "names": set(),
     "printing": set(),
     "audio": _GROUND,
     "data.store": _GROUND | {"audio"},
