@@ -9,6 +9,8 @@ from sequnet_pl.cli.sample_options import Options, parse
 from sequnet_pl.cli.sample_plan import Plan, longer_clip, new_clips
 from sequnet_pl.cli.sample_progress import SampleProgress
 from sequnet_pl.errors import UserError
+from sequnet_pl.report.run import link_page
+from sequnet_pl.report.run_folder import is_run
 from sequnet_pl.sampling.album import Album
 from sequnet_pl.sampling.clips import Batch, drawn_blocks, make_batch
 from sequnet_pl.sampling.engines import Block
@@ -43,7 +45,10 @@ def sample(argv: list[str]) -> None:
     if live:
         live.close()
     if album:
-        log.info("listen: %s", album.write_page())
+        page, run = album.write_page(), plan.trained.path.parent.parent
+        if is_run(run):
+            link_page(run, f"clips in {page.parent.name}", page)
+        log.info("listen: %s", page)
 
 
 def _make(plan: Plan, batch: Batch, album: Album | None, live: Live | None, progress: SampleProgress) -> None:
