@@ -36,7 +36,7 @@ class ClipEntry:
         bits_per_sample: what the network gives to its own part of the clip; None or NaN where it was not measured.
         temperature: of the draws; 0 takes the likeliest code; None where nothing was drawn.
         seed: of the random numbers.
-        kind: where the clip starts from, in a word ("continuation", "silence").
+        kind: where the clip starts from, in a word ("continuation", "silence"); empty where that is clear.
         command: the command line that makes it again; empty where there is none.
         after: what the part after the border is, in a word.
         details: anything else worth knowing, by name.
@@ -87,30 +87,32 @@ def write_listening_page(
     page.write_page(path, title, parts, links)
 
 
-def clip_grid(clips: Sequence[ClipEntry], path: Path) -> Markup:
-    """Cards of clips for the page at `path`, with buttons that leave some out where they differ.
+def clip_grid(clips: Sequence[ClipEntry], path: Path, filters: bool = True) -> Markup:
+    """Cards of clips for the page at `path`, with buttons that leave some out where they differ, if `filters`.
 
     Raises UserError where a clip cannot be read.
     """
-    found = [_flags(clip) for clip in clips]
+    warnings = [[str(flag) for flag in _flags(clip)] for clip in clips]
     sorts = {
-        "temperature": [[_temperature(clip)] for clip in clips],
-        "kind": [[clip.kind] for clip in clips],
-        "warning": [[str(flag) for flag in flagged] or ["none"] for flagged in found],
+        "temperature": ["" if clip.temperature is None else _temperature(clip) for clip in clips],
+        "kind": [clip.kind for clip in clips],
+        "warning": [" ".join(words) or "none" for words in warnings],
     }
     groups = []
     for name, values in sorts.items():
-        if len(words := sorted({word for some in values for word in some})) > 1:
+        words = sorted({word for value in values for word in value.split()})
+        if len(words) > 1 and filters:
             buttons = (_FILTER.format(filter=name, value=word) for word in words)
             groups += [Markup("<span>{}</span>").format(name), *buttons]
-    filters = Markup('<div class="filters" hidden>{}<output></output></div>\n').format(Markup().join(groups))
     cards = [
         Markup('<section class="card" data-temperature="{}" data-kind="{}" data-warning="{}">{}</section>').format(
-            *(" ".join(sorts[name][i]) for name in sorts), clip_part(clip, path)
+            *(sorts[name][i] for name in sorts), clip_part(clip, path)
         )
         for i, clip in enumerate(clips)
     ]
-    return (filters if groups else Markup()) + Markup('<div class="clips">{}</div>').format(Markup("\n").join(cards))
+    buttons = Markup('<div class="filters" hidden>{}<output></output></div>\n').format(Markup().join(groups))
+    grid = Markup('<div class="clips">{}</div>').format(Markup("\n").join(cards))
+    return buttons + grid if groups else grid
 
 
 def clip_part(clip: ClipEntry, path: Path) -> Markup:
@@ -132,13 +134,14 @@ def clip_part(clip: ClipEntry, path: Path) -> Markup:
         **clip.details,
         "file": page.link(page.relative_address(clip.wav, path), page.file_name(clip.wav.name)),
     }
-    brief = [f"{_bits(clip)} bits"] + ([f"temperature {_temperature(clip)}"] if drawn else [])
+    brief = [f"{_bits(clip)} bits"] * math.isfinite(clip.bits) + [f"temperature {_temperature(clip)}"] * bool(drawn)
     return Markup('<div class="clip"><div class="title"><h3>{}</h3> {}</div>\n{}\n{}</div>').format(
         page.file_name(clip.name),
         Markup(" ").join(badges),
         player(clip.samples, clip.rate, clip.border, path, clip.wav, clip.after),
         page.more(
-            ", ".join(brief), [page.facts(facts.items()), *([page.command(clip.command)] if clip.command else [])]
+            ", ".join(brief) or length,
+            [page.facts(facts.items()), *([page.command(clip.command)] if clip.command else [])],
         ),
     )
 

@@ -137,7 +137,7 @@ def _sampled(folder: Path, path: Path) -> Iterator[Markup]:
         return
     yield page.heading(f"What does it sound like at step {sampling.step:,}?")
     yield page.note(_LISTEN)
-    entries = [_entry(newest, sampling, clip) for clip in sampling.clips]
+    entries = [clip_entry(newest, sampling, clip) for clip in sampling.clips]
     pairs: dict[str, list[ClipEntry]] = {}
     for entry in entries:
         if entry.border:  # continuation-0 and recording-0 go on from one prompt
@@ -154,7 +154,8 @@ def _sampled(folder: Path, path: Path) -> Iterator[Markup]:
         yield page.more(f"Earlier samplings, {len(found)} of {len(earlier)}", [_links(found, path)])
 
 
-def _entry(folder: Path, sampling: Sampling, clip: SampledClip) -> ClipEntry:
+def clip_entry(folder: Path, sampling: Sampling, clip: SampledClip) -> ClipEntry:
+    """A clip of a sampling, for pages."""
     wav = folder / f"{clip.name}.wav"
     return ClipEntry(
         name=clip.name,

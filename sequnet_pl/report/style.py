@@ -25,7 +25,7 @@ h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 1rem; overflow-wrap: anyw
 h2 { font-size: 1.15rem; line-height: 1.3; margin: 2rem 0 .75rem; overflow-wrap: anywhere; }
 a { color: var(--accent); overflow-wrap: anywhere; }
 nav { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; margin: -.5rem 0 1rem; }
-p { margin: .75rem 0; max-width: 44rem; }
+p { margin: .75rem 0; max-width: 44rem; overflow-wrap: anywhere; }
 .note { color: var(--soft); font-size: .925rem; }
 .warning {
   max-width: none; margin: .75rem 0; padding: .4rem .75rem; border-radius: .4rem; font-size: .925rem;
