@@ -146,10 +146,13 @@ def _range(values: NDArray[np.float64], log: bool, margin: float) -> tuple[float
 def _ticks(low: float, high: float, log: bool) -> list[float]:
     if log:
         decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-        few_decades = np.log10(high / low) < 3
-        ticks = np.sort(np.concatenate([decades, 2 * decades, 5 * decades])) if few_decades else decades
+        close = np.log10(high / low) < 3
+        ticks = np.sort(np.concatenate([decades, 2 * decades, 5 * decades])) if close else decades
+        low, high = low * (1 - 1e-9), high * (1 + 1e-9)
     else:
         ticks = np.asarray(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high), float)
-    slack = 1e-9 * (high - low)
-    inside = ticks[(ticks >= low - slack) & (ticks <= high + slack)]
-    return [0.0 if abs(tick) < slack else float(tick) for tick in inside[:: 1 + len(inside) // 9]]
+        slack = 1e-9 * (high - low)
+        ticks[np.abs(ticks) < slack] = 0
+        low, high = low - slack, high + slack
+    inside = ticks[(ticks >= low) & (ticks <= high)]
+    return inside[:: 1 + len(inside) // 9].tolist()

@@ -159,7 +159,8 @@ def _points(curve: Curve) -> str:
     points = curve.points
     if curve.look not in (Look.STEPS, Look.AREA):
         points = points[:, np.isfinite(points).all(axis=0)]
-    return json.dumps([[float(f"{v:.6g}") if np.isfinite(v) else None for v in row] for row in points])
+    rounded = [[float(f"{value:.6g}") if np.isfinite(value) else None for value in row] for row in points]
+    return json.dumps(rounded, separators=(",", ":"))
 
 
 def _marks(side: str, ticks: Sequence[tuple[float, str]]) -> Markup:

@@ -35,6 +35,7 @@ def _draw(chart: Chart, axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color=QUIET, alpha=0.25, linewidth=0.6, axis="x" if chart.rows else "both")
     axes.set(xlabel=chart.xlabel, ylabel=chart.ylabel)
+    axes.set(xlim=chart.across, ylim=chart.upwards)  # first: a logarithmic axis asks where the data are
     axes.set(xscale="log" if chart.log_x else "linear", yscale="log" if chart.log_y else "linear")
     for curve in chart.curves:
         _curve(curve, axes, chart.upwards[0])
@@ -45,7 +46,6 @@ def _draw(chart: Chart, axes: Axes) -> None:
     axes.minorticks_off()
     axes.set_xticks(*_columns(chart.x_ticks))
     axes.set_yticks(*_columns(chart.y_ticks))
-    axes.set(xlim=chart.across, ylim=chart.upwards)
     names = [curve.name for curve in chart.curves if curve.name]
     if len(names) + len(chart.heights) + len(chart.places) > 1:  # below, where it covers nothing
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=3, frameon=False, fontsize=8)

@@ -20,7 +20,7 @@ body {
   margin: 0; background: var(--page); color: var(--text); -webkit-text-size-adjust: 100%;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
 }
-main { max-width: 74rem; margin: 0 auto; padding: 2rem 1rem 4rem; }
+main { max-width: 74rem; margin: 0 auto; padding: 2rem 1rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; line-height: 1.3; margin: 2rem 0 .75rem; overflow-wrap: anywhere; }
 a { color: var(--accent); overflow-wrap: anywhere; }
@@ -65,8 +65,8 @@ p { margin: .75rem 0; max-width: 44rem; overflow-wrap: anywhere; }
 .times span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
 .times span:first-child { transform: none; }
 audio { display: block; width: 100%; height: 2.75rem; margin: .4rem 0 0; }
-.bar { display: flex; align-items: center; gap: .6rem; margin-top: .35rem; font-variant-numeric: tabular-nums; }
-.bar button { width: 2.4rem; padding: .1rem 0; line-height: 1.4; }
+.bar { display: flex; align-items: center; gap: .6rem; margin-top: .3rem; font-variant-numeric: tabular-nums; }
+.bar button { width: 2.4rem; padding: 0; line-height: 1.5; }
 .bar output { font-size: .8rem; color: var(--soft); }
 
 .facts { display: flex; flex-wrap: wrap; gap: .6rem 2rem; margin: 1rem 0; }
@@ -138,7 +138,7 @@ figcaption { margin-top: .4rem; font-size: .85rem; color: var(--soft); }
 .filters { display: flex; flex-wrap: wrap; align-items: baseline; font-size: .85rem; color: var(--soft); }
 .filters span { margin: 0 .5rem 0 .6rem; }
 .filters output { border-color: transparent; cursor: auto; }
-.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(16.5rem, 100%), 1fr)); gap: .75rem; }
+.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(16.5rem, 100%), 1fr)); gap: .6rem .75rem; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(33rem, 100%), 1fr)); gap: .75rem; }
 .pairs .columns { grid-template-columns: repeat(auto-fit, minmax(min(14rem, 100%), 1fr)); }
 .clips .card, .pairs .card { margin: 0; padding: .6rem .75rem .5rem; }
@@ -146,7 +146,7 @@ figcaption { margin-top: .4rem; font-size: .85rem; color: var(--soft); }
 .clip .title { gap: 0 .4rem; margin-bottom: .25rem; line-height: 1.3; }
 .clip h3 { margin: 0; font-size: .8rem; font-weight: 600; overflow-wrap: anywhere; }
 .clip .waveform { height: 1.75rem; margin-bottom: .2rem; }
-.clip .picture { height: 3.5rem; }
+.clip .picture { height: 3rem; }
 .clip .picture > span, .clip .times { display: none; }
 .clip details { margin: 0; }
 .clip .facts { gap: .4rem 1.25rem; margin: .5rem 0; }
