@@ -183,7 +183,7 @@ def _write(
     title, links = (run_title(run, what), run_pages(run)) if run else (what.capitalize(), [])
     write_evaluation_page(path, title, comparison, facts, command, pairs, links)
     if run:
-        link_page(run, "evaluation", path)
+        link_page(run, f"evaluation in {folder.resolve().name}" if options.out else "evaluation", path)
 
 
 def _print(comparison: Comparison) -> None:

@@ -10,11 +10,11 @@ from sequnet_pl.cli.sample_plan import Plan, longer_clip, new_clips
 from sequnet_pl.cli.sample_progress import SampleProgress
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.run import link_page
-from sequnet_pl.report.run_folder import is_run
 from sequnet_pl.sampling.album import Album
 from sequnet_pl.sampling.clips import Batch, drawn_blocks, make_batch
 from sequnet_pl.sampling.engines import Block
 from sequnet_pl.sampling.live import Live, Pipe, Speaker
+from sequnet_pl.training.checkpoints import run_of_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +45,10 @@ def sample(argv: list[str]) -> None:
     if live:
         live.close()
     if album:
-        page, run = album.write_page(), plan.trained.path.parent.parent
-        if is_run(run):
-            link_page(run, f"clips in {page.parent.name}", page)
+        run = run_of_checkpoint(plan.trained.path, Path(options.log_dir))
+        page = album.write_page(run and run.folder)
+        if run:
+            link_page(run.folder, f"clips in {album.folder.resolve().name}", page)
         log.info("listen: %s", page)
 
 

@@ -6,7 +6,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.listening import ClipEntry, write_listening_page
-from sequnet_pl.report.run_folder import is_run, run_pages, run_title
+from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.report.samples import FileSamples
 from sequnet_pl.sampling import recipe as recipes
 from sequnet_pl.sampling.recipe import Clip, Recipe
@@ -49,11 +49,15 @@ class Album:
         """Write clips.json. Raises UserError where that fails."""
         atomic.write_text(self.folder / LIST, recipes.dump(list(self.clips.values())))
 
-    def write_page(self) -> Path:
-        """Write index.html, which says whose the clips are where they are of one run. Raises UserError if it cannot."""
-        path, runs = self.folder / PAGE, {Path(clip.recipe.checkpoint).parent.parent for clip in self.clips.values()}
-        title, links = "Generated clips", []
-        if len(runs) == 1 and is_run(run := runs.pop()):
+    def write_page(self, run: Path | None = None) -> Path:
+        """Write index.html. Raises UserError where that fails.
+
+        Args:
+            run: The folder of the run that the newest clips are of, where there is one; if all clips are, the page says
+                so and links the other pages of the run.
+        """
+        path, title, links = self.folder / PAGE, "Generated clips", []
+        if run and len({Path(clip.recipe.checkpoint).parent for clip in self.clips.values()}) == 1:
             title, links = run_title(run, "generated clips"), run_pages(run)
         write_listening_page(path, title, [self._entry(clip) for clip in self.clips.values()], links=links)
         return path

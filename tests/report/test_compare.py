@@ -95,7 +95,11 @@ def test_only_settings_that_differ_are_shown(logs: Path) -> None:
 
 def test_the_same_prompt_is_heard_from_each(logs: Path) -> None:
     heard = re.findall(r"<p>after ([^<]*)</p>|<h3>(.*?)</h3>", page_of(logs))
-    assert [place or name for place, name in heard] == ["a", "two &amp; &lt;b&gt;", "one"]  # the recording is of another
+    assert [place or name for place, name in heard] == [
+        "a",
+        "two &amp; &lt;b&gt;",
+        "one",
+    ]  # the recording is of another
     for listed in logs.rglob("clips.json"):
         listed.write_text(listed.read_text().replace('"source": "a"', '"source": "music/a.flac, 1.00 s"'))
     heard = re.findall(r"<p>after ([^<]*)</p>|<h3>(.*?)</h3>", page_of(logs))
