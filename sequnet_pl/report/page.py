@@ -46,15 +46,9 @@ def write_page(path: Path, title: str, parts: Iterable[Markup], links: Iterable[
     places = Markup(" ").join(
         link(relative_address(target, path), name) for name, target in links if target.resolve() != path.resolve()
     )
-    page = _PAGE.format(
-        title=title,
-        links=Markup('<nav aria-label="pages">{}</nav>\n').format(places) if places else "",
-        body=body,
-        style=Markup(STYLE),
-        script=Markup(SCRIPT),
-    )
-    # File names that are not UTF-8 reach Python as lone surrogates, which no text file can hold.
-    write_text(path, page.encode("utf-8", "replace").decode("utf-8"))
+    nav = Markup('<nav aria-label="pages">{}</nav>\n').format(places) if places else ""
+    page = _PAGE.format(title=title, links=nav, body=body, style=Markup(STYLE), script=Markup(SCRIPT))
+    write_text(path, page)
 
 
 def heading(text: str) -> Markup:

@@ -12,7 +12,8 @@ import yaml
 from run_folders import FACTS, make_run
 
 from sequnet_pl.errors import UsageError
-from sequnet_pl.report.compare import main, write_comparison
+from sequnet_pl.report.compare import write_comparison
+from sequnet_pl.report.compare.__main__ import main
 from sequnet_pl.report.run_set import find_runs
 from sequnet_pl.report.scores import NETWORK
 from sequnet_pl.report.settings import differing
@@ -140,8 +141,13 @@ def test_runs_of_which_nothing_is_known_make_a_page_too(tmp_path: Path) -> None:
 def test_the_command_names_its_page_and_needs_no_torch(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(logs / "sequnet"), str(logs / "wavenet")]) == 0
     assert capsys.readouterr().out == f"{logs / 'compare.html'}\n"
-    assert main([str(logs), "--out", str(logs / "mine" / "page.html")]) == 0
-    assert (logs / "mine" / "page.html").is_file()
+    code = (
+        "import sys; from sequnet_pl.report.compare.__main__ import main; status = main(sys.argv[1:]); "
+        "assert 'torch' not in sys.modules; sys.exit(status)"
+    )
+    words = [sys.executable, "-c", code, str(logs), "--out", str(logs / "mine" / "page.html")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and (logs / "mine" / "page.html").is_file(), done.stderr
     wrong = [sys.executable, "-m", "sequnet_pl.report.compare", str(logs / "none")]
     done = subprocess.run(wrong, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "there is no folder" in done.stderr and "Traceback" not in done.stderr
