@@ -90,7 +90,7 @@ class Chart:
         """From where to where the horizontal axis goes."""
         found = np.concatenate([curve.points[0] for curve in self.curves] or [np.zeros(0)])
         dots = any(curve.look is Look.DOTS for curve in self.curves)  # which would be cut in half at the ends
-        return _range(found, self.log_x, 0.01 if dots else 0.0)
+        return _range(found, self.log_x, 0.04 if self.rows else 0.01 if dots else 0.0)
 
     @property
     def upwards(self) -> tuple[float, float]:

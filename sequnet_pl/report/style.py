@@ -133,7 +133,7 @@ figcaption { margin-top: .4rem; font-size: .85rem; color: var(--soft); }
 .switch > input:nth-of-type(1):checked ~ .chart:nth-of-type(1),
 .switch > input:nth-of-type(2):checked ~ .chart:nth-of-type(2),
 .switch > input:nth-of-type(3):checked ~ .chart:nth-of-type(3) { display: block; }
-@media (prefers-color-scheme: dark) { .chart svg { filter: brightness(1.4); } .chart .grid { opacity: .6; } }
+@media (prefers-color-scheme: dark) { .chart svg, .dot { filter: brightness(1.4); } .chart .grid { opacity: .6; } }
 
 .filters { display: flex; flex-wrap: wrap; align-items: baseline; font-size: .85rem; color: var(--soft); }
 .filters span { margin: 0 .5rem 0 .6rem; }
@@ -143,7 +143,8 @@ figcaption { margin-top: .4rem; font-size: .85rem; color: var(--soft); }
 .pairs .columns { grid-template-columns: repeat(auto-fit, minmax(min(14rem, 100%), 1fr)); }
 .clips .card, .pairs .card { margin: 0; padding: .6rem .75rem .5rem; }
 .clip { min-width: 0; font-size: .8rem; }
-.clip .title { gap: 0 .4rem; margin-bottom: .25rem; line-height: 1.3; }
+.clip .title { align-items: center; min-height: 1.35rem; gap: 0 .4rem; margin-bottom: .2rem; line-height: 1.3; }
+.clip .badge { font-size: .7rem; }
 .clip h3 { margin: 0; font-size: .8rem; font-weight: 600; overflow-wrap: anywhere; }
 .clip .waveform { height: 1.75rem; margin-bottom: .2rem; }
 .clip .picture { height: 3rem; }

@@ -221,10 +221,27 @@ def test_short_clips_show_tenths(browser: "Browser", listening: Path) -> None:
     assert browser.run("all('.bar output')[1].textContent") == "1.3 / 2.0 s"
 
 
-def test_a_page_of_a_run_that_trains_tells_its_age_and_reloads(browser: "Browser", tmp_path: Path) -> None:
+def test_a_page_of_a_run_that_trains_tells_its_age(browser: "Browser", tmp_path: Path) -> None:
     now = time.time()
     ages = [Markup('<b data-written="{:.0f}"></b>').format(1000 * (now - 60 * minutes)) for minutes in (0, 12, 300)]
     page.write_page(tmp_path / "report.html", "Run", ages)
     browser.open(tmp_path / "report.html")
     told = browser.run("all('[data-written]').map(age => age.textContent)")
     assert told == ["less than a minute ago", "12 min ago", "5 h ago: has the run been stopped?"]
+
+
+@pytest.mark.parametrize("used", [False, True])
+def test_it_reloads_unless_it_is_used(browser: "Browser", tmp_path: Path, used: bool) -> None:
+    parts = [Markup('<b data-written="0"></b>'), Markup("<details{}>text</details>").format(" open" if used else "")]
+    page.write_page(tmp_path / "report.html", "Run", parts)
+    hurry = """const wait = setInterval;
+    window.setInterval = (act, time) => wait(act, time / 500);
+    sessionStorage.loads = 1 + Number(sessionStorage.loads ?? 0);"""
+    script = browser.call("Page.addScriptToEvaluateOnNewDocument", source=hurry)["identifier"]
+    try:
+        browser.open(tmp_path / "report.html")
+        before = int(browser.run("sessionStorage.loads"))
+        time.sleep(0.5)
+        assert (int(browser.run("sessionStorage.loads")) == before) == used
+    finally:
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)

@@ -80,6 +80,7 @@ def test_scores_stand_side_by_side_the_best_first(logs: Path) -> None:
     assert found["network"] == ["WaveNet", "Seq-U-Net"]
     assert found["parameters"] == ["1,234", "26,900,000"]
     assert found["validation"] == ["3.025", "3.051"] and found["at step"] == ["200", "100"]
+    assert found["audio heard"] == ["2.0 h", "59.4 min"]
     assert found["test"] == ["2.875", "–"] and found["accuracy"] == ["25.00 %", "–"]
     assert found["sound, dB"] == ["57.6 ± 1.2", "–"]
 

@@ -15,7 +15,7 @@ from sequnet_pl.report.charts import BITS_AT_MOST, OVER, references
 from sequnet_pl.report.drawing import switched
 from sequnet_pl.report.listening import ClipEntry, clip_grid
 from sequnet_pl.report.metrics import thinned
-from sequnet_pl.report.run import clip_entry
+from sequnet_pl.report.run import clip_entry, duration
 from sequnet_pl.report.run_folder import NETWORKS, REPORT
 from sequnet_pl.report.run_set import ComparedRun, ranked_runs
 from sequnet_pl.report.scores import bits, percent
@@ -73,7 +73,7 @@ def _table(runs: Sequence[ComparedRun], path: Path, columns: dict[str, list[str]
 def _name(run: ComparedRun, path: Path) -> Markup:
     report, name = run.folder / REPORT, page.file_name(run.name)
     linked = page.link(page.relative_address(report, path), name) if report.is_file() else name
-    return Markup('<span style="color:{}">●</span> {}').format(run.colour, linked)
+    return Markup('<span class="dot" style="color:{}">●</span> {}').format(run.colour, linked)
 
 
 def _scores(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
@@ -85,8 +85,8 @@ def _scores(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
         "network": [NETWORKS.get(name, name) for name in names],
         "parameters": [_count(run.facts.get("parameters")) for run in runs],
         "steps": [_count(run.metrics.steps) for run in runs],
-        "hours of audio": [_digits(run.metrics.last("hours_heard")) for run in runs],
-        "hours of training": [_digits(run.metrics.last("wall_hours")) for run in runs],
+        "audio heard": [duration(run.metrics.last("hours_heard")) for run in runs],
+        "time": [duration(run.metrics.last("wall_hours")) for run in runs],
         "validation": [bits(one and one[1]) for one in best],
         "at step": [_count(one and one[0]) for one in best],
         "test": [bits(run.test_bits) for run in runs],
@@ -98,10 +98,6 @@ def _scores(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
 
 def _count(value: int | None) -> str:
     return "–" if value is None else f"{value:,}"
-
-
-def _digits(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}"
 
 
 def _charts(runs: Sequence[ComparedRun]) -> Iterator[tuple[str, Chart]]:
@@ -120,7 +116,7 @@ def _charts(runs: Sequence[ComparedRun]) -> Iterator[tuple[str, Chart]]:
             yield (
                 word,
                 Chart(
-                    title=f"bits per sample on validation over {word}; pale: training",
+                    title=f"validation over {word}{'; pale: training' * (len(runs) <= _FEW)}",
                     xlabel=xlabel,
                     ylabel="bits per sample",
                     curves=curves,

@@ -110,7 +110,7 @@ def _facts(facts: dict, metrics: Metrics) -> Iterator[tuple[str, object]]:
         yield "newest batch", f"{train:.3f} bits per sample"
     for name, label in (("hours_heard", "audio heard"), ("wall_hours", "time")):
         if (hours := metrics.last(name)) is not None:
-            yield label, _duration(hours)
+            yield label, duration(hours)
     if (speed := metrics.last("speed/samples_per_second")) is not None:
         yield "speed", f"{speed:,.0f} samples a second"
     if facts:
@@ -118,13 +118,14 @@ def _facts(facts: dict, metrics: Metrics) -> Iterator[tuple[str, object]]:
         yield "network", f"{facts['network']}, {facts['parameters']:,} parameters"
         yield "receptive field", f"{facts['receptive_field_ms']:,} ms"
         for name, split in data["splits"].items():
-            yield name, f"{_duration(split['hours'])}, recordings: {split['recordings']:,}"
+            yield name, f"{duration(split['hours'])}, recordings: {split['recordings']:,}"
         yield "data fingerprint", data["fingerprint"]
         yield "commit", facts["commit"] or "–"
 
 
-def _duration(hours: float) -> str:
-    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
+def duration(hours: float | None) -> str:
+    """Hours as pages show them."""
+    return "–" if hours is None else f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.1f} min"
 
 
 def _sampled(folder: Path, path: Path) -> Iterator[Markup]:
