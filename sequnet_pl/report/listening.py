@@ -92,11 +92,11 @@ def clip_grid(clips: Sequence[ClipEntry], path: Path, filters: bool = True) -> M
 
     Raises UserError where a clip cannot be read.
     """
-    warnings = [[str(flag) for flag in _flags(clip)] for clip in clips]
+    found = [_flags(clip) for clip in clips]
     sorts = {
         "temperature": ["" if clip.temperature is None else _temperature(clip) for clip in clips],
         "kind": [clip.kind for clip in clips],
-        "warning": [" ".join(words) or "none" for words in warnings],
+        "warning": [" ".join(some) or "none" for some in found],
     }
     groups = []
     for name, values in sorts.items():
@@ -106,7 +106,7 @@ def clip_grid(clips: Sequence[ClipEntry], path: Path, filters: bool = True) -> M
             groups += [Markup("<span>{}</span>").format(name), *buttons]
     cards = [
         Markup('<section class="card" data-temperature="{}" data-kind="{}" data-warning="{}">{}</section>').format(
-            *(sorts[name][i] for name in sorts), clip_part(clip, path)
+            *(sorts[name][i] for name in sorts), _clip(clip, path, found[i])
         )
         for i, clip in enumerate(clips)
     ]
@@ -121,9 +121,13 @@ def clip_part(clip: ClipEntry, path: Path) -> Markup:
     Flags are told from the part after the border alone: a prompt that clips is not the network's doing.
     Raises UserError where the clip cannot be read.
     """
+    return _clip(clip, path, _flags(clip))
+
+
+def _clip(clip: ClipEntry, path: Path, found: Sequence[Flag]) -> Markup:
     part = f"{clip.after} part " if clip.border > 0 else ""
     badges = [] if clip.name.startswith(clip.kind) else [page.badge(clip.kind)]
-    badges += [page.badge(f"{part}{flag}", MEANING[flag], warns=True) for flag in _flags(clip)]
+    badges += [page.badge(f"{part}{flag}", MEANING[flag], warns=True) for flag in found]
     length = f"{clip.seconds:.2f} s" + (f", prompt {clip.border:.2f} s" if clip.border > 0 else "")
     drawn = {"temperature": _temperature(clip), "seed": clip.seed} if clip.temperature is not None else {}
     facts = {
@@ -141,7 +145,11 @@ def clip_part(clip: ClipEntry, path: Path) -> Markup:
         player(clip.samples, clip.rate, clip.border, path, clip.wav, clip.after),
         page.more(
             ", ".join(brief) or length,
-            [page.facts(facts.items()), *([page.command(clip.command)] if clip.command else [])],
+            [
+                *(page.warning(f"{part}{flag}: {MEANING[flag]}") for flag in found),
+                page.facts(facts.items()),
+                *([page.command(clip.command)] if clip.command else []),
+            ],
         ),
     )
 

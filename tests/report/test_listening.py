@@ -61,6 +61,8 @@ def test_a_flag_and_the_level_say_which_part(clips: list[ClipEntry], tmp_path: P
         (["generated part silent"], [("level, generated part", "-99 dBFS")]),
         (["silent"], [("level", "-99 dBFS")]),
     ]
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'role="alert">([^<]*)', text)[0] == "generated part silent: level below -60 dBFS"
 
 
 def test_a_five_second_clip_takes_little_room(clips: list[ClipEntry], tmp_path: Path) -> None:

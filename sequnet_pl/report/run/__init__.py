@@ -166,9 +166,13 @@ def clip_entry(folder: Path, sampling: Sampling, clip: SampledClip) -> ClipEntry
         temperature=clip.temperature,
         seed=sampling.seed,
         kind=clip.kind,
-        after="recording" if clip.kind == "recording" else "generated",
+        after=_after(clip),
         details={"from": Path(clip.source).name} if clip.source else {},
     )
+
+
+def _after(clip: SampledClip) -> str:
+    return "recording" if clip.kind == "recording" else "generated"
 
 
 def _links(samplings: Sequence[tuple[Path, Sampling]], path: Path) -> Markup:
@@ -179,7 +183,8 @@ def _links(samplings: Sequence[tuple[Path, Sampling]], path: Path) -> Markup:
         if clip is None:
             return "–"
         bits = "–" if clip.bits_per_sample is None else f"{clip.bits_per_sample:.2f}"
-        badges = [page.badge(flag, MEANING[Flag(flag)], warns=True) for flag in clip.flags]
+        part = f"{_after(clip)} part " if clip.border else ""
+        badges = [page.badge(f"{part}{flag}", MEANING[Flag(flag)], warns=True) for flag in clip.flags]
         return Markup(" ").join([page.link(page.relative_address(folder / f"{name}.wav", path), bits), *badges])
 
     rows = [[sampling.step, *(cell(folder, sampling, name) for name in names)] for folder, sampling in samplings]
