@@ -27,7 +27,7 @@ from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import CLASS_PATHS
-from sequnet_pl.report.run import PAGE
+from sequnet_pl.report.run_folder import REPORT
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
@@ -250,7 +250,7 @@ class TrainCLI(LightningCLI):
         if self.config.fit.trainer.fast_dev_run:
             return
         rank_zero_only(print)(
-            f"report: {self.run_folder / PAGE}\n"
+            f"report: {self.run_folder / REPORT}\n"
             f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
         )
 
