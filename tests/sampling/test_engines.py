@@ -13,7 +13,7 @@ from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Session, build, engine_for
-from sequnet_pl.sampling.engines.cuda import CudaEngine
+from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.pace import Pace
 from sequnet_pl.sampling.generate import extend, generate, start
 
@@ -48,7 +48,7 @@ def on_device(network, engine):
 
 
 def make_engine(network, name):
-    return CudaEngine(network) if name == "graphless" else engine_for(network, name)
+    return GraphsEngine(network) if name == "graphless" else engine_for(network, name)
 
 
 def prompts(clips, length, seed=1):
@@ -254,9 +254,9 @@ def test_kernels_are_compiled_once(monkeypatch, tmp_path):
 
 
 def test_cuda_blocks_longer_than_its_tensors(network, monkeypatch):
-    monkeypatch.setattr("sequnet_pl.sampling.engines.cuda.CAPACITY", 7)
+    monkeypatch.setattr("sequnet_pl.sampling.engines.graphs.CAPACITY", 7)
     blocks = []
-    for engine in (engine_for(network, "eager"), CudaEngine(network)):
+    for engine in (engine_for(network, "eager"), GraphsEngine(network)):
         blocks.append(draw_block(network, engine, start(network, None, 2), 30))
     assert torch.equal(blocks[0].codes, blocks[1].codes)
 
