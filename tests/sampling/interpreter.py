@@ -1,13 +1,12 @@
-"""The kernel that stays on the GPU, in plain Python: it follows the same tables, packets and places, a step at a time."""
+"""The kernel that stays on the GPU, in plain Python: it follows the same tables, with the same packets and places."""
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from sequnet_pl.sampling.draw import Drawing, draw
-from sequnet_pl.sampling.engines.layout import OperationRow, Layout, Limits, SegmentRow, TargetRow
+from sequnet_pl.sampling.engines.layout import Layout, Limits, OperationRow, SegmentRow, TargetRow
 
 
 class Interpreter:

@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 FEW_CLIPS = 8
 """Clips up to which the kernel, which draws them one after the other, is the quicker.
 
-Measured on an H100 with the published Seq-U-Net in float32: the kernel draws 40,770 samples a second whatever the number
-of clips, graphs 4,711 steps of one clip, so that they are behind up to 8 clips at least; 50,737 samples of 16 clips. The
-numbers in between, other GPUs and the WaveNet are not measured.
+Measured on an H100 with the published Seq-U-Net in float32: a sketch of the kernel drew 40,770 samples a second
+whatever the number of clips; graphs make 4,711 steps of one clip, so of 8 at most 37,688 samples, and 50,737 of 16.
+Between 8 and 16 clips, with the WaveNet and on other GPUs it was not measured.
 """
 
 
@@ -72,7 +72,7 @@ def cuda_engine(network: Network, weights: WeightType, clips: int) -> Engine:
 
 
 def kernel_engine(network: Network, weights: WeightType) -> Engine:
-    """The kernel. ValueError where it does not suit the network; ImportError, RuntimeError, UserError: it is not here."""
+    """The kernel. ValueError where it does not suit the network, other errors where it cannot be had."""
     plan = schedule(network)
     if plan is None or any(parameter.dtype != torch.float32 for parameter in network.parameters()):
         raise ValueError("it runs the two networks in float32")

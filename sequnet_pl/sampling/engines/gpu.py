@@ -4,7 +4,6 @@ Both libraries come with torch's CUDA builds, by way of cuda.bindings; on machin
 """
 
 import ctypes
-import functools
 import hashlib
 import logging
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ import torch
 from torch import Tensor
 
 from sequnet_pl.atomic import replacing
-from sequnet_pl.errors import UserError
 from sequnet_pl.sampling.engines.build import cache_folder
 from sequnet_pl.sampling.engines.layout import Layout, Limits
 from sequnet_pl.sampling.engines.persistent import JobStruct, Launch
@@ -35,7 +33,7 @@ def _call(function: Any, *arguments: Any) -> Any:
 
 
 def compile_kernel(nvrtc: ModuleType, constants: Mapping[str, int], architecture: str) -> bytes:
-    """The kernel for a GPU such as `sm_90`, by `cuda.bindings.nvrtc`. RuntimeError where NVRTC gives up, with its reason."""
+    """The kernel for a GPU such as `sm_90`, by `cuda.bindings.nvrtc`. RuntimeError with what the compiler says."""
     program = _call(nvrtc.nvrtcCreateProgram, SOURCE.read_bytes(), SOURCE.name.encode(), 0, [], [])
     options = [f"--gpu-architecture={architecture}", "--std=c++17"]
     options += [f"--define-macro={name}={value}" for name, value in constants.items()]
@@ -55,7 +53,8 @@ class Gpu:
     """See Processor. RuntimeError or ImportError where a GPU cannot run such kernels here."""
 
     def __init__(self, device: torch.device) -> None:
-        from cuda.bindings import driver, nvrtc  # not there with torch's builds for CPUs
+        # not there with torch's builds for CPUs
+        from cuda.bindings import driver, nvrtc  # pyright: ignore[reportMissingImports]
 
         self._driver, self._nvrtc, self._device = driver, nvrtc, device
         properties = torch.cuda.get_device_properties(device)

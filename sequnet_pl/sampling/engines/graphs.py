@@ -1,4 +1,4 @@
-"""The engine that draws many clips on a GPU, with any network: each step pattern of a network is one CUDA graph, which also draws the code.
+"""The engine for many clips on a GPU: each step pattern of a network is one CUDA graph, which also draws the code.
 
 The graphs work on fixed tensors: a state, the uniform numbers of a block, a position that the graph itself moves on,
 and the codes that it has drawn. Nothing is handed to or asked of the GPU for a sample but the launch of a graph; codes

@@ -101,16 +101,16 @@ class Layout:
     def __init__(self, schedule: Schedule, weights: WeightType, limits: Limits) -> None:
         self._schedule, self._type = schedule, TYPES[weights]
         operations = schedule.operations
-        self._width = -(-schedule.width // 8) * 8
         self.chunk = 16 // self._type.itemsize
         most = min(_MOST_BLOCKS[weights], limits.blocks)
-        self.blocks = -(-schedule.width // -(-schedule.width // most))
+        channels = max(output.ring.width for operation in operations for output in operation.outputs if output.gated)
+        self.blocks = -(-channels // -(-channels // most))
         shares = [sum(map(self._share, operation.outputs)) for operation in operations]
         warps = min(limits.most_warps, max(limits.fewest_warps, -(-max(shares) // 2) * 4))  # two sums an output
         self._splits = [max(1, warps // (2 * share)) for share in shares]
         self.threads = 32 * warps
         self._places = self._place_packets()
-        self.packets = max(place.packets + place.slots * self._width for place in self._places.values())
+        self.packets = max(place.packets + place.slots * self._schedule.width for place in self._places.values())
         self.period = max(place.slots << (ring.shift + 1) for ring, place in self._places.items())
         """Of all slots; times from here on have no tick that is 0."""
 
@@ -123,7 +123,7 @@ class Layout:
         self.table, self.numbers = self._tables(frames)
         self.shared = _WORKSPACE + 4 * (self.numbers["frames_size"] + self.numbers["table_size"] + sums)
         held = max(map(self._loads, operations, self._splits))
-        self.constants = {"WIDTH": self._width, "THREADS": self.threads, "HELD": min(held, _MOST_HELD)}
+        self.constants = {"WIDTH": self._schedule.width, "THREADS": self.threads, "HELD": min(held, _MOST_HELD)}
         self.constants["BF16"] = int(weights == "bf16")
         self.weights, self.biases = self._pack()
         self.frame, self.channel = self._elements()
@@ -134,7 +134,7 @@ class Layout:
 
     def _chunks(self, operation: Operation) -> int:
         """Of a row of weights."""
-        return len(operation.reads) * self._width // self.chunk
+        return len(operation.reads) * self._schedule.width // self.chunk
 
     def _loads(self, operation: Operation, split: int) -> int:
         """Chunks of weights that a thread reads for a row at most."""
@@ -148,11 +148,11 @@ class Layout:
             if ring not in places:
                 # a block may be a step ahead of another, and have written a frame ahead of that
                 places[ring] = _Place(begin, _power_of_two(ring.reach + 3))
-                begin += places[ring].slots * self._width
+                begin += places[ring].slots * self._schedule.width
         return places
 
     def _keep_frames(self, room: int) -> int:
-        """Keep as many rings in shared memory as have room, those that tick often first; where the other frames begin."""
+        """Keep rings in shared memory, those that tick often first; gives where the frames of the others begin."""
         first = self._schedule.input
         fresh = {ring for operation in self._schedule.operations for ring, back in operation.reads if not back}
         # the input's frames are computed where they are kept
@@ -161,8 +161,8 @@ class Layout:
         for ring in order:
             place, slots = self._places[ring], _power_of_two(ring.reach + 1)
             self._places[ring] = place._replace(shared=used, kept=slots)
-            if used + slots * self._width + self._others() * self._width <= room:
-                used += slots * self._width
+            if used + slots * self._schedule.width + self._others() * self._schedule.width <= room:
+                used += slots * self._schedule.width
             elif ring is first:
                 raise ValueError("the GPU has too little shared memory for this network")
             else:
@@ -204,7 +204,7 @@ class Layout:
                 if not kept or (read.back == 0 and read.ring in fetched):
                     fetches.append(len(segments))
                 segments.append(self._segment(read, other))
-                other += 0 if kept else self._width
+                other += 0 if kept else self._schedule.width
             for output in op.outputs:
                 place, ring, share = self._places[output.ring], output.ring, self._share(output)
                 address = (place.packets, place.slots - 1, ring.shift, output.ahead)
@@ -245,15 +245,15 @@ class Layout:
             begin += len(table)
         numbers["table_size"] = numbers["segments"] + copied * len(SegmentRow._fields)
         numbers |= {"pattern_count": len(patterns), "fill_count": len(tables["fills"])}
-        numbers["frames_size"] = free + self._others() * self._width
+        numbers["frames_size"] = free + self._others() * self._schedule.width
         return torch.tensor(list(chain(*tables.values())), dtype=torch.int32), numbers
 
     def _pack(self) -> tuple[Tensor, Tensor]:
-        """Weights in their type and biases in float32, row by row; gated ones the filter and the gate of each channel."""
+        """Weights in their type and biases in float32, row by row; of gated ones filter and gate in turn."""
         weights, biases = [], []
         for op in self._schedule.operations:
             for output in op.outputs:
-                rows = F.pad(output.weight.detach(), (0, self._width - output.weight.shape[-1]))
+                rows = F.pad(output.weight.detach(), (0, self._schedule.width - output.weight.shape[-1]))
                 for packed, values in ((weights, rows.to(self._type)), (biases, output.bias.detach().float())):
                     halves = values.unflatten(0, (2, -1)).transpose(0, 1) if output.gated else values
                     packed.append(halves.flatten())
@@ -275,7 +275,7 @@ class Layout:
         begins, ticks = [], []
         for ring, numbers in self._schedule.frames:
             place, own = self._places[ring], numbers(time) + (later >> ring.shift)
-            begins.append(place.packets + (own & (place.slots - 1)) * self._width)
+            begins.append(place.packets + (own & (place.slots - 1)) * self._schedule.width)
             ticks.append(own)
         return torch.from_numpy(np.concatenate(begins)), torch.from_numpy(np.concatenate(ticks))
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.errors import UserError
 from sequnet_pl.models.sequnet import SeqUNetState
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines.base import Block, Session

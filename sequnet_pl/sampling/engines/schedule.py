@@ -34,7 +34,7 @@ class Read(NamedTuple):
 
 
 class Output(NamedTuple):
-    """A frame that an operation gives: by weight (C, reads, channels of the widest frame) and bias (C,).
+    """A frame that an operation gives: by weight (C, reads, channels) and bias (C,).
 
     Gated, there are 2C rows, filters first, and the frame is tanh(filter) * sigmoid(gate).
     """
@@ -66,7 +66,7 @@ class Schedule:
     """All steps of a network."""
 
     width: int
-    """Channels of the widest frame."""
+    """Channels that every frame has room for: a multiple of 8, which the kernel reads at once."""
     input: Ring
     lookup: Tensor  # (K, Q, C), the input convolution, which gives the frames of `input`
     lookup_bias: Tensor  # (C,)
@@ -74,7 +74,7 @@ class Schedule:
     patterns: list[list[int]] = field(default_factory=list)
     """The operations of a step, by how often its time can be divided by two (the last: so often or more)."""
     frames: list[tuple[Ring, Ticks]] = field(default_factory=list)
-    """Those of a state, (C, F) each, in the order of `tensors`; and which ticks (F,) they have at a time of the state."""
+    """Those of a state, (C, F) each, in the order of `tensors`, and their ticks (F,) at a time of the state."""
 
     def add(self, reads: list[Read], outputs: list[Output], identity: int | None = None, relu: bool = False) -> int:
         """The number of a new operation."""
@@ -91,5 +91,5 @@ class Schedule:
         return [output.ring for output in outputs]
 
     def columns(self, parts: list[Tensor]) -> Tensor:
-        """Matrices (C, channels), one for each frame that is read, as one (C, reads, channels of the widest)."""
+        """Matrices (C, channels), one for each frame that is read, as one (C, reads, `width`)."""
         return torch.stack([F.pad(part, (0, self.width - part.shape[1])) for part in parts], dim=1)

@@ -35,6 +35,10 @@ def tensors(state: State) -> list[Tensor]:
     return found + state.bottleneck
 
 
+def _width(channels: int) -> int:
+    return -(-channels // 8) * 8
+
+
 def _bias(conv: nn.Conv1d) -> Tensor:
     assert conv.bias is not None
     return conv.bias
@@ -47,7 +51,7 @@ def _taps(ring: Ring, backs: Iterable[int]) -> list[Read]:
 def _sequnet(network: SeqUNet) -> Schedule:
     """Level l has a tick every 2^l samples. The rings are those that the CPU kernels have, see native/sequnet.h."""
     features, kernel_size, bottom = len(network.input_conv.bias), network.kernel_size, len(network.levels)
-    result = Schedule(features, Ring(features), network.input_conv.weight, network.input_conv.bias)
+    result = Schedule(_width(features), Ring(features), network.input_conv.weight, network.input_conv.bias)
     window = range(kernel_size - 1, -1, -1)  # ticks back, the oldest first
     coarse_window = range(kernel_size // 2, -1, -1)
     frames: list[list[tuple[Ring, Ticks]]] = [[] for _ in range(bottom + 1)]  # of a state, by level
@@ -111,13 +115,13 @@ def _sequnet(network: SeqUNet) -> Schedule:
 def _wavenet(network: WaveNet) -> Schedule:
     """One operation a layer: it gives the layer's z and, from the z before, what the layer reads, x.
 
-    x = earlier x + R z + r is linear, so the newest tap of the layer takes W (earlier x) + (W R) z + W r: the product of
+    x = earlier x + R z + r is linear, so the newest tap of the layer is W (earlier x) + (W R) z + W r: the product of
     its matrix W with R, the residual convolution before, is made here, and no layer waits for its x.
     """
     layers = network.layers
     channels, dilation_channels = layers[0].conv.in_channels, layers[0].conv.out_channels // 2
     x = Ring(channels)
-    result = Schedule(max(channels, dilation_channels), x, network.start.weight, network.start.bias)
+    result = Schedule(_width(max(channels, dilation_channels)), x, network.start.weight, network.start.bias)
     zs: list[Ring] = []
     for index, layer in enumerate(layers):
         weight, bias = layer.conv.weight.double(), _bias(layer.conv).double()

@@ -193,7 +193,8 @@ struct Row {
     int at[HELD];
 
     __device__ void load(const Job& job, const Operation& op, int unit, int part, unsigned time) {
-        end = 0;
+        first = end = 0;
+        step = 1;
         start = 0;
         if (unit >= 2 * op.outputs) return;
         const Output output(job, op, unit / 2);
