@@ -3,13 +3,13 @@
 from io import StringIO
 from pathlib import Path
 
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from sequnet_pl import atomic
 from sequnet_pl.data.store import Report
+from sequnet_pl.printing import printable
 
 _SHOWN = 10
 
@@ -28,13 +28,12 @@ def summary(report: Report, skipped_shown: int = _SHOWN) -> Table:
         table.add_row(name, str(len(recordings)), f"{hours:.3f}", f"with a note: {noted}" if noted else "")
     for number, entry in enumerate(report.skipped[:skipped_shown]):
         count = "" if number else str(len(report.skipped))
-        table.add_row("" if number else "skipped", count, "", _text(f"{entry.source}: {entry.reason}"))
+        table.add_row("" if number else "skipped", count, "", Text(printable(f"{entry.source}: {entry.reason}")))
     if (left := len(report.skipped) - skipped_shown) > 0:
         table.add_row("", "", "", f"and {left} more")
     return table
 
 
-@rank_zero_only
 def tell(report: Report, store: Path) -> None:
     """Show the summary where something changed or was skipped; with all that was skipped it goes beside the store."""
     page = StringIO()
@@ -45,9 +44,4 @@ def tell(report: Report, store: Path) -> None:
     if report.made or report.removed or report.skipped:
         console = Console(stderr=True)
         console.print(summary(report))
-        console.print(_text(f"each of them: python -m sequnet_pl.data.store list {store}"), soft_wrap=True)
-
-
-def _text(text: str) -> Text:
-    """Names may hold bytes that are no text."""
-    return Text(text.encode(errors="backslashreplace").decode())
+        console.print(Text(printable(f"each of them: python -m sequnet_pl.data.store list {store}")), soft_wrap=True)

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network
+from sequnet_pl.names import WeightType
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines.base import Block, Engine, Session
 from sequnet_pl.sampling.engines.gpu import Gpu
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.layout import TYPES
-from sequnet_pl.sampling.engines.packing import WeightType
 from sequnet_pl.sampling.engines.persistent import PersistentEngine
 from sequnet_pl.sampling.engines.schedules import schedule
 

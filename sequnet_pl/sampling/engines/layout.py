@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sequnet_pl.sampling.engines.packing import WeightType
+from sequnet_pl.names import WeightType
 from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, Schedule
 
 TYPES: dict[WeightType, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}

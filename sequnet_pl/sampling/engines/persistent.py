@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.sequnet import SeqUNetState
+from sequnet_pl.names import WeightType
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines.base import Block, Session
 from sequnet_pl.sampling.engines.layout import Layout, Limits
-from sequnet_pl.sampling.engines.packing import WeightType
 from sequnet_pl.sampling.engines.schedule import Schedule
 from sequnet_pl.sampling.engines.schedules import tensors
 

@@ -50,7 +50,7 @@ def _taps(ring: Ring, backs: Iterable[int]) -> list[Read]:
 
 def _sequnet(network: SeqUNet) -> Schedule:
     """Level l has a tick every 2^l samples. The rings are those that the CPU kernels have, see native/sequnet.h."""
-    features, kernel_size, bottom = len(network.input_conv.bias), network.kernel_size, len(network.levels)
+    features, kernel_size, bottom = network.features, network.kernel_size, len(network.levels)
     result = Schedule(_width(features), Ring(features), network.input_conv.weight, network.input_conv.bias)
     window = range(kernel_size - 1, -1, -1)  # ticks back, the oldest first
     coarse_window = range(kernel_size // 2, -1, -1)
