@@ -109,7 +109,7 @@ def _existing(options: Options, folder: Path, split: Split, samples: int, rate: 
 def _generated(options: Options, trained: Trained, split: Split, samples: int) -> _Sound:
     """What the network makes, and real clips; as a continuation, of what comes before every other real clip."""
     rate, network = trained.sample_rate, trained.network
-    engine = engine_for(network, options.engine, options.weights)
+    engine = engine_for(network, options.engine, options.weights, options.batch_size)
     stretches = clips.choose(split, samples, options.clips or CLIPS, rate)
     places = _places(split, stretches, rate)
     context = network.window(1).inputs
