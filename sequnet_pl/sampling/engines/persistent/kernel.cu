@@ -222,34 +222,30 @@ struct Row {
     }
 
     __device__ float multiply(const Job& job, const Operation& op, unsigned time) const {
-        float4 sum = {start, 0, 0, 0};
+        float sum[4] = {start, 0, 0, 0};
 #pragma unroll
         for (int i = 0; i < HELD; ++i)
             if (first + i * step < end) add(sum, held[i], frames() + at[i]);
 #pragma unroll 8
         for (int chunk = first + HELD * step; chunk < end; chunk += step)
             add(sum, load_weights(weights + chunk), frames() + place(job, op, chunk, time));
-        return warp_sum(sum.x + sum.y + (sum.z + sum.w));
+        return warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
     }
 
-    static __device__ __forceinline__ void add(float4& sum, uint4 w, const float* inputs) {
-        const float4 x = *(const float4*)inputs;
+    static __device__ __forceinline__ void add(float* sum, uint4 w, const float* inputs) {
+        const unsigned words[4] = {w.x, w.y, w.z, w.w};
+        alignas(16) float x[CHUNK];
+#pragma unroll
+        for (int i = 0; i < CHUNK; i += 4) *(float4*)(x + i) = *(const float4*)(inputs + i);
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
 #if BF16  // the upper half of a float32 is a bf16
-        const float4 y = *(const float4*)(inputs + 4);
-        sum.x = fmaf(__uint_as_float(w.x << 16), x.x, sum.x);
-        sum.y = fmaf(__uint_as_float(w.x & 0xffff0000u), x.y, sum.y);
-        sum.z = fmaf(__uint_as_float(w.y << 16), x.z, sum.z);
-        sum.w = fmaf(__uint_as_float(w.y & 0xffff0000u), x.w, sum.w);
-        sum.x = fmaf(__uint_as_float(w.z << 16), y.x, sum.x);
-        sum.y = fmaf(__uint_as_float(w.z & 0xffff0000u), y.y, sum.y);
-        sum.z = fmaf(__uint_as_float(w.w << 16), y.z, sum.z);
-        sum.w = fmaf(__uint_as_float(w.w & 0xffff0000u), y.w, sum.w);
+            sum[i] = fmaf(__uint_as_float(words[i] << 16), x[2 * i], sum[i]);
+            sum[i] = fmaf(__uint_as_float(words[i] & 0xffff0000u), x[2 * i + 1], sum[i]);
 #else
-        sum.x = fmaf(__uint_as_float(w.x), x.x, sum.x);
-        sum.y = fmaf(__uint_as_float(w.y), x.y, sum.y);
-        sum.z = fmaf(__uint_as_float(w.z), x.z, sum.z);
-        sum.w = fmaf(__uint_as_float(w.w), x.w, sum.w);
+            sum[i] = fmaf(__uint_as_float(words[i]), x[i], sum[i]);
 #endif
+        }
     }
 };
 
@@ -297,7 +293,7 @@ __device__ void run(const Job& job, const Operation& op, unsigned time, bool& st
     }
 }
 
-// The input convolution, which every block computes for itself: but for the newest code, and the newest code.
+// The input convolution, which every block computes for itself: all but the newest code, then the newest.
 __device__ float* input_frame(const Job& job, unsigned time) {
     const Segment& s = entry<Segment>(table(job), job.segments, job.input);
     return frames() + s.shared + (time & s.kept) * WIDTH;
