@@ -128,6 +128,24 @@ def test_published_networks_fit(network, weights, limits):
     assert layout.blocks <= limits.blocks
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("network", [SeqUNet, WaveNet])
+def test_published_networks_on_a_gpu(network):
+    """More than the samples of a launch's first steps: with the rings in global memory, and bf16 beside."""
+    torch.manual_seed(0)
+    network = network().cuda()
+    pieces = [1, 1200, 300]
+    expected, codes, nats = drawn(network, engine_for(network, "eager"), pieces, clips=2)
+    engine = engine_for(network, "cuda")
+    assert engine.name == "cuda"
+    session, own_codes, own_nats = drawn(network, engine, pieces, clips=2)
+    assert torch.equal(own_codes, codes)
+    torch.testing.assert_close(own_nats, nats, rtol=0, atol=1e-4)
+    torch.testing.assert_close(session.logits, expected.logits, rtol=0, atol=1e-4)
+    coarse, exact = (drawn(network, engine_for(network, "cuda", kind), [1])[0] for kind in ("bf16", "float32"))
+    assert 0 < (coarse.logits - exact.logits).abs().max() < 0.05 * exact.logits.std()
+
+
 @pytest.mark.skipif(nvrtc() is None, reason="nvidia-cuda-nvrtc is not installed here")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
 @pytest.mark.parametrize("weights", ["float32", "bf16"])

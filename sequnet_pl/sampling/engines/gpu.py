@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sequnet_pl.atomic import replacing
+from sequnet_pl.errors import UserError
 from sequnet_pl.sampling.engines.build import cache_folder
 from sequnet_pl.sampling.engines.layout import Layout, Limits
 from sequnet_pl.sampling.engines.persistent import JobStruct, Launch
@@ -70,26 +71,35 @@ class Gpu:
             raise RuntimeError("this GPU has no cooperative launch")
         shared = attribute("MAX_SHARED_MEMORY_PER_BLOCK_OPTIN")
         self.limits = Limits(properties.multi_processor_count, shared)
+        self._kernels: dict[tuple[tuple[str, int], ...], Any] = {}
 
     def load(self, layout: Layout) -> Launch:
         """See Processor; compiled kernels are kept in the user's cache folder."""
         driver = self._driver
         with torch.cuda.device(self._device):
-            module = _call(driver.cuModuleLoadData, self._cubin(layout.constants))
-            kernel = _call(driver.cuModuleGetFunction, module, b"sample")
+            kernel = self._kernel(tuple(layout.constants.items()))
             limit = driver.CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
             _call(driver.cuFuncSetAttribute, kernel, limit, layout.shared)
 
         def launch(job: Mapping[str, Tensor | float]) -> None:
             struct = JobStruct.of(job)
             arguments = (ctypes.c_void_p * 1)(ctypes.addressof(struct))
+            sizes = (layout.blocks, 1, 1, layout.threads, 1, 1, layout.shared)
             with torch.cuda.device(self._device):
                 stream = torch.cuda.current_stream().cuda_stream
-                sizes = (layout.blocks, 1, 1, layout.threads, 1, 1, layout.shared)
-                # all blocks at once or none: they wait for each other
-                _call(driver.cuLaunchCooperativeKernel, kernel, *sizes, stream, ctypes.addressof(arguments))
+                try:  # all blocks at once or none: they wait for each other
+                    _call(driver.cuLaunchCooperativeKernel, kernel, *sizes, stream, ctypes.addressof(arguments))
+                except RuntimeError as error:
+                    raise UserError(f"the GPU refuses the kernel ({error}); --engine graphs does without it") from error
 
         return launch
+
+    def _kernel(self, constants: tuple[tuple[str, int], ...]) -> Any:
+        """The compiled kernel on the GPU, where it stays."""
+        if constants not in self._kernels:
+            module = _call(self._driver.cuModuleLoadData, self._cubin(dict(constants)))
+            self._kernels[constants] = _call(self._driver.cuModuleGetFunction, module, b"sample")
+        return self._kernels[constants]
 
     def _cubin(self, constants: Mapping[str, int]) -> bytes:
         version = self._nvrtc.nvrtcVersion()

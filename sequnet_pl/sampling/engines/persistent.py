@@ -122,7 +122,7 @@ class PersistentEngine:
             self._launch(job | own | {"uniform": uniform[clip].contiguous()})
             if self._failed.item():
                 self._failed.zero_()
-                raise UserError("the kernel got stuck on the GPU; --engine graphs samples without it, and tell us")
+                raise UserError("the kernel got stuck on the GPU, which is a defect; --engine graphs does without it")
             after.append(self._packets[behind, 0].view(torch.float32))
         # only now, so that an interrupt leaves the session as it was
         values = torch.stack(after).split([part[0].numel() for part in parts], dim=1)
