@@ -12,8 +12,10 @@ from torch import Tensor
 
 from sequnet_pl.sampling.engines.gpu import SOURCE
 from sequnet_pl.sampling.engines.layout import Layout, Limits
-from sequnet_pl.sampling.engines.persistent import JobStruct, Launch
+from sequnet_pl.sampling.engines.persistent import Launch
+from sequnet_pl.sampling.engines.rows import JobStruct, OperationRow, SegmentRow, TargetRow
 
+ROWS = (SegmentRow, TargetRow, OperationRow)
 COMPILER = shutil.which("g++")
 
 
@@ -41,6 +43,7 @@ class Emulator:
         def launch(job: Mapping[str, Tensor | float]) -> None:
             struct = JobStruct.of(job)
             assert ctypes.sizeof(struct) == kernel.job_size()
+            assert [kernel.row_size(kind) for kind in range(3)] == [len(row._fields) for row in ROWS]
             assert kernel.emulate(ctypes.byref(struct), layout.blocks, layout.shared, self.seed) == 0
 
         return launch

@@ -18,7 +18,8 @@ from sequnet_pl.atomic import replacing
 from sequnet_pl.errors import UserError
 from sequnet_pl.sampling.engines.build import cache_folder
 from sequnet_pl.sampling.engines.layout import Layout, Limits
-from sequnet_pl.sampling.engines.persistent import JobStruct, Launch
+from sequnet_pl.sampling.engines.persistent import Launch
+from sequnet_pl.sampling.engines.rows import JobStruct
 
 logger = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """A schedule as the kernel that stays on the GPU reads it: tables of numbers, weights in one piece, places in memory.
 
-The rows of the tables are the structures of persistent/kernel.cu, field by field. Letters: C channels, F frames.
+Letters: C channels, F frames.
 """
 
 from itertools import chain
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sequnet_pl.names import WeightType
+from sequnet_pl.sampling.engines.rows import OperationRow, SegmentRow, TargetRow
 from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, Schedule
 
 TYPES: dict[WeightType, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}
@@ -32,40 +33,6 @@ class Limits(NamedTuple):
     """Bytes of shared memory for a block."""
     fewest_warps: int = 12
     most_warps: int = 16
-
-
-class SegmentRow(NamedTuple):
-    packets: int
-    mask: int
-    width: int
-    shared: int
-    kept: int
-    shift: int
-    back: int
-
-
-class TargetRow(NamedTuple):
-    packets: int
-    mask: int
-    shift: int
-    ahead: int
-    width: int
-    share: int
-    gated: int
-    weights: int
-    bias: int
-
-
-class OperationRow(NamedTuple):
-    segments: int
-    chunks: int
-    fetches: int
-    fetch_count: int
-    targets: int
-    outputs: int
-    split: int
-    identity: int
-    relu: int
 
 
 class _Place(NamedTuple):

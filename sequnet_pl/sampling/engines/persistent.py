@@ -3,7 +3,6 @@
 Letters: B clips, T time, C channels, Q = 256 classes.
 """
 
-import ctypes
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -23,30 +22,6 @@ from sequnet_pl.sampling.engines.schedules import tensors
 
 CAPACITY = 1 << 14
 """Samples that a launch draws at most; all its logits are kept until it ends."""
-
-_pointer, _int32 = ctypes.c_void_p, ctypes.c_int32
-
-
-class JobStruct(ctypes.Structure):
-    """The argument of the kernel, as in persistent/kernel.cu."""
-
-    _fields_ = [
-        *((name, _pointer) for name in ("table", "weights", "biases", "lookup", "lookup_bias", "packets", "uniform")),
-        *((name, _pointer) for name in ("history", "codes", "logits", "failed")),
-        ("temperature", ctypes.c_double),
-        ("top_p", ctypes.c_double),
-        ("top_k", _int32),
-        ("time", ctypes.c_uint32),
-        *((name, _int32) for name in ("samples", "kernel", "channels")),
-        *((name, _int32) for name in ("operations", "targets", "order", "patterns", "segments")),
-        *((name, _int32) for name in ("pattern_count", "table_size", "fills", "fill_count", "input", "frames_size")),
-    ]
-
-    @classmethod
-    def of(cls, values: Mapping[str, Tensor | float]) -> "JobStruct":
-        """Tensors are given by their addresses, for as long as they live."""
-        return cls(**{name: v.data_ptr() if isinstance(v, Tensor) else v for name, v in values.items()})
-
 
 Launch = Callable[[Mapping[str, Tensor | float]], None]
 """Begin to run the kernel on a job, given by the fields of JobStruct."""

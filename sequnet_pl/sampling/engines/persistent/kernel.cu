@@ -14,7 +14,7 @@
 // also stay in each block's shared memory, where their older taps are found without reading them again.
 //
 // What a step does is not decided here but by a table of operations (schedule.py and layout.py), one list for each
-// pattern of steps. The structures below are those of layout.py, field by field; all but Job are int32.
+// pattern of steps. The structures below are those of rows.py, field by field.
 // Compiled by NVRTC, without any header, with WIDTH (channels of a frame, a multiple of 8), THREADS, HELD and BF16.
 
 typedef unsigned long long Packet;  // the value in the low half, the tick in the high one
@@ -34,7 +34,7 @@ constexpr int SPINS = 1 << 23;  // reads of a packet, seconds, after which a blo
 
 struct Segment {  // a frame that an operation reads: one column of WIDTH inputs
     int packets, mask;  // where its ring begins, and its slots - 1
-    int width;          // channels; the others of WIDTH are zero
+    int width;          // channels; the weights of the others of WIDTH are zero
     int shared, kept;   // where it lies in shared memory: slots - 1 of a kept ring, 0 for a place of its own
     int shift, back;    // tick = (time >> shift) - back
 };
@@ -158,12 +158,9 @@ __device__ __forceinline__ void fetch(const Job& job, const int* table, int list
             const int channel = item % WIDTH;
             tick[i] = (time >> s.shift) - s.back;
             to[i] = frames() + s.shared + (tick[i] & s.kept) * WIDTH + channel;
-            if (channel < s.width) {
-                from[i] = job.packets + s.packets + (tick[i] & s.mask) * WIDTH + channel;
-                packet[i] = load_packet(from[i]);
-            } else {
-                *to[i] = 0;
-            }
+            if (channel >= s.width) continue;  // nobody gives these
+            from[i] = job.packets + s.packets + (tick[i] & s.mask) * WIDTH + channel;
+            packet[i] = load_packet(from[i]);
         }
 #pragma unroll
         for (int i = 0; i < AT_ONCE; ++i)
