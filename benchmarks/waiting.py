@@ -25,7 +25,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.training import timed
+from benchmarks.steps import timed
 from sequnet_pl.atomic import write_text
 from sequnet_pl.cli.arguments import CONFIGS
 from sequnet_pl.models.sequnet import SeqUNet
