@@ -28,7 +28,9 @@ def claim(folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         ours = False
     if not ours:
-        raise UserError(f"{folder / there[0]} is no evaluation of ours; move it away, or choose a folder with --out")
+        raise UserError(
+            f"{folder / there[0]} is no evaluation of ours; move it away, or choose a folder with --output_dir"
+        )
 
 
 def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:

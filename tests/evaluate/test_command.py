@@ -65,7 +65,9 @@ def test_generated_clips(run, checkpoint: Path) -> None:
 def test_the_table(
     checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    evaluate(f"--clips 4 --seconds 0.256 --resamples 3 --gpus 0 --ckpt_path {checkpoint} --out {tmp_path}".split())
+    evaluate(
+        f"--clips 4 --seconds 0.256 --resamples 3 --gpus 0 --ckpt_path {checkpoint} --output_dir {tmp_path}".split()
+    )
     told = capfd.readouterr().out
     assert all(measure.name in told for measure in MEASURES)
     assert "evaluation.html" in caplog.text and "x real time" in caplog.text
@@ -155,7 +157,7 @@ def test_the_result_lies_in_the_run(run, checkpoint: Path) -> None:
 def test_what_is_not_ours_is_left(run, name: str) -> None:
     OUT.mkdir(parents=True)
     (OUT / name).write_text("{}")
-    assert "--out" in run("--clips", 4, status=1)
+    assert "--output_dir" in run("--clips", 4, status=1)
     assert [path.name for path in OUT.iterdir()] == [name] and (OUT / name).read_text() == "{}"
 
 
