@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.errors import UsageError
 from sequnet_pl.report import page
 from sequnet_pl.report.charts import codes_chart, measure_charts, score_charts
 from sequnet_pl.report.drawing import draw, switched
@@ -77,8 +77,8 @@ def link_page(folder: Path, name: str, path: Path) -> None:
     try:
         add_page(folder, name, path)
         write_report(folder)
-    except UserError as error:
-        log.warning("the report in %s does not link %s: %s", folder, path, error)
+    except Exception as error:  # what was asked for is done
+        log.warning("the report in %s does not link %s: %s", folder, path, error or type(error).__name__)
 
 
 def _head(folder: Path, metrics: Metrics) -> Iterator[Markup]:
