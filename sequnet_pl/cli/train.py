@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import LearningRateMonitor, Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
@@ -32,6 +32,7 @@ from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import NAMES, REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.reporting import RunReport, warnings_noted
+from sequnet_pl.training.rows import FirstAndLastRows
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
@@ -52,7 +53,7 @@ def train(argv: list[str]) -> int:
         AudioDataModule,
         SaveRunConfig,
         trainer_defaults={
-            "callbacks": [LearningRateMonitor(), Measures(), AudioProgressBar(), Advice()],
+            "callbacks": [FirstAndLastRows(), LearningRateMonitor(), Measures(), AudioProgressBar(), Advice()],
             "use_distributed_sampler": False,  # the loaders shard without repeats
             "num_sanity_val_steps": 0,
             "logger": False,  # see --logger
@@ -200,7 +201,10 @@ class TrainCLI(LightningCLI):
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error
         report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
-        trainer.callbacks += [ScoreReport(self.run_folder), report]  # type: ignore[attr-defined]
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        callbacks += [ScoreReport(self.run_folder), report]
+        # --trainer.max_time's says whether a step is the last one
+        callbacks.sort(key=lambda each: (not isinstance(each, Timer), not isinstance(each, FirstAndLastRows)))
         return trainer
 
     def after_instantiate_classes(self) -> None:

@@ -53,10 +53,10 @@ class AppendingCSVLogger(CSVLogger):
     def __init__(self, save_dir: str, name: str, version: str) -> None:
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
 
-    def forget(self, step: int, validation: bool = False) -> None:
+    def forget(self, step: int, *, validation: bool = False, training: bool = False) -> None:
         """Drop what was logged from `step` on, and lines that were cut short: a run that goes on logs it again.
 
-        With `validation` also that of the validation after the step before.
+        With `validation` also that of the validation after the step before, with `training` all else of that step.
         """
         path = Path(self.experiment.metrics_file_path)
         if not path.is_file():
@@ -68,8 +68,8 @@ class AppendingCSVLogger(CSVLogger):
             scores = [index for index, name in enumerate(header) if name.startswith("val/")]
 
             def stays(row: list[str]) -> bool:
-                again = validation and int(row[place]) == step - 1 and any(row[index] for index in scores)
-                return int(row[place]) < step and not again
+                again = validation if any(row[index] for index in scores) else training
+                return int(row[place]) < step - again
 
             csv.writer(new).writerows([header, *(row for row in rows if len(row) == len(header) and stays(row))])
 
