@@ -1,5 +1,6 @@
 """The model card beside a run's checkpoints: what was learnt, from what, how well, and how to hear it."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ _RIGHTS = (
 def write_card(folder: Path, checkpoints: Path) -> None:
     """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError where that fails."""
     facts, config, metrics = read_facts(folder), read_config(folder), Metrics(folder)
-    files = [*sorted(checkpoints.glob("best-*.ckpt")), checkpoints / "last.ckpt"]
+    checkpoint = shlex.quote(str(_checkpoint(checkpoints, metrics)))
     lines = [
         f"# {facts.get('network', 'network')} {folder.name}",
         f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
@@ -35,11 +36,18 @@ def write_card(folder: Path, checkpoints: Path) -> None:
         "## Score",
         "\n".join(_scores(metrics)),
         "## Use",
-        f"    python sample.py --ckpt_path {files[0]}\n    python train.py test --ckpt_path {files[0]}",
+        f"    python sample.py --ckpt_path {checkpoint}\n    python train.py test --ckpt_path {checkpoint}",
         "## Settings",
         f"```yaml\n{yaml.safe_dump(_settings(config), sort_keys=False)}```",
     ]
     atomic.write_text(checkpoints / CARD, "\n\n".join(lines) + "\n")
+
+
+def _checkpoint(checkpoints: Path, metrics: Metrics) -> Path:
+    """The one with the best score that the card tells; another best one, or the last, where that is not there."""
+    step, _ = metrics.best("val/bits_per_sample") or (0, 0.0)
+    found = [checkpoints / f"best-step{step:08d}.ckpt", *sorted(checkpoints.glob("best-*.ckpt"))]
+    return next((path for path in found if path.is_file()), checkpoints / "last.ckpt")
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:

@@ -65,10 +65,10 @@ def _begin_next_epoch(trainer: pl.Trainer) -> None:
     loop = trainer.fit_loop
     progress = loop.epoch_progress.current
     ended = reached(trainer, trainer.global_step)
-    if loop._iteration_based_training() and not ended and 0 < progress.ready == progress.processed:
+    if loop._iteration_based_training() and not ended and 0 < progress.ready == progress.processed:  # type: ignore[attr-defined]
         _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # its own setter says True whatever it is given
         loop.reset()
-        progress.completed = progress.processed
+        progress.completed = progress.processed  # type: ignore[attr-defined]
 
 
 def _count_batches_anew(trainer: pl.Trainer) -> None:
