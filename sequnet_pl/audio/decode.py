@@ -3,6 +3,7 @@
 T time (frames), C channels.
 """
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ def frames(path: Path, start: float = 0.0) -> Iterator[tuple[int, NDArray[np.flo
         raise Undecodable(path, "the file is empty")
     if path.suffix.lower() not in FFMPEG_SUFFIXES:
         try:
-            opened = sf.SoundFile(path)
+            opened = sf.SoundFile(cast(str, os.fsencode(path)))  # which itself refuses names that are not UTF-8
         except sf.LibsndfileError:
             pass  # perhaps a codec that only ffmpeg knows
         else:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.store_index import read_index
+from sequnet_pl.data.store.index import read_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.training.trained import Trained
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from sequnet_pl.data.crops import Crops, Plan, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
 from sequnet_pl.data.splits import SPLITS
 from sequnet_pl.data.store import Split, fingerprint, make_store, open_split
-from sequnet_pl.data.store_index import Options
+from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network, Window
 
@@ -81,7 +82,7 @@ class AudioDataModule(pl.LightningDataModule):
         """Short hash of what the recordings hold, from `setup` on."""
         options = Options(sample_rate, channel, loudness, skip_silence)
         source = sources.choose(Path(data_dir), sample_rate, dataset, audio_dir, audio_list, recordings)
-        digest = hashlib.sha256(f"{source.identity}\n{options.key()}".encode()).hexdigest()[:8]
+        digest = hashlib.sha256(os.fsencode(f"{source.identity}\n{options.key()}")).hexdigest()[:8]
         self.store = Path(data_dir) / "codes" / f"{source.name}-{digest}"
         """The folder of the codes of these recordings under these options."""
         self._find = source.find

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from sequnet_pl import atomic
 from sequnet_pl.data.store import Report
+from sequnet_pl.printing import printable
 
 _SHOWN = 10
 
@@ -28,7 +29,7 @@ def summary(report: Report, skipped_shown: int = _SHOWN) -> Table:
         table.add_row(name, str(len(recordings)), f"{hours:.3f}", f"with a note: {noted}" if noted else "")
     for number, entry in enumerate(report.skipped[:skipped_shown]):
         count = "" if number else str(len(report.skipped))
-        table.add_row("" if number else "skipped", count, "", _text(f"{entry.source}: {entry.reason}"))
+        table.add_row("" if number else "skipped", count, "", Text(printable(f"{entry.source}: {entry.reason}")))
     if (left := len(report.skipped) - skipped_shown) > 0:
         table.add_row("", "", "", f"and {left} more")
     return table
@@ -45,9 +46,4 @@ def tell(report: Report, store: Path) -> None:
     if report.made or report.removed or report.skipped:
         console = Console(stderr=True)
         console.print(summary(report))
-        console.print(_text(f"each of them: python -m sequnet_pl.data.store list {store}"), soft_wrap=True)
-
-
-def _text(text: str) -> Text:
-    """Names may hold bytes that are no text."""
-    return Text(text.encode(errors="backslashreplace").decode())
+        console.print(Text(printable(f"each of them: python -m sequnet_pl.data.store list {store}")), soft_wrap=True)
