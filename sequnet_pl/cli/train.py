@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import shlex
 import sys
 import warnings
 from contextlib import nullcontext
@@ -22,12 +23,14 @@ from sequnet_pl.cli import arguments
 from sequnet_pl.cli.help import TRAIN_HELP
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.report.card import told_checkpoint
+from sequnet_pl.report.metrics import Metrics
 from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
-from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
+from sequnet_pl.training.loggers import AppendingCSVLogger, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import NAMES, REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
@@ -46,6 +49,8 @@ def train(argv: list[str]) -> int:
     if argv in ([], ["-h"], ["--help"]):
         sys.stdout.write(TRAIN_HELP)
         return 0 if argv else UsageError.exit_status
+    if {"-h", "--help"} & set(argv):
+        sys.stdout.write(f"{TRAIN_HELP.rpartition('\n\n')[0]}\n\nAll options, Lightning's among them:\n\n")
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
     _quiet()
     TrainCLI(
@@ -222,8 +227,9 @@ class TrainCLI(LightningCLI):
         try:
             with warnings_noted(self.run_folder) if writes else nullcontext():
                 super()._run_subcommand(subcommand)
-        except Exception as error:
-            if mistake := explained(error, self.trainer):
+        except BaseException as error:
+            end_wandb(self.trainer.loggers, status=1)
+            if isinstance(error, Exception) and (mistake := explained(error, self.trainer)):
                 raise mistake from error
             raise
 
@@ -231,9 +237,13 @@ class TrainCLI(LightningCLI):
         """Say where the results are."""
         if self.config.fit.trainer.fast_dev_run:
             return
+        end_wandb(self.trainer.loggers)
+        folder = Path(self.config.fit.last.dirpath)
+        words = ["python", "train.py", "test", "--ckpt_path", str(told_checkpoint(folder, Metrics(self.run_folder)))]
+        if self.config.fit.snapshot_dir:
+            words += ["--log_dir", self.config.fit.log_dir]  # where the run's settings are found
         rank_zero_only(print)(
-            f"report: {self.run_folder / PAGE}\n"
-            f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
+            f"report: {self.run_folder / PAGE}\ncheckpoints in {folder}; test with: {shlex.join(words)}"
         )
 
     def after_test(self) -> None:

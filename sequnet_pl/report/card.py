@@ -24,7 +24,7 @@ _RIGHTS = (
 def write_card(folder: Path, checkpoints: Path) -> None:
     """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError where that fails."""
     facts, config, metrics = read_facts(folder), read_config(folder), Metrics(folder)
-    checkpoint = shlex.quote(str(_checkpoint(checkpoints, metrics)))
+    checkpoint = shlex.quote(str(told_checkpoint(checkpoints, metrics)))
     lines = [
         f"# {facts.get('network', 'network')} {folder.name}",
         f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
@@ -43,8 +43,8 @@ def write_card(folder: Path, checkpoints: Path) -> None:
     atomic.write_text(checkpoints / CARD, "\n\n".join(lines) + "\n")
 
 
-def _checkpoint(checkpoints: Path, metrics: Metrics) -> Path:
-    """The one with the best score that the card tells; another best one, or the last, where that is not there."""
+def told_checkpoint(checkpoints: Path, metrics: Metrics) -> Path:
+    """The one with the best score that the metrics tell; another best one, or the last, where that is not there."""
     step, _ = metrics.best("val/bits_per_sample") or (0, 0.0)
     found = [checkpoints / f"best-step{step:08d}.ckpt", *sorted(checkpoints.glob("best-*.ckpt"))]
     return next((path for path in found if path.is_file()), checkpoints / "last.ckpt")

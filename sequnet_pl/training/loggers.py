@@ -3,13 +3,14 @@
 import csv
 import os
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_fabric.utilities.apply_func import convert_tensors_to_scalars
-from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
 from sequnet_pl import atomic
@@ -100,7 +101,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger:
     All that W&B keeps for a later upload lies in the run folder, unless WANDB_DATA_DIR says otherwise.
     """
     os.environ.setdefault("WANDB_DATA_DIR", str((folder / "wandb").absolute()))  # of tables and artifacts
-    return WandbLogger(
+    logger = WandbLogger(
         name=name,
         group=group,
         save_dir=folder,
@@ -109,6 +110,15 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger:
         resume="allow",
         mode="online" if _online() else "offline",
     )
+    logger._wandb_init.pop("anonymous", None)  # which W&B warns of, whatever its value
+    return logger
+
+
+def end_wandb(loggers: Iterable[Logger], status: int = 0) -> None:
+    """End the W&B runs; the exit of the process would, but with colours in pipes and after all else was said."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and logger._experiment is not None:
+            logger._experiment.finish(exit_code=status)
 
 
 def _online() -> bool:
