@@ -124,7 +124,8 @@ def compare(
 
     Args:
         generated: (N, T) samples in [-1, 1], an array or a list of N clips.
-        real: (2N, T) likewise; where clips come in the order of the recordings, both halves are spread over all of them.
+        real: (2N, T) likewise; where clips come in the order of the recordings, both halves are spread over all of
+            them.
         rate: Samples a second.
         seed: Of the noise and of the bootstrap.
         resamples: Of the bootstrap: as often, the clips of both sets are drawn anew, with replacement. Its standard

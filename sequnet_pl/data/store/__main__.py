@@ -38,8 +38,10 @@ def main(arguments: list[str]) -> int:
     }
     parsers = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
     for name, each in parsers.items():
-        without = {"nargs": "?", "help": "folder of the store; none: all stores there are"} if name == "list" else {}
-        each.add_argument("folder", type=Path, **{"help": "folder of the store"} | without)
+        if name == "list":
+            each.add_argument("folder", type=Path, nargs="?", help="folder of the store; without one, all stores")
+        else:
+            each.add_argument("folder", type=Path, help="folder of the store")
     parsers["list"].add_argument("--data_dir", type=Path, default=Path("data"), help="where stores are made (data)")
     options = parser.parse_args(arguments)
     # A screen folds long paths; in a file or a pipe every row is one line, for grep.
