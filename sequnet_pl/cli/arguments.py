@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import yaml
 
+from sequnet_pl.cli import init_from
 from sequnet_pl.cli.configs import CONFIGS
 from sequnet_pl.cli.run_name import job_name, new_name
 from sequnet_pl.errors import UsageError, UserError
@@ -66,7 +67,7 @@ SHORT = {name: f"data.{key}" for name, key in _DATA.items()} | {
 }
 SHORT |= {"keep": "best.save_top_k", "skip_nonfinite": "nonfinite.skip"}
 """Short names, and what LightningCLI calls them."""
-SPECIAL = ("model", "gpus", "cuda", "seed", "early_stopping", "ema")
+SPECIAL = ("model", "gpus", "cuda", "seed", "early_stopping", "ema", "init_from")
 """Short names that stand for more than one thing."""
 
 
@@ -79,6 +80,8 @@ def rewrite(argv: Sequence[str]) -> list[str]:
         return [subcommand, *arguments]
     model = _model(pairs)
     checkpoint = _checkpoint(pairs, model, subcommand)
+    pairs, begins_as = init_from.settled(pairs, subcommand, checkpoint is not None)
+    model = model or begins_as
     base, model = _base(pairs, model, checkpoint, subcommand)
     rest = [word for name, value in pairs for word in _words(name, value, model)]
     rest += _other_recordings(pairs)
@@ -180,7 +183,7 @@ def _base(
         return [], named[-1]
     if model is None:
         raise UsageError(f"name a model: --model {' or --model '.join(CLASS_PATHS)}, or a --config that does")
-    return ([f"--config={CONFIGS / model}.yaml"] if _value(pairs, "model") == model else []), model
+    return ([f"--config={CONFIGS / model}.yaml"] if _value(pairs, "model") in (None, model) else []), model
 
 
 def _model_of_config(path: Path) -> str | None:

@@ -19,7 +19,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveCon
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
-from sequnet_pl.cli import arguments
+from sequnet_pl.cli import arguments, init_from
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import CLASS_PATHS
@@ -123,6 +123,7 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--log_dir", type=str, default="logs", help="Root of the run folders.")
         parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
+        parser.add_argument("--init_from", type=str | None, default=None, help="Begin with the weights of this file.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
         parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
         parser.add_lightning_class_args(BestCheckpoint, "best")
@@ -199,9 +200,9 @@ class TrainCLI(LightningCLI):
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error
-        report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
+        self._report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        callbacks += [ScoreReport(self.run_folder), report]
+        callbacks += [ScoreReport(self.run_folder), self._report]
         # --trainer.max_time's says whether a step is the last one
         callbacks.sort(key=lambda each: (not isinstance(each, Timer), not isinstance(each, FirstAndLastRows)))
         return trainer
@@ -214,6 +215,12 @@ class TrainCLI(LightningCLI):
             f"{self.subcommand} {type(network).__name__}: {count:,} parameters, receptive field "
             f"{network.receptive_field:,} samples, on {self.trainer.num_devices} {accelerator}, in {self.run_folder}"
         )
+        config = self.config[str(self.subcommand)]
+        if self.subcommand == "fit" and config.init_from and not config.ckpt_path:
+            shape: dict[str, Any] = config.model.init_args
+            trained = init_from.take_weights(Path(config.init_from), network, shape.get("layers"))
+            self._report.begun_from = {"path": str(trained.path), "step": trained.step, "weights": trained.digest}
+            rank_zero_only(print)(f"begins with the weights of {trained.path}, step {trained.step:,}")
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Say in one line what a user can do something about; the report of a fit shows what was warned of."""
