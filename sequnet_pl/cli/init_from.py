@@ -35,7 +35,7 @@ def settled(pairs: Pairs, subcommand: str, goes_on: bool) -> tuple[Pairs, str | 
     rest = [(name, value) for name, value in pairs if name != NAME]
     if flags.get("ckpt_path") not in (None, "auto") and NAME in flags:
         raise UsageError(
-            f"--init_from begins a new run, and --ckpt_path {flags['ckpt_path']} goes on with one: leave one of them out"
+            f"--init_from begins a new run, --ckpt_path {flags['ckpt_path']} goes on with one: leave one of them out"
         )
     given = flags[NAME] if NAME in flags else _of_configs([value for name, value in pairs if name == "config"])
     if NAME in flags and not given:
