@@ -83,15 +83,14 @@ def test_what_does_not_go_together(monkeypatch, tmp_path, line, message):
 def run(tmp_path, audio_folder, monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["train.py"])
 
-    def act(line, name, status=0):
+    def act(line, name):
         options = (
             f"--output_size 256 --batch_size 2 --gpus 0 --hop_size 2000 --num_workers 0 --audio_dir {audio_folder} "
             f"--log_dir {tmp_path}/logs --data_dir {tmp_path}/data --logger none --sample_audio.every_n_epochs 0 "
         )
-        options = "--log_dir " + f"{tmp_path}/logs" if "--ckpt_path last" in line else options
-        assert run_main("train.py", train, shlex.split(f"{line} {options} --name {name}")) == status, (
-            capfd.readouterr().err
-        )
+        options = f"--log_dir {tmp_path}/logs" if "--ckpt_path last" in line else options
+        argv = shlex.split(f"{line} {options} --name {name}")
+        assert run_main("train.py", train, argv) == 0, capfd.readouterr().err
         return next((tmp_path / "logs").glob(f"*/{name}"))
 
     return act
