@@ -79,8 +79,9 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     if any(name in ("help", "-h") for name, _ in pairs):
         return [subcommand, *arguments]
     model = _model(pairs)
+    init_from.check(pairs, subcommand)
     checkpoint = _checkpoint(pairs, model, subcommand)
-    pairs, begins_as = init_from.settled(pairs, subcommand, checkpoint is not None)
+    pairs, begins_as = init_from.settled(pairs, begins=subcommand == "fit" and checkpoint is None)
     model = model or begins_as
     base, model = _base(pairs, model, checkpoint, subcommand)
     rest = [word for name, value in pairs for word in _words(name, value, model)]

@@ -19,30 +19,34 @@ Pairs = list[tuple[str, str | None]]
 _SAMPLE_RATE = ("sample_rate", "sr", "data.sample_rate")
 
 
-def settled(pairs: Pairs, subcommand: str, goes_on: bool) -> tuple[Pairs, str | None]:
+def check(pairs: Pairs, subcommand: str) -> None:
+    """UsageError where --init_from does not go with what else is asked for."""
+    flags = dict(pairs)
+    if NAME not in flags:
+        return
+    if not flags[NAME]:
+        raise UsageError("--init_from takes a file or a folder: a checkpoint, a run or a published snapshot")
+    if subcommand != "fit":
+        raise UsageError(f"--init_from begins a training; what to {subcommand} is said with --ckpt_path")
+    if (goes_on := flags.get("ckpt_path")) not in (None, "auto"):
+        raise UsageError(f"--init_from begins a new run, --ckpt_path {goes_on} goes on with one: leave one of them out")
+
+
+def settled(pairs: Pairs, begins: bool) -> tuple[Pairs, str | None]:
     """The flags with those that the weights decide, and the name of their network; as they were without --init_from.
 
     Args:
         pairs: The flags.
-        subcommand: Of train.py.
-        goes_on: Whether a checkpoint to go on from was found, for which the weights are needed no more.
+        begins: Whether a training begins; one that goes on, or is scored, needs the weights no more.
 
     Raises:
         UserError: There are no weights to begin with.
-        UsageError: Flags contradict them or each other.
+        UsageError: Flags contradict them.
     """
     flags = dict(pairs)
     rest = [(name, value) for name, value in pairs if name != NAME]
-    if flags.get("ckpt_path") not in (None, "auto") and NAME in flags:
-        raise UsageError(
-            f"--init_from begins a new run, --ckpt_path {flags['ckpt_path']} goes on with one: leave one of them out"
-        )
     given = flags[NAME] if NAME in flags else _of_configs([value for name, value in pairs if name == "config"])
-    if NAME in flags and not given:
-        raise UsageError("--init_from takes a file or a folder: a checkpoint, a run or a published snapshot")
-    if subcommand != "fit" and NAME in flags:
-        raise UsageError(f"--init_from begins a training; what to {subcommand} is said with --ckpt_path")
-    if goes_on or subcommand != "fit" or given is None:
+    if not begins or given is None:
         return rest, None
     path = newest_checkpoint(Path(given))
     trained = _load(path, flags)

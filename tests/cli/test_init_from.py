@@ -67,7 +67,7 @@ def test_a_config_says_all_else(tmp_path):
         (f"--init_from {SEQUNET} --ckpt_path some.ckpt", "--ckpt_path some.ckpt goes on with one"),
         (f"test --init_from {SEQUNET} --ckpt_path auto", "--init_from begins a training"),
         (f"--init_from {WAVENET}", "say --layers, 13 in the published WaveNet"),
-        (f"--init_from {WAVENET} --layers 3", "not the weights of a published network"),
+        (f"--init_from {WAVENET} --layers 3", "3 layers a block do not divide"),
         (f"--init_from {WAVENET} --layers few", "--layers takes a whole number, not few"),
         ("--init_from nowhere.ckpt", "there is no checkpoint nowhere.ckpt"),
         ("--init_from", "--init_from takes a file"),
