@@ -15,7 +15,8 @@ from short_runs import run_fit, same_weights
 
 from sequnet_pl.training import saving
 from sequnet_pl.training.averaging import WITHOUT, ScoredEMA
-from sequnet_pl.training.checkpoints import Run, best_of, is_of_an_end, load_module
+from sequnet_pl.training.checkpoint_io import load_module
+from sequnet_pl.training.checkpoints import Run, best_of, is_of_an_end
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.random_states import random_states
 from sequnet_pl.training.rows import FirstAndLastRows
