@@ -116,7 +116,7 @@ def _existing(options: Options, folder: Path, split: Split, samples: int, rate: 
 def _generated(options: Options, trained: Trained, split: Split, samples: int) -> _Sound:
     """What the network makes, and real clips; as a continuation, of what comes before every other real clip."""
     rate, network = trained.sample_rate, trained.network
-    engine = engine_for(network, options.engine, options.weights)
+    engine = engine_for(network, options.engine, options.weights, options.batch_size)
     stretches = clips.choose(split, samples, options.clips or CLIPS, rate)
     places = _places(split, stretches, rate)
     context = network.window(1).inputs
@@ -183,7 +183,7 @@ def _write(
     title, links = (run_title(run, what), run_pages(run)) if run else (what.capitalize(), [])
     write_evaluation_page(path, title, comparison, facts, command, pairs, links)
     if run:
-        link_page(run, f"evaluation in {folder.resolve().name}" if options.out else "evaluation", path)
+        link_page(run, f"evaluation in {folder.resolve().name}" if options.output_dir else "evaluation", path)
 
 
 def _print(comparison: Comparison) -> None:

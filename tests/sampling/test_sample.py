@@ -15,9 +15,11 @@ import torch
 from sample_run import RATE, codes, made
 
 from sequnet_pl.audio import files, mulaw
+from sequnet_pl.cli import sample_plan
 from sequnet_pl.cli.commands import sample
 from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling import clips as making
+from sequnet_pl.sampling.engines.eager import EagerEngine
 
 
 def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +187,13 @@ def test_the_published_command(run, trained: Path, caplog: pytest.LogCaptureFixt
     words = "--conditional 1 --gen_samples 160 --features 4 --levels 3 --depth 1 --model sequnet --batch_size 2"
     run(*words.split(), "--num_batches", 3, "--snapshot_dir", trained.parent, on=None, short=False)
     assert len(made()) == 6 and "samples/s" in caplog.text and "real time" in caplog.text
+
+
+def test_an_engine_knows_how_many_clips_it_will_draw(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    monkeypatch.setattr(sample_plan, "engine_for", lambda *words: told.append(words[1:]) or EagerEngine(words[0]))
+    run("--batch_size", 3, "--num_batches", 2)
+    assert told == [("auto", "float32", 3)]
 
 
 def test_help_has_an_option_a_line(capsys: pytest.CaptureFixture[str]) -> None:
