@@ -100,28 +100,31 @@ def test_it_takes_no_more_samples_than_training_has_heard(fit, capsys, steps, mo
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("steps", "options"),
     [
-        {"val_check_interval": 5},
-        {"check_val_every_n_epoch": 2},
-        {"check_val_every_n_epoch": None, "val_check_interval": 4},
-        {"val_check_interval": "00:01:00:00"},
-        {"accumulate_grad_batches": 2},
-        {"max_epochs": 4},
-        {"keep": 9},
-        {"keep": 0},
-        {"log_every_n_steps": 50},
-        {"log_every_n_steps": 0},
-        {"limit_val_batches": 1},
-        {"limit_val_batches": 0},
-        {"data": {"val_hours": 0.00005}},
-        {"data": {"num_workers": 1}},
-        {"precision": "bf16-mixed"},
+        (5, {}),
+        (EPOCH, {}),
+        (EPOCH, {"val_check_interval": 5}),
+        (EPOCH, {"check_val_every_n_epoch": 2}),
+        (5, {"check_val_every_n_epoch": None, "val_check_interval": 4}),
+        (EPOCH, {"check_val_every_n_epoch": None, "val_check_interval": 4}),
+        (5, {"val_check_interval": "00:01:00:00"}),
+        (5, {"accumulate_grad_batches": 2}),
+        (EPOCH, {"accumulate_grad_batches": 2}),
+        (5, {"max_epochs": 4}),
+        (EPOCH, {"keep": 9}),
+        (5, {"keep": 0}),
+        (5, {"log_every_n_steps": 50}),
+        (EPOCH, {"log_every_n_steps": 0}),
+        (5, {"limit_val_batches": 1}),
+        (EPOCH, {"limit_val_batches": 0}),
+        (5, {"data": {"val_hours": 0.00005}}),
+        (5, {"data": {"num_workers": 1}}),
+        (EPOCH, {"precision": "bf16-mixed"}),
     ],
     ids=str,
 )
-@pytest.mark.parametrize("steps", [5, EPOCH])
-def test_more_steps_go_on_as_unbroken(fit, options, steps):
+def test_more_steps_go_on_as_unbroken(fit, steps, options):
     fit("run", max_steps=steps, **options)
     resumed = fit("run", go_on=True, max_steps=12, **options)
     unbroken = fit("whole", max_steps=12, **options)
