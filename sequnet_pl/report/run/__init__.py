@@ -116,6 +116,8 @@ def _facts(facts: dict, metrics: Metrics) -> Iterator[tuple[str, object]]:
     if facts:
         data = facts["data"]
         yield "network", f"{facts['network']}, {facts['parameters']:,} parameters"
+        if begun := facts.get("begun_from"):
+            yield "begun from", f"{begun['path']}, step {begun['step']:,}"
         yield "receptive field", f"{facts['receptive_field_ms']:,} ms"
         for name, split in data["splits"].items():
             yield name, f"{duration(split['hours'])}, recordings: {split['recordings']:,}"
