@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from sequnet_pl.cli.arguments import CONFIGS
+from sequnet_pl.cli.configs import CONFIGS
 from sequnet_pl.cli.sample_options import NetworkOptions
 from sequnet_pl.cli.sample_progress import DownloadProgress
 from sequnet_pl.errors import UsageError

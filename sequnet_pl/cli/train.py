@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
+import yaml
+from jsonargparse import get_loader, set_loader
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import LearningRateMonitor
@@ -19,17 +21,18 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import arguments
-from sequnet_pl.cli.help import TRAIN_HELP
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
+from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, wandb_logger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.module import NAMES, REVISABLE, AudioModule
+from sequnet_pl.training.module import REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
@@ -37,16 +40,15 @@ from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
 from sequnet_pl.training.scores import ScoreReport
 
+_QUICK = get_loader("yaml")
 LOGGERS = ("wandb", "tensorboard", "none")
 
 
 def train(argv: list[str]) -> int:
-    """The whole of train.py; what is not the user's to mend is raised."""
-    if argv in ([], ["-h"], ["--help"]):
-        sys.stdout.write(TRAIN_HELP)
-        return 0 if argv else UsageError.exit_status
+    """The whole of train.py but its help; what is not the user's to mend is raised."""
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
     _quiet()
+    set_loader("yaml", _load_yaml, (yaml.YAMLError,))
     TrainCLI(
         AudioModule,
         AudioDataModule,
@@ -84,6 +86,25 @@ def _quiet() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
         lambda record: not re.search(r"litlogger|litmodels|Tip:", record.getMessage())
     )
+
+
+def _load_yaml(text: str) -> Any:
+    """As jsonargparse does; where libyaml refuses the escapes of names that are not UTF-8, in Python."""
+    try:
+        return _QUICK(text)
+    except yaml.YAMLError:
+        if not re.search(r"\\u[dD][89a-fA-F]", text):
+            raise
+        return yaml.load(text, _AnyNameLoader)  # noqa: S506 (a SafeLoader)
+
+
+class _AnyNameLoader(yaml.SafeLoader):
+    """Leaves dates alone, as jsonargparse does."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 (as in the base class)
+        first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 class OneLineParser(LightningArgumentParser):
@@ -143,7 +164,7 @@ class TrainCLI(LightningCLI):
             return
         content = checkpoints.read(Path(path))
         model = config.model
-        if arguments.class_path(checkpoints.module_class(content, Path(path))) != model.class_path:
+        if CLASS_PATHS[checkpoints.network_name(content, Path(path))] != model.class_path:
             raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
         run = checkpoints.run_of_checkpoint(Path(path), Path(config.log_dir))
         own = run.settings["model"].get("init_args", {}) if run else {}
@@ -161,9 +182,7 @@ class TrainCLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         if config.logger not in LOGGERS:
             raise UsageError(f"there is no logger {config.logger}: choose {', '.join(LOGGERS)}")
-        network = next(
-            name for module, name in NAMES.items() if arguments.class_path(module) == config.model.class_path
-        )
+        network = next(name for name, known in CLASS_PATHS.items() if known == config.model.class_path)
         root = Path(config.log_dir)
         root = root if root.name == network else root / network
         self.run_folder = root / config.name
@@ -196,7 +215,7 @@ class TrainCLI(LightningCLI):
                 loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
         try:
             given = config.trainer.plugins or []
-            plugins = [*(given if isinstance(given, list) else [given]), checkpoints.WholeCheckpointIO()]
+            plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error

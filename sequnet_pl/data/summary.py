@@ -4,7 +4,6 @@ from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
@@ -37,7 +36,6 @@ def summary(report: Report, skipped_shown: int = _SHOWN) -> Table:
     return table
 
 
-@rank_zero_only
 def tell(report: Report, store: Path) -> None:
     """Show the summary where something changed or was skipped; with all that was skipped it goes beside the store."""
     page = StringIO()
