@@ -47,7 +47,9 @@ def choose(
     At most one of `audio_dir`, `audio_list` and `recordings` overrides the `dataset`: else UsageError.
     """
     options = {"audio_dir": audio_dir, "audio_list": audio_list, "recordings": recordings}
-    given = [f"--{name} {value}" for name, value in options.items() if value]
+    given = [f"--{name} {value}" for name, value in options.items() if value is not None]
+    if empty := [name for name, value in options.items() if value == ""]:
+        raise UsageError(f"{empty[0]} is empty: name what it is to be, or leave it out")
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} each say which recordings to take; keep one of them")
     kept = data_dir / "recordings"

@@ -16,9 +16,11 @@ from pytorch_lightning.loggers import CSVLogger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
 from sequnet_pl import atomic
+from sequnet_pl.errors import UsageError
 from sequnet_pl.printing import printable
 
 log = logging.getLogger(__name__)
+_MODES = ("online", "offline", "shared", "disabled")
 
 
 class _AppendingWriter(ExperimentWriter):
@@ -126,32 +128,48 @@ def can_log_to(folder: Path) -> bool:
     return True
 
 
-def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger:
+def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     """W&B for a run folder: online where a key is set, else offline; a resumed run goes on in the same W&B run.
 
-    All that W&B keeps for a later upload lies in the run folder, unless WANDB_DATA_DIR says otherwise.
+    The WANDB_ variables mean what W&B's documents say, and win over what is chosen here; None where they disable it.
+    All that W&B keeps for a later upload lies in the run folder where they name none. UsageError for a wrong mode.
     """
-    os.environ.setdefault("WANDB_DATA_DIR", str((folder / "wandb").absolute()))  # of tables and artifacts
+    if (mode := _mode()) == "disabled":
+        return None
+    given = os.environ
+    save_dir = given.get("WANDB_DIR") or folder
+    given.setdefault("WANDB_DATA_DIR", str(Path(save_dir, "wandb").absolute()))  # of tables and artifacts
     return _AnyArgvWandbLogger(
-        name=name,
-        group=group,
-        save_dir=folder,
-        project="sequnet_pl",
+        name=given.get("WANDB_NAME") or name,
+        group=given.get("WANDB_RUN_GROUP") or group,
+        save_dir=save_dir,
+        project=given.get("WANDB_PROJECT") or "sequnet_pl",
         id=_run_id(folder),
-        resume="allow",
-        mode="online" if _online() else "offline",
+        resume=given.get("WANDB_RESUME") or "allow",
+        mode=mode,
     )
 
 
-def _online() -> bool:
-    """Whether W&B may be reached without asking anybody."""
+def _mode() -> str:
+    """How W&B runs: offline where it could not be reached without asking anybody for a key."""
+    if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes", "on"):
+        return "disabled"
+    given = os.environ.get("WANDB_MODE", "online")
+    mode = {"dryrun": "offline", "run": "online"}.get(given, given)  # W&B's names of before
+    if mode not in _MODES:
+        raise UsageError(f"WANDB_MODE is {given!r}, but must be one of {', '.join(_MODES)}")
+    if mode in ("disabled", "offline"):
+        return mode
     import wandb  # slow to import, and not everybody logs with it
 
-    return os.environ.get("WANDB_MODE", "online") == "online" and wandb.login(prompt=False)
+    return mode if wandb.login(prompt=False) else "offline"
 
 
 def _run_id(folder: Path) -> str:
+    """The id of the W&B run, kept in the folder: that of a `wandb agent` or of a user, else the one that is there."""
     path = folder / "wandb-id.txt"
-    if not path.is_file():
-        atomic.write_text(path, uuid.uuid4().hex[:12])
-    return path.read_text(encoding="utf-8").strip()
+    there = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    wanted = os.environ.get("WANDB_RUN_ID") or there or uuid.uuid4().hex[:12]
+    if wanted != there:
+        atomic.write_text(path, wanted)
+    return wanted
