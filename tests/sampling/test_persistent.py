@@ -27,6 +27,7 @@ NETWORKS = {  # each with what the emulated GPU has
     "sequnet-little-memory": (lambda: SeqUNet(4, 5, 1, 3), Emulator(shared=10_000, seed=1)),
     "sequnet-one-level": (lambda: SeqUNet(1, 4, 1, 3), Emulator(4, seed=2)),
     "sequnet-several-warps-a-row": (lambda: SeqUNet(2, 9, 1, 3), Emulator(9, warps=5, held=2, seed=3)),
+    "sequnet-long-rows": (lambda: SeqUNet(2, 24, 1, 5), Emulator(6, warps=4, seed=6)),  # more chunks than are held
     "wavenet": (lambda: WaveNet(3, 2, 6, 5, 9, 3), Emulator(seed=4)),
     "wavenet-one-layer": (lambda: WaveNet(1, 1, 3, 7, 20, 4), Emulator(2, seed=5)),
 }
@@ -189,8 +190,11 @@ class TestChoice:
     def test_reduced_weights_are_for_the_kernel(self):
         network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
         assert cuda.cuda_engine(network, "bf16", 8).name == "cuda"
-        with pytest.raises(UsageError, match="8 clips at once at most, not 9"):
-            cuda.cuda_engine(network, "bf16", 9)
+        for clips in (9, 1):  # known before, or not
+            with pytest.raises(UsageError, match="8 clips at once at most, not 9"):
+                cuda.cuda_engine(network, "bf16", clips).draw_block(
+                    start(network, None, 9), torch.zeros(9, 1), Drawing()
+                )
         with pytest.raises(UsageError, match="float32"):
             cuda.cuda_engine(network.double(), "bf16", 1)
 

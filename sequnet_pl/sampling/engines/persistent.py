@@ -83,7 +83,8 @@ class PersistentEngine:
         codes = torch.zeros(clips, samples, dtype=torch.uint8, device=uniform.device)
         logits = torch.empty(clips, samples + 1, CLASSES, device=uniform.device)
         logits[:, 0] = session.logits
-        history = state.codes.to(torch.uint8) if isinstance(state, SeqUNetState) else codes  # the WaveNet reads none
+        heard = state.codes if isinstance(state, SeqUNetState) else codes  # the WaveNet reads none
+        history = heard.to(torch.uint8).contiguous()
         job = self._constants | {"failed": self._failed, "packets": self._packets, "samples": samples}
         job |= {"temperature": drawing.temperature, "top_k": drawing.top_k, "top_p": drawing.top_p}
         job["time"] = self._layout.time(state.time)
