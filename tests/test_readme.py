@@ -35,6 +35,7 @@ RUN = {
     "python -m sequnet_pl.evaluate --ckpt_path best --clips 64 --seconds 2 --temp 0.9": "--gpus 0 --seconds 0.3",
     "python -m sequnet_pl.evaluate --clips_dir clips --audio_dir recordings": "--clips 4 --seconds 0.3",
     "python -m sequnet_pl.report.run FOLDER": "",
+    "python -m sequnet_pl.report.compare logs": "",
     "python -m sequnet_pl.data.store info|list|verify FOLDER": "",
     "python -m sequnet_pl.data.download --dry-run": "--help",  # what it would ask is told by tests/data
 }

@@ -2,6 +2,7 @@
 
 import io
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -39,6 +40,24 @@ def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytes
         assert 0 < clip["bits_per_sample"] < 20 and clip["complete"]
     page = Path("generated/index.html").read_text()
     assert all(clip["wav"] in page.replace("<wbr>", "") for clip in made())
+
+
+def test_the_pages_of_a_run_link_each_other(run, trained: Path) -> None:
+    folder = Path("logs/sequnet/mine")
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "config.yaml").write_text("model: {class_path: sequnet_pl.training.module.SeqUNetModule}\n")
+    shutil.copy(trained, folder / "checkpoints" / "last.ckpt")
+    run(on=folder / "checkpoints" / "last.ckpt")
+    assert 'href="../../../generated/index.html">clips in generated</a>' in (folder / "report.html").read_text()
+    run(on=folder / "checkpoints" / "last.ckpt")  # whose report there is now
+    page = Path("generated/index.html").read_text()
+    assert "<h1>mine: generated clips</h1>" in page and 'href="../logs/sequnet/mine/report.html">report</a>' in page
+    run("--seed", 1)
+    assert "<h1>Generated clips</h1>" in Path("generated/index.html").read_text()
+    Path("config.yaml").touch()  # not every folder with such a file around a checkpoint is a run's
+    shutil.copy(trained, "last.ckpt")
+    run(on=Path("last.ckpt"))
+    assert not Path("report.html").exists()
 
 
 @pytest.mark.parametrize("start", ["--conditional 1", "--conditional 0"])
