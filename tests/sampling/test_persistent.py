@@ -129,6 +129,14 @@ def test_published_networks_fit(network, weights, limits):
     assert layout.blocks <= limits.blocks
 
 
+def test_what_does_not_fit_is_told():
+    long, deep = schedule(SeqUNet(2, 4, 1, 257)), schedule(SeqUNet(2, 4, 1, 3))
+    deep.input.shift = 29
+    for plan in (long, deep):
+        with pytest.raises(ValueError, match="too"):
+            Layout(plan, "float32", H100)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.parametrize("network", [SeqUNet, WaveNet])
 def test_published_networks_on_a_gpu(network):

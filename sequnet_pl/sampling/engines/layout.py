@@ -80,6 +80,8 @@ class Layout:
         self.packets = max(place.packets + place.slots * self._schedule.width for place in self._places.values())
         self.period = max(place.slots << (ring.shift + 1) for ring, place in self._places.items())
         """Of all slots; times from here on have no tick that is 0."""
+        if len(schedule.lookup) > 256 or self.period > 1 << 29:
+            raise ValueError("the network has too long a kernel or too many levels for it")
 
         sums = max(share * (2 * split + 1) for share, split in zip(shares, self._splits, strict=True))
         reads = sum(len(operation.reads) for operation in operations)
