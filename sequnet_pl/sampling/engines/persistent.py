@@ -20,8 +20,8 @@ from sequnet_pl.sampling.engines.layout import Layout, Limits
 from sequnet_pl.sampling.engines.schedule import Schedule
 from sequnet_pl.sampling.engines.schedules import tensors
 
-CAPACITY = 1 << 14
-"""Samples that a launch draws at most; all its logits are kept until it ends."""
+CAPACITY = 1 << 12
+"""Samples that a launch draws at most: a fraction of a second, in which nothing else is done on the GPU."""
 
 Launch = Callable[[Mapping[str, Tensor | float]], None]
 """Begin to run the kernel on a job, given by the fields of JobStruct."""
