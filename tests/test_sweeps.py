@@ -90,7 +90,7 @@ def test_an_agents_command_trains(sweep, monkeypatch, tmp_path):
     environment |= {"WANDB_MODE": "offline"}
     done = subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    (offline,) = (tmp_path / "log_dir" / "sequnet").rglob("offline-run-*")
+    (offline,) = (path for path in tmp_path.rglob("offline-run-*") if path.is_dir())
     logged = OfflineRun(offline)
     assert (logged.run.run_id, logged.run.sweep_id) == ("run1", "sweep1")
     assert {name: logged.config[name] for name in values} == values

@@ -12,6 +12,8 @@ def train(argv: list[str]) -> int:
     if argv in ([], ["-h"], ["--help"]):
         sys.stdout.write(TRAIN_HELP)
         return 0 if argv else UsageError.exit_status
+    if {"-h", "--help"} & set(argv):
+        sys.stdout.write(TRAIN_HELP.rpartition("\n\n")[0] + "\n\nAll options, Lightning's among them:\n\n")
     with loading("train.py"):
         from sequnet_pl.cli.train import train
 

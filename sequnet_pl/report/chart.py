@@ -14,6 +14,8 @@ COLOURS = ("#7b2d8b", "#1b8a8f", "#d9822b", "#4a6fd0", "#b8405e", "#6f8f2f")
 """Of curves, in this order: readable on white and on black, and apart for the colour-blind."""
 QUIET = "#85858f"
 """Of what is there to compare with."""
+DASHES = ((6, 4), (2, 3), (10, 3, 2, 3), (12, 4))
+"""Of named heights, which have one colour: pixels drawn and left out."""
 
 _MARGIN = 0.04  # of the height, above and below the curves
 

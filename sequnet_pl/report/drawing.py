@@ -10,10 +10,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from sequnet_pl.report.chart import QUIET, Chart, Curve, Look, short
+from sequnet_pl.report.chart import DASHES, QUIET, Chart, Curve, Look, short
 
 _SIZE = 1000  # of the drawing, in its own units; it is stretched to its place
-_DASHES = ("6 4", "2 3", "10 3 2 3", "12 4")  # of heights, which have one colour
 
 Scale = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 """Values to shares of an axis, 0 to 1."""
@@ -89,7 +88,7 @@ def _drawing(
     yield Markup('<path class="grid" d="{}"/>').format(grid)
     for number, height in enumerate(chart.heights.values()):
         at = _SIZE * (1 - float(upwards(np.array(height))))
-        yield _path(f"M0 {at:.1f}h{_SIZE}", QUIET, 1.2, dash=_DASHES[number % len(_DASHES)])
+        yield _path(f"M0 {at:.1f}h{_SIZE}", QUIET, 1.2, dash=_dash(number))
     for place, colour in chart.places.values():
         yield _path(f"M{_SIZE * float(across(np.array(place))):.1f} 0v{_SIZE}", colour, 1.5, dash="2 3")
     for curve in chart.curves:
@@ -130,6 +129,10 @@ def _path(
     ).format(d, fill, colour, width, ends, opacity, dashes)
 
 
+def _dash(number: int) -> str:
+    return " ".join(map(str, DASHES[number % len(DASHES)]))
+
+
 def _legend(chart: Chart) -> Iterator[Markup]:
     """What each line is; that of a curve carries its points for the script, that of a height has its number."""
     for curve in chart.curves:
@@ -143,7 +146,7 @@ def _legend(chart: Chart) -> Iterator[Markup]:
         steps = Markup(" data-steps") if curve.look in (Look.STEPS, Look.AREA) else ""
         yield _entry(key, curve.name, "", data + steps)
     for number, (name, height) in enumerate(chart.heights.items()):
-        yield _entry(_path("M0 5h24", QUIET, 1.2, dash=_DASHES[number % len(_DASHES)]), name, short(height))
+        yield _entry(_path("M0 5h24", QUIET, 1.2, dash=_dash(number)), name, short(height))
     for name, (_, colour) in chart.places.items():
         yield _entry(_path("M12 0v10", colour, 1.5, dash="2 3"), name, "")
 

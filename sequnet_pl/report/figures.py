@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sequnet_pl.atomic import replacing
-from sequnet_pl.report.chart import QUIET, Chart, Curve, Look
+from sequnet_pl.report.chart import DASHES, QUIET, Chart, Curve, Look
 
 _WIDTH = 7.6  # inches of one chart
 _REM = 0.2  # inches of one unit of a chart's size
@@ -39,16 +39,17 @@ def _draw(chart: Chart, axes: Axes) -> None:
     axes.set(xscale="log" if chart.log_x else "linear", yscale="log" if chart.log_y else "linear")
     for curve in chart.curves:
         _curve(curve, axes, chart.upwards[0])
-    for name, height in chart.heights.items():
-        axes.axhline(height, color=QUIET, linestyle="--", linewidth=1, label=f"{name}, {height:.4g}")
+    for number, (name, height) in enumerate(chart.heights.items()):
+        dashes = (0, DASHES[number % len(DASHES)])
+        axes.axhline(height, color=QUIET, linestyle=dashes, linewidth=1, label=f"{name}, {height:.4g}")
     for name, (place, colour) in chart.places.items():
         axes.axvline(place, color=colour, linestyle=":", label=name)
     axes.minorticks_off()
     axes.set_xticks(*_columns(chart.x_ticks))
     axes.set_yticks(*_columns(chart.y_ticks))
     names = [curve.name for curve in chart.curves if curve.name]
-    if len(names) + len(chart.heights) + len(chart.places) > 1:  # below, where it covers nothing
-        axes.legend(loc="upper left", bbox_to_anchor=(0, -0.2), ncols=3, frameon=False, fontsize=8)
+    if len(names) + len(chart.heights) + len(chart.places) > 1:  # below the label of the axis, where it covers nothing
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=4.5, ncols=2, frameon=False, fontsize=8)
 
 
 def _columns(ticks: Sequence[tuple[float, str]]) -> tuple[list[float], list[str]]:

@@ -114,8 +114,8 @@ th { font-size: .75rem; font-weight: 500; color: var(--soft); white-space: norma
 .chart path { vector-effect: non-scaling-stroke; stroke-linejoin: round; }
 .chart .grid { fill: none; stroke: var(--line); stroke-width: 1; }
 .up span {
-  position: absolute; right: 100%; width: max-content; max-width: 9rem; padding-right: .4rem; text-align: right;
-  transform: translateY(50%); font-size: .75rem; line-height: 1.1; color: var(--soft);
+  position: absolute; right: 100%; width: max-content; max-width: var(--gutter); padding-right: .4rem;
+  text-align: right; transform: translateY(50%); font-size: .75rem; line-height: 1.1; color: var(--soft);
 }
 .across { position: relative; height: 1.2rem; margin: .15rem .75rem 0 var(--gutter); }
 .across span { position: absolute; transform: translateX(-50%); font-size: .75rem; color: var(--soft); }

@@ -69,6 +69,8 @@ class RunReport(Callback):
     def __init__(self, folder: Path, checkpoints: Path, log_model: bool = False, every_n_minutes: float = 10.0) -> None:
         self.folder, self.checkpoints, self.log_model = folder, checkpoints, log_model
         self.every_n_minutes = every_n_minutes
+        self.begun_from: dict[str, Any] | None = None
+        """Path, step and hash of the weights that the run begins with, where it does not begin anew."""
         self._on = self._failed = False
         self._written = (time.monotonic(), -1)  # when, and what the newest sampling was
 
@@ -81,7 +83,7 @@ class RunReport(Callback):
     def _begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(module, AudioModule) and isinstance(data, AudioDataModule)
-        facts = write_facts(self.folder, module, data)
+        facts = write_facts(self.folder, module, data, self.begun_from)
         mark_training(self.folder, True)
         dashboard.begin(trainer.loggers, read_config(self.folder) | {"run": facts})
 

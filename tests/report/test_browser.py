@@ -140,7 +140,7 @@ def charts(tmp_path_factory: pytest.TempPathFactory) -> Path:
         places={"receptive field": (150, "#d9822b")},
     )
     bar = Curve(name="", points=np.array([[0.0, 3], [1, 1]]), colour="#7b2d8b", look=Look.STROKE, width=7)
-    rows = Chart(title="level", xlabel="dB", ylabel="", curves=[bar], rows=["noise", "a row with a long name"])
+    rows = Chart(title="level", xlabel="dB", ylabel="", curves=[bar], rows=["noise", "a row with a name: 0.25"])
     parts = [switched("over", [("steps", chart), ("time", replace(chart, xlabel="hours"))]), draw(rows, "below")]
     page.write_page(path := tmp_path_factory.mktemp("charts") / "report.html", "Run", parts)
     return path
@@ -161,6 +161,7 @@ def test_no_text_lies_over_a_curve(browser: "Browser", charts: Path, width: int)
       }).map(text => text.textContent);
     })""")
     assert over == []
+    assert browser.run("all('.up span').every(text => !text.offsetWidth || text.getBoundingClientRect().left >= 0)")
     assert browser.errors == []
 
 

@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from run_folders import FACTS, add_sampling, make_run
 
 from sequnet_pl.errors import UsageError
-from sequnet_pl.report.run import write_report
+from sequnet_pl.report.run import link_page, write_report
 from sequnet_pl.report.sampled import read_sampling
 
 if TYPE_CHECKING:
@@ -109,6 +109,25 @@ def test_runs_with_less_have_reports_too(tmp_path: Path) -> None:
     assert read_sampling(tmp_path / "samples" / "step-00000009") is None
     with pytest.raises(UsageError, match="no run folder"):
         write_report(tmp_path / "samples")
+
+
+def test_pages_of_a_run_are_linked_while_they_are_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = make_run(tmp_path / "run", steps=20, samplings=0)
+    for name in ("test", "clips & more", "gone"):
+        (tmp_path / f"{name}.html").touch()
+        link_page(folder, name, tmp_path / f"{name}.html")
+    (tmp_path / "gone.html").unlink()
+    write_report(folder)
+    links = re.findall(r'<a href="(\.\.[^"]*)">([^<]*)', (folder / "report.html").read_text(encoding="utf-8"))
+    assert links == [("../test.html", "test"), ("../clips%20%26%20more.html", "clips &amp; more")]
+    for broken in ("[1", "[1]"):
+        (folder / "pages.json").write_text(broken)
+        link_page(folder, "test", tmp_path / "test.html")
+        assert 'href="../test.html"' in (folder / "report.html").read_text(encoding="utf-8")
+    (folder / "run.json").write_text('{"network": "sequnet"}')
+    assert not caplog.text
+    link_page(folder, "test", tmp_path / "test.html")  # a failure ends nothing
+    assert "does not link" in caplog.text
 
 
 def test_the_command_makes_it_again_without_torch(run: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.errors import UsageError
 from sequnet_pl.report import page
 from sequnet_pl.report.charts import codes_chart, measure_charts, score_charts
 from sequnet_pl.report.drawing import draw, switched
@@ -77,8 +77,8 @@ def link_page(folder: Path, name: str, path: Path) -> None:
     try:
         add_page(folder, name, path)
         write_report(folder)
-    except UserError as error:
-        log.warning("the report in %s does not link %s: %s", folder, path, error)
+    except Exception as error:  # what was asked for is done
+        log.warning("the report in %s does not link %s: %s", folder, path, error or type(error).__name__)
 
 
 def _head(folder: Path, metrics: Metrics) -> Iterator[Markup]:
@@ -116,6 +116,8 @@ def _facts(facts: dict, metrics: Metrics) -> Iterator[tuple[str, object]]:
     if facts:
         data = facts["data"]
         yield "network", f"{facts['network']}, {facts['parameters']:,} parameters"
+        if begun := facts.get("begun_from"):
+            yield "begun from", f"{begun['path']}, step {begun['step']:,}"
         yield "receptive field", f"{facts['receptive_field_ms']:,} ms"
         for name, split in data["splits"].items():
             yield name, f"{duration(split['hours'])}, recordings: {split['recordings']:,}"
