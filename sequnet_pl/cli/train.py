@@ -201,6 +201,9 @@ class TrainCLI(LightningCLI):
                     loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
             given = config.trainer.plugins or []
             plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
+            if config.trainer.enable_progress_bar is False:  # which Lightning takes as said of its own bar alone
+                ours = self.trainer_defaults["callbacks"]
+                self.trainer_defaults["callbacks"] = [each for each in ours if not isinstance(each, AudioProgressBar)]
             if config.trainer.accelerator == "auto":  # one GPU if there is one, never what knows no float64
                 kwargs["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
