@@ -201,7 +201,7 @@ def main(argv: list[str] | None = None) -> None:
     for name, clips in product(arguments.networks, arguments.clips):
         torch.manual_seed(0)
         network = NETWORKS[name]().to(arguments.device).eval()
-        group = [Row(name, "published", "float32", clips)] if arguments.reference and arguments.device == "cpu" else []
+        group = [Row(name, "published", "float32", clips)] if arguments.reference else []
         for engine, weights in product(arguments.engines, arguments.weights):
             # other types of weights are for the native engine
             if weights == "float32" or (engine in ("native", "auto") and arguments.device == "cpu"):

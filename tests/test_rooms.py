@@ -9,13 +9,13 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
-_GROUND = {"sequnet_pl", "errors", "atomic", "names", "printing"}
+_GROUND = {"sequnet_pl", "errors", "names", "atomic", "printing"}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 ROOMS = {  # each with the rooms that it may import from, besides itself
     "sequnet_pl": set(),
     "errors": set(),
-    "atomic": {"errors"},
     "names": set(),
+    "atomic": {"errors"},
     "printing": set(),
     "audio": _GROUND,
     "data.store": _GROUND | {"audio"},

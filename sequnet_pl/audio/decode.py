@@ -4,6 +4,7 @@ T time (frames), C channels.
 """
 
 import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from sequnet_pl.audio.opening import Unavailable, open_regular
 from sequnet_pl.errors import UserError
 
 BLOCK = 1 << 16
@@ -48,10 +50,10 @@ def frames(path: Path, start: float = 0.0) -> Iterator[tuple[int, NDArray[np.flo
     Raises Undecodable where the file gives nothing, Damaged after the last block of one that ends before its time.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             empty = not file.read(1)
     except OSError as error:
-        raise Undecodable(path, error.strerror or str(error)) from error
+        raise Unavailable(path, error.strerror or str(error)) from error
     if empty:
         raise Undecodable(path, "the file is empty")
     if path.suffix.lower() not in FFMPEG_SUFFIXES:
@@ -104,7 +106,11 @@ def _read(file: sf.SoundFile, path: Path) -> Iterator[NDArray[np.float32]]:
 
 def _by_ffmpeg(path: Path, start: float) -> Iterator[tuple[int, NDArray[np.float32]]]:
     # AU has the one header that tells rate and channels, needs no length, and can be read from a pipe.
-    command = [ffmpeg(), "-nostdin", "-v", "error", "-format_whitelist", _CONTAINERS, "-protocol_whitelist", "file"]
+    try:
+        program = ffmpeg()
+    except UserError as error:
+        raise Unavailable(path, str(error)) from error
+    command = [program, "-nostdin", "-v", "error", "-format_whitelist", _CONTAINERS, "-protocol_whitelist", "file"]
     command += ["-i", f"file:{path}", "-map", "0:a:0"]
     if start:  # after the input, because a seek in the input is off by the encoder's delay
         command += ["-ss", str(start)]
@@ -117,7 +123,7 @@ def _by_ffmpeg(path: Path, start: float) -> Iterator[tuple[int, NDArray[np.float
                 file = sf.SoundFile(process.stdout.fileno(), closefd=False)
             except sf.LibsndfileError as error:
                 process.stdout.close()  # so that it ends, whatever it still has to say
-                process.wait()
+                _check_killed(path, process.wait())
                 silent = any("matches no streams" in line for line in _complaints(errors.fileno()))
                 why = "it has no audio" if silent else "not audio that soundfile or ffmpeg can read"
                 raise Undecodable(path, why) from error
@@ -125,6 +131,7 @@ def _by_ffmpeg(path: Path, start: float) -> Iterator[tuple[int, NDArray[np.float
                 for block in _read(file, path):
                     yield file.samplerate, block
             status, complaints = process.wait(), _complaints(errors.fileno())
+            _check_killed(path, status)
             if status:
                 raise Undecodable(path, f"ffmpeg stopped with status {status}: {' '.join(complaints[-1:])}")
             if complaints:
@@ -133,6 +140,12 @@ def _by_ffmpeg(path: Path, start: float) -> Iterator[tuple[int, NDArray[np.float
             process.kill()
             process.wait()
             process.stdout.close()
+
+
+def _check_killed(path: Path, status: int) -> None:
+    """Raise Unavailable where ffmpeg was killed, but not by what closing its pipe does."""
+    if status < 0 and status != -signal.SIGPIPE:
+        raise Unavailable(path, f"ffmpeg was killed (signal {-status})")
 
 
 def _complaints(descriptor: int) -> list[str]:
@@ -144,7 +157,7 @@ def _complaints(descriptor: int) -> list[str]:
 
 @cache
 def ffmpeg() -> str:
-    """The ffmpeg program that comes with imageio-ffmpeg, or the system's."""
+    """The ffmpeg program that comes with imageio-ffmpeg, or the system's. Raises UserError where there is none."""
     import imageio_ffmpeg  # here, because most files need it not
 
     try:

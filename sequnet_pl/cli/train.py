@@ -1,10 +1,7 @@
 """train.py: LightningCLI with short names, run folders, and one line for what is wrong."""
 
-import logging
 import os
-import re
 import sys
-import warnings
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,10 +18,12 @@ from sequnet_pl import atomic
 from sequnet_pl.cli import arguments
 from sequnet_pl.cli.numbers import check_numbers
 from sequnet_pl.cli.one_line import keep_text
+from sequnet_pl.cli.quiet import hush
 from sequnet_pl.cli.run_name import new_name
 from sequnet_pl.cli.train_parser import TrainParser
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
@@ -32,7 +31,7 @@ from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import Advice, NonFinite
-from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
+from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
@@ -48,7 +47,7 @@ LOGGERS = ("wandb", "tensorboard", "none")
 def train(argv: list[str]) -> int:
     """The whole of train.py but its help; what is not the user's to mend is raised."""
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
-    _quiet()
+    hush()
     TrainCLI(
         AudioModule,
         AudioDataModule,
@@ -68,26 +67,6 @@ def train(argv: list[str]) -> int:
         auto_configure_optimizers=False,
     )
     return 0
-
-
-def _quiet() -> None:
-    """Silence what Lightning says that is of no use here; each with its reason."""
-    messages = (
-        "does not have many workers",  # one process gathers thousands of crops a second
-        "exists and is not empty",  # a resumed run goes on in its folder
-        "could not find the monitored key",  # no validation, which has been said
-        "treespec, LeafSpec",  # between Lightning and torch
-        "number of training batches .* is smaller than the logging interval",
-        "You defined a `validation_step` but have no `val_dataloader`",
-        "Total length of `.*` across ranks is zero",
-        # those that save read the folder instead, and are called after their settings
-        r'Be aware .* callbacks: \[("(Model|Best|Last)Checkpoint\{[^"]*"(, )?)+\]',
-    )
-    for message in messages:
-        warnings.filterwarnings("ignore", message=f".*{message}")
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
-        lambda record: not re.search(r"litlogger|litmodels|Tip:", record.getMessage())
-    )
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -118,6 +97,12 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
         parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
+        parser.add_argument(
+            "--gpu_precision",
+            type=str | None,
+            default=None,
+            help="Precision of a fit on a GPU that computes in bfloat16, unless --precision says another.",
+        )
         parser.add_lightning_class_args(BestCheckpoint, "best")
         parser.set_defaults(
             {
@@ -191,13 +176,21 @@ class TrainCLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         root, network, name = self.run_folder.parent.parent, self.run_folder.parent.name, self.run_folder.name
         loggers: list[Logger] = []
+        if (
+            self.subcommand == "fit"
+            and config.gpu_precision
+            and not config.trainer.precision
+            and _computes_bfloat16(config)
+        ):
+            kwargs["precision"] = config.gpu_precision
         try:
             if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
                 loggers = [AppendingCSVLogger(str(root), network, name)]
-                if config.logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
+                logger = config.logger if can_log_to(self.run_folder) else "none"
+                if logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
                     wandb = wandb_logger(self.run_folder, f"{network}-{name}", network)
                     loggers += [wandb] if wandb else []
-                if config.logger == "tensorboard":
+                if logger == "tensorboard":
                     loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
             given = config.trainer.plugins or []
             plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
@@ -228,7 +221,10 @@ class TrainCLI(LightningCLI):
         """Say in one line what a user can do something about; the report of a fit shows what was warned of."""
         writes = subcommand == "fit" and _first_process() and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         try:
-            with warnings_noted(self.run_folder) if writes else nullcontext():
+            with (
+                warnings_noted(self.run_folder) if writes else nullcontext(),
+                float32_products(tf32=subcommand == "fit"),
+            ):
                 super()._run_subcommand(subcommand)
         except Exception as error:
             if mistake := explained(error, self.trainer):
@@ -254,6 +250,7 @@ def _first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
 
 
-def set_float32_precision() -> None:
-    """Let GPUs use their tensor cores for float32 matrix products."""
-    torch.set_float32_matmul_precision("high")
+def _computes_bfloat16(config: Namespace) -> bool:
+    """Whether the run has a GPU that does so by itself."""
+    on_gpu = config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -58,7 +58,7 @@ class Excerpts:
             costs = [torch.empty(0, device=device)]
             for start in range(place, end, window.outputs):
                 batch = Batch(*(field.to(device) for field in crops[recording, start]))
-                logits = network.forward(batch.codes[:, :-1])  # which is not compiled, for these sizes
+                logits = network(batch.codes[:, :-1])
                 targets, mask = targets_and_mask(
                     batch._replace(valid=batch.valid.clamp(max=end - start)), window.outputs
                 )

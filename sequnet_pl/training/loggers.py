@@ -1,7 +1,9 @@
 """Where metrics go: a CSV file that is never lost, and W&B that never asks."""
 
 import csv
+import logging
 import os
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,15 @@ from typing import Any
 import pytorch_lightning as pl
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_fabric.utilities.apply_func import convert_tensors_to_scalars
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import CSVLogger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
 from sequnet_pl import atomic
 from sequnet_pl.errors import UsageError
+from sequnet_pl.printing import printable
+
+log = logging.getLogger(__name__)
 
 _MODES = ("online", "offline", "shared", "disabled")
 
@@ -97,6 +103,32 @@ def log_ahead(trainer: pl.Trainer) -> None:
                 logger.save()
 
 
+class _AnyArgvWandbLogger(WandbLogger):
+    """W&B, which notes the command line and refuses one with names that are not UTF-8."""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """See WandbLogger."""
+        argv = sys.argv
+        sys.argv = [printable(argument) for argument in argv]
+        try:
+            return super().experiment
+        finally:
+            sys.argv = argv
+
+
+def can_log_to(folder: Path) -> bool:
+    """Whether W&B and TensorBoard can write below a folder: they refuse names that are not UTF-8, which is said."""
+    try:
+        str(folder.absolute()).encode()
+    except UnicodeEncodeError:
+        text = "W&B and TensorBoard cannot write below %s, whose name is not UTF-8; metrics.csv holds it all"
+        rank_zero_only(log.warning)(text, folder)
+        return False
+    return True
+
+
 def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     """W&B for a run folder: online where a key is set, else offline; a resumed run goes on in the same W&B run.
 
@@ -108,7 +140,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     given = os.environ
     save_dir = given.get("WANDB_DIR") or folder
     given.setdefault("WANDB_DATA_DIR", str(Path(save_dir, "wandb").absolute()))  # of tables and artifacts
-    return WandbLogger(
+    return _AnyArgvWandbLogger(
         name=given.get("WANDB_NAME") or name,
         group=given.get("WANDB_RUN_GROUP") or group,
         save_dir=save_dir,

@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.audio.opening import Unavailable, open_regular
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.store import Recording, Split, fingerprint, open_split, opened_index
 from sequnet_pl.data.store.index import Index
@@ -128,9 +129,9 @@ def _verify(console: Console, folder: Path, index: Index) -> int:
 def _change(recording: Recording) -> str:
     """What has become of an audio file since it was stored; nothing where it is the same."""
     try:
-        with Path(recording.source).open("rb") as file:
+        with open_regular(Path(recording.source)) as file:
             same = hashlib.file_digest(file, "sha256").hexdigest() == recording.sha256
-    except OSError:
+    except (OSError, Unavailable):
         return "the audio file is gone"
     return "" if same else "the audio file has changed"
 
