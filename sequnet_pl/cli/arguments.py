@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sequnet_pl.cli import init_from
 from sequnet_pl.cli.configs import CONFIGS, GROUPS, network_of, read, settings_of
 from sequnet_pl.cli.flags import OF_NETWORK, SHORT, SPECIAL, SWITCHES
 from sequnet_pl.cli.line import Flag, flags_of
@@ -51,14 +52,18 @@ def rewrite(argv: Sequence[str]) -> list[str]:
         return [subcommand, *arguments]
     line = _Line(arguments)
     check_pairs(line.typed)
+    init_from.check(line.typed, subcommand)
     checkpoint = _checkpoint(line, subcommand)
-    network, base = _base(line, checkpoint)
+    start = _start(line) if subcommand == "fit" and not checkpoint else None
+    network, base = _base(line, checkpoint, start)
     configs = line.configs if base in (None, *line.configs[:1]) else [base, *line.configs]
+    configs += start.config(settings_of(configs)) if start else []
     settings = settings_of(configs)
     configs = [*configs, *_overrides(line, settings)]
     words = [word for flag, typed in zip(line.flags, line.typed, strict=True) for word in _words(flag, typed, network)]
     words += devices(line.flags, settings) + seeds(line.flags)
     words += [f"--ckpt_path={checkpoint}"] if checkpoint else []
+    words += [f"--init_from={start.path}"] if start else []
     return [subcommand, *(f"--config={config}" for config in configs), *words]
 
 
@@ -102,9 +107,18 @@ def _network(line: _Line) -> str | None:
     return network
 
 
-def _base(line: _Line, checkpoint: Path | None) -> tuple[str, str | None]:
+def _start(line: _Line) -> init_from.Start | None:
+    """What a new run begins with, where it does not begin anew. UsageError where the line contradicts it."""
+    if (given := line.get("init_from")) is None:
+        return None
+    start = init_from.start(given, line.get("model.init_args.layers"))
+    start.agree(_network(line), line.flags, line.typed)
+    return start
+
+
+def _base(line: _Line, checkpoint: Path | None, start: init_from.Start | None) -> tuple[str, str | None]:
     """Which network it is, and the config that all else differs from: that of a checkpoint, or the published one."""
-    network = _network(line)
+    network = _network(line) or (start.network if start else None)
     if checkpoint:
         content = checkpoints.read(checkpoint)
         found = checkpoints.network_name(content, checkpoint)
@@ -117,7 +131,7 @@ def _base(line: _Line, checkpoint: Path | None) -> tuple[str, str | None]:
             if question := meant(name, ("model", "config")):
                 raise UsageError(f"there is no option --{name}{question}")
         raise UsageError(f"name a model: --model {' or --model '.join(CLASS_PATHS)}, or a --config that does")
-    if network_of(line.settings) or line.flag("model") != network:
+    if network_of(line.settings) or line.flag("model") not in (None, network):
         return network, None  # somebody who says all of it
     return network, str(CONFIGS / f"{network}.yaml")
 

@@ -36,7 +36,7 @@ SHORT |= {name: f"data.{key}" for name, key in _DATA.items()}
 SHORT |= {name: f"trainer.{key}" for name, key in _TRAINER.items()}
 SHORT |= {"keep": "best.save_top_k", "skip_nonfinite": "nonfinite.skip", "-c": "config"}
 """Short names, and what LightningCLI calls them."""
-SPECIAL = ("model", "gpus", "cuda", "seed", "early_stopping", "ema")
+SPECIAL = ("model", "gpus", "cuda", "seed", "early_stopping", "ema", "init_from")
 """Short names that stand for more than one thing."""
 _TYPED = {long: name for name, long in reversed(SHORT.items()) if name != "-c"}
 

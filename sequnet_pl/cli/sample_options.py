@@ -227,7 +227,10 @@ def _add_clips(parser: OneLineParser) -> None:
 
     to = parser.add_argument_group("Where to")
     to.add_argument(
-        "--output_dir", type=str | None, metavar="DIR", help="folder of the clips and their page (generated)"
+        "--output_dir",
+        type=str | None,
+        metavar="DIR",
+        help="folder of the clips and their page (generated); a clip's .state is for --continue",
     )
     to.add_argument(
         "--stdout",
@@ -255,5 +258,7 @@ def add_how(parser: OneLineParser) -> None:
     how.add_argument(
         "--weights", type=WeightType, default="float32", metavar="TYPE", help="float32, bf16 or int8 (float32)"
     )
-    how.add_argument("--double", action="store_true", help="compute in float64: the same codes at any batch size")
+    how.add_argument(
+        "--double", action="store_true", help="in float64: the same codes at any batch size, but many times slower"
+    )
     how.add_argument("--threads", type=int | None, metavar="N", help="CPU threads")

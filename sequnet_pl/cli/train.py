@@ -1,6 +1,7 @@
 """train.py: LightningCLI with short names, run folders, and one line for what is wrong."""
 
 import os
+import shlex
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,12 +11,12 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import LearningRateMonitor, Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
-from sequnet_pl.cli import arguments
+from sequnet_pl.cli import arguments, init_from
 from sequnet_pl.cli.numbers import check_numbers
 from sequnet_pl.cli.one_line import keep_text
 from sequnet_pl.cli.quiet import hush
@@ -25,17 +26,20 @@ from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import CLASS_PATHS
-from sequnet_pl.report.run import PAGE
+from sequnet_pl.report.card import told_checkpoint
+from sequnet_pl.report.metrics import Metrics
+from sequnet_pl.report.run_folder import REPORT
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import Advice, NonFinite
-from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, wandb_logger
+from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.reporting import RunReport, warnings_noted
+from sequnet_pl.training.rows import FirstAndLastRows
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
@@ -53,7 +57,7 @@ def train(argv: list[str]) -> int:
         AudioDataModule,
         SaveRunConfig,
         trainer_defaults={
-            "callbacks": [LearningRateMonitor(), Measures(), AudioProgressBar(), Advice()],
+            "callbacks": [FirstAndLastRows(), LearningRateMonitor(), Measures(), AudioProgressBar(), Advice()],
             "use_distributed_sampler": False,  # the loaders shard without repeats
             "num_sanity_val_steps": 0,
             "logger": False,  # see --logger
@@ -95,6 +99,7 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--log_dir", type=str, default="logs", help="Root of the run folders.")
         parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
+        parser.add_argument("--init_from", type=str | None, default=None, help="Begin with the weights of this file.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
         parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
         parser.add_argument(
@@ -176,12 +181,7 @@ class TrainCLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         root, network, name = self.run_folder.parent.parent, self.run_folder.parent.name, self.run_folder.name
         loggers: list[Logger] = []
-        if (
-            self.subcommand == "fit"
-            and config.gpu_precision
-            and not config.trainer.precision
-            and _computes_bfloat16(config)
-        ):
+        if self.subcommand == "fit" and not config.trainer.precision and _computes_bfloat16(config):
             kwargs["precision"] = config.gpu_precision
         try:
             if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
@@ -204,8 +204,11 @@ class TrainCLI(LightningCLI):
             if mistake := said_by_a_library(error):
                 raise mistake from error
             raise
-        report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
-        trainer.callbacks += [ScoreReport(self.run_folder), report]  # type: ignore[attr-defined]
+        self._report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        callbacks += [ScoreReport(self.run_folder), self._report]
+        # --trainer.max_time's says whether a step is the last one
+        callbacks.sort(key=lambda each: (not isinstance(each, Timer), not isinstance(each, FirstAndLastRows)))
         return trainer
 
     def after_instantiate_classes(self) -> None:
@@ -216,6 +219,12 @@ class TrainCLI(LightningCLI):
             f"{self.subcommand} {type(network).__name__}: {count:,} parameters, receptive field "
             f"{network.receptive_field:,} samples, on {self.trainer.num_devices} {accelerator}, in {self.run_folder}"
         )
+        config = self.config[str(self.subcommand)]
+        if self.subcommand == "fit" and config.init_from and not config.ckpt_path:
+            shape: dict[str, Any] = config.model.init_args
+            trained = init_from.take_weights(Path(config.init_from), network, shape.get("layers"))
+            self._report.begun_from = {"path": str(trained.path), "step": trained.step, "weights": trained.digest}
+            rank_zero_only(print)(f"begins with the weights of {trained.path}, step {trained.step:,}")
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Say in one line what a user can do something about; the report of a fit shows what was warned of."""
@@ -226,8 +235,9 @@ class TrainCLI(LightningCLI):
                 float32_products(tf32=subcommand == "fit"),
             ):
                 super()._run_subcommand(subcommand)
-        except Exception as error:
-            if mistake := explained(error, self.trainer):
+        except BaseException as error:
+            end_wandb(self.trainer.loggers, status=1)
+            if isinstance(error, Exception) and (mistake := explained(error, self.trainer)):
                 raise mistake from error
             raise
 
@@ -235,9 +245,13 @@ class TrainCLI(LightningCLI):
         """Say where the results are."""
         if self.config.fit.trainer.fast_dev_run:
             return
+        end_wandb(self.trainer.loggers)
+        folder = Path(self.config.fit.last.dirpath)
+        words = ["python", "train.py", "test", "--ckpt_path", str(told_checkpoint(folder, Metrics(self.run_folder)))]
+        if self.config.fit.snapshot_dir:
+            words += ["--log_dir", self.config.fit.log_dir]  # where the run's settings are found
         rank_zero_only(print)(
-            f"report: {self.run_folder / PAGE}\n"
-            f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
+            f"report: {self.run_folder / REPORT}\ncheckpoints in {folder}; test with: {shlex.join(words)}"
         )
 
     def after_test(self) -> None:

@@ -1,5 +1,6 @@
 """One table of what a store took in, what it skipped, and why."""
 
+import shlex
 from contextlib import suppress
 from io import StringIO
 from pathlib import Path
@@ -47,4 +48,7 @@ def tell(report: Report, store: Path) -> None:
     if report.made or report.removed or report.skipped:
         console = Console(stderr=True)
         console.print(summary(report))
-        console.print(Text(printable(f"each of them: python -m sequnet_pl.data.store list {store}")), soft_wrap=True)
+        console.print(
+            Text(printable(f"each of them: python -m sequnet_pl.data.store list {shlex.quote(str(store))}")),
+            soft_wrap=True,
+        )

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytorch_lightning as pl
 from lightning_fabric.loggers.logger import rank_zero_experiment
 from lightning_fabric.utilities.apply_func import convert_tensors_to_scalars
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
 from pytorch_lightning.loggers.csv_logs import ExperimentWriter
 
 from sequnet_pl import atomic
@@ -62,10 +63,10 @@ class AppendingCSVLogger(CSVLogger):
     def __init__(self, save_dir: str, name: str, version: str) -> None:
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
 
-    def forget(self, step: int, validation: bool = False) -> None:
+    def forget(self, step: int, *, validation: bool = False, training: bool = False) -> None:
         """Drop what was logged from `step` on, and lines that were cut short: a run that goes on logs it again.
 
-        With `validation` also that of the validation after the step before.
+        With `validation` also that of the validation after the step before, with `training` all else of that step.
         """
         path = Path(self.experiment.metrics_file_path)
         if not path.is_file():
@@ -77,8 +78,8 @@ class AppendingCSVLogger(CSVLogger):
             scores = [index for index, name in enumerate(header) if name.startswith("val/")]
 
             def stays(row: list[str]) -> bool:
-                again = validation and int(row[place]) == step - 1 and any(row[index] for index in scores)
-                return int(row[place]) < step and not again
+                again = validation if any(row[index] for index in scores) else training
+                return int(row[place]) < step - again
 
             csv.writer(new).writerows([header, *(row for row in rows if len(row) == len(header) and stays(row))])
 
@@ -140,7 +141,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     given = os.environ
     save_dir = given.get("WANDB_DIR") or folder
     given.setdefault("WANDB_DATA_DIR", str(Path(save_dir, "wandb").absolute()))  # of tables and artifacts
-    return _AnyArgvWandbLogger(
+    logger = _AnyArgvWandbLogger(
         name=given.get("WANDB_NAME") or name,
         group=given.get("WANDB_RUN_GROUP") or group,
         save_dir=save_dir,
@@ -149,6 +150,15 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
         resume=given.get("WANDB_RESUME") or "allow",
         mode=mode,
     )
+    logger._wandb_init.pop("anonymous", None)  # which W&B warns of, whatever its value
+    return logger
+
+
+def end_wandb(loggers: Iterable[Logger], status: int = 0) -> None:
+    """End the W&B runs; the exit of the process would, but with colours in pipes and after all else was said."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger) and logger._experiment is not None:
+            logger._experiment.finish(exit_code=status)
 
 
 def _mode() -> str:
