@@ -17,6 +17,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import arguments, init_from
+from sequnet_pl.cli.loader import read_any_names
 from sequnet_pl.cli.numbers import check_numbers
 from sequnet_pl.cli.one_line import keep_text
 from sequnet_pl.cli.quiet import hush
@@ -52,6 +53,7 @@ def train(argv: list[str]) -> int:
     """The whole of train.py but its help; what is not the user's to mend is raised."""
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
     hush()
+    read_any_names()
     TrainCLI(
         AudioModule,
         AudioDataModule,

@@ -27,6 +27,7 @@ NETWORKS = {  # each with what the emulated GPU has
     "sequnet-little-memory": (lambda: SeqUNet(4, 5, 1, 3), Emulator(shared=10_000, seed=1)),
     "sequnet-one-level": (lambda: SeqUNet(1, 4, 1, 3), Emulator(4, seed=2)),
     "sequnet-several-warps-a-row": (lambda: SeqUNet(2, 9, 1, 3), Emulator(9, warps=5, held=2, seed=3)),
+    "sequnet-long-rows": (lambda: SeqUNet(2, 24, 1, 5), Emulator(6, warps=4, seed=6)),  # more chunks than are held
     "wavenet": (lambda: WaveNet(3, 2, 6, 5, 9, 3), Emulator(seed=4)),
     "wavenet-one-layer": (lambda: WaveNet(1, 1, 3, 7, 20, 4), Emulator(2, seed=5)),
 }
@@ -128,6 +129,14 @@ def test_published_networks_fit(network, weights, limits):
     assert layout.blocks <= limits.blocks
 
 
+def test_what_does_not_fit_is_told():
+    long, deep = schedule(SeqUNet(2, 4, 1, 257)), schedule(SeqUNet(2, 4, 1, 3))
+    deep.input.shift = 29
+    for plan in (long, deep):
+        with pytest.raises(ValueError, match="too"):
+            Layout(plan, "float32", H100)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 @pytest.mark.parametrize("network", [SeqUNet, WaveNet])
 def test_published_networks_on_a_gpu(network):
@@ -189,8 +198,11 @@ class TestChoice:
     def test_reduced_weights_are_for_the_kernel(self):
         network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
         assert cuda.cuda_engine(network, "bf16", 8).name == "cuda"
-        with pytest.raises(UsageError, match="8 clips at once at most, not 9"):
-            cuda.cuda_engine(network, "bf16", 9)
+        for clips in (9, 1):  # known before, or not
+            with pytest.raises(UsageError, match="8 clips at once at most, not 9"):
+                cuda.cuda_engine(network, "bf16", clips).draw_block(
+                    start(network, None, 9), torch.zeros(9, 1), Drawing()
+                )
         with pytest.raises(UsageError, match="float32"):
             cuda.cuda_engine(network.double(), "bf16", 1)
 

@@ -28,18 +28,27 @@ Between 8 and 16 clips, with the WaveNet and on other GPUs it was not measured.
 """
 
 
+def _is_few(clips: int, weights: WeightType) -> bool:
+    """Whether the kernel is to draw so many. UsageError for many with weights that graphs do not have."""
+    if clips > FEW_CLIPS and weights != "float32":
+        raise UsageError(f"{weights} weights on a GPU are for {FEW_CLIPS} clips at once at most, not {clips}")
+    return clips <= FEW_CLIPS
+
+
 class CudaEngine:
     """See Engine.
 
     Args:
         network: What draws many clips.
         kernel: What draws few.
+        weights: Type in which the kernel keeps the weights.
     """
 
     name = "cuda"
 
-    def __init__(self, network: Network, kernel: Engine) -> None:
+    def __init__(self, network: Network, kernel: Engine, weights: WeightType) -> None:
         self._network, self._kernel = network, kernel
+        self._weights: WeightType = weights
 
     @functools.cached_property
     def _graphs(self) -> Engine:
@@ -47,7 +56,7 @@ class CudaEngine:
 
     def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
         """See Engine."""
-        engine = self._kernel if len(uniform) <= FEW_CLIPS else self._graphs
+        engine = self._kernel if _is_few(len(uniform), self._weights) else self._graphs
         return engine.draw_block(session, uniform, drawing)
 
 
@@ -56,12 +65,10 @@ def cuda_engine(network: Network, weights: WeightType, clips: int) -> Engine:
 
     UsageError where the weights are to be kept in less than float32 and the kernel, which alone can do that, cannot.
     """
-    if clips > FEW_CLIPS:
-        if weights == "float32":
-            return GraphsEngine(network)
-        raise UsageError(f"{weights} weights on a GPU are for {FEW_CLIPS} clips at once at most, not {clips}")
+    if not _is_few(clips, weights):
+        return GraphsEngine(network)
     try:
-        return CudaEngine(network, kernel_engine(network, weights))
+        return CudaEngine(network, kernel_engine(network, weights), weights)
     except (ImportError, RuntimeError, UserError, ValueError) as error:
         why = str(error).strip().partition("\n")[0]
         if weights != "float32":

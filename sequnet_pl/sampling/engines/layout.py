@@ -80,6 +80,8 @@ class Layout:
         self.packets = max(place.packets + place.slots * self._schedule.width for place in self._places.values())
         self.period = max(place.slots << (ring.shift + 1) for ring, place in self._places.items())
         """Of all slots; times from here on have no tick that is 0."""
+        if len(schedule.lookup) > 256 or self.period > 1 << 29:
+            raise ValueError("the network has too long a kernel or too many levels for it")
 
         sums = max(share * (2 * split + 1) for share, split in zip(shares, self._splits, strict=True))
         reads = sum(len(operation.reads) for operation in operations)
@@ -93,6 +95,11 @@ class Layout:
         self.constants = {"WIDTH": self._schedule.width, "THREADS": self.threads, "HELD": min(held, _MOST_HELD)}
         self.constants["BF16"] = int(weights == "bf16")
         self.weights, self.biases = self._pack()
+        self._counts = [len(ticks(0)) for _, ticks in schedule.frames]
+        places = [self._places[ring] for ring, _ in schedule.frames]
+        self._begins = np.repeat([place.packets for place in places], self._counts)
+        self._masks = np.repeat([place.slots - 1 for place in places], self._counts)
+        self._shifts = np.repeat([ring.shift for ring, _ in schedule.frames], self._counts)
         self.frame, self.channel = self._elements()
 
     def _share(self, output: Output) -> int:
@@ -229,8 +236,7 @@ class Layout:
     def _elements(self) -> tuple[Tensor, Tensor]:
         """Of each number of a state's tensors, laid one after the other: number of its frame, and channel."""
         frames, channels, begin = [], [], 0
-        for ring, ticks in self._schedule.frames:
-            count = len(ticks(0))
+        for (ring, _), count in zip(self._schedule.frames, self._counts, strict=True):
             frames.append(torch.arange(begin, begin + count).repeat(ring.width))
             channels.append(torch.arange(ring.width).repeat_interleave(count))
             begin += count
@@ -239,12 +245,8 @@ class Layout:
     def frames(self, time: int) -> tuple[Tensor, Tensor]:
         """Of each frame of a state of that time: where its packets begin, and its tick as the kernel counts."""
         later = self.time(time) - time  # a multiple of all cycles and slots
-        begins, ticks = [], []
-        for ring, numbers in self._schedule.frames:
-            place, own = self._places[ring], numbers(time) + (later >> ring.shift)
-            begins.append(place.packets + (own & (place.slots - 1)) * self._schedule.width)
-            ticks.append(own)
-        return torch.from_numpy(np.concatenate(begins)), torch.from_numpy(np.concatenate(ticks))
+        ticks = np.concatenate([ticks(time) for _, ticks in self._schedule.frames]) + (later >> self._shifts)
+        return torch.from_numpy(self._begins + (ticks & self._masks) * self._schedule.width), torch.from_numpy(ticks)
 
     def time(self, time: int) -> int:
         """As the kernel counts it."""

@@ -20,8 +20,8 @@ from sequnet_pl.sampling.engines.layout import Layout, Limits
 from sequnet_pl.sampling.engines.schedule import Schedule
 from sequnet_pl.sampling.engines.schedules import tensors
 
-CAPACITY = 1 << 14
-"""Samples that a launch draws at most; all its logits are kept until it ends."""
+CAPACITY = 1 << 12
+"""Samples that a launch draws at most: a fraction of a second, in which nothing else is done on the GPU."""
 
 Launch = Callable[[Mapping[str, Tensor | float]], None]
 """Begin to run the kernel on a job, given by the fields of JobStruct."""
@@ -83,7 +83,8 @@ class PersistentEngine:
         codes = torch.zeros(clips, samples, dtype=torch.uint8, device=uniform.device)
         logits = torch.empty(clips, samples + 1, CLASSES, device=uniform.device)
         logits[:, 0] = session.logits
-        history = state.codes.to(torch.uint8) if isinstance(state, SeqUNetState) else codes  # the WaveNet reads none
+        heard = state.codes if isinstance(state, SeqUNetState) else codes  # the WaveNet reads none
+        history = heard.to(torch.uint8).contiguous()
         job = self._constants | {"failed": self._failed, "packets": self._packets, "samples": samples}
         job |= {"temperature": drawing.temperature, "top_k": drawing.top_k, "top_p": drawing.top_p}
         job["time"] = self._layout.time(state.time)

@@ -57,7 +57,8 @@ def _sequnet(network: SeqUNet) -> Schedule:
     frames: list[list[tuple[Ring, Ticks]]] = [[] for _ in range(bottom + 1)]  # of a state, by level
 
     def keep(ring: Ring, level: int, backs: range = window) -> None:
-        frames[level].append((ring, lambda time: (time >> ring.shift) - np.array(backs)))
+        ticks = np.array(backs)
+        frames[level].append((ring, lambda time: (time >> ring.shift) - ticks))
 
     def layer(conv: nn.Conv1d, x: Ring, shift: int, condition: Ring | None = None) -> tuple[int, Ring]:
         y = Ring(features, shift)
@@ -144,8 +145,8 @@ def _wavenet(network: WaveNet) -> Schedule:
             ]
         result.add(reads, outputs)
         zs.append(z)
-        length = layer.ring_length
-        result.frames.append((x, lambda time, length=length: time - (time - np.arange(length)) % length))
+        slots = np.arange(layer.ring_length)
+        result.frames.append((x, lambda time, slots=slots: time - (time - slots) % len(slots)))
     skip = result.columns([layer.skip.weight.squeeze(-1) for layer in layers])
     total = torch.stack([_bias(layer.skip) for layer in layers]).sum(0)
     parts = result.add_linear([Read(z, 0) for z in zs], skip, total, relu=True)

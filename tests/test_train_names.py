@@ -1,0 +1,53 @@
+"""train.py on a folder, a run and recordings whose names are no UTF-8, on a terminal that prints little."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import tone
+
+ROOT = Path(__file__).parents[1]
+FOLDER, RUN = os.fsdecode(b"caf\xe9"), os.fsdecode(b"n\xe9")
+
+
+def train(where: Path, *arguments: str, logger: str = "none") -> str:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(ROOT / "train.py"), *arguments, "--gpus", "0", "--num_workers", "0"]
+    done = subprocess.run(
+        [*command, "--logger", logger], cwd=where, env=environment, capture_output=True, timeout=180, check=False
+    )
+    said = (done.stdout + done.stderr).decode("ascii")
+    assert done.returncode == 0 and "Traceback" not in said, said
+    return said
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where recordings with odd names lie in a folder with another."""
+    for number in range(5):
+        wav = tone(tmp_path / "music" / "train" / f"{number}.wav", 0.4 + 0.1 * number)
+        wav.rename(wav.with_name(os.fsdecode(b"\xe9 $%d$ [b]\n\x1b[31m.wav" % number)))
+    tone(tmp_path / "music" / "test" / "a.wav")
+    (tmp_path / "music").rename(tmp_path / FOLDER)
+    return tmp_path
+
+
+SMALL = ["--model", "sequnet", "--levels", "3", "--features", "4", "--depth", "1", "--output_size", "256"]
+SMALL += ["--batch_size", "2", "--max_steps", "2", "--audio_dir", FOLDER]
+
+
+def test_a_run_goes_on_and_is_scored(folder: Path):
+    said = train(folder, *SMALL, "--name", RUN, logger="wandb")
+    assert "cannot write below logs/sequnet/n\\udce9" in said and "\x1b[31m.wav" not in said
+    train(folder, "fit", "--ckpt_path", "last", "--max_steps", "4")
+    train(folder, "test", "--ckpt_path", "last")
+    (run,) = (folder / "logs/sequnet").iterdir()
+    assert (run / "report.html").is_file() and (run / "test.html").is_file()
+
+
+@pytest.mark.parametrize(("logger", "kept"), [("wandb", "*.wandb"), ("tensorboard", "events.*")])
+def test_loggers_note_any_command_line(folder: Path, logger: str, kept: str):
+    train(folder, *SMALL, "--name", "a", logger=logger)
+    assert list((folder / "logs/sequnet/a").rglob(kept))
