@@ -129,7 +129,7 @@ def _base(line: _Line, checkpoint: Path | None, start: init_from.Start | None) -
     if network is None:
         for name, _ in line.typed:
             if question := meant(name, ("model", "config")):
-                raise UsageError(f"there is no flag --{name}{question}")
+                raise UsageError(f"there is no option --{name}{question}")
         raise UsageError(f"name a model: --model {' or --model '.join(CLASS_PATHS)}, or a --config that does")
     if network_of(line.settings) or line.flag("model") not in (None, network):
         return network, None  # somebody who says all of it

@@ -12,7 +12,7 @@ Train and score Seq-U-Net and WaveNet on raw audio.
 
 What to train
   --model sequnet|wavenet    the network, with its published settings (configs/)
-  --config FILE              settings of your own, as YAML; --print_config prints all there are
+  --config FILE              settings of your own, as YAML, below all flags; --print_config prints all there are
   --init_from CHECKPOINT     begin with the weights, network and sample rate of a checkpoint, a run folder or
                              a published snapshot (of a WaveNet with --layers)
   --levels --features --depth --kernel_size                     of the Seq-U-Net
@@ -48,7 +48,8 @@ Where to
   --log_dir FOLDER           root of the run folders, logs by default: a run lives in <log_dir>/<model>/<name>
   --name NAME                date and time by default
   --snapshot_dir FOLDER      for checkpoints, instead of the run's own
-  --logger wandb|tensorboard|none    beside the CSV file; W&B stays offline where no key is set
+  --logger wandb|tensorboard|none    beside the CSV file; W&B stays offline where no key is set, and off where
+                             WANDB_MODE=disabled says so
   --log_model true           give W&B the best checkpoint at the end, as an artifact
   --keep N                   how many of the best checkpoints (1); last.ckpt comes on top
   --last.every_n_steps N --last.every_n_minutes M    how often last.ckpt is written (1000 steps, 10 minutes)

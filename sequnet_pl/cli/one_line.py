@@ -29,13 +29,13 @@ class OneLineErrors(ArgumentParser):
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         """See jsonargparse. Always raises UsageError."""
-        if found := re.search(r"nrecognized arguments: (-+)([^\s=]+)", message):
-            message = f"there is no flag {found[1]}{found[2]}{meant(found[2], self.flags())}"
+        if found := re.search(r"nrecognized arguments: (-*)([^\s=]+)", message):
+            message = f"there is no option {found[1]}{found[2]}{meant(found[2], self.flags())}"
         elif found := re.search(r"argument --([\w.]+): expected", message):
             message = f"--{self.called(found[1])} needs a value"
         elif found := re.search(r"^    - (?!Expected |Not |Problem |Import)(\S.*)$", message, re.MULTILINE):
             message = found[1]  # of a part of a setting, where it has been said already
-        elif found := re.search(r"(?:Option|Key) '([\w.]+)' is not", message):
+        elif found := re.search(r"(?:[Oo]ption|Key) '([\w.]+)'", message):
             message = f"there is no setting {found[1]}{self.meant_setting(found[1])}"
         elif found := re.search(r'Parser key "([\w.]+)".*?:\n.*(?:Got|Given) value: (.*)', message, re.DOTALL):
             value = " ".join(found[2].split())

@@ -1,11 +1,8 @@
 """train.py: LightningCLI with short names, run folders, and one line for what is wrong."""
 
-import logging
 import os
-import re
 import shlex
 import sys
-import warnings
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +21,7 @@ from sequnet_pl.cli import arguments, init_from, run_folder
 from sequnet_pl.cli.loader import read_any_names
 from sequnet_pl.cli.numbers import check_numbers
 from sequnet_pl.cli.one_line import keep_text
+from sequnet_pl.cli.quiet import hush
 from sequnet_pl.cli.run_name import new_name
 from sequnet_pl.cli.threads import use_threads
 from sequnet_pl.cli.train_parser import TrainParser
@@ -62,7 +60,7 @@ def train(argv: list[str]) -> int:
     again = "--ckpt_path=auto" in argv or ("--ckpt_path", "auto") in pairwise(argv)
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
     _tie_to_launcher()
-    _quiet()
+    hush()
     read_any_names()
     TrainCLI(
         AudioModule,
@@ -84,26 +82,6 @@ def train(argv: list[str]) -> int:
         again=again,
     )
     return 0
-
-
-def _quiet() -> None:
-    """Silence what Lightning says that is of no use here; each with its reason."""
-    messages = (
-        "does not have many workers",  # one process gathers thousands of crops a second
-        "exists and is not empty",  # a resumed run goes on in its folder
-        "could not find the monitored key",  # no validation, which has been said
-        "treespec, LeafSpec",  # between Lightning and torch
-        "number of training batches .* is smaller than the logging interval",
-        "You defined a `validation_step` but have no `val_dataloader`",
-        "Total length of `.*` across ranks is zero",
-        # those that save read the folder instead, and are called after their settings
-        r'Be aware .* callbacks: \[("(Model|Best|Last)Checkpoint\{[^"]*"(, )?)+\]',
-    )
-    for message in messages:
-        warnings.filterwarnings("ignore", message=f".*{message}")
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
-        lambda record: not re.search(r"litlogger|litmodels|Tip:|set_float32_matmul_precision", record.getMessage())
-    )
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -252,6 +230,9 @@ class TrainCLI(LightningCLI):
                     loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
             given = config.trainer.plugins or []
             plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
+            if config.trainer.enable_progress_bar is False:  # which Lightning takes as said of its own bar alone
+                ours = self.trainer_defaults["callbacks"]
+                self.trainer_defaults["callbacks"] = [each for each in ours if not isinstance(each, AudioProgressBar)]
             if config.trainer.accelerator == "auto":  # one GPU if there is one, never what knows no float64
                 kwargs["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)

@@ -21,6 +21,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.printing import printable
 
 log = logging.getLogger(__name__)
+
 _MODES = ("online", "offline", "shared", "disabled")
 
 

@@ -102,4 +102,4 @@ def test_help_reads_well_and_unknown_flags_are_one_line():
     assert max(map(len, shown.stdout.splitlines())) <= 110
     wrong = run_script("--model", "sequnet", "--level", "8")
     assert wrong.returncode == 2
-    assert wrong.stderr.strip() == "train.py: error: there is no flag --level; did you mean --levels?"
+    assert wrong.stderr.strip() == "train.py: error: there is no option --level; did you mean --levels?"

@@ -166,11 +166,11 @@ def test_what_is_not_ours_is_left(run, name: str) -> None:
     [
         ("--clip 1", "did you mean --clips?"),
         ("--clips 3", "--clips is 3, but must be 4 or more"),
-        ("--clips many", "--clips: expected int"),
+        ("--clips many", "--clips many: expected a whole number"),
         ("--seconds 0.1", "clips of 0.1 s are shorter than the longest frame"),
         ("--seconds 0", "--seconds is 0"),
         ("--temp -1", "temperature is -1"),
-        ("--conditional 2", "expected 0, 1, got 2"),
+        ("--conditional 2", "--conditional 2: expected 0 or 1"),
         ("--batch_size 0", "--batch_size is 0"),
         ("--resamples 1", "--resamples is 1"),
         ("--seed -1", "--seed is -1"),

@@ -1,0 +1,82 @@
+"""What jsonargparse and Lightning find wrong, in one line with the names that were typed."""
+
+import pytest
+from tiny_run import TINY
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--levels eight", "--levels eight: expected a whole number"),
+        ("--lr fast", "--lr fast: expected a number"),
+        ("--anneal maybe", "--anneal maybe: expected true or false"),
+        ("--levels", "--levels needs a value"),
+        ("--batch_size", "--batch_size needs a value"),
+        ("--batch_size 2.5", "--batch_size 2.5: expected a whole number"),
+        ("--val_hours some", "--val_hours some: expected a number"),
+        ("--channel middle", "--channel middle: expected mix or left or right"),
+        ("--precision 16-mixd", "did you mean 16-mixed?"),
+        ("--seed x", "--seed takes a whole number from 0, not x"),
+        ("--ema 1", "--ema takes a number from 0 to below 1, not 1"),
+        ("--sample-rate 8000", "there is no option --sample-rate; did you mean --sample_rate?"),
+        ("--learning_rate 1", "there is no option --learning_rate; did you mean --lr?"),
+        ("--ckpt last", "there is no option --ckpt; did you mean --ckpt_path?"),
+        ("--trainer.max_epoch 3", "did you mean --trainer.max_epochs?"),
+        ("--model.init_args.layers 3", "there is no setting layers"),
+        ("--trainer.callbacks+=Nope", "--trainer.callbacks Nope: expected the name of a class"),
+    ],
+)
+def test_options(run, line, message):
+    status, said = run(f"--model sequnet {line}")
+    assert (status, said) == (2, said)
+    assert message in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("levels: 8", "there is no setting levels; in a config it is model.init_args.levels"),
+        ("nam: x", "there is no setting nam"),
+        ("data: {audio_dir: 2024}", "--audio_dir 2024: expected a text"),
+        ("- a", "holds no settings"),
+        ("a: [", "is no YAML"),
+    ],
+)
+def test_configs(run, tmp_path, text, message):
+    (tmp_path / "my.yaml").write_text(text)
+    status, said = run(f"--model sequnet --config {tmp_path}/my.yaml")
+    assert (status, message in said) == (2, True), said
+
+
+def test_a_misspelt_model(run):
+    assert run("--modle sequnet")[1] == "train.py: error: there is no option --modle; did you mean --model?"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--trainer.val_check_interval 1000", "must be less than or equal to the number of the training batches"),
+        ("--trainer.val_check_interval 0", "--trainer.val_check_interval is 0"),
+        ("--trainer.check_val_every_n_epoch 0", "--trainer.check_val_every_n_epoch is 0, but must be 1 or more"),
+        ("--trainer.accumulate_grad_batches 0", "--trainer.accumulate_grad_batches is 0, but must be 1 or more"),
+        ("--clip -1", "--clip is -1, but must be 0 or more"),
+        ("--trainer.devices many", "should be an int > 0"),
+        ("--trainer.strategy nope", "invalid strategy name"),
+        ("--trainer.logger true", "--logger chooses"),
+        ("--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=nope", "`nope` which is not available"),
+    ],
+)
+def test_settings_of_the_trainer(run, audio_folder, tmp_path, line, message):
+    where = f"--audio_dir {audio_folder} --data_dir {tmp_path} --log_dir {tmp_path}/logs --gpus 0 --logger none"
+    status, said = run(f"--model sequnet {TINY} {where} {line}")
+    assert (status, message in said) == (2, True), said
+
+
+def test_what_is_not_installed(run, audio_folder, tmp_path, monkeypatch):
+    where = f"--audio_dir {audio_folder} --data_dir {tmp_path} --log_dir {tmp_path}/logs"
+    status, said = run(f"--model sequnet {TINY} {where} --logger none --trainer.accelerator tpu")
+    assert (status, "torch_xla" in said) == (2, True), said
+    for package in ("_TENSORBOARD_AVAILABLE", "_TENSORBOARDX_AVAILABLE"):
+        monkeypatch.setattr(f"lightning_fabric.loggers.tensorboard.{package}", False)
+    status, said = run(f"--model sequnet {TINY} {where} --logger tensorboard")
+    assert (status, "tensorboard" in said) == (2, True), said

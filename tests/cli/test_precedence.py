@@ -1,0 +1,114 @@
+"""Flags win over configs, configs over what the project adds by itself."""
+
+import pytest
+import yaml
+from tiny_run import TINY
+
+from sequnet_pl.cli.arguments import rewrite
+from sequnet_pl.errors import UsageError
+
+MODEL = {"class_path": "sequnet_pl.training.module.SeqUNetModule", "init_args": {"levels": 5}}
+STOPPING = {"class_path": "EarlyStopping", "init_args": {"monitor": "val/accuracy", "patience": 9}}
+
+
+@pytest.fixture
+def config(tmp_path):
+    def config(**settings):
+        path = tmp_path / "my.yaml"
+        path.write_text(yaml.safe_dump({"model": MODEL, **settings}))
+        return path
+
+    return config
+
+
+def trainer(found):
+    return found["trainer"]["accelerator"], found["trainer"]["devices"], found["trainer"]["num_nodes"]
+
+
+def test_a_config_sets_devices_name_and_folder(settings, config):
+    path = config(name="mine", log_dir="there", trainer={"accelerator": "gpu", "devices": 4, "num_nodes": 2})
+    found = settings(f"--config {path}")
+    assert trainer(found) == ("gpu", 4, 2)
+    assert (found["name"], found["log_dir"]) == ("mine", "there")
+
+
+def test_where_nothing_is_said_the_device_is_found_and_the_name_made_up_later(settings):
+    found = settings("--model sequnet")
+    assert trainer(found) == ("auto", 1, 1)
+    assert found["name"] == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "line", "expected"),
+    [
+        ({"accelerator": "cpu"}, "", ("cpu", 1, 1)),
+        ({"devices": 3}, "", ("auto", 3, 1)),
+        ({"accelerator": "gpu", "devices": 4}, "--gpus 0", ("cpu", "1", 1)),
+        ({"accelerator": "cpu", "devices": 2}, "--gpus 0", ("cpu", 2, 1)),
+        ({"devices": 4}, "--gpus 0 --trainer.devices 2", ("cpu", "2", 1)),
+    ],
+)
+def test_devices(settings, config, written, line, expected):
+    assert trainer(settings(f"{line} --config {config(trainer=written)}")) == expected
+
+
+def test_flags_win_wherever_they_stand(settings, config):
+    path = config(name="mine", data={"batch_size": 3, "dataset": "builtin"})
+    found = settings(f"--levels 7 --name typed --batch_size 4 --audio_dir null --config {path}")
+    assert (found["model"]["init_args"]["levels"], found["name"], found["data"]["batch_size"]) == (7, "typed", 4)
+    assert found["data"]["audio_dir"] == "null"
+
+
+def test_recordings_of_a_config_give_way(settings, config, tmp_path):
+    (tmp_path / "data.yaml").write_text("audio_list: listed.csv")
+    for line in (
+        f"--config {config(data={'audio_list': 'listed.csv'})}",
+        f"--model sequnet --data {tmp_path}/data.yaml",
+    ):
+        data = settings(f"{line} --audio_dir mine")["data"]
+        assert (data["audio_dir"], data["audio_list"]) == ("mine", None)
+    data = settings(f"--config {config(data='data.yaml')} --recordings r.csv")["data"]
+    assert (data["recordings"], data["audio_list"]) == ("r.csv", None)
+
+
+def test_a_callback_of_a_config_is_replaced_not_doubled(settings, config):
+    path = config(trainer={"callbacks": [STOPPING, "LearningRateFinder"]})
+    line = ["--config", str(path), "--early_stopping", "3", "--ema", "0.9"]
+    assert rewrite(rewrite(line)) == rewrite(line)
+    callbacks = settings(" ".join(line))["trainer"]["callbacks"]
+    assert [callback["class_path"].rpartition(".")[2] for callback in callbacks] == [
+        "LearningRateFinder",
+        "EarlyStopping",
+        "ScoredEMA",
+    ]
+    assert callbacks[1]["init_args"]["patience"] == 3
+    assert callbacks[2]["init_args"]["decay"] == 0.9
+
+
+def test_runs_are_looked_for_where_a_config_says(run, config, audio_folder, tmp_path):
+    path = config(name="mine", log_dir=str(tmp_path / "there"), trainer={"accelerator": "cpu"})
+    line = f"--config {path} --audio_dir {audio_folder} --data_dir {tmp_path}/data {TINY} --logger none"
+    assert run(line)[0] == 0
+    assert (tmp_path / "there" / "sequnet" / "mine" / "checkpoints" / "last.ckpt").is_file()
+    assert (
+        run(f"--config {path} --levels 2 --ckpt_path last --max_steps 3")[0] == 0
+    )  # its run's settings below the config's
+    status, said = run(line)
+    assert (status, "last.ckpt exists" in said) == (2, True)  # a name that is given is no other's
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--dataset piano --audio_dir a", "--dataset piano and --audio_dir a each say which recordings"),
+        ("--data.dataset piano --dataset_dir a", "--data.dataset piano and --dataset_dir a each say"),
+        ("--audio_list a --recordings b", "--audio_list a and --recordings b each say"),
+        ("--gpus 0 --cuda", "--gpus 0 contradicts --cuda, which is --gpus 1"),
+        ("--gpus 0 --trainer.accelerator gpu", "--gpus 0 contradicts --trainer.accelerator gpu"),
+        ("--cuda --trainer.accelerator cpu", "--cuda 1 contradicts --trainer.accelerator cpu"),
+        ("--gpus 1 --trainer.devices 4", "--gpus 1 contradicts --trainer.devices 4"),
+    ],
+)
+def test_contradictions_on_one_line(line, message):
+    with pytest.raises(UsageError, match=message):
+        rewrite(["--model", "sequnet", *line.split()])

@@ -1,0 +1,84 @@
+"""What is written on the command line is meant: a text is that text, under every name that its flag has."""
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny_run import TINY
+
+from sequnet_pl.cli.arguments import rewrite
+from sequnet_pl.cli.sample_options import parse
+from sequnet_pl.data.sources import choose
+from sequnet_pl.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+TEXTS = ["null", "#1 hits", "&x", "1e3", "2024-01-02", "~", "true", "[a]", "{b: 1}", "a: b", "-", "x=y"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("name", ["audio_dir", "dataset_dir", "data.audio_dir", "name", "snapshot_dir"])
+def test_rewriting_keeps_a_text_and_once_is_enough(name, text):
+    line = rewrite(["--model", "sequnet", f"--{name}={text}"])
+    long = "data.audio_dir" if name.endswith("_dir") and name != "snapshot_dir" else name
+    assert f"--{long}={text}" in line
+    assert rewrite(line) == line
+
+
+@pytest.mark.parametrize("names", ["audio_dir data_dir", "data.audio_dir data.data_dir"])
+def test_texts_arrive(settings, names):
+    for texts in (TEXTS[:4], TEXTS[4:8], TEXTS[8:]):
+        flags = [f"--{name}" for name in (*names.split(), "snapshot_dir", "log_dir")]
+        found = settings("--model sequnet " + shlex.join(f"{f}={t}" for f, t in zip(flags, texts, strict=True)))
+        data = found["data"]
+        assert [data["audio_dir"], data["data_dir"], found["snapshot_dir"], found["log_dir"]] == texts
+
+
+def test_null_in_yaml_is_nothing_and_in_quotes_a_text(settings, tmp_path):
+    for value, expected in (("null", None), ("", None), ("~", None), ("'null'", "null"), ("'#1'", "#1")):
+        (tmp_path / "my.yaml").write_text(f"data:\n  audio_dir: {value}\n")
+        assert settings(f"--model sequnet --config {tmp_path}/my.yaml")["data"]["audio_dir"] == expected
+
+
+@pytest.mark.parametrize(
+    "line", ["--audio_dir=", "--audio_dir ''", "--data.audio_dir=", "--name ''", "--ckpt_path ''", "--levels ''"]
+)
+def test_an_empty_value_is_no_value(line):
+    with pytest.raises(UsageError, match=f"{line.split('=')[0].split()[0]} has an empty value"):
+        rewrite(["--model", "sequnet", *shlex.split(line)])
+
+
+def test_an_empty_folder_in_yaml_is_no_reason_to_download(tmp_path):
+    with pytest.raises(UsageError, match="audio_dir is empty"):
+        choose(tmp_path, 16_000, "piano", "", None, None)
+
+
+def test_sample_py_takes_texts_too():
+    assert [parse(["--conditional", "1", "--audio_dir", text]).audio_dir for text in TEXTS] == TEXTS
+    assert parse(["--prompt", "null", "#1.wav"]).prompt == ["null", "#1.wav"]
+    for line in (["--audio_dir", ""], ["--prompt", "a.wav", ""], ["--output_dir="]):
+        with pytest.raises(UsageError, match=f"{line[0].rstrip('=')} has an empty value"):
+            parse(line)
+
+
+def test_two_processes_agree_on_a_text_and_a_name_nobody_gave(run, settings, audio_folder, tmp_path):
+    (tmp_path / "#1 hits").symlink_to(audio_folder)
+    line = f"--model sequnet {TINY} --gpus 0 --trainer.devices 2 --logger none --log_dir null --data_dir {tmp_path}"
+    command = [sys.executable, str(ROOT / "train.py"), *line.split(), "--audio_dir", "#1 hits"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "null" / "sequnet").iterdir()
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (config["name"], config["data"]["audio_dir"], config["log_dir"]) == ("", "#1 hits", "null")
+    assert json.loads((folder / "run.json").read_text())["network"] == "sequnet"
+
+    # as a config it begins another run; with its checkpoint it goes on
+    assert settings(f"--config '{folder}/config.yaml'")["name"] == ""
+    same = f"--log_dir {tmp_path}/null --audio_dir '{tmp_path}/#1 hits' --trainer.devices 1"
+    assert run(f"--config '{folder}/config.yaml' {same}")[0] == 0
+    assert len(list((tmp_path / "null" / "sequnet").iterdir())) == 2
+    assert run(f"--ckpt_path '{folder}/checkpoints/last.ckpt' --max_steps 3 {same}")[0] == 0
+    assert len(list((tmp_path / "null" / "sequnet").iterdir())) == 2

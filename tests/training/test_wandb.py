@@ -1,0 +1,73 @@
+"""The WANDB_ variables mean what W&B's documents say."""
+
+import pytest
+
+from sequnet_pl.errors import UsageError
+from sequnet_pl.training.loggers import wandb_logger
+
+
+@pytest.fixture(autouse=True)
+def clean(monkeypatch):
+    for name in ("MODE", "DISABLED", "PROJECT", "NAME", "DIR", "DATA_DIR", "RUN_GROUP", "RUN_ID", "RESUME", "API_KEY"):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    monkeypatch.setenv("WANDB_MODE", "offline")
+
+
+def arguments(folder):
+    logger = wandb_logger(folder, "sequnet-run", "sequnet")
+    assert logger is not None
+    return logger._wandb_init
+
+
+def test_what_is_chosen_here(tmp_path):
+    found = arguments(tmp_path)
+    assert (found["name"], found["group"], found["project"]) == ("sequnet-run", "sequnet", "sequnet_pl")
+    assert (found["mode"], found["dir"], found["resume"]) == ("offline", str(tmp_path), "allow")
+    assert found["id"] == arguments(tmp_path)["id"] == (tmp_path / "wandb-id.txt").read_text()
+    assert not {"entity", "tags"} & found.keys()  # W&B reads these itself
+
+
+@pytest.mark.parametrize(
+    ("variable", "argument"),
+    [
+        ("PROJECT", "project"),
+        ("NAME", "name"),
+        ("RUN_GROUP", "group"),
+        ("DIR", "dir"),
+        ("RUN_ID", "id"),
+        ("RESUME", "resume"),
+    ],
+)
+def test_what_is_set_wins(tmp_path, monkeypatch, variable, argument):
+    monkeypatch.setenv(f"WANDB_{variable}", "mine")
+    assert arguments(tmp_path)[argument] == "mine"
+
+
+def test_an_agents_id_wins_and_is_kept(tmp_path, monkeypatch):
+    arguments(tmp_path)
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep")
+    monkeypatch.setenv("WANDB_RUN_ID", "agents")
+    assert arguments(tmp_path)["id"] == "agents"
+    monkeypatch.delenv("WANDB_RUN_ID")
+    assert arguments(tmp_path)["id"] == "agents"
+
+
+@pytest.mark.parametrize(("variable", "value"), [("MODE", "disabled"), ("DISABLED", "true"), ("DISABLED", "1")])
+def test_disabled_writes_nothing(tmp_path, monkeypatch, variable, value):
+    monkeypatch.setenv(f"WANDB_{variable}", value)
+    assert wandb_logger(tmp_path, "sequnet-run", "sequnet") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("given", "mode"), [("dryrun", "offline"), ("online", "offline"), ("run", "offline")])
+def test_without_a_key_it_stays_offline(tmp_path, monkeypatch, given, mode):
+    monkeypatch.setattr("wandb.login", lambda prompt: False)
+    monkeypatch.setenv("WANDB_MODE", given)
+    assert arguments(tmp_path)["mode"] == mode
+
+
+@pytest.mark.parametrize("mode", ["of", "", "Offline"])
+def test_a_wrong_mode_is_named(tmp_path, monkeypatch, mode):
+    monkeypatch.setenv("WANDB_MODE", mode)
+    with pytest.raises(UsageError, match=f"WANDB_MODE is '{mode}', but must be one of online, offline"):
+        wandb_logger(tmp_path, "sequnet-run", "sequnet")
