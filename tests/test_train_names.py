@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import tone
+import soundfile
 
 ROOT = Path(__file__).parents[1]
 FOLDER, RUN = os.fsdecode(b"caf\xe9"), os.fsdecode(b"n\xe9")
@@ -23,13 +24,19 @@ def train(where: Path, *arguments: str, logger: str = "none") -> str:
     return said
 
 
+def tone(path: Path, seconds: float) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, np.sin(np.arange(round(seconds * 16_000)) * 0.1) / 2, 16_000)
+    return path
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where recordings with odd names lie in a folder with another."""
     for number in range(5):
         wav = tone(tmp_path / "music" / "train" / f"{number}.wav", 0.4 + 0.1 * number)
         wav.rename(wav.with_name(os.fsdecode(b"\xe9 $%d$ [b]\n\x1b[31m.wav" % number)))
-    tone(tmp_path / "music" / "test" / "a.wav")
+    tone(tmp_path / "music" / "test" / "a.wav", 0.5)
     (tmp_path / "music").rename(tmp_path / FOLDER)
     return tmp_path
 

@@ -29,10 +29,11 @@ class Bound:
 
     def check(self, state: dict[str, Any]) -> None:
         """Raise Refused where yt-dlp's progress is beyond it, unless the server has told the length."""
-        if state.get("total_bytes") or state.get("fragment_count"):
+        done, told = state.get("downloaded_bytes") or 0, state.get("total_bytes") or 0  # some tell -1
+        if 0 < done <= told or state.get("fragment_count"):
             return
         hours = (time.monotonic() - self.began) / 3600
-        if (state.get("downloaded_bytes") or 0) > self.most_bytes or hours > self.most_hours:
+        if done > self.most_bytes or hours > self.most_hours:
             within = f"{self.most_bytes / 1e9:g} GB"
             if math.isfinite(self.most_hours):
                 within += f" or {self.most_hours:g} hours"

@@ -77,6 +77,8 @@ def test_an_end_before_the_bound_is_an_end(
         ({}, {"downloaded_bytes": 2.1e9}, True),
         ({}, {"downloaded_bytes": 2.1e9, "total_bytes": 3e9}, False),
         ({}, {"downloaded_bytes": 2.1e9, "total_bytes_estimate": 3e9}, True),
+        ({}, {"downloaded_bytes": 2.1e9, "total_bytes": -1}, True),
+        ({}, {"downloaded_bytes": 2.1e9, "total_bytes": 1000}, True),
         ({}, {"downloaded_bytes": 2.1e9, "fragment_count": 700}, False),
         ({"duration": 36_000}, {"downloaded_bytes": 2.1e9}, False),
         ({"duration": 200}, {"downloaded_bytes": 2.1e9}, True),
