@@ -31,7 +31,7 @@ def sine(seconds: float, rate: int) -> np.ndarray:
 
 
 def whole(path: Path, rate: int = 16_000, channel: files.Channel = "mix") -> np.ndarray:
-    return np.concatenate(list(files.blocks(path, rate, channel)))
+    return files.consume(path, rate, lambda blocks: np.concatenate(list(blocks)), channel)
 
 
 def encode(source: Path, target: Path) -> Path:

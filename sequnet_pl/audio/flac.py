@@ -1,0 +1,85 @@
+"""The length of a FLAC file by the numbers of its first and last frame, since its header may tell none or another."""
+
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from sequnet_pl.audio.link import Outline, read_at
+
+MAGIC = b"fLaC"
+_TAIL = 1 << 19  # bytes, more than a frame has
+_LONGEST = 16  # bytes of a frame's header
+
+
+@dataclass(frozen=True)
+class _Frame:
+    first: int
+    """Number of its first sample."""
+    samples: int
+    kind: tuple[int, int, int]
+    """Bits that all frames of a stream share."""
+
+
+def outline(file: BinaryIO, begin: int, size: int) -> Outline:
+    """For ffmpeg where header and frames do not agree: libsndfile stops where the header says, or loses a block."""
+    fixed = int.from_bytes(read_at(file, begin + 8, 2), "big")
+    fields = int.from_bytes(read_at(file, begin + 18, 8), "big")
+    rate, told = fields >> 44, fields & (2**36 - 1)
+    if not rate or told in (0, 2**36 - 1):  # made in a pipe
+        return Outline(by_ffmpeg=True)
+    first = _parse(read_at(file, _after_metadata(file, begin), _LONGEST), fixed)
+    last = _last(read_at(file, max(begin, size - _TAIL), _TAIL), fixed, first) if first else None
+    if first is None or last is None:
+        return Outline(seconds=told / rate)
+    held = last.first + last.samples - first.first
+    return Outline(seconds=max(held, told) / rate, by_ffmpeg=held != told)
+
+
+def _after_metadata(file: BinaryIO, begin: int) -> int:
+    position = begin + len(MAGIC)
+    while True:
+        head = read_at(file, position, 4)
+        position += 4 + int.from_bytes(head[1:], "big")
+        if len(head) < 4 or head[0] & 0x80:
+            return position
+
+
+def _last(tail: bytes, fixed: int, like: _Frame) -> _Frame | None:
+    """The last frame that begins in these bytes and is of the same kind as another."""
+    at = len(tail)
+    while (at := tail.rfind(b"\xff", 0, at)) >= 0:
+        frame = _parse(tail[at : at + _LONGEST], fixed)
+        if frame is not None and frame.kind == like.kind:
+            return frame
+    return None
+
+
+def _parse(head: bytes, fixed: int) -> _Frame | None:
+    """A frame by its header, which ends in a checksum; all but the last have `fixed` samples, unless they vary."""
+    if len(head) < 6 or head[0] != 0xFF or head[1] & 0xFE != 0xF8 or head[3] & 1:
+        return None
+    size_code, rate_code = head[2] >> 4, head[2] & 15
+    count = 8 - (head[4] ^ 0xFF).bit_length()  # ones at the top of the first byte of the number
+    if count == 1 or count > 7 or not size_code or rate_code == 15:
+        return None
+    at = 4 + max(1, count)
+    number = head[4] & (0x7F >> count)
+    for byte in head[5:at]:
+        number = number << 6 | byte & 0x3F
+    extra = {6: 1, 7: 2}.get(size_code, 0)
+    samples = int.from_bytes(head[at : at + extra], "big") + 1
+    if not extra:
+        samples = 192 if size_code == 1 else 576 << size_code - 2 if size_code < 6 else 256 << size_code - 8
+    at += extra + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
+    if at >= len(head) or _checksum(head[:at]) != head[at]:
+        return None
+    varies = head[1] & 1
+    return _Frame(number if varies else number * fixed, samples, (head[1], rate_code, head[3] & 15))
+
+
+def _checksum(content: bytes) -> int:
+    crc = 0
+    for byte in content:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc << 1 ^ 7 if crc & 0x80 else crc << 1) & 0xFF
+    return crc
