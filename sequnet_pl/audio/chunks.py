@@ -1,8 +1,8 @@
 """Where the samples of wav, RF64, W64, AIFF, CAF and AU files lie, whatever their headers say of the length.
 
-A header may say too little (it was written before the file was finished, or its 32 bits did not suffice), nothing (0 and
-the largest numbers mean that the length was not known, as in a pipe), or too much (the file was cut off). So the samples
-go as far as the header says only where well-formed chunks follow to the end of the file, or nothing.
+A header may say too little (it was written before the file was finished, or its 32 bits did not suffice), nothing (0
+and the largest numbers mean that the length was not known, as in a pipe), or too much (the file was cut off). So the
+samples go as far as the header says only where well-formed chunks follow to the end of the file, or nothing.
 """
 
 import struct

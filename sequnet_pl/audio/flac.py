@@ -24,14 +24,19 @@ def outline(file: BinaryIO, begin: int, size: int) -> Outline:
     fixed = int.from_bytes(read_at(file, begin + 8, 2), "big")
     fields = int.from_bytes(read_at(file, begin + 18, 8), "big")
     rate, told = fields >> 44, fields & (2**36 - 1)
-    if not rate or told in (0, 2**36 - 1):  # made in a pipe
-        return Outline(by_ffmpeg=True)
     first = _parse(read_at(file, _after_metadata(file, begin), _LONGEST), fixed)
-    last = _last(read_at(file, max(begin, size - _TAIL), _TAIL), fixed, first) if first else None
-    if first is None or last is None:
-        return Outline(seconds=told / rate)
+    tail = read_at(file, max(begin, size - _TAIL), _TAIL)
+    last, at = _last(tail, fixed, first) if first else (None, 0)
+    if first is None or last is None or not rate:
+        return Outline()
     held = last.first + last.samples - first.first
-    return Outline(seconds=max(held, told) / rate, by_ffmpeg=held != told)
+    if held == told:
+        return Outline(seconds=told / rate)
+    if _checksum(tail[at:], 0x8005, 16) == 0:  # the last frame is whole: what the header tells is wrong
+        return Outline(seconds=held / rate, by_ffmpeg=True)
+    if told in (0, 2**36 - 1):  # made in a pipe
+        return Outline(present=None, by_ffmpeg=True)
+    return Outline(seconds=max(held, told) / rate, by_ffmpeg=True)
 
 
 def _after_metadata(file: BinaryIO, begin: int) -> int:
@@ -43,14 +48,14 @@ def _after_metadata(file: BinaryIO, begin: int) -> int:
             return position
 
 
-def _last(tail: bytes, fixed: int, like: _Frame) -> _Frame | None:
-    """The last frame that begins in these bytes and is of the same kind as another."""
+def _last(tail: bytes, fixed: int, like: _Frame) -> tuple[_Frame | None, int]:
+    """The last frame that begins in these bytes and is of the same kind as another, and where it begins."""
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
         frame = _parse(tail[at : at + _LONGEST], fixed)
         if frame is not None and frame.kind == like.kind:
-            return frame
-    return None
+            return frame, at
+    return None, 0
 
 
 def _parse(head: bytes, fixed: int) -> _Frame | None:
@@ -70,16 +75,17 @@ def _parse(head: bytes, fixed: int) -> _Frame | None:
     if not extra:
         samples = 192 if size_code == 1 else 576 << size_code - 2 if size_code < 6 else 256 << size_code - 8
     at += extra + {12: 1, 13: 2, 14: 2}.get(rate_code, 0)
-    if at >= len(head) or _checksum(head[:at]) != head[at]:
+    if at >= len(head) or _checksum(head[:at], 0x07, 8) != head[at]:
         return None
     varies = head[1] & 1
     return _Frame(number if varies else number * fixed, samples, (head[1], rate_code, head[3] & 15))
 
 
-def _checksum(content: bytes) -> int:
-    crc = 0
+def _checksum(content: bytes, polynomial: int, bits: int) -> int:
+    """The remainder of a division; 0 where the content ends with the checksum of what comes before."""
+    crc, top, mask = 0, 1 << bits - 1, (1 << bits) - 1
     for byte in content:
-        crc ^= byte
+        crc ^= byte << bits - 8
         for _ in range(8):
-            crc = (crc << 1 ^ 7 if crc & 0x80 else crc << 1) & 0xFF
+            crc = (crc << 1 ^ polynomial if crc & top else crc << 1) & mask
     return crc

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sequnet_pl import atomic
-from sequnet_pl.audio import decode, files
+from sequnet_pl.audio import decode, files, sound
 from sequnet_pl.audio.decode import Damaged, Undecodable
 from sequnet_pl.errors import UsageError, UserError
 
@@ -105,7 +105,7 @@ def test_channels(tmp_path: Path):
 def test_block_boundaries_leave_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int, block: int, rates: tuple[int, int]
 ):
-    monkeypatch.setattr(decode, "BLOCK", block)
+    monkeypatch.setattr(sound, "BLOCK", block)
     samples = np.random.default_rng(length).uniform(-0.9, 0.9, length).astype(np.float32)
     sf.write(tmp_path / "a.wav", samples, rates[0], subtype="FLOAT")
     expected = soxr.resample(samples, *rates)
@@ -124,14 +124,14 @@ def test_a_tenth_of_a_second(tmp_path: Path):
 def test_a_part_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     decoded = 0
 
-    def counted(path: Path, start: float):
+    def counted(*arguments):
         nonlocal decoded
-        for rate, block in decode.frames(path, start):
+        for rate, block in decode.frames(*arguments):
             decoded += len(block)
             yield rate, block
 
     monkeypatch.setattr(files, "frames", counted)
-    monkeypatch.setattr(decode, "BLOCK", 1000)
+    monkeypatch.setattr(sound, "BLOCK", 1000)
     tone = sine(4, 16_000)
     sf.write(tmp_path / "a.flac", tone, 16_000, subtype="PCM_24")
     for start, seconds in ((0.0, 0.5), (1.25, 0.1), (3.9, 5.0), (0.0, None), (2.0, None)):
@@ -188,7 +188,7 @@ def test_a_truncated_mp3_is_used_as_far_as_it_decodes(tmp_path: Path):
 
 
 def test_a_damaged_flac_is_used_as_far_as_it_decodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(decode, "BLOCK", 4096)
+    monkeypatch.setattr(sound, "BLOCK", 4096)
     sf.write(tmp_path / "a.flac", sine(4, 16_000), 16_000)
     content = (tmp_path / "a.flac").read_bytes()
     (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
