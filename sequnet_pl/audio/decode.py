@@ -21,6 +21,8 @@ from sequnet_pl.errors import UserError
 
 FFMPEG_SUFFIXES = frozenset({".m4a", ".m4b", ".aac", ".mp4", ".webm", ".mka"})
 """Files that soundfile cannot open, so that ffmpeg is asked first."""
+REVISION = 2
+"""Of what these modules make of a file. The first believed what headers say of the length."""
 
 
 class Undecodable(UserError):
@@ -84,6 +86,23 @@ def frames(
     yield from frames(path, start, Decoder.FFMPEG)  # nothing came yet
 
 
+def decoders() -> str:
+    """What decides what a file decodes to: `REVISION`, then the versions of the decoders."""
+    return f"{REVISION}, libsndfile {sf.__libsndfile_version__}, ffmpeg {by_ffmpeg.version() or 'missing'}"
+
+
+def is_read_anew(path: Path) -> bool:
+    """Whether a file is of a kind that the first revision did not read whole, or not as what it is, by its headers."""
+    try:
+        with _opened(path) as file:
+            known = _known(path, file)
+            if path.suffix.lower() in FFMPEG_SUFFIXES:
+                return not known.plain or by_ffmpeg.audio_tracks(path) > 1
+            return not known.plain or _Reading(path, file, known, Decoder.QUICK, 0.0).is_by_ffmpeg()
+    except Undecodable:
+        return False
+
+
 def _opened(path: Path) -> BinaryIO:
     try:
         file = path.open("rb")
@@ -142,6 +161,13 @@ class _Reading:
             return None
         return opened
 
+    def is_by_ffmpeg(self) -> bool:
+        """Whether soundfile would stop before the end of a plain file, or cannot open it."""
+        opened = self._soundfile(None)
+        if opened is not None:
+            opened.close()
+        return opened is None
+
     def _by_soundfile(
         self, opened: sf.SoundFile, link: Link | None
     ) -> Iterator[tuple[int, float, NDArray[np.float32]]]:
@@ -173,14 +199,14 @@ class _Reading:
             raise Undecodable(self._path, f"it ends at {self.end:.2f} s, before the start at {self._start:g} s")
         known, got = self._known, f"{self.end:.2f} s"
         if known.present is None:
-            raise Damaged(self._path, f"it is cut off at {got}")
+            raise Damaged(self._path, f"it ends at {got}, cut off")
         if known.present != 1.0:
             whole = self._last_begin + (self.end - self._last_begin) / known.present
-            raise Damaged(self._path, f"it is cut off: it ends at {got} of {whole:.2f} s")
+            raise Damaged(self._path, f"it ends at {got} of {whole:.2f} s, cut off")
         if _falls_short(self.end, known.seconds):
-            raise Damaged(self._path, f"it ends at {got} of {known.seconds:.2f} s")
+            raise Damaged(self._path, f"it ends at {got} of {known.seconds:.2f} s, cut off or damaged")
         if self._problem and known.seconds is None:
-            raise Damaged(self._path, f"it is cut off or damaged: {got} can be decoded ({self._problem})")
+            raise Damaged(self._path, f"it ends at {got}, cut off or damaged ({self._problem})")
 
 
 def _falls_short(seconds: float, expected: float | None) -> bool:

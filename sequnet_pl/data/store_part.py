@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import files, loudness, mulaw
-from sequnet_pl.audio.decode import Damaged, Undecodable, frames
+from sequnet_pl.audio.decode import REVISION, Damaged, Undecodable, frames, is_read_anew
 from sequnet_pl.data.store_index import Options
 from sequnet_pl.errors import UserError
 
@@ -54,12 +54,19 @@ class Answer:
 
 def part_path(parts: Path, sha256: str, options: Options) -> Path:
     """Where the codes of a content under these options lie; beside them, once they are finished, their Part (JSON)."""
-    return parts / f"{sha256}-{options.key()}.codes"
+    return parts / f"{sha256}-{options.key()}-{REVISION}.codes"
 
 
-def answer(path: Path, parts: Path, options: Options, known: list[str]) -> Answer:
-    """Make the part of an audio file, unless there is one or its content (sha256) is among the `known`."""
+def answer(path: Path, parts: Path, options: Options, known: list[str], again: bool = False) -> Answer:
+    """Make the part of an audio file, unless there is one or its content (sha256) is among the `known`.
+
+    With `again` its content is the one that is known, and it is left as it is unless it is read anew now.
+    """
     try:
+        if again and not is_read_anew(path):
+            status = path.stat()
+            return Answer(status.st_size, status.st_mtime_ns, known[0])
+        known = [] if again else known
         size, mtime_ns, sha256 = _identify(path)
         part = None if sha256 in known else _part(path, part_path(parts, sha256, options), options)
         status = path.stat()
@@ -189,7 +196,8 @@ def main() -> None:
     parts, options = Path(sys.argv[1]), Options(**json.loads(sys.argv[2]))
     for line in sys.stdin:
         job = json.loads(line)
-        sys.stdout.write(json.dumps(asdict(answer(Path(job["path"]), parts, options, job["known"]))) + "\n")
+        done = answer(Path(job["path"]), parts, options, job["known"], job.get("again", False))
+        sys.stdout.write(json.dumps(asdict(done)) + "\n")
         sys.stdout.flush()
 
 
