@@ -120,16 +120,26 @@ def outline(file: BinaryIO, size: int) -> Outline | None:
     """Where the samples are; None where this is none of these containers, or one of a shape that only decoders know."""
     links: list[Link] = []
     present: float | None = 1.0
-    lies = False
-    begin: int | None = 0
-    while begin is not None and (data := _data(file, begin, size)) is not None:
+    plain = True
+    begin, after = 0, 0
+    while (data := _data(file, begin, size, after)) is not None:
         lie, end, present, following = _extent(file, data, size)
-        lies |= lie
-        links.append(Link(data.start, end, _header(file, data, end)) if lie else Link(begin, following or size))
-        begin = following
+        whole = not lie and after == begin  # what is whole is left as it is, with all its chunks
+        if data.claimed or following is None:
+            links.append(Link(begin, following or size) if whole else Link(data.start, end, _header(file, data, end)))
+        plain &= whole and following is None
+        if following is None:
+            break
+        after = following
+        if data.form.chunk(file, following) is None or _is_container(file, following):
+            begin = following
     if not links:
         return None
-    return Outline(tuple(links) if lies or len(links) > 1 else (), present=present)
+    return Outline(() if plain else tuple(links), present=present)
+
+
+def _is_container(file: BinaryIO, position: int) -> bool:
+    return read_at(file, position, 4) in (b".snd", b"dns.") or _form(file, position) is not None
 
 
 def _form(file: BinaryIO, begin: int) -> Form | None:
@@ -141,8 +151,8 @@ def _form(file: BinaryIO, begin: int) -> Form | None:
     return _FORMS.get((head[:4], head[8:12]))
 
 
-def _data(file: BinaryIO, begin: int, size: int) -> _Data | None:
-    """The data chunk of the container that begins at `begin`, and what comes before."""
+def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
+    """The first data chunk from `after` on of the container that begins at `begin`, and what comes before."""
     if (head := read_at(file, begin, 12))[:4] in (b".snd", b"dns."):
         start, claimed = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:])
         form = Form(">I" if head[:1] == b"." else "<I", start, b"")
@@ -155,7 +165,7 @@ def _data(file: BinaryIO, begin: int, size: int) -> _Data | None:
     while position < size and (chunk := form.chunk(file, position)) is not None:
         name, length = chunk
         content = position + form.head
-        if name == form.data:
+        if name == form.data and position >= after:
             if length == 2**32 - 1 and len(long) >= 16:
                 length = int.from_bytes(long[8:16], "little")
             field, start = position + form.identifier, content + form.lead
@@ -193,17 +203,19 @@ def _unknown(claimed: int) -> bool:
 
 
 def _rest(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int | None]:
-    """Whether what follows the samples is chunks, tags or nothing; and where a joined file begins."""
+    """Whether what follows the samples is chunks, tags or nothing; and where a joined file or more samples begin."""
     position = _next(file, data.form, data.start + data.claimed)
     while position < size:
-        head = read_at(file, position, 12)
-        if head[:4] in (b".snd", b"dns.") or _form(file, position) is not None:
+        if _is_container(file, position):
             return True, position
+        head = read_at(file, position, 8)
         if (head[:3] == b"TAG" and size - position == 128) or head[:8] == b"APETAGEX":
             return True, None
         chunk = data.form.chunk(file, position) if data.form.data else None
         if chunk is None:
             return _is_no_sound(file, data, position, size), None
+        if chunk[0] == data.form.data:
+            return True, position
         position = _next(file, data.form, position + data.form.head + max(0, chunk[1]))
         if position > size + 1 and chunk[0] not in _AFTER:
             return False, None

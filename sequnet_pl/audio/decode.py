@@ -205,7 +205,7 @@ class _Reading:
             raise Damaged(self._path, f"it ends at {got} of {whole:.2f} s, cut off")
         if _falls_short(self.end, known.seconds):
             raise Damaged(self._path, f"it ends at {got} of {known.seconds:.2f} s, cut off or damaged")
-        if self._problem and known.seconds is None:
+        if self._problem and (known.seconds is None or least):
             raise Damaged(self._path, f"it ends at {got}, cut off or damaged ({self._problem})")
 
 

@@ -1,11 +1,14 @@
 """The length of a FLAC file by the numbers of its first and last frame, since its header may tell none or another."""
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from sequnet_pl.audio.link import Outline, read_at
+from sequnet_pl.audio.link import Link, Outline, read_at
 
 MAGIC = b"fLaC"
+_START = re.compile(rb"fLaC[\x00\x80]\0\0\x22")
 _TAIL = 1 << 19  # bytes, more than a frame has
 _LONGEST = 16  # bytes of a frame's header
 
@@ -26,17 +29,30 @@ def outline(file: BinaryIO, begin: int, size: int) -> Outline:
     rate, told = fields >> 44, fields & (2**36 - 1)
     first = _parse(read_at(file, _after_metadata(file, begin), _LONGEST), fixed)
     tail = read_at(file, max(begin, size - _TAIL), _TAIL)
-    last, at = _last(tail, fixed, first) if first else (None, 0)
+    last, at = _last(tail, fixed)
     if first is None or last is None or not rate:
         return Outline()
     held = last.first + last.samples - first.first
-    if held == told:
+    if held == told and last.kind == first.kind:
         return Outline(seconds=told / rate)
+    if joints := list(_joints(file, begin, size)):
+        bounds = zip([begin, *joints], [*joints, size], strict=True)
+        return Outline(tuple(Link(*bound) for bound in bounds))
     if _checksum(tail[at:], 0x8005, 16) == 0:  # the last frame is whole: what the header tells is wrong
         return Outline(seconds=held / rate, by_ffmpeg=True)
     if told in (0, 2**36 - 1):  # made in a pipe
         return Outline(present=None, by_ffmpeg=True)
-    return Outline(seconds=max(held, told) / rate, by_ffmpeg=True)
+    return Outline(seconds=told / rate, by_ffmpeg=True)
+
+
+def _joints(file: BinaryIO, begin: int, size: int) -> Iterator[int]:
+    """Where further files begin that were joined to the first."""
+    position = begin + len(MAGIC)
+    while position < size:
+        chunk = read_at(file, position, _TAIL)
+        for at in (found.start() for found in _START.finditer(chunk)):
+            yield position + at
+        position += max(1, len(chunk) - _LONGEST)
 
 
 def _after_metadata(file: BinaryIO, begin: int) -> int:
@@ -48,12 +64,11 @@ def _after_metadata(file: BinaryIO, begin: int) -> int:
             return position
 
 
-def _last(tail: bytes, fixed: int, like: _Frame) -> tuple[_Frame | None, int]:
-    """The last frame that begins in these bytes and is of the same kind as another, and where it begins."""
+def _last(tail: bytes, fixed: int) -> tuple[_Frame | None, int]:
+    """The last frame that begins in these bytes, and where."""
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
-        frame = _parse(tail[at : at + _LONGEST], fixed)
-        if frame is not None and frame.kind == like.kind:
+        if frame := _parse(tail[at : at + _LONGEST], fixed):
             return frame, at
     return None, 0
 
