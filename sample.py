@@ -2,9 +2,8 @@
 
 import sys
 
+from sequnet_pl.cli.commands import sample
 from sequnet_pl.cli.main import run_main
 
 if __name__ == "__main__":
-    from sequnet_pl.cli.sample import sample
-
     sys.exit(run_main("sample.py", sample, sys.argv[1:]))

@@ -2,9 +2,8 @@
 
 import sys
 
+from sequnet_pl.cli.commands import train
 from sequnet_pl.cli.main import run_main
 
 if __name__ == "__main__":
-    from sequnet_pl.cli.train import train
-
     sys.exit(run_main("train.py", train, sys.argv[1:]))

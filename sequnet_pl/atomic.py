@@ -48,6 +48,6 @@ def _publish(temporary: Path, path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole. Raises UserError where that fails."""
+    """Write a text file whole, what UTF-8 lacks escaped. Raises UserError where that fails."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -64,9 +64,9 @@ NOT_RUN = {
     "snapshots/sequnet --model sequnet --batch_size 2 --num_batches 3": _NEEDS
     + "a GPU; tests/sampling runs a smaller one",
     "python sample.py --stdout wav --seconds 60 | ffplay -": _NEEDS + "a sound device; tests/sampling reads the pipe",
-    "python sample.py --pretrained sequnet": _NEEDS + "a download; tests/models/test_pretrained.py serves one",
+    "python sample.py --pretrained sequnet": _NEEDS + "a download; tests/models/published/test_archive.py serves one",
     "python -m sequnet_pl.data.download --limit 10 --sleep 20 --cookies cookies.txt": _NEEDS
-    + "a download; tests/data/test_download_cli.py serves one",
+    + "a download; tests/data/download/test_download_command.py serves one",
     "python -m sequnet_pl.data.store list": "stands for the line above it",
     "python -m sequnet_pl.models.published convert SNAPSHOT OUT.ckpt": _TESTED + "tests/training/test_snapshots.py",
     "python -m benchmarks.sampling --reference FOLDER": _TESTED + "tests/sampling/test_benchmark.py",

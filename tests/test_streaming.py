@@ -85,7 +85,7 @@ def gradient_by_time(network: Network, table: torch.nn.Module, codes: Tensor, ou
     finally:
         handle.remove()
         watch.remove()
-    seen = features[0].grad[0].abs().sum(0) > 0  # (T - K + 1); frame t reads the codes t .. t + K - 1
+    seen = features[0].grad[0].abs().sum(1) > 0  # (T - K + 1); frame t reads the codes t .. t + K - 1
     pad = torch.nn.functional.pad
     return torch.stack([pad(seen, (tap, kernel_size - 1 - tap)) for tap in range(kernel_size)]).any(0)
 

@@ -124,7 +124,8 @@ def outline(file: BinaryIO, size: int) -> Outline | None:
     begin, after = 0, 0
     while (data := _data(file, begin, size, after)) is not None:
         lie, end, present, following = _extent(file, data, size)
-        whole = not lie and after == begin  # what is whole is left as it is, with all its chunks
+        # What is whole is left as it is, with all its chunks; not what is empty, which ffmpeg would take for unknown.
+        whole = not lie and after == begin and data.claimed > 0
         if data.claimed or following is None:
             links.append(Link(begin, following or size) if whole else Link(data.start, end, _header(file, data, end)))
         plain &= whole and following is None
@@ -246,7 +247,9 @@ def _before_chunks(file: BinaryIO, data: _Data, size: int) -> int:
     low = max(data.start, size - _TAIL)
     tail = np.frombuffer(read_at(file, low, size - low), np.uint8)
     end = size - 128 if tail[-128:][:3].tobytes() == b"TAG" else size
-    after = {position: low + at for at, stops in _candidates(tail, form) for position in (low + stops,)}
+    after: dict[int, int] = {}
+    for begin, stop in _candidates(tail, form):
+        after.setdefault(low + stop, low + begin)  # the first, since chunks lie in chunks
     while True:
         for slack in (0, 1):
             if end - slack in after and after[end - slack] < end:
@@ -257,7 +260,7 @@ def _before_chunks(file: BinaryIO, data: _Data, size: int) -> int:
 
 
 def _candidates(tail: np.ndarray, form: Form) -> Iterator[tuple[int, int]]:
-    """Where a chunk may begin, by its name, and where it would end; the last that ends somewhere counts."""
+    """Where a chunk may begin, by its name, and where it would end."""
     if len(tail) < form.head:
         return
     letter = (tail >= 32) & (tail < 127)

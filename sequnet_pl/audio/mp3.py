@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import BinaryIO
 
-from sequnet_pl.audio.link import Outline, read_at
+from sequnet_pl.audio.link import Link, Outline, read_at
 
 _BITRATES = {  # kbit/s by (first version of MPEG, layer)
     (True, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -38,6 +38,8 @@ class Count:
 
     samples: int = 0
     rate: int = 0
+    begin: int = 0
+    """Where the first frame of audio is."""
     one_stream: bool = True
     """Whether all frames are of one kind, and nothing lies between them."""
     cut: bool = False
@@ -55,6 +57,8 @@ def outline(file: BinaryIO, size: int) -> Outline | None:
     seconds, present = (found.samples - _DELAY) / found.rate, None if found.cut else 1.0
     if found.one_stream and found.told and found.told > found.samples:
         present = found.samples / found.told
+    if found.one_stream and 0 < (found.told or 0) < found.samples - _DELAY:  # both decoders believe this header
+        return Outline((Link(found.begin, size),), seconds, present, by_ffmpeg=True)
     return Outline(seconds=seconds, present=present, by_ffmpeg=not found.one_stream)
 
 
@@ -81,7 +85,7 @@ def count(file: BinaryIO, size: int) -> Count:
             kind, found.rate = here, frame.rate
             told = _told(window.at(position, frame.length), frame)
             if told is not None:
-                found.told = told
+                found.told, found.begin = told, position + frame.length
                 position += frame.length
                 continue
         found.one_stream &= here == kind

@@ -34,8 +34,9 @@ def wav_header(rate: int, samples: int | None = None) -> bytes:
 def read_codes(path: Path) -> Iterator[NDArray[np.uint8]]:
     """The codes of a wav file that was written here, block by block. Raises UserError where it cannot be read."""
     try:
-        for block in soundfile.blocks(path, _BLOCK, dtype="float32"):
-            yield mulaw.encode(cast("NDArray[np.float32]", block))
+        with path.open("rb") as file:  # soundfile itself refuses names that are not UTF-8
+            for block in soundfile.blocks(file, _BLOCK, dtype="float32"):
+                yield mulaw.encode(cast("NDArray[np.float32]", block))
     except (soundfile.LibsndfileError, OSError) as error:
         raise UserError(f"cannot read {path}: {error}") from error
 

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 import yaml
 
+from sequnet_pl.cli.configs import CONFIGS
 from sequnet_pl.cli.run_name import job_name, new_name
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.training import checkpoints
-from sequnet_pl.training.module import MODULES, REVISABLE, AudioModule
+from sequnet_pl.training.module import REVISABLE
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
-CONFIGS = Path(__file__).parents[2] / "configs"
 
 _DATA = {
     "dataset": "dataset",
@@ -67,11 +68,6 @@ SHORT |= {"keep": "best.save_top_k", "skip_nonfinite": "nonfinite.skip"}
 """Short names, and what LightningCLI calls them."""
 SPECIAL = ("model", "gpus", "cuda", "seed", "early_stopping", "ema")
 """Short names that stand for more than one thing."""
-
-
-def class_path(module: type[AudioModule]) -> str:
-    """How LightningCLI names a module."""
-    return f"{module.__module__}.{module.__name__}"
 
 
 def rewrite(argv: Sequence[str]) -> list[str]:
@@ -134,12 +130,12 @@ def _model(pairs: Sequence[tuple[str, str | None]]) -> str | None:
     given = _value(pairs, "model")
     if given is None:
         return None
-    for name, module in MODULES.items():
-        if given in (name, class_path(module)):
+    for name, class_path in CLASS_PATHS.items():
+        if given in (name, class_path):
             return name
-    meant = difflib.get_close_matches(given, MODULES, n=1)
+    meant = difflib.get_close_matches(given, CLASS_PATHS, n=1)
     hint = f"; did you mean {meant[0]}?" if meant else ""
-    raise UsageError(f"there is no model {given}: choose {' or '.join(MODULES)}{hint}")
+    raise UsageError(f"there is no model {given}: choose {' or '.join(CLASS_PATHS)}{hint}")
 
 
 def _checkpoint(pairs: Sequence[tuple[str, str | None]], model: str | None, subcommand: str) -> Path | None:
@@ -169,10 +165,10 @@ def _base(
     named = [name for path in configs if (name := _model_of_config(Path(path)))]
     if checkpoint:
         content = checkpoints.read(checkpoint)
-        of_checkpoint = next(k for k, v in MODULES.items() if v is checkpoints.module_class(content, checkpoint))
+        of_checkpoint = checkpoints.network_name(content, checkpoint)
         if model not in (None, of_checkpoint):
             raise UsageError(f"--model {model}, but {checkpoint} is a checkpoint of {of_checkpoint}; leave --model out")
-        if configs or _value(pairs, "model") not in (None, *MODULES):
+        if configs or _value(pairs, "model") not in (None, *CLASS_PATHS):
             return [], of_checkpoint  # rewritten already, or somebody who knows what they do
         run = checkpoints.run_of_checkpoint(checkpoint, Path(_value(pairs, "log_dir") or "logs"))
         if run:
@@ -183,7 +179,7 @@ def _base(
     if named:
         return [], named[-1]
     if model is None:
-        raise UsageError(f"name a model: --model {' or --model '.join(MODULES)}, or a --config that does")
+        raise UsageError(f"name a model: --model {' or --model '.join(CLASS_PATHS)}, or a --config that does")
     return ([f"--config={CONFIGS / model}.yaml"] if _value(pairs, "model") == model else []), model
 
 
@@ -196,12 +192,12 @@ def _model_of_config(path: Path) -> str | None:
         raise UsageError(f"the config {path} is no YAML: {' '.join(str(error).split())}") from error
     given = settings.get("model") if isinstance(settings, dict) else None
     path_of_class = given.get("class_path") if isinstance(given, dict) else given
-    return next((name for name, module in MODULES.items() if class_path(module) == path_of_class), None)
+    return next((name for name, known in CLASS_PATHS.items() if known == path_of_class), None)
 
 
 def _from_hyper_parameters(content: dict[str, Any], model: str) -> list[str]:
     """The settings of a checkpoint that has lost its run folder."""
-    words = [f"--model={class_path(MODULES[model])}"]
+    words = [f"--model={CLASS_PATHS[model]}"]
     words += [f"--model.init_args.{k}={v}" for k, v in checkpoints.hyper_parameters(content).items() if v is not None]
     data = checkpoints.hyper_parameters(content, "datamodule_hyper_parameters")
     return words + [f"--data.{key}={value}" for key, value in data.items() if value is not None]
@@ -211,7 +207,7 @@ def _words(name: str, value: str | None, model: str) -> list[str]:
     """One flag in LightningCLI's words."""
     if name == "":
         raise UsageError(f"what is {value!r}? Values follow a flag, as in --levels 8")
-    if name == "ckpt_path" or (name == "model" and value in MODULES):
+    if name == "ckpt_path" or (name == "model" and value in CLASS_PATHS):
         return []  # the looked-up path and the base say it
     owners = [owner for owner, names in _MODELS.items() if name in names]
     if owners and model not in owners:

@@ -29,7 +29,7 @@ def held_out(audio_dir: str | None, trained: Trained | None, rate: int) -> Split
             if name == "val":
                 log.warning("there are no test recordings; those of val are taken, which chose the best checkpoint")
             return split
-    raise UserError(f"no recordings in {data.store} are held out; name a folder of others with --audio_dir")
+    raise UserError(f"no recordings in {data.folder} are held out; name a folder of others with --audio_dir")
 
 
 def _same(audio_dir: str, other: str | None) -> bool:

@@ -6,11 +6,15 @@ import sys
 from collections.abc import Callable
 
 from sequnet_pl.errors import UserError
+from sequnet_pl.printing import LineFormatter, make_streams_safe, printable
 
 
 def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[str]) -> int:
     """Run a command on its arguments and give its exit status; a user's mistake is one line on stderr."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    make_streams_safe()
+    handler = logging.StreamHandler()
+    handler.setFormatter(LineFormatter())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         return function(argv) or 0
     except KeyboardInterrupt:
@@ -23,7 +27,7 @@ def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[
         mistake = _mistake(error)
         if mistake is None:
             raise
-        print(f"{name}: error: {mistake}", file=sys.stderr)  # noqa: T201
+        print(f"{name}: error: {printable(mistake)}", file=sys.stderr)  # noqa: T201
         return mistake.exit_status
 
 

@@ -5,7 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from sequnet_pl.cli.sample_options import Options, parse
+from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.cli.sample_plan import Plan, longer_clip, new_clips
 from sequnet_pl.cli.sample_progress import SampleProgress
 from sequnet_pl.errors import UserError
@@ -17,9 +17,8 @@ from sequnet_pl.sampling.live import Live, Pipe, Speaker
 log = logging.getLogger(__name__)
 
 
-def sample(argv: list[str]) -> None:
-    """The whole of sample.py; what is not the user's to mend is raised."""
-    options = parse(argv)
+def sample(options: Options) -> None:
+    """All of sample.py that comes after its options; what is not the user's to mend is raised."""
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
     plan = longer_clip(options, Path(options.continue_clip)) if options.continue_clip else new_clips(options)
     rate = plan.trained.sample_rate

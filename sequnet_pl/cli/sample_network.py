@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from sequnet_pl.cli.arguments import CONFIGS
+from sequnet_pl.cli.configs import CONFIGS
 from sequnet_pl.cli.sample_options import NetworkOptions
 from sequnet_pl.cli.sample_progress import DownloadProgress
 from sequnet_pl.errors import UsageError
-from sequnet_pl.models import pretrained
+from sequnet_pl.models.published import archive
 from sequnet_pl.training.checkpoints import Run, best_of, newest_run
 from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint
 
@@ -24,8 +24,8 @@ def find_checkpoint(options: NetworkOptions) -> Path:
     """The checkpoint that the options name, else the newest under the log root. UserError where there is none."""
     if options.pretrained:
         with DownloadProgress("the published weights") as progress:
-            source = pretrained.read_source(CONFIGS / "pretrained.yaml")
-            return newest_checkpoint(pretrained.fetch(options.pretrained, source, PRETRAINED, progress.show))
+            source = archive.read_source(CONFIGS / "pretrained.yaml")
+            return newest_checkpoint(archive.fetch(options.pretrained, source, PRETRAINED, progress.show))
     if options.ckpt_path in ("last", "best"):
         if options.snapshot_dir:
             folder = Path(options.snapshot_dir)

@@ -6,9 +6,7 @@ from typing import Any, Literal, get_args
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.cli.one_line import OneLineParser
 from sequnet_pl.errors import UsageError
-from sequnet_pl.sampling.draw import Drawing
-from sequnet_pl.sampling.engines import EngineName, WeightType
-from sequnet_pl.training.module import MODULES
+from sequnet_pl.names import CLASS_PATHS, EngineName, WeightType
 
 SECONDS = 2.0
 ARCHITECTURE = (
@@ -95,6 +93,8 @@ def check_least(options: NetworkOptions, least: dict[str, int]) -> None:
 
 
 def _check(options: Options, flags: set[str]) -> None:
+    from sequnet_pl.sampling.draw import Drawing  # brings torch, which takes longer to load than help to read
+
     check_least(options, {"batch_size": 1, "num_batches": 1, "gen_samples": 1})
     for name in ("seed", "first_clip", "prompt_start"):
         if (value := getattr(options, name)) < 0:
@@ -157,9 +157,12 @@ def add_network(parser: OneLineParser) -> None:
     network.add_argument(
         "--log_dir", type=str, default="logs", metavar="DIR", help="the root of the run folders (logs)"
     )
-    network.add_argument("--model", type=Literal[tuple(MODULES)], metavar="NAME", help=" or ".join(MODULES))
+    network.add_argument("--model", type=Literal[tuple(CLASS_PATHS)], metavar="NAME", help=" or ".join(CLASS_PATHS))
     network.add_argument(
-        "--pretrained", type=Literal[tuple(MODULES)], metavar="NAME", help="download the published weights and use them"
+        "--pretrained",
+        type=Literal[tuple(CLASS_PATHS)],
+        metavar="NAME",
+        help="download the published weights and use them",
     )
     for name in ARCHITECTURE:
         network.add_argument(f"--{name}", type=int | None, metavar="N", help="checked against the checkpoint")

@@ -21,9 +21,10 @@ from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.cli.sample_recordings import open_recordings
 from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
+from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.sampling import prompts, saved
 from sequnet_pl.sampling.clips import Batch
-from sequnet_pl.sampling.engines import Engine, EngineName, WeightType, engine_for
+from sequnet_pl.sampling.engines import Engine, engine_for
 from sequnet_pl.sampling.generate import start
 from sequnet_pl.sampling.prompts import Prompt
 from sequnet_pl.sampling.recipe import Recipe
@@ -132,14 +133,15 @@ def _recordings(options: Options, trained: Trained) -> Split:
     """The recordings to continue: of the test split, else of val or train, which is said."""
     try:
         data = open_recordings(options.audio_dir, trained)
+        splits = data.splits
     except UserError as error:
         raise UserError(f"{error} (--conditional 0 needs none)") from error
     for name in ("test", "val", "train"):
-        if len((split := data.splits[name]).lengths):
+        if len((split := splits[name]).lengths):
             if name != "test":
                 log.warning("there are no test recordings; clips go on from those of %s", name)
             return split
-    raise UserError(f"there are no recordings in {data.store}")
+    raise UserError(f"there are no recordings in {data.folder}")
 
 
 def longer_clip(options: Options, wav: Path) -> Plan:

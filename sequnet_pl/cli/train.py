@@ -19,17 +19,18 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import arguments
-from sequnet_pl.cli.help import TRAIN_HELP
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.report.run import PAGE
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
+from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.module import NAMES, REVISABLE, AudioModule
+from sequnet_pl.training.module import REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
@@ -41,10 +42,7 @@ LOGGERS = ("wandb", "tensorboard", "none")
 
 
 def train(argv: list[str]) -> int:
-    """The whole of train.py; what is not the user's to mend is raised."""
-    if argv in ([], ["-h"], ["--help"]):
-        sys.stdout.write(TRAIN_HELP)
-        return 0 if argv else UsageError.exit_status
+    """The whole of train.py but its help; what is not the user's to mend is raised."""
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
     _quiet()
     TrainCLI(
@@ -143,7 +141,7 @@ class TrainCLI(LightningCLI):
             return
         content = checkpoints.read(Path(path))
         model = config.model
-        if arguments.class_path(checkpoints.module_class(content, Path(path))) != model.class_path:
+        if CLASS_PATHS[checkpoints.network_name(content, Path(path))] != model.class_path:
             raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
         run = checkpoints.run_of_checkpoint(Path(path), Path(config.log_dir))
         own = run.settings["model"].get("init_args", {}) if run else {}
@@ -161,9 +159,7 @@ class TrainCLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         if config.logger not in LOGGERS:
             raise UsageError(f"there is no logger {config.logger}: choose {', '.join(LOGGERS)}")
-        network = next(
-            name for module, name in NAMES.items() if arguments.class_path(module) == config.model.class_path
-        )
+        network = next(name for name, known in CLASS_PATHS.items() if known == config.model.class_path)
         root = Path(config.log_dir)
         root = root if root.name == network else root / network
         self.run_folder = root / config.name
@@ -195,7 +191,7 @@ class TrainCLI(LightningCLI):
                 loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
         try:
             given = config.trainer.plugins or []
-            plugins = [*(given if isinstance(given, list) else [given]), checkpoints.WholeCheckpointIO()]
+            plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
         except (MisconfigurationException, ValueError) as error:
             raise UsageError(" ".join(str(error).split())) from error

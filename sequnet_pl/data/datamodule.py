@@ -1,9 +1,7 @@
 """The LightningDataModule: from recordings, built in, downloaded or one's own, to batches of crops."""
 
-import hashlib
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,9 +12,8 @@ from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources, summary
 from sequnet_pl.data.crops import Crops, Plan, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
-from sequnet_pl.data.splits import SPLITS
-from sequnet_pl.data.store import Split, fingerprint, make_store, open_split
-from sequnet_pl.data.store_index import Options
+from sequnet_pl.data.store import Split, fingerprint
+from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network, Window
 
@@ -77,34 +74,21 @@ class AudioDataModule(pl.LightningDataModule):
         self.splits: dict[str, Split] = {}
         self.fingerprint = ""
         """Short hash of what the recordings hold, from `setup` on."""
-        options = Options(sample_rate, channel, loudness, skip_silence)
-        source = sources.choose(Path(data_dir), sample_rate, dataset, audio_dir, audio_list, recordings)
-        digest = hashlib.sha256(f"{source.identity}\n{options.key()}".encode()).hexdigest()[:8]
-        self.store = Path(data_dir) / "codes" / f"{source.name}-{digest}"
+        self._stored = StoredRecordings.of(self.hparams)
+        self.store = self._stored.folder
         """The folder of the codes of these recordings under these options."""
-        self._find = source.find
 
     def prepare_data(self) -> None:
         """Make the store of codes, or bring it up to date, and say so. UserError where there is nothing to learn from.
 
         What the recordings' source downloads or makes is fetched first.
         """
-        settings = self.hparams
-        report = make_store(
-            self._find(),
-            self.store,
-            settings["sample_rate"],
-            channel=settings["channel"],
-            loudness=settings["loudness"],
-            skip_silence=settings["skip_silence"],
-            workers=settings["store_workers"],
-        )
-        summary.tell(report, self.store)
+        rank_zero_only(summary.tell)(self._stored.make(), self.store)
 
     def setup(self, stage: str) -> None:
         """Open the store, and tell the loggers of a fit what it holds."""
         if not self.splits:
-            self.splits = {name: open_split(self.store, name) for name in SPLITS}
+            self.splits = self._stored.splits
             self.fingerprint = fingerprint(self.store)
         needed = {"fit": "train", "validate": "val", "test": "test"}.get(stage)
         if needed and not len(self.splits[needed].lengths):

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,11 +12,11 @@ from typing import Literal
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import files
-from sequnet_pl.data import download, piano_synth
-from sequnet_pl.data.download_list import read_list
-from sequnet_pl.data.download_report import REPORT
+from sequnet_pl.data import builtin, download
+from sequnet_pl.data.download.items import read_list
+from sequnet_pl.data.download.report import REPORT
 from sequnet_pl.data.splits import SPLITS, Parts, checked, hold_out_val, split_files, split_folder
-from sequnet_pl.data.store_map import lock
+from sequnet_pl.data.store.maps import lock
 from sequnet_pl.errors import UsageError, UserError
 
 Dataset = Literal["piano", "builtin"]
@@ -58,10 +59,10 @@ def choose(
     if recordings:
         path = Path(recordings)
         identity = f"downloads {path.resolve()}"
-        folder = kept / f"{path.stem}-{sha256(identity.encode()).hexdigest()[:8]}"
+        folder = kept / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
         return Source(identity, path.stem, partial(from_downloads, path, folder))
     if dataset == "builtin":
-        return Source(dataset, dataset, partial(piano_synth.write_recordings, kept / "builtin", rate))
+        return Source(dataset, dataset, partial(builtin.write_recordings, kept / "builtin", rate))
     return Source(dataset, dataset, partial(piano, kept))
 
 

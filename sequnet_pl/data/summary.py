@@ -3,13 +3,13 @@
 from io import StringIO
 from pathlib import Path
 
-from lightning_fabric.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from sequnet_pl import atomic
 from sequnet_pl.data.store import Report
+from sequnet_pl.printing import printable
 
 _SHOWN = 10
 
@@ -35,12 +35,11 @@ def summary(report: Report, shown: int | None = _SHOWN) -> Table:
 
 def _add(table: Table, lines: list[str], shown: int | None) -> None:
     for line in lines[:shown]:
-        table.add_row("", "", "", _text(line))
+        table.add_row("", "", "", Text(printable(line)))
     if shown is not None and len(lines) > shown:
         table.add_row("", "", "", f"and {len(lines) - shown} more")
 
 
-@rank_zero_only
 def tell(report: Report, store: Path) -> None:
     """Show the summary where something changed or was skipped; with all that was skipped it goes beside the store."""
     page = StringIO()
@@ -51,9 +50,4 @@ def tell(report: Report, store: Path) -> None:
     if report.made or report.removed or report.skipped:
         console = Console(stderr=True)
         console.print(summary(report))
-        console.print(_text(f"each of them: python -m sequnet_pl.data.store list {store}"), soft_wrap=True)
-
-
-def _text(text: str) -> Text:
-    """Names may hold bytes that are no text."""
-    return Text(text.encode(errors="backslashreplace").decode())
+        console.print(Text(printable(f"each of them: python -m sequnet_pl.data.store list {store}")), soft_wrap=True)

@@ -1,7 +1,7 @@
 """The layers that the networks are made of, each for whole sequences (forward) and for one frame at a time (step).
 
 Letters: B batch, T time in frames, C channels, K kernel, Q = 256 classes. All convolutions are valid: what a layer
-drops, it drops from the front.
+drops, it drops from the front. Layers compute as many channels as the frames that they get have: see `frames.width`.
 """
 
 import math
@@ -11,18 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.models.gated import descend, gated_conv
-from sequnet_pl.models.lookups import lookup
-
-
-def crop(x: Tensor, like: Tensor) -> Tensor:
-    """The last frames of `x`, as many as `like` has."""
-    return x[..., x.shape[-1] - like.shape[-1] :]
+from sequnet_pl.models.frames import compute_dtype, convolve, last, pad
 
 
 def gate(both: Tensor) -> Tensor:
-    """tanh of the first half of the channels (the filter), times sigmoid of the second (the gate)."""
-    filtered, gated = both.chunk(2, dim=1)
+    """tanh of the first half of the channels (..., 2C), the filter, times sigmoid of the second, the gate."""
+    filtered, gated = both.chunk(2, dim=-1)
     return torch.tanh(filtered) * torch.sigmoid(gated)
 
 
@@ -37,7 +31,7 @@ def apply_window(weight: Tensor, bias: Tensor | None, window: Tensor) -> Tensor:
 
 
 class CodeConv(nn.Module):
-    """A convolution over one-hot codes, computed as what it is: a sum of K table rows. No one-hot tensor exists."""
+    """A convolution over one-hot codes."""
 
     def __init__(self, channels: int, kernel_size: int = 1) -> None:
         super().__init__()
@@ -60,15 +54,23 @@ class CodeConv(nn.Module):
         frequencies, phases = torch.randn(self.weight[:, :1].shape), torch.rand(self.weight[:, :1].shape)
         self.weight.copy_(0.4 * torch.cos(frequency * frequencies * code + 2 * math.pi * phases))
 
-    def forward(self, codes: Tensor) -> Tensor:
-        """Codes (B, T) to (B, C, T - K + 1)."""
-        return lookup(codes, self.weight, self.bias)
+    def forward(self, codes: Tensor, width: int | None = None) -> Tensor:
+        """Codes (B, T) to frames (B, T - K + 1, C), or so many channels of which the last are zeros.
 
-    def then(self, layer: "GatedConv") -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """This and `layer` after it as tables and biases for `gated_lookup`: two convolutions are one table."""
-        weight, bias = layer.conv.parameters()
-        table = F.conv_transpose1d(self.weight.permute(1, 2, 0), weight.transpose(0, 1))  # (Q, C', K + K' - 1)
-        return self.weight, self.bias, table.permute(2, 0, 1), F.linear(self.bias, weight.sum(-1), bias)
+        A GPU multiplies one-hot codes; elsewhere rows of the table are looked up and summed, which stays in the type
+        of the table, so that gradients of rows that are read often add up in it.
+        """
+        channels = self.bias.numel()
+        table, bias = (pad(x, x.dim() - 1, channels, width or channels) for x in (self.weight, self.bias))
+        dtype = compute_dtype(table)
+        if codes.is_cuda and codes.shape[1] > self.kernel_size:
+            one_hot = codes.unsqueeze(-1) == torch.arange(CLASSES, device=codes.device)
+            return convolve(one_hot.to(dtype), table.permute(2, 1, 0), bias)
+        rows = codes.long().unfold(1, self.kernel_size, 1) + CLASSES * torch.arange(
+            self.kernel_size, device=codes.device
+        )
+        sums = F.embedding_bag(rows.flatten(0, 1), table.flatten(0, 1), mode="sum") + bias
+        return sums.view(*rows.shape[:2], -1).to(dtype)
 
 
 class GatedConv(nn.Module):
@@ -80,13 +82,15 @@ class GatedConv(nn.Module):
 
     def __init__(self, features: int, kernel_size: int, stride: int = 1, conditioned: bool = False) -> None:
         super().__init__()
+        self.features, self.reach, self.stride = features, kernel_size - 1, stride
         self.conv = nn.Conv1d(features * (1 + conditioned), 2 * features, kernel_size, stride)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """x (B, C, T) and condition (B, C, T) to (B, C, (T - K) // stride + 1)."""
-        if self.conv.stride[0] == 2:
-            return descend(x, 0, [*self.conv.parameters()])[1]
-        return gated_conv(x, condition, *self.conv.parameters())
+        """x (B, T, C) and condition (B, T' >= T, C) to (B, (T - K) // stride + 1, C)."""
+        x = x[:, (x.shape[1] - 1 - self.reach) % self.stride :]
+        inputs = x if condition is None else torch.cat((x, last(condition, x.shape[1])), dim=-1)
+        weight, bias = pad_gated(self.conv.weight, self.conv.bias, self.features, x.shape[-1])
+        return x[:, self.reach :: self.stride] + gate(convolve(inputs, weight, bias, self.stride))
 
     def step(self, x: Tensor, window: Tensor) -> Tensor:
         """The newest output frame (B, C), from the newest frame x (B, C) and the window of inputs that ends with it."""
@@ -101,6 +105,7 @@ class GatedUpsample(nn.Module):
 
     def __init__(self, features: int, kernel_size: int) -> None:
         super().__init__()
+        self.features = features
         self.even = nn.Conv1d(features, 2 * features, kernel_size // 2 + 1, bias=False)
         self.odd = nn.Conv1d(features, 2 * features, kernel_size // 2, bias=False)
         self.bias = nn.Parameter(torch.empty(2 * features))  # of both phases
@@ -109,17 +114,26 @@ class GatedUpsample(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Coarse (B, C, M) to fine (B, C, 2M - K + 1), which end on the last even frame, and the odd frames (B, C, M').
+        """Coarse (B, M, C) to fine (B, 2M - K + 1, C), which end on the last even frame, and the odd frames (B, M', C).
 
         The last of the odd frames is not among the fine ones: it lies one frame after them.
         """
-        even, odd = (gated_conv(x, None, phase.weight, self.bias) for phase in (self.even, self.odd))
+        even, odd = (self._phase(x, phase.weight) for phase in (self.even, self.odd))
         # one odd frame more than even ones: the first odd precedes the first even, the last follows the last
-        fine = torch.stack((odd[..., :-1].transpose(1, 2), even.transpose(1, 2)), dim=2).flatten(1, 2)
-        return fine.transpose(1, 2), odd
+        return torch.stack((odd[:, :-1], even), dim=2).flatten(1, 2), odd
+
+    def _phase(self, x: Tensor, weight: Tensor) -> Tensor:
+        weight, bias = pad_gated(weight, self.bias, self.features, x.shape[-1])
+        return x[:, weight.shape[-1] - 1 :] + gate(convolve(x, weight, bias))
 
     def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Even and odd frame (B, C each), from the newest coarse frame x (B, C) and the window that ends with it."""
         even = apply_window(self.even.weight, self.bias, window)
         odd = apply_window(self.odd.weight, self.bias, window[..., 1:])
         return x + gate(even), x + gate(odd)
+
+
+def pad_gated(weight: Tensor, bias: Tensor | None, features: int, width: int) -> tuple[Tensor, Tensor]:
+    """Weight (2C, C or 2C, K) and bias (2C) for frames of `width` channels: filter and gate, x and condition, apart."""
+    assert bias is not None
+    return pad(pad(weight, 0, features, width), 1, features, width), pad(bias, 0, features, width)

@@ -56,9 +56,9 @@ class Network(nn.Module, ABC):
     checkpoint_activations = False
     """Whether `forward` keeps only what enters each level or block, and computes the rest again for its gradients."""
 
-    def _run(self, part: Callable[..., Any], *inputs: Any, again: bool = False) -> Any:
-        """A level or block of `forward`; `again`: computed again for its gradients whatever the user says."""
-        if again or self.checkpoint_activations:
+    def _run(self, part: Callable[..., Any], *inputs: Any) -> Any:
+        """A level or block of `forward`."""
+        if self.checkpoint_activations:
             return checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)  # there is no randomness
         return part(*inputs)
 

@@ -11,12 +11,44 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
-from sequnet_pl.models.layers import CodeConv, GatedConv, push
-from sequnet_pl.models.levels import Level, gated_convs
+from sequnet_pl.models.frames import last, pad, width
+from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, push
 from sequnet_pl.models.network import Network, State, Window
+
+
+def gated_convs(depth: int, features: int, kernel_size: int, conditioned: bool = False) -> Sequence[GatedConv]:
+    """`depth` gated convolutions in a module list."""
+    layers = nn.ModuleList(GatedConv(features, kernel_size, conditioned=conditioned) for _ in range(depth))
+    return cast(Sequence[GatedConv], layers)
+
+
+class Level(nn.Module):
+    """The layers of one level except the bottleneck, on the way down and on the way up again."""
+
+    def __init__(self, features: int, depth: int, kernel_size: int) -> None:
+        super().__init__()
+        self.down = gated_convs(depth, features, kernel_size)
+        self.strided = GatedConv(features, kernel_size, stride=2)
+        self.upsample = GatedUpsample(features, kernel_size)
+        self.up = gated_convs(depth, features, kernel_size, conditioned=True)
+
+    def descend(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames (B, T, C) to the skip, and to the frames of the level below."""
+        for layer in self.down:
+            x = layer(x)
+        return x, self.strided(x)
+
+    def ascend(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Frames of the level below, and the skip, to those of this one."""
+        condition, _ = self.upsample(x)
+        x = last(skip, condition.shape[1])
+        for layer in self.up:
+            x = layer(x, condition)
+        return x
 
 
 @dataclass
@@ -48,7 +80,7 @@ class SeqUNet(Network):
                 raise UsageError(f"{name} is {value}, but must be 1 or more")
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise UsageError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
-        self.kernel_size, self.depth = kernel_size, depth
+        self.features, self.depth, self.kernel_size = features, depth, kernel_size
         self.cycle = 2 ** (levels - 1)
         self.input_conv = CodeConv(features, kernel_size)
         blocks = nn.ModuleList(Level(features, depth, kernel_size) for _ in range(levels - 1))
@@ -77,72 +109,50 @@ class SeqUNet(Network):
         outputs = codes.shape[-1] - overlap
         if outputs < 1 or outputs % self.cycle:
             raise ValueError(f"{codes.shape[-1]} codes are no window: {overlap} and a multiple of {self.cycle} are one")
-        return self._output(self._features(codes)[..., -outputs:])
-
-    def _output(self, x: Tensor) -> Tensor:
-        return self.output_conv(torch.relu(x))
-
-    def _features(self, codes: Tensor) -> Tensor:
-        """Codes (B, T) to the features (B, C, N) before the output convolution; keeps little for the backward pass."""
-        sizes, skips = self._skip_sizes(codes.shape[-1]), []
-        if self.levels:
-            skip, x = self.levels[0].enter(codes, sizes[0], self.input_conv, self._run)
-            skips.append(skip)
-        else:
-            x = self.input_conv(codes)
-        for level, kept in zip(self.levels[1:], sizes[1:], strict=True):
-            skip, x = self._run(level.descend, x, kept)
+        x = self.input_conv(codes, width(self.features, codes.device))  # (B, T, C)
+        skips: list[Tensor] = []
+        for level in self.levels:
+            skip, x = self._run(level.descend, x)
             skips.append(skip)
         for layer in self.bottleneck:
             x = layer(x)
         for level in reversed(self.levels):
             x = self._run(level.ascend, x, skips.pop())
-        return x
+        return self._output(last(x, outputs)).transpose(1, 2)
 
-    def _skip_sizes(self, inputs: int) -> list[int]:
-        """Frames of each level's skip that the way up reads."""
-        reach = self.kernel_size - 1
-        size = inputs - reach
-        for _ in self.levels:
-            size = (size - self.depth * reach - self.kernel_size) // 2 + 1
-        sizes: list[int] = []
-        for _ in self.levels:
-            size = 2 * (size - self.depth * reach) - reach
-            sizes.insert(0, size)
-        return sizes
+    def _output(self, x: Tensor) -> Tensor:
+        """Frames (..., C) to logits (..., Q)."""
+        weight = pad(self.output_conv.weight.squeeze(-1), 1, self.features, x.shape[-1])
+        return F.linear(torch.relu(x), weight, self.output_conv.bias)
 
-    def _record(self, codes: Tensor, record: SeqUNetState) -> Tensor:
-        """The same layer by layer, without gradients; `record` gets what layers read last."""
+    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
+        """See Network: `forward`, which notes what each layer has read last."""
+        state = self._empty_state(codes[:, -self.kernel_size :].clone())
 
-        def last(x: Tensor, frames: int = self.kernel_size) -> Tensor:
-            return x[..., -frames:].clone(memory_format=torch.contiguous_format)  # the rest of x need not stay
+        def ends(x: Tensor, frames: int = self.kernel_size) -> Tensor:
+            return last(x, frames).transpose(1, 2).clone(memory_format=torch.contiguous_format)
 
-        x = self.input_conv(codes)  # (B, C, T)
+        x = self.input_conv(codes)  # (B, T, C)
         skips: list[Tensor] = []
-        for index, (level, kept) in enumerate(zip(self.levels, self._skip_sizes(codes.shape[-1]), strict=True)):
+        for level, windows in zip(self.levels, state.down, strict=True):
             for layer in level.down:
-                record.down[index].append(last(x))
+                windows.append(ends(x))
                 x = layer(x)
-            record.down[index].append(last(x))
-            skips.append(last(x, kept))
+            windows.append(ends(x))
+            skips.append(x)
             x = level.strided(x)
         for layer in self.bottleneck:
-            record.bottleneck.append(last(x))
+            state.bottleneck.append(ends(x))
             x = layer(x)
         for index, level in reversed(list(enumerate(self.levels))):
             condition, odd = level.upsample(x)
-            record.upsample.insert(0, last(x, self.kernel_size // 2 + 1))
-            record.odd.insert(0, odd[..., -1].clone())
-            x = skips.pop()
+            state.upsample.insert(0, ends(x, self.kernel_size // 2 + 1))
+            state.odd.insert(0, odd[:, -1].clone())
+            x = last(skips.pop(), condition.shape[1])
             for layer in level.up:
-                record.up[index].append(torch.cat((last(x), last(condition)), dim=1))
+                state.up[index].append(torch.cat((ends(x), ends(condition)), dim=1))
                 x = layer(x, condition)
-        return x
-
-    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
-        state = self._empty_state(codes[:, -self.kernel_size :].clone())
-        x = self._record(codes, state)
-        return self._output(x[..., -1:]).squeeze(-1), state
+        return self._output(x[:, -1]), state
 
     def _empty_state(self, codes: Tensor) -> SeqUNetState:
         return SeqUNetState(0, codes, [[] for _ in self.levels], [], [], [], [[] for _ in self.levels])
@@ -156,15 +166,14 @@ class SeqUNet(Network):
         state.time = time
 
         def around(x: Tensor, last: int, frames: int) -> Tensor:
-            """Frames up to the `last` of a period (1, C, P) that repeats for ever; its own last frame is number 0."""
-            numbers = torch.arange(last - frames, last, device=x.device) % x.shape[-1]
-            return x[..., numbers]
+            """Frames up to the `last` of a period (1, P, C) that repeats for ever; its own last frame is number 0."""
+            return x[:, torch.arange(last - frames, last, device=x.device) % x.shape[1]]
 
         def keep(x: Tensor, level: int, frames: int = kernel_size) -> Tensor:
-            return around(x, time // 2**level, frames).repeat(batch, 1, 1)
+            return around(x, time // 2**level, frames).transpose(1, 2).repeat(batch, 1, 1)
 
         def go_on(layer: GatedConv, x: Tensor, condition: Tensor | None = None) -> Tensor:
-            wider = [None if y is None else around(y, 0, y.shape[-1] + kernel_size - 1) for y in (x, condition)]
+            wider = [None if y is None else around(y, 0, y.shape[1] + kernel_size - 1) for y in (x, condition)]
             return layer(*wider)
 
         x = self.input_conv(codes[:1])
@@ -180,11 +189,11 @@ class SeqUNet(Network):
             state.bottleneck.append(keep(x, len(self.levels)))
             x = go_on(layer, x)
         for index, level in reversed(list(enumerate(self.levels))):
-            period = x.shape[-1]
+            period = x.shape[1]
             state.upsample.insert(0, keep(x, index + 1, kernel_size // 2 + 1))
             condition, odd = level.upsample(around(x, 0, period + kernel_size // 2))
-            state.odd.insert(0, keep(odd[..., -period:], index + 1, 1).squeeze(-1))
-            x = skips[index].expand(-1, -1, 2 * period)
+            state.odd.insert(0, keep(odd[:, -period:], index + 1, 1).squeeze(-1))
+            x = skips[index].expand(-1, 2 * period, -1)
             for layer in level.up:
                 state.up[index].append(torch.cat((keep(x, index), keep(condition, index)), dim=1))
                 x = go_on(layer, x, condition)
@@ -196,7 +205,7 @@ class SeqUNet(Network):
         assert isinstance(state, SeqUNetState)
         state.time += 1
         push(state.codes.unsqueeze(1), code.to(state.codes.dtype).unsqueeze(1))
-        x = self.input_conv(state.codes).squeeze(-1)  # (B, C)
+        x = self.input_conv(state.codes).squeeze(1)  # (B, C)
         skips: list[Tensor] = []
         for index, level in enumerate(self.levels):
             *windows, strided = state.down[index]
@@ -224,7 +233,7 @@ class SeqUNet(Network):
             for layer, window in zip(level.up, state.up[index], strict=True):
                 push(window, torch.cat((x, condition), dim=1))
                 x = layer.step(x, window)
-        return self._output(x.unsqueeze(-1)).squeeze(-1)
+        return self._output(x)
 
     def _receptive_field(self) -> int:
         """How far the outputs of a cycle look back at the most: the reach of each level, by phase, up to the output."""

@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models.frames import add_products, last, pad, width
 from sequnet_pl.models.layers import CodeConv, apply_window, gate
 from sequnet_pl.models.network import Network, State, Window
-from sequnet_pl.models.skipping import skipping_block
 
 
 @dataclass
@@ -34,22 +34,35 @@ class Layer(nn.Module):
         self.skip = nn.Conv1d(dilation_channels, skip, 1)
         # what the last layer would hand on, nobody reads
         self.residual = None if last else nn.Conv1d(dilation_channels, residual, 1)
-        self.dilation, self.ring_length = dilation, (kernel_size - 1) * dilation
+        self.channels, self.dilation, self.ring_length = dilation_channels, dilation, (kernel_size - 1) * dilation
 
-    def forward(self, x: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
-        """The residual stream (B, C, T), shorter by the ring's length, and the skips so far and this (B, C', N)."""
-        return skipping_block(x, total, [self.dilation], [*self.parameters()])
+    def forward(self, x: Tensor, stream: int, gated: int) -> tuple[Tensor, Tensor]:
+        """Frames (B, T, C) to the residual stream and the gated frames, both shorter by the ring's length.
+
+        Stream and gated frames have so many channels, the last of which are zeros: see `frames.width`.
+        """
+        weight = pad(pad(self.conv.weight, 0, self.channels, gated), 1, self.conv.in_channels, stream)
+        z = gate(add_products(x, weight, pad(_bias(self.conv), 0, self.channels, gated), dilation=self.dilation))
+        if self.residual is None:
+            return x, z
+        weight = pad(pad(self.residual.weight.squeeze(-1), 0, self.conv.in_channels, stream), 1, self.channels, gated)
+        return last(x, z.shape[1]) + F.linear(z, weight, pad(_bias(self.residual), 0, self.conv.in_channels, stream)), z
 
     def step(self, x: Tensor, ring: Tensor, time: int) -> tuple[Tensor, Tensor]:
-        """The same for the frame x (B, C) of `time`: reads the ring, then writes x over its oldest frame."""
+        """Stream and skip for the frame x (B, C) of `time`: reads the ring, then writes x over its oldest frame."""
         slots = [(time - back) % self.ring_length for back in range(self.ring_length, 0, -self.dilation)]
         inputs = torch.stack((*(ring[..., slot] for slot in slots), x), dim=-1)  # (B, C, K)
         ring[..., slots[0]] = x
         z = gate(apply_window(self.conv.weight, self.conv.bias, inputs))
         skip = F.linear(z, self.skip.weight.squeeze(-1), self.skip.bias)
         if self.residual is None:
-            return z, skip
+            return x, skip
         return x + F.linear(z, self.residual.weight.squeeze(-1), self.residual.bias), skip
+
+
+def _bias(conv: nn.Conv1d) -> Tensor:
+    assert conv.bias is not None
+    return conv.bias
 
 
 class WaveNet(Network):
@@ -107,41 +120,51 @@ class WaveNet(Network):
 
     def forward(self, codes: Tensor) -> Tensor:
         """See Network."""
-        return self._logits(codes, None)
-
-    def _logits(self, codes: Tensor, rings: list[Tensor] | None) -> Tensor:
         outputs = codes.shape[-1] - self.receptive_field + 1
         if outputs < 1:
             raise ValueError(f"{codes.shape[-1]} codes are no window: it takes {self.receptive_field} or more")
-        x = self.start(codes)  # (B, C, T)
-        total = x.new_zeros(len(codes), self.end_1.in_channels, outputs)
-        if rings is None:
-            for start in range(0, len(self.layers), self.layers_a_block):
-                x, total = self._run(self._run_block, x, total, start)
-            return self._end(total)
-        for layer in self.layers:  # the last frame, of time 0, belongs in slot 0
-            rings.append(x[..., -layer.ring_length :].roll(1, dims=-1))
-            x, total = layer(x, total)
-        return self._end(total)
+        x = self.start(codes, width(self.start.bias.numel(), codes.device))  # (B, T, C)
+        gated: list[Tensor] = []
+        for start in range(0, len(self.layers), self.layers_a_block):
+            x, *found = self._run(self._block, x, start, outputs)
+            gated += found
+        return self.end(self._skips(gated)).transpose(1, 2)
 
-    def _run_block(self, x: Tensor, total: Tensor, start: int) -> tuple[Tensor, Tensor]:
-        """The layers of a block, the first of which is number `start`."""
-        layers = self.layers[start : start + self.layers_a_block]
-        parameters = [parameter for layer in layers for parameter in layer.parameters()]
-        return skipping_block(x, total, [layer.dilation for layer in layers], parameters)
+    def _block(self, x: Tensor, start: int, outputs: int) -> tuple[Tensor, ...]:
+        """The layers of a block, the first of which is number `start`: the stream, and the gated outputs of each."""
+        gated: list[Tensor] = []
+        channels = width(self.layers[0].channels, x.device)
+        for layer in self.layers[start : start + self.layers_a_block]:
+            x, z = layer(x, x.shape[-1], channels)
+            gated.append(last(z, outputs))
+        return x, *gated
 
-    def _end(self, skip: Tensor) -> Tensor:
-        return self.end_2(torch.relu(self.end_1(torch.relu(skip))))
+    def _skips(self, gated: list[Tensor]) -> Tensor:
+        """The skips of all layers, from their gated frames (..., C): one product instead of one a layer."""
+        weights = [pad(layer.skip.weight.squeeze(-1), 1, layer.channels, gated[0].shape[-1]) for layer in self.layers]
+        bias = torch.stack([_bias(layer.skip) for layer in self.layers]).sum(0)
+        return F.linear(torch.cat(gated, dim=-1), torch.cat(weights, dim=1), bias)
+
+    def end(self, skips: Tensor) -> Tensor:
+        """Sums of skips (..., C) to logits (..., Q)."""
+        for conv in (self.end_1, self.end_2):
+            skips = F.linear(torch.relu(skips), conv.weight.squeeze(-1), conv.bias)
+        return skips
 
     def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
-        rings: list[Tensor] = []
-        logits = self._logits(codes, rings)[..., -1]
-        return logits, WaveNetState(0, rings)
+        """See Network: `forward`, which notes what each layer has read last."""
+        x, gated = self.start(codes), []
+        state = WaveNetState(0, [])
+        for layer in self.layers:  # the last frame, of time 0, belongs in slot 0
+            state.rings.append(last(x, layer.ring_length).transpose(1, 2).roll(1, dims=-1))
+            x, z = layer(x, x.shape[-1], layer.channels)
+            gated.append(z[:, -1])
+        return self.end(self._skips(gated)), state
 
     @torch.no_grad()
     def silence(self, batch: int, time: int = 0) -> State:
         """See Network. All frames of a layer are the same."""
-        x = self.start(self._silent_codes(batch, 1)).squeeze(-1)
+        x = self.start(self._silent_codes(batch, 1)).squeeze(1)
         state = WaveNetState(time, [])
         for layer in self.layers:
             ring = x.unsqueeze(-1).repeat(1, 1, layer.ring_length)
@@ -154,10 +177,9 @@ class WaveNet(Network):
         """See Network."""
         assert isinstance(state, WaveNetState)
         state.time += 1
-        x = self.start(code.unsqueeze(1)).squeeze(-1)  # (B, C)
-        total: Tensor | None = None
+        x = self.start(code.unsqueeze(1)).squeeze(1)  # (B, C)
+        skips: list[Tensor] = []
         for layer, ring in zip(self.layers, state.rings, strict=True):
             x, skip = layer.step(x, ring, state.time)
-            total = skip if total is None else total + skip
-        assert total is not None
-        return self._end(total.unsqueeze(-1)).squeeze(-1)
+            skips.append(skip)
+        return self.end(torch.stack(skips).sum(0))

@@ -41,9 +41,7 @@ _PAGE = Markup("""<!doctype html>
 def write_page(path: Path, title: str, parts: Iterable[Markup]) -> None:
     """Write the parts, one below the other under the title, as one HTML file. Raises UserError where that fails."""
     body = Markup("\n").join(parts)
-    page = _PAGE.format(title=title, body=body, style=Markup(STYLE), script=Markup(SCRIPT))
-    # File names that are not UTF-8 reach Python as lone surrogates, which no text file can hold.
-    write_text(path, page.encode("utf-8", "replace").decode("utf-8"))
+    write_text(path, _PAGE.format(title=title, body=body, style=Markup(STYLE), script=Markup(SCRIPT)))
 
 
 def heading(text: str, anchor: str = "") -> Markup:

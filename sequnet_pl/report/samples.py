@@ -28,7 +28,8 @@ class FileSamples:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            info = soundfile.info(path)
+            with path.open("rb") as file:  # soundfile itself refuses names that are not UTF-8
+                info = soundfile.info(file)
         except (soundfile.LibsndfileError, OSError) as error:
             raise UserError(f"cannot read {path}: {error}; give a wav or flac file") from error
         self._frames: int = info.frames
@@ -40,7 +41,8 @@ class FileSamples:
     def __getitem__(self, part: slice, /) -> NDArray[np.float32]:
         start, stop, step = part.indices(self._frames)
         try:
-            read, _ = soundfile.read(self.path, start=start, stop=max(start, stop), dtype="float32", always_2d=True)
+            with self.path.open("rb") as file:
+                read, _ = soundfile.read(file, start=start, stop=max(start, stop), dtype="float32", always_2d=True)
         except (soundfile.LibsndfileError, OSError) as error:
             raise UserError(f"cannot read {self.path}: {error}; was it changed meanwhile?") from error
         return read.mean(axis=1)[::step]

@@ -1,32 +1,19 @@
-"""Checkpoints: written whole, read as numbers only, and found again in the run folders."""
+"""Checkpoints: read as numbers only, and found again in the run folders; without Lightning, which sampling lacks."""
 
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from sequnet_pl import atomic
 from sequnet_pl.errors import UserError
-from sequnet_pl.training.module import MODULES, AudioModule
+from sequnet_pl.names import CLASS_PATHS
 
 LAST = "last.ckpt"
-
-
-class WholeCheckpointIO(TorchCheckpointIO):
-    """Checkpoints written beside their place, made durable and renamed, and read with `weights_only` always."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """See TorchCheckpointIO. UserError where writing fails; what was there is then still there."""
-        with atomic.replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
-
-    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        """See TorchCheckpointIO and `read`."""
-        return read(Path(path), map_location)
 
 
 def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
@@ -49,28 +36,21 @@ def hyper_parameters(checkpoint: dict[str, Any], key: str = "hyper_parameters") 
     return {name: value for name, value in checkpoint.get(key, {}).items() if not name.startswith("_")}
 
 
-def module_class(checkpoint: dict[str, Any], path: Path) -> type[AudioModule]:
-    """The class of module that a checkpoint is of. UserError where it is none of ours."""
+def network_name(checkpoint: dict[str, Any], path: Path) -> str:
+    """Which network a checkpoint is of. UserError where it is none of ours."""
     name = checkpoint.get("network")
-    if name not in MODULES:
+    if name not in CLASS_PATHS:
         raise UserError(f"{path} is not a checkpoint of this project: it names no network")
-    return MODULES[name]
+    return name
 
 
-def module_of(content: dict[str, Any], path: Path) -> AudioModule:
-    """The module that the content of the checkpoint at `path` describes, with its weights. UserError without one."""
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """Build what the checkpoint at `path` describes. UserError where its weights fit nothing of the kind."""
     try:
-        module = module_class(content, path)(**hyper_parameters(content))
-        module.load_state_dict(content["state_dict"])
+        yield
     except (RuntimeError, KeyError, TypeError) as error:
         raise UserError(f"the weights in {path} do not fit its own hyper-parameters; take another one") from error
-    return module
-
-
-def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
-    """The module of a checkpoint with its weights, and the checkpoint's content. UserError where that fails."""
-    content = read(path)
-    return module_of(content, path), content
 
 
 @dataclass(frozen=True)
@@ -92,7 +72,7 @@ def run_of(config: Path) -> Run | None:
     """The run that a config.yaml describes; None where it is none."""
     try:
         settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-        network = {f"{module.__module__}.{module.__name__}": name for name, module in MODULES.items()}
+        network = {class_path: name for name, class_path in CLASS_PATHS.items()}
         snapshots = settings.get("snapshot_dir")
         return Run(
             config.parent,

@@ -45,7 +45,8 @@ def log_sampling(loggers: Iterable[Logger], sampling: Sampling, folder: Path) ->
         if isinstance(logger, TensorBoardLogger):
             board = logger.experiment
             for clip in sampling.clips:
-                samples, rate = soundfile.read(folder / f"{clip.name}.wav", dtype="float32")
+                with (folder / f"{clip.name}.wav").open("rb") as file:
+                    samples, rate = soundfile.read(file, dtype="float32")
                 board.add_audio(f"samples/{clip.name}", samples[None], sampling.step, rate)
                 picture = imread(folder / f"{clip.name}.png")
                 board.add_image(f"spectrograms/{clip.name}", picture, sampling.step, dataformats="HWC")

@@ -14,6 +14,7 @@ from pytorch_lightning.callbacks import Callback
 from sequnet_pl import atomic
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UserError
+from sequnet_pl.printing import printable
 from sequnet_pl.report.card import CARD, write_card
 from sequnet_pl.report.run import write_report
 from sequnet_pl.report.run_folder import WARNINGS, read_config, read_text
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def note(folder: Path, text: str) -> None:
     """Add a line to the warnings of a run. Raises UserError where that fails."""
-    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {' '.join(text.split())}\n"
+    line = f"{datetime.now():%Y-%m-%d %H:%M:%S} {printable(' '.join(text.split()))}\n"
     atomic.write_text(folder / WARNINGS, read_text(folder / WARNINGS) + line)
 
 

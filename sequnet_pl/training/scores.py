@@ -18,6 +18,7 @@ from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.entropy import MOST, TABLES, learn_tables
 from sequnet_pl.data.store import Recording
+from sequnet_pl.printing import printable
 from sequnet_pl.report.score_page import write_score_page
 from sequnet_pl.report.score_table import print_scores
 from sequnet_pl.report.scores import NETWORK, ConfidenceScore, DistanceScore, RecordingScore, Scores
@@ -151,7 +152,7 @@ def _names(recordings: Sequence[Recording]) -> list[str]:
     """Paths below the folder that holds all of them; bytes that are no text are spelt out."""
     folder = os.path.commonpath([Path(recording.source).parent for recording in recordings])
     names = [os.path.relpath(recording.source, folder) for recording in recordings]
-    return [name.encode(errors="backslashreplace").decode() for name in names]
+    return [printable(name) for name in names]
 
 
 def _number(value: float | Tensor) -> float | None:

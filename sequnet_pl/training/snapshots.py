@@ -11,7 +11,8 @@ import torch
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.published import from_published, network_from_weights
-from sequnet_pl.training.checkpoints import WholeCheckpointIO, read
+from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
+from sequnet_pl.training.checkpoints import read
 from sequnet_pl.training.module import MODULES
 from sequnet_pl.training.trained import PUBLISHED_LAYERS, architecture, network_name
 

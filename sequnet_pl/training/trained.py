@@ -1,6 +1,7 @@
 """Trained networks: the newest checkpoint in a folder, ours or a published snapshot, and the network that it holds."""
 
 import hashlib
+import inspect
 import re
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +14,9 @@ from sequnet_pl.models.network import Network
 from sequnet_pl.models.published import network_from_weights
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.training.checkpoints import hyper_parameters, module_of, read
+from sequnet_pl.training import checkpoints
 
+NETWORKS: dict[str, type[Network]] = {"sequnet": SeqUNet, "wavenet": WaveNet}
 PUBLISHED_LAYERS = 13
 """Layers a block of the published WaveNet, which its weights do not tell."""
 
@@ -75,18 +77,32 @@ def load_trained(path: Path, layers: int | None = None) -> Trained:
     Raises:
         UserError: There is no such file, it is damaged, or it holds something else.
     """
-    content = read(path)
+    content = checkpoints.read(path)
     if "model_state_dict" in content:
         network = network_from_weights(content["model_state_dict"], layers or PUBLISHED_LAYERS)
         return Trained(path, network, int(content.get("step", 0)), {})
-    network = module_of(content, path).network
-    data = hyper_parameters(content, "datamodule_hyper_parameters")
+    network = _network(content, path)
+    data = checkpoints.hyper_parameters(content, "datamodule_hyper_parameters")
     return Trained(path, network, int(content.get("global_step", 0)), data)
+
+
+def _network(content: dict[str, Any], path: Path) -> Network:
+    """The network that the content of the checkpoint at `path` describes, with its weights: averaged where it has both.
+
+    UserError where there is none.
+    """
+    kind = NETWORKS[checkpoints.network_name(content, path)]
+    shape = checkpoints.hyper_parameters(content)
+    with checkpoints.fitting(path):
+        network = kind(**{name: shape[name] for name in inspect.signature(kind).parameters.keys() & shape.keys()})
+        weights = content["state_dict"].items()
+        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights})
+    return network
 
 
 def network_name(network: Network) -> str:
     """sequnet or wavenet."""
-    return "sequnet" if isinstance(network, SeqUNet) else "wavenet"
+    return next(name for name, kind in NETWORKS.items() if isinstance(network, kind))
 
 
 def architecture(network: Network) -> dict[str, int]:

@@ -11,39 +11,12 @@ import soundfile as sf
 import soxr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sounds import FFMPEG, assert_close, encode, needs_ffmpeg, sine, whole
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import decode, files, sound
 from sequnet_pl.audio.decode import Damaged, Undecodable
 from sequnet_pl.errors import UsageError, UserError
-
-try:
-    FFMPEG = decode.ffmpeg()
-except UserError:
-    FFMPEG = ""
-needs_ffmpeg = pytest.mark.skipif(not FFMPEG, reason="there is no ffmpeg here")
-
-
-def sine(seconds: float, rate: int) -> np.ndarray:
-    """A swelling 440 Hz tone (T,), so that a shift in time shows too."""
-    time = np.arange(round(seconds * rate)) / rate
-    return 0.5 * np.sin(2 * np.pi * 440 * time) * np.sin(np.pi * time / seconds) ** 2
-
-
-def whole(path: Path, rate: int = 16_000, channel: files.Channel = "mix") -> np.ndarray:
-    return files.consume(path, rate, lambda blocks: np.concatenate(list(blocks)), channel)
-
-
-def encode(source: Path, target: Path) -> Path:
-    subprocess.run([FFMPEG, "-nostdin", "-v", "error", "-i", str(source), str(target)], check=True)
-    return target
-
-
-def assert_close(samples: np.ndarray, expected: np.ndarray, error: float, slack: int = 1) -> None:
-    assert samples.dtype == np.float32 and samples.ndim == 1
-    assert abs(len(samples) - len(expected)) <= slack
-    length = min(len(samples), len(expected))
-    assert np.abs(samples[:length] - expected[:length]).max() < error
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])

@@ -13,7 +13,7 @@ from download_server import KINDS, QUICK, Server
 from rich.console import Console
 
 from sequnet_pl.data.download import Options, Result, download
-from sequnet_pl.data.download_list import item
+from sequnet_pl.data.download.items import item
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.data import download
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import open_split
-from sequnet_pl.data.store_cli import main as look_into
+from sequnet_pl.data.store.__main__ import main as look_into
 from sequnet_pl.errors import UsageError
 from sequnet_pl.training.module import SeqUNetModule
 

@@ -7,7 +7,7 @@ import pytest
 from download_server import QUICK, Page, Server
 
 from sequnet_pl.data import download, sources
-from sequnet_pl.data.download_list import PIANO_LIST, read_list
+from sequnet_pl.data.download.items import PIANO_LIST, read_list
 from sequnet_pl.data.sources import choose
 from sequnet_pl.data.splits import SPLITS, split_folder
 from sequnet_pl.errors import UsageError, UserError
@@ -126,7 +126,7 @@ def test_piano_takes_what_came_and_nothing_else(
 
 def test_a_piano_that_did_not_come_says_so_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of the list failed for good before, so that nobody is asked."""
-    monkeypatch.setattr("sequnet_pl.data.download_run.fetch_all", lambda *_: pytest.fail("asked the network"))
+    monkeypatch.setattr("sequnet_pl.data.download.run.fetch_all", lambda *_: pytest.fail("asked the network"))
     touch(tmp_path, "recordings/x")
     rows = [f"{item.recording},{item.split},removed,gone,,," for item in read_list(PIANO_LIST)]
     report = "\n".join(["recording,split,status,reason,file,time,until", *rows])

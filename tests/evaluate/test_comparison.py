@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from sequnet_pl.data import piano_synth
-from sequnet_pl.data.piano_pieces import PIECES
+from sequnet_pl.data.builtin import synth
+from sequnet_pl.data.builtin.pieces import PIECES
 from sequnet_pl.errors import UsageError
 from sequnet_pl.evaluate import compare
 from sequnet_pl.evaluate.comparison import MEASURES, SETS, Comparison, _errors, noise_like
@@ -21,7 +21,7 @@ LENGTH = RATE // 2
 @pytest.fixture(scope="module")
 def piano() -> NDArray[np.float32]:
     """Clips of the built-in piano, an even number of them."""
-    sound = piano_synth.record(PIECES[0], "test", RATE)[: 32 * LENGTH]
+    sound = synth.record(PIECES[0], "test", RATE)[: 32 * LENGTH]
     count = len(sound) // (2 * LENGTH) * 2
     return sound[: count * LENGTH].reshape(count, LENGTH)
 

@@ -114,7 +114,7 @@ def test_the_command_makes_it_again_without_torch(run: Path, tmp_path: Path) -> 
     folder = shutil.copytree(run, tmp_path / "run")
     (folder / "report.html").unlink()
     code = (
-        "import sys; from sequnet_pl.report.run import main; status = main(sys.argv[1:]); "
+        "import sys; from sequnet_pl.report.run.__main__ import main; status = main(sys.argv[1:]); "
         "assert 'torch' not in sys.modules; sys.exit(status)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=120)

@@ -10,11 +10,11 @@ import soundfile
 import torch
 from sample_run import RATE
 
+from sequnet_pl.cli.commands import sample
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.cli.sample import sample
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.sampling import clips as making
-from sequnet_pl.training.checkpoints import WholeCheckpointIO
+from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.module import SeqUNetModule
 
 

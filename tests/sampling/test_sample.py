@@ -14,7 +14,7 @@ import torch
 from sample_run import RATE, codes, made
 
 from sequnet_pl.audio import files, mulaw
-from sequnet_pl.cli.sample import sample
+from sequnet_pl.cli.commands import sample
 from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling import clips as making
 

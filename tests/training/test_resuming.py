@@ -15,7 +15,8 @@ from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
 from short_runs import run_fit, same_weights
 
 from sequnet_pl.training import checkpoints
-from sequnet_pl.training.checkpoints import best_of, load_module, score_of
+from sequnet_pl.training.checkpoint_io import load_module
+from sequnet_pl.training.checkpoints import best_of, score_of
 from sequnet_pl.training.health import SickRunError
 from sequnet_pl.training.module import MODULES, SeqUNetModule
 from sequnet_pl.training.random_states import random_states, restore_random_states

@@ -11,7 +11,7 @@ from sequnet_pl.cli.convert import convert
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models.published import to_published
-from sequnet_pl.training.checkpoints import WholeCheckpointIO, load_module
+from sequnet_pl.training.checkpoint_io import WholeCheckpointIO, load_module
 from sequnet_pl.training.snapshots import convert_snapshot
 from sequnet_pl.training.trained import architecture, load_trained
 

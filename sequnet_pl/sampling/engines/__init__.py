@@ -1,19 +1,17 @@
 """Ways to run a network step by step, behind one interface; the fastest that fits is chosen where none is named."""
 
-from typing import Literal, get_args
+from typing import get_args
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.network import Network
+from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.sampling.engines import native
 from sequnet_pl.sampling.engines.base import Block, Engine, Session
 from sequnet_pl.sampling.engines.build import library
 from sequnet_pl.sampling.engines.cuda import CudaEngine
 from sequnet_pl.sampling.engines.eager import EagerEngine
-from sequnet_pl.sampling.engines.packing import WeightType
 
-__all__ = ["Block", "Engine", "EngineName", "Session", "WeightType", "engine_for"]
-
-EngineName = Literal["auto", "eager", "native", "cuda"]
+__all__ = ["Block", "Engine", "Session", "engine_for"]
 
 
 def engine_for(network: Network, name: EngineName = "auto", weights: WeightType = "float32") -> Engine:

@@ -80,7 +80,7 @@ class WaveNetStepper:
         """See Stepper."""
         assert isinstance(state, WaveNetState)
         slots = (clock - self._back) % self._lengths  # (layers, K - 1)
-        x = self.network.start(code.unsqueeze(1)).squeeze(-1)  # (B, C)
+        x = self.network.start(code.unsqueeze(1)).squeeze(1)  # (B, C)
         gated = []
         for layer, ring, slot in zip(self.network.layers, state.rings, slots.unbind(), strict=True):
             inputs = torch.cat((ring.index_select(2, slot), x.unsqueeze(-1)), dim=-1)  # (B, C, K)
@@ -91,7 +91,7 @@ class WaveNetStepper:
                 x = x + F.linear(z, layer.residual.weight.squeeze(-1), layer.residual.bias)
         # the skips of all layers at once
         skip = F.linear(torch.cat(gated, dim=1), self._skip_weight, self._skip_bias)
-        return self.network.end_2(torch.relu(self.network.end_1(torch.relu(skip.unsqueeze(-1))))).squeeze(-1)
+        return self.network.end(skip)
 
 
 def _bias(conv: torch.nn.Conv1d) -> Tensor:

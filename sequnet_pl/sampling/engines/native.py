@@ -11,10 +11,10 @@ from torch import Tensor
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.names import WeightType
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines.base import Block, Session
 from sequnet_pl.sampling.engines.pace import Pace
-from sequnet_pl.sampling.engines.packing import WeightType
 from sequnet_pl.sampling.engines.programs import DrawingStruct, JobStruct, Program, SeqUNetProgram, WaveNetProgram
 
 

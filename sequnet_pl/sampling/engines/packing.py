@@ -5,15 +5,16 @@ The structures are those of the headers in native/, field by field.
 
 import ctypes
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from sequnet_pl.names import WeightType
+
 LANES = 16
 """Numbers in a vector, whatever the processor makes of it."""
 
-WeightType = Literal["float32", "bf16", "int8"]
 _FORMATS: dict[WeightType, tuple[int, int, int]] = {  # number in the kernels, inputs side by side, bytes a weight
     "float32": (0, 1, 4),
     "bf16": (1, 2, 2),

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from sequnet_pl.models.network import State
 from sequnet_pl.models.sequnet import SeqUNet, SeqUNetState
 from sequnet_pl.models.wavenet import WaveNet, WaveNetState
-from sequnet_pl.sampling.engines.packing import Packer, WeightType, layout
+from sequnet_pl.names import WeightType
+from sequnet_pl.sampling.engines.packing import Packer, layout
 
 _int32, _pointer = ctypes.c_int32, ctypes.c_void_p
 

@@ -1,0 +1,148 @@
+"""Look into a store: `python -m sequnet_pl.data.store info|list|verify FOLDER`."""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Column, Table
+
+from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.data.store import Recording, Split, fingerprint, open_split, opened_index
+from sequnet_pl.data.store.index import Index
+from sequnet_pl.printing import printable
+
+PROGRAM = "python -m sequnet_pl.data.store"
+
+_CHUNK = 1 << 20
+_HISTOGRAM_CODES = 1 << 27  # more would take minutes to count, and tell no more
+_BIN = 8
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; gives the exit status: 0, or 1 where the store is damaged. UserError where it cannot be read."""
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    helps = {
+        "info": "hours of each split, options, and how often the codes occur",
+        "list": "every recording with its length and levels, and every file that was skipped, with the reason",
+        "verify": "check the codes against their hashes, and say which audio files have gone or changed",
+    }
+    for name, text in helps.items():
+        commands.add_parser(name, help=text).add_argument("folder", type=Path, help="folder of the store")
+    options = parser.parse_args(arguments)
+    # A screen folds long paths; in a file or a pipe every row is one line, for grep.
+    console = Console(width=None if sys.stdout.isatty() else 1000)
+    command = {"info": _info, "list": _list, "verify": _verify}[options.command]
+    return command(console, options.folder, opened_index(options.folder))
+
+
+def _info(console: Console, folder: Path, index: Index) -> int:
+    options = index.options
+    loudness = "as recorded" if options.loudness is None else f"{options.loudness:g} LUFS"
+    silence = "kept" if options.skip_silence is None else f"cut down to {options.skip_silence:g} s"
+    console.print(f"{options.rate} Hz, channel {options.channel}, loudness {loudness}, digital silence {silence}")
+    console.print(f"fingerprint {fingerprint(folder)}, skipped files {len(index.skipped)}")
+    table = Table("split", *(_right(name) for name in ("recordings", "hours", "MB on disk", "clipped", "silent")))
+    for name, split in index.splits.items():
+        recordings = split.recordings
+        codes = sum(r.length for r in recordings)
+        clipped, silent = (sum(getattr(r, share) * r.length for r in recordings) for share in ("clipped", "silent"))
+        shares = [f"{part / max(codes, 1):.2%}" for part in (clipped, silent)]
+        table.add_row(
+            name, str(len(recordings)), f"{codes / options.rate / 3600:.3f}", f"{split.length / 1e6:.1f}", *shares
+        )
+    console.print(table)
+    _print_histogram(console, [open_split(folder, name) for name in index.splits])
+    return 0
+
+
+def _print_histogram(console: Console, splits: list[Split]) -> None:
+    total = sum(int(split.lengths.sum()) for split in splits)
+    step = max(1, -(-total // _HISTOGRAM_CODES))  # of the chunks
+    counts = np.zeros(CLASSES, np.int64)
+    chunks = (chunk for split in splits for recording in split.recordings for chunk in _chunks(split, recording))
+    for number, chunk in enumerate(chunks):
+        if number % step == 0:
+            counts += np.bincount(chunk, minlength=CLASSES)
+    shares = counts / max(counts.sum(), 1)
+    present = shares[shares > 0]
+    entropy = float(-(present * np.log2(present)).sum())
+    of = "all codes" if step == 1 else f"one chunk in {step}"
+    console.print(f"codes: {(counts > 0).sum()} of {CLASSES} occur, entropy {entropy:.2f} bits (counted: {of})")
+    bins = shares.reshape(-1, _BIN).sum(axis=1)
+    for number, share in enumerate(bins):
+        bar = "#" * round(60 * share / max(bins.max(), 1e-12))
+        console.print(f"{number * _BIN:3d}-{number * _BIN + _BIN - 1:3d} {share:7.2%} {bar}", highlight=False)
+
+
+def _chunks(split: Split, recording: Recording) -> Iterator[NDArray[np.uint8]]:
+    end = recording.offset + recording.length
+    for start in range(recording.offset, end, _CHUNK):
+        yield split.codes[start : min(start + _CHUNK, end)]
+
+
+def _list(console: Console, folder: Path, index: Index) -> int:
+    numbers = [_right(name) for name in ("seconds", "peak", "clipped", "silent")]
+    table = Table("split", *numbers, "file", "note", title=f"recordings in {_shown(folder)}")
+    for name, split in index.splits.items():
+        for r in split.recordings:
+            levels = [f"{r.length / r.rate:.2f}", f"{r.peak:.3f}", f"{r.clipped:.2%}", f"{r.silent:.2%}"]
+            table.add_row(name, *levels, _shown(r.source), _shown(r.note))
+    console.print(table)
+    if index.skipped:
+        skipped = Table("file", "reason", title="skipped")
+        for entry in index.skipped:
+            skipped.add_row(_shown(entry.source), _shown(entry.reason))
+        console.print(skipped)
+    return 0
+
+
+def _verify(console: Console, folder: Path, index: Index) -> int:
+    damaged = 0
+    for name in index.splits:
+        split = open_split(folder, name)
+        for recording in split.recordings:
+            digest = hashlib.sha256()
+            for chunk in _chunks(split, recording):
+                digest.update(chunk.tobytes())
+            if digest.hexdigest() != recording.codes_sha256:
+                damaged += 1
+                console.print(f"damaged: the codes of {_shown(recording.source)} ({name})", highlight=False)
+            if change := _change(recording):
+                console.print(f"{change}: {_shown(recording.source)} ({name})", highlight=False)
+    count = sum(len(split.recordings) for split in index.splits.values())
+    if damaged:
+        console.print(f"{damaged} of {count} recordings are damaged; delete {_shown(folder)}, and make it again")
+        return 1
+    console.print(f"all {count} recordings are whole")
+    return 0
+
+
+def _change(recording: Recording) -> str:
+    """What has become of an audio file since it was stored; nothing where it is the same."""
+    try:
+        with Path(recording.source).open("rb") as file:
+            same = hashlib.file_digest(file, "sha256").hexdigest() == recording.sha256
+    except OSError:
+        return "the audio file is gone"
+    return "" if same else "the audio file has changed"
+
+
+def _right(name: str) -> Column:
+    return Column(name, justify="right")
+
+
+def _shown(text: object) -> str:
+    """Names may hold brackets that rich takes for markup."""
+    return escape(printable(text))
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(PROGRAM, main, sys.argv[1:]))

@@ -1,0 +1,180 @@
+"""One update of a store: what it can keep, what has to be decoded, and the new index that comes of both."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from sequnet_pl.audio.decode import REVISION, decoders
+from sequnet_pl.data.store.index import Index, Options, Recording, Skipped, SplitIndex, read_index, write_index
+from sequnet_pl.data.store.maps import PARTS, Piece, clean, complete, place
+from sequnet_pl.data.store.part import Answer, part_path
+from sequnet_pl.data.store.workers import Job
+from sequnet_pl.errors import UserError
+
+log = logging.getLogger(__name__)
+
+Sources = Mapping[str, Sequence[str]]
+"""The paths of the audio files of each split."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a store holds after an update, and what the update did."""
+
+    recordings: dict[str, tuple[Recording, ...]]
+    """Of each split."""
+    skipped: tuple[Skipped, ...]
+    made: int
+    """Files that were decoded."""
+    removed: tuple[str, ...]
+    """Sources of recordings that the store held, and holds no more."""
+
+
+class Update:
+    """`find_jobs`, then `take` what becomes of each job, then `publish`; the caller holds the store's lock."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        self._folder, self._options = folder, options
+        self._old = _usable(folder, options)
+        self._made = 0
+        self._found: dict[str, Recording] = {}  # by source, as is what cannot be used
+        self._skipped: dict[str, Skipped] = {}
+        self._decoders = self._old.decoders
+        self._changed: list[str] = []  # sources of which these decoders make other codes
+        self._homes: dict[str, dict[str, Piece]] = {}  # by split and hash: where the old maps have codes
+        for name, split in self._old.splits.items():
+            pieces = {r.codes_sha256: Piece(folder / split.map, r.offset, r.length) for r in split.recordings}
+            self._homes[name] = pieces
+
+    def find_jobs(self, sources: Sources) -> list[Job]:
+        """Settle every source that has not changed; the others are jobs, the largest first.
+
+        Where other decoders made the store, what they skipped is tried again; where they were of a former revision, so
+        are recordings that it may not have read whole.
+        """
+        recordings = self._recordings()
+        skipped = self._old.skipped if self._old.decoders == decoders() else ()
+        known = {entry.source: entry for entry in [*recordings, *skipped]}
+        former = (self._old.decoders or "1").split(",")[0] != str(REVISION)
+        jobs: list[Job] = []
+        for source in dict.fromkeys(source for split in sources.values() for source in split):
+            size, mtime_ns = _identity(source)
+            entry = known.get(source)
+            if entry is None or size < 0 or (entry.size, entry.mtime_ns) != (size, mtime_ns):
+                same = () if former else tuple({r.sha256 for r in recordings if r.size == size})
+                jobs.append(Job(source, size, same))
+            elif isinstance(entry, Recording) and former:
+                jobs.append(Job(source, size, (entry.sha256,), again=True))
+            elif isinstance(entry, Skipped):
+                self._skipped[source] = entry
+            else:
+                self._found[source] = entry
+        if jobs:
+            self._decoders = decoders()
+        if self._skipped:
+            log.warning("%s: skipped %d files again, which are as they were", self._folder, len(self._skipped))
+        return sorted(jobs, key=lambda job: -job.size)
+
+    def take(self, job: Job, answer: Answer) -> None:
+        """Settle the source of a job by what became of it. Raises UserError for what would befall every job."""
+        if answer.failed:
+            raise UserError(answer.failed)
+        if answer.skipped:
+            self._skipped[job.path] = Skipped(job.path, answer.skipped, answer.size, answer.mtime_ns)
+            log.warning("skipped %s: %s", job.path, answer.skipped)
+            return
+        identity = {"source": job.path, "size": answer.size, "mtime_ns": answer.mtime_ns}
+        if answer.part is None:
+            same = next(r for r in self._recordings() if r.sha256 == answer.sha256)
+            self._found[job.path] = replace(same, **identity)
+            return
+        self._made += 1
+        self._found[job.path] = Recording(
+            **identity, offset=0, rate=self._options.rate, sha256=answer.sha256, **asdict(answer.part)
+        )
+        if job.again and all(r.codes_sha256 != answer.part.codes_sha256 for r in self._recordings()):
+            self._changed.append(job.path)
+        if answer.part.note:
+            log.warning("%s: %s", job.path, answer.part.note)
+
+    def publish(self, sources: Sources) -> Report:
+        """Bring all that was found into the maps, then replace the index, then remove what is needed no more.
+
+        Raises UserError where nothing was found or writing fails; the store is then as it was.
+        """
+        skipped = tuple(self._skipped[source] for source in sorted(self._skipped))
+        if not self._found:
+            first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
+            raise UserError(f"none of {len(skipped)} audio files can be used{first}")
+        splits: dict[str, SplitIndex] = {}
+        for name in sources:
+            wanted = [self._found[source] for source in sources[name] if source in self._found]
+            pieces = [self._piece(recording, name) for recording in wanted]
+            old = self._old.splits.get(name, SplitIndex())
+            splits[name] = place(self._folder, name, old, list(zip(wanted, pieces, strict=True)))
+        index = Index(self._options, splits, skipped, self._decoders)
+        if index != self._old:
+            write_index(self._folder, index)
+            _warn_of_leaks(index)
+        clean(self._folder, index)
+        if self._changed:
+            what = "%s: read %d recordings anew, which a former version had not read whole: %s"
+            log.warning(what, self._folder, len(self._changed), _some(self._changed))
+        removed = tuple(r.source for r in self._recordings() if r.source not in self._found)
+        if removed:
+            log.warning(
+                "%s: dropped %d recordings whose files are gone: %s", self._folder, len(removed), _some(removed)
+            )
+        return Report({name: split.recordings for name, split in splits.items()}, skipped, self._made, removed)
+
+    def _recordings(self) -> list[Recording]:
+        return [recording for split in self._old.splits.values() for recording in split.recordings]
+
+    def _piece(self, recording: Recording, split: str) -> Piece:
+        """Where the codes of a recording are: in its own split's map at best, in another's, or in a new part."""
+        for homes in (self._homes.get(split, {}), *self._homes.values()):
+            if piece := homes.get(recording.codes_sha256):
+                return piece
+        return Piece(part_path(self._folder / PARTS, recording.sha256, self._options), 0, recording.length)
+
+
+def _some(sources: Sequence[str]) -> str:
+    return ", ".join(sources[:5]) + (", ..." if len(sources) > 5 else "")
+
+
+def _usable(folder: Path, options: Options) -> Index:
+    """The index there is, without what is of no use now: other options, maps that are missing or too short."""
+    try:
+        index = read_index(folder)
+    except UserError as error:
+        log.warning("%s", error)
+        index = None
+    if index is None or index.options != options:
+        return Index(options)
+    splits: dict[str, SplitIndex] = {}
+    for name, split in index.splits.items():
+        if complete(folder / split.map, split.length):
+            splits[name] = split
+        else:
+            log.warning("%s: %s is missing or too short, its recordings are made again", folder, split.map)
+    return replace(index, splits=splits)
+
+
+def _identity(source: str) -> tuple[int, int]:
+    """Size and time of a file; -1 and -1 where there is none."""
+    try:
+        status = Path(source).stat()
+    except OSError:
+        return -1, -1
+    return status.st_size, status.st_mtime_ns
+
+
+def _warn_of_leaks(index: Index) -> None:
+    """Say where splits share a recording, so that a network is scored on what it has learnt from."""
+    place_of: dict[str, tuple[str, str]] = {}
+    for name, split in index.splits.items():
+        for recording in split.recordings:
+            other, source = place_of.setdefault(recording.sha256, (name, recording.source))
+            if other != name:
+                log.warning("%s (%s) and %s (%s) are the same recording", source, other, recording.source, name)

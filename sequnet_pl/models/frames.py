@@ -1,0 +1,58 @@
+"""Sequences as the networks compute them: frames (B, T, C), whose channels lie side by side in memory.
+
+So crops and phases are views, and the libraries are at their fastest. Letters: B batch, T time in frames, C channels,
+K kernel.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def width(channels: int, device: torch.device) -> int:
+    """How many channels to compute for so many: on a GPU, tensor cores want a multiple of 64, or at least of 8.
+
+    Parameters, their gradients and states keep the channels that they have; the others are zeros and stay zeros.
+    """
+    if device.type != "cuda":
+        return channels
+    widest = -(-channels // 64) * 64
+    return widest if 8 * widest <= 9 * channels else -(-channels // 8) * 8
+
+
+def pad(x: Tensor, dim: int, channels: int, width: int) -> Tensor:
+    """x with zeros after each `channels` entries of a dimension, so that they are `width`; itself where they are."""
+    if width == channels:
+        return x
+    groups = x.unflatten(dim, (-1, channels)).movedim(dim + 1, -1)
+    return F.pad(groups, (0, width - channels)).movedim(-1, dim + 1).flatten(dim, dim + 1)
+
+
+def compute_dtype(x: Tensor) -> torch.dtype:
+    """The type to compute in: that of autocast where it is on, else that of `x`."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
+def last(x: Tensor, frames: int) -> Tensor:
+    """The last frames of x (B, T, C)."""
+    return x[:, x.shape[1] - frames :]
+
+
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    """Valid convolution of x (B, T, C) with weight (C', C, K): (B, (T - K) // stride + 1, C')."""
+    if x.is_cpu and x.dtype != torch.bfloat16:  # where the library takes four times as long for gradients of weights
+        return add_products(x, weight, bias, stride)
+    # libraries know frames as images of height 1 in the memory format "channels last"
+    kernel = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    return F.conv2d(x.transpose(1, 2).unsqueeze(2), kernel, bias, (1, stride)).squeeze(2).transpose(1, 2)
+
+
+def add_products(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
+    """The same, dilated too, as what it is: a sum of matrix products, one for each tap."""
+    frames = (x.shape[1] - (weight.shape[-1] - 1) * dilation - 1) // stride + 1
+    first, *others = weight.unbind(-1)
+    out = F.linear(x[:, : (frames - 1) * stride + 1 : stride], first, bias)
+    for tap, kernel in enumerate(others, start=1):
+        out = out + F.linear(x[:, tap * dilation :][:, : (frames - 1) * stride + 1 : stride], kernel)
+    return out

@@ -1,0 +1,36 @@
+"""The one place that makes names and messages fit to be shown: on any terminal, in a log, in a text file.
+
+A file name may hold bytes that are no text (they reach Python as lone surrogates), ends of lines and a terminal's own
+commands; and a terminal or a pipe may know fewer characters than a name has.
+"""
+
+import copy
+import io
+import logging
+import re
+import sys
+
+_NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def printable(text: object) -> str:
+    """A name, path or message as one line that every text file can hold; what it cannot is escaped as in Python."""
+    return _NOT_SHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), str(text))
+
+
+class LineFormatter(logging.Formatter):
+    """Formats messages with printable arguments."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See logging.Formatter; the record itself stays as it is."""
+        shown = copy.copy(record)
+        if isinstance(record.args, tuple):  # numbers have their own formats
+            shown.args = tuple(arg if isinstance(arg, int | float) else printable(arg) for arg in record.args)
+        return super().format(shown)
+
+
+def make_streams_safe() -> None:
+    """Let standard output and error escape what their encoding lacks, where they would raise UnicodeEncodeError."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

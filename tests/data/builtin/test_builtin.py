@@ -1,0 +1,166 @@
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from sequnet_pl.data import builtin
+from sequnet_pl.data.builtin.performance import Note, chord_notes, melody_notes, perform
+from sequnet_pl.data.builtin.pieces import PIECES, Piece
+from sequnet_pl.data.builtin.synth import synthesise
+from sequnet_pl.errors import UserError
+
+RATE = 16_000
+SHORT = tuple(
+    Piece(f"{split}_piece", split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in ("train", "val", "test")
+)
+
+
+@pytest.fixture
+def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(builtin, "PIECES", SHORT)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=lambda piece: piece.name)
+def test_score_is_well_formed(piece: Piece) -> None:
+    bars = len(piece.chords.split("|"))
+    melody, chords = melody_notes(piece.melody), chord_notes(piece)
+    if piece.melody:
+        lengths = np.diff([0, *(total_beats(bar) for bar in cumulated_bars(piece.melody))])
+        assert lengths.tolist() == [piece.beats_per_bar] * bars
+        assert np.abs(np.diff([note.pitch for note in melody])).max() <= 16  # a slipped octave leaps further
+    for note in melody + chords:
+        assert 36 <= note.pitch <= 90
+        assert note.onset + note.duration <= bars * piece.beats_per_bar
+
+
+def cumulated_bars(melody: str) -> list[str]:
+    bars = melody.split("|")
+    return [" ".join(bars[: index + 1]) for index in range(len(bars))]
+
+
+def total_beats(melody: str) -> float:
+    beats, duration = 0.0, 1.0
+    for token in melody.split():
+        duration = float(token.split(":")[1]) if ":" in token else duration
+        beats += duration
+    return beats
+
+
+def test_names_are_unique_and_splits_have_pieces() -> None:
+    assert len({piece.name for piece in PIECES}) == len(PIECES) >= 10
+    assert {piece.split for piece in PIECES} == {"train", "val", "test"}
+
+
+def test_two_takes_differ_and_one_seed_repeats() -> None:
+    first, again, other = (perform(PIECES[0], np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first == again != other
+    assert all(0 < note.velocity <= 1 and note.duration > 0 for note in first)
+    assert 0 <= first[0].onset < 0.05
+
+
+@pytest.mark.parametrize("pitch", [40, 60, 69, 84])
+def test_a_tone_has_its_pitch_and_dies_away(pitch: int) -> None:
+    sound = synthesise([Note(0.0, 2.0, pitch, 0.6)], RATE, rng())
+    assert sound.dtype == np.float32
+    spectrum = np.abs(np.fft.rfft(sound[2000:18_000]))
+    partial = np.argmax(spectrum) / (440 * 2 ** ((pitch - 69) / 12))  # the window is a second: bins are Hz
+    assert round(partial) >= 1
+    assert partial == pytest.approx(round(partial), rel=0.01)
+    loudness = [float(np.abs(sound[start : start + RATE // 4]).max()) for start in range(0, 2 * RATE, RATE // 4)]
+    assert all(later < 1.5 * earlier for earlier, later in itertools.pairwise(loudness))  # its strings beat
+    assert loudness[-1] < 0.4 * loudness[0]
+    assert np.abs(sound[-RATE // 10 :]).max() < 0.002
+
+
+@pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
+def test_level_and_length_at_any_rate(rate: int) -> None:
+    notes = [Note(0.0, 0.5, 60, 0.9), Note(0.4, 0.6, 88, 0.2)]
+    sound = synthesise(notes, rate, rng())
+    assert 0.49 < np.abs(sound).max() < 0.91
+    assert len(sound) == pytest.approx(2.23 * rate, abs=2)
+    assert np.array_equal(sound, synthesise(notes, rate, rng()))
+
+
+def test_a_harder_blow_is_brighter() -> None:
+    def brightness(velocity: float) -> float:
+        spectrum = np.abs(np.fft.rfft(synthesise([Note(0.0, 1.0, 60, velocity)], RATE, rng()))) ** 2
+        return float(np.sum(np.arange(len(spectrum)) * spectrum) / np.sum(spectrum))
+
+    assert brightness(0.9) > 1.1 * brightness(0.3)
+
+
+def test_no_notes_give_a_quiet_room() -> None:
+    sound = synthesise([], RATE, rng())
+    assert 0 < np.abs(sound).max() < 0.001
+
+
+@pytest.mark.usefixtures("short_pieces")
+def test_recordings_are_written_once(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
+    paths = builtin.write_recordings(tmp_path / "made", progress=lambda done, total: calls.append((done, total)))
+    assert {split: [path.name for path in found] for split, found in paths.items()} == {
+        "train": ["train_piece_1.flac", "train_piece_2.flac"],
+        "val": ["val_piece_1.flac"],
+        "test": ["test_piece_1.flac"],
+    }
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    for path in (path for found in paths.values() for path in found):
+        about = soundfile.info(path)
+        assert (about.samplerate, about.channels, about.subtype) == (RATE, 1, "PCM_16")
+    stamps = stamps_of(tmp_path)
+    assert builtin.write_recordings(tmp_path / "made") == paths
+    assert stamps_of(tmp_path) == stamps
+
+
+@pytest.mark.usefixtures("short_pieces")
+def test_an_interrupted_folder_is_completed(tmp_path: Path) -> None:
+    def interrupt(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        builtin.write_recordings(tmp_path / "a", progress=interrupt)
+    kept = stamps_of(tmp_path / "a")
+    assert len(kept) == 3  # the manifest and two recordings
+    builtin.write_recordings(tmp_path / "a")
+    assert {path: stamp for path, stamp in stamps_of(tmp_path / "a").items() if path in kept} == kept
+    builtin.write_recordings(tmp_path / "b")
+    assert contents_of(tmp_path / "a") == contents_of(tmp_path / "b")
+
+
+@pytest.mark.usefixtures("short_pieces")
+def test_another_version_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    builtin.write_recordings(tmp_path)
+    monkeypatch.setattr(builtin, "PIECES", SHORT[:1])
+    monkeypatch.setattr(builtin, "VERSION", builtin.VERSION + 1)
+    builtin.write_recordings(tmp_path, rate=8_000)
+    assert [path.name for path in sorted(tmp_path.rglob("*.flac"))] == ["train_piece_1.flac", "train_piece_2.flac"]
+    assert soundfile.info(tmp_path / "train" / "train_piece_1.flac").samplerate == 8_000
+
+
+@pytest.mark.parametrize("name", ["song.wav", "builtin.json"])
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match="folder"):
+        builtin.write_recordings(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_path_below_a_file_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot make the folder"):
+        builtin.write_recordings(tmp_path / "file" / "recordings")
+
+
+def stamps_of(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

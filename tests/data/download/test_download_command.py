@@ -1,0 +1,179 @@
+"""The download command, and what it says: interrupted, without space, by split, with cookies; and the piano's."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from download_server import QUICK, Page, Server, files_in, rows
+from rich.console import Console
+from yt_dlp.globals import supported_js_runtimes
+
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.data import download as download_module
+from sequnet_pl.data.download import Options, Result, download, download_piano
+from sequnet_pl.data.download.__main__ import main as command_line
+from sequnet_pl.data.download.fetch import Fetcher
+from sequnet_pl.data.download.items import item
+from sequnet_pl.data.download.report import Status
+from sequnet_pl.errors import UserError
+
+
+def main(arguments: list[str]) -> int:
+    return run_main("download", command_line, arguments)
+
+
+def test_report_that_cannot_be_written_is_one_line(
+    audio: dict[str, bytes],
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server.pages["/a.mp3"] = Page(audio["mp3"])
+    (tmp_path / "list.txt").write_text(server.url("/a.mp3"))
+
+    def fsync(file: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert main(["--list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out"), "--sleep", "0"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith("download: error: cannot write")
+    assert "No space left" in last
+
+
+def test_interrupt_keeps_what_came(
+    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
+) -> None:
+    server.pages |= {"/a.mp3": Page(audio["mp3"]), "/b.mp3": Page(audio["mp3"], stops=[40_000, 20_000], stalls=True)}
+    (tmp_path / "list.txt").write_text("\n".join(map(server.url, ("/a.mp3", "/b.mp3"))))
+    out = tmp_path / "out"
+    command = ["--list", str(tmp_path / "list.txt"), "--output", str(out), "--sleep", "0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sequnet_pl.data.download", *command], stderr=subprocess.PIPE, text=True
+    )
+    ends = time.monotonic() + 20
+    while not (out / "report.csv").exists() or not list(out.glob(".partial/*.part")):
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    assert "goes on from here" in errors.splitlines()[-1]
+    assert [row["status"] for row in rows(out)] == ["ok"]
+    server.requests.clear()
+    result = fetch("/a.mp3", "/b.mp3")
+    assert [entry.status for entry in result.entries] == [Status.CACHED, Status.OK]
+    assert server.requests[-1][1] is not None  # resumed
+    assert result.files[1].read_bytes() == audio["mp3"]
+
+
+def test_command_sorts_by_split(
+    audio: dict[str, bytes], server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.pages |= {f"/{name}.mp3": Page(audio["mp3"]) for name in "abc"}
+    listed = [
+        f"{split},{server.url(f'/{name}.mp3')}" for split, name in (("train", "a"), ("test", "b"), ("train", "c"))
+    ]
+    (tmp_path / "list.csv").write_text("\n".join(["split,url", *listed]))
+    command = ["--list", str(tmp_path / "list.csv"), "--output", str(tmp_path / "out"), "--sleep", "0"]
+    assert main([*command, "--dry-run"]) == 0
+    assert (server.requests, (tmp_path / "out").exists()) == ([], False)
+    assert capsys.readouterr().out.count("to fetch") == 3
+    assert main([*command, "--split", "train", "--limit", "1"]) == 0
+    assert [row["split"] for row in rows(tmp_path / "out")] == ["train"]
+    assert main(command) == 0
+    assert sorted(path.split("/")[0] for path in files_in(tmp_path / "out") if "/" in path) == [
+        "test",
+        "train",
+        "train",
+    ]
+    assert "3 of 3 recordings" in capsys.readouterr().err
+    assert main([*command, "--split", "val"]) == 2
+    assert main([*command, "--limit", "0"]) == 2
+
+
+def test_cookies_are_sent_and_left_as_they_are(
+    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
+) -> None:
+    server.pages["/a.mp3"] = Page(audio["mp3"], headers={"Set-Cookie": "other=1"})
+    cookies = tmp_path / "cookies.txt"
+    text = "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tname\tvalue\n"
+    cookies.write_text(text)
+    assert len(fetch("/a.mp3", options=Options(sleep=0, cookies=cookies)).files) == 1
+    assert "name=value" in server.cookies[0]
+    assert cookies.read_text() == text
+
+
+@pytest.mark.parametrize("content", [None, "name=value; other=1\n", "\xff"])
+def test_bad_cookies_are_one_line(content: str | None, fetch: Callable[..., Result], tmp_path: Path) -> None:
+    cookies = tmp_path / "cookies.txt"
+    if content is not None:
+        cookies.write_text(content, encoding="latin-1")
+    with pytest.raises(UserError, match="cookies"):
+        fetch("/a.mp3", options=Options(sleep=0, cookies=cookies))
+
+
+def test_piano(
+    audio: dict[str, bytes],
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    listed = tmp_path / "piano.csv"
+    listed.write_text(f"split,url\ntrain,{server.url('/a.mp3')}\ntest,{server.url('/b.mp3')}\n")
+    monkeypatch.setattr(download_module, "PIANO_LIST", listed)
+    monkeypatch.setattr(download_module, "Options", lambda: QUICK)
+    with pytest.raises(UserError, match=r"--audio_dir FOLDER.*--dataset builtin"):
+        download_piano(tmp_path / "none")
+    said = capsys.readouterr().err
+    assert "2, about 4 hours and, as an estimate, 0.2 to 0.3 GB" in said.splitlines()[0]
+    server.pages |= {"/a.mp3": Page(audio["mp3"]), "/b.mp3": Page(audio["mp3"])}
+    download_piano(tmp_path / "out")
+    assert sum(path.endswith(".mp3") for path in files_in(tmp_path / "out")) == 2
+    server.requests.clear()
+    capsys.readouterr()
+    download_piano(tmp_path / "out")
+    assert (server.requests, capsys.readouterr().err) == ([], "")
+
+
+def test_what_youtube_wants_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text("# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t0\tname\tvalue\n")
+
+    def advice(version: tuple[int, ...] | None, options: Options) -> str:
+        info = SimpleNamespace(supported=version > (2, 3)) if version else None
+        monkeypatch.setitem(supported_js_runtimes.value, "deno", lambda: SimpleNamespace(info=info))
+        with Fetcher(tmp_path, options, lambda done, total: None) as fetcher:
+            return fetcher.advice()
+
+    assert advice((2, 9), Options(cookies=cookies)) == ""
+    for version in (None, (2, 0)):
+        assert "yt-dlp[default,deno]" in advice(version, Options(cookies=cookies))
+        assert "--cookies FILE" not in advice(version, Options(cookies=cookies))
+    assert "--cookies FILE" in advice((2, 9), Options())
+    assert "\n" not in advice(None, Options())
+
+
+def test_terminal_sees_bars_and_no_escapes_of_others(audio: dict[str, bytes], server: Server, tmp_path: Path) -> None:
+    server.pages["/a.mp3"] = Page(audio["mp3"])
+    server.pages["/b.mp3"] = Page(status=302, headers={"Location": "file:///[red]\x1b]0;evil\x07"})
+    screen = StringIO()
+    console = Console(file=screen, force_terminal=True, width=200)
+    download([item(server.url(path)) for path in ("/a.mp3", "/b.mp3")], tmp_path / "[bold]", QUICK, console)
+    shown = screen.getvalue()
+    assert "2/2" in shown
+    assert item(server.url("/a.mp3")).stem in shown
+    assert "[red]" in shown.replace("%5Bred%5D", "[red]")
+    assert "\x1b]0" not in shown
+    assert "\x07" not in shown

@@ -1,0 +1,128 @@
+"""Lists of recordings: what is taken for an id or a URL, names of files, splits, and what is refused."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from sequnet_pl.data.download import PIANO_RECORDINGS
+from sequnet_pl.data.download.items import PIANO_LIST, item, read_list, select
+from sequnet_pl.errors import UsageError, UserError
+
+VIDEO = "-_3abcDEF45"
+
+
+def written(tmp_path: Path, text: str, name: str = "list.txt") -> Path:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path / name
+
+
+def test_published_recordings() -> None:
+    items = read_list(PIANO_LIST)
+    assert Counter(one.split for one in items) == {"train": 253, "test": 24}
+    assert len(items) == PIANO_RECORDINGS
+    assert all(one.youtube and one.key == f"youtube {one.recording}" for one in items)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        VIDEO,
+        f"https://www.youtube.com/watch?v={VIDEO}",
+        f"http://youtu.be/{VIDEO}?t=10",
+        f"https://music.youtube.com/watch?v={VIDEO}&list=PL0123456789abcdef",
+        f"https://www.youtube.com/embed/{VIDEO}",
+    ],
+)
+def test_youtube_is_known_by_its_id(text: str) -> None:
+    assert item(text).stem == item(text).recording == VIDEO
+    assert item(text).url.endswith(f"watch?v={VIDEO}")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.org/a.mp3", "http://x/../../etc/passwd", "https://youtubes.example/a?v=1"]
+)
+def test_other_sites_are_named_by_a_hash(url: str) -> None:
+    assert re.fullmatch(r"[0-9a-f]{16}", item(url).stem)
+    assert item(url).stem != item(url + "?").stem
+    assert not item(url).youtube
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "abc",
+        VIDEO + "x",
+        "../../../a.b",
+        "file:///etc/passwd",
+        "ftp://example.org/a.mp3",
+        "http://",
+        "http://[",
+        "example.org/a.mp3",
+        "data:audio/mpeg,x",
+        "https://example.org/a b",
+        "https://example.org/\x1b[31m",
+        "https://example.org/\nx",
+    ],
+)
+def test_neither_id_nor_url(text: str) -> None:
+    with pytest.raises(UsageError, match="neither a YouTube id"):
+        item(text)
+
+
+def test_text(tmp_path: Path) -> None:
+    lines = f"\ufeff# mine\n\n  {VIDEO} \nhttps://example.org/a.mp3\r\nhttps://youtu.be/{VIDEO}\n"
+    items = read_list(written(tmp_path, lines))
+    assert [one.recording for one in items] == [VIDEO, "https://example.org/a.mp3"]
+    assert {one.split for one in items} == {""}
+
+
+@pytest.mark.parametrize("header", ["split,video_id", "video_id, split", "title,split,url"])
+def test_csv(header: str, tmp_path: Path) -> None:
+    names = header.replace(" ", "").split(",")
+    values = {"split": "val", "title": '"a, b"', "url": VIDEO, "video_id": VIDEO}
+    row = ",".join(values[name] for name in names)
+    assert read_list(written(tmp_path, f"{header}\n{row}\n{row}\n", "list.csv")) == [item(VIDEO, "val")]
+
+
+def test_csv_without_splits(tmp_path: Path) -> None:
+    assert read_list(written(tmp_path, f"url\n{VIDEO}\n", "list.CSV")) == [item(VIDEO)]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "names no recordings|no column"),
+        ("split,id\ntrain,x\n", "no column video_id or url"),
+        ("split,video_id\n", "names no recordings"),
+        (f"split,video_id\ntrain,{VIDEO}\n\n,{VIDEO}\n", "line 4: the split is missing"),
+        (f"split,video_id\n../up,{VIDEO}\n", r"line 2: the split '\.\./up' is none of train, val, test"),
+        ("split,video_id\ntrain\n", "line 2: '' is neither"),
+        (f"split,video_id\ntrain,{VIDEO}\ntest,https://youtu.be/{VIDEO}\n", "line 3: .* is in train already"),
+    ],
+)
+def test_bad_list_is_one_line_with_its_number(text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=says) as caught:
+        read_list(written(tmp_path, text, "list.csv"))
+    assert "\n" not in str(caught.value)
+
+
+def test_list_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No such file"):
+        read_list(tmp_path / "none.txt")
+    (tmp_path / "bytes.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="not text in UTF-8"):
+        read_list(tmp_path / "bytes.txt")
+
+
+def test_select() -> None:
+    items = [item(VIDEO, "train"), item("https://example.org/a.mp3", "test"), item("https://example.org/b.mp3", "test")]
+    assert select(items) == items
+    assert select(items, "test", 1) == items[1:2]
+    assert select(items, limit=2) == items[:2]
+    with pytest.raises(UsageError, match="no split val; it has test, train"):
+        select(items, "val")
+    with pytest.raises(UsageError, match="at least 1"):
+        select(items, limit=0)

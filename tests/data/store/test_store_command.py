@@ -1,0 +1,75 @@
+"""`python -m sequnet_pl.data.store`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from sequnet_pl.data import store
+from sequnet_pl.data.store import __main__ as command
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "music").mkdir()
+    files = []
+    for name in ("a.wav", "odd [red] name.wav"):
+        files.append(tmp_path / "music" / name)
+        sf.write(files[-1], np.append(np.full(1600, 0.25), np.zeros(1600)) * (1 + len(files)) / 4, 16_000)
+    (tmp_path / "music/text.wav").write_text("words")
+    files.append(tmp_path / "music/text.wav")
+    store.make_store({"train": files, "val": [], "test": files[:1]}, tmp_path / "store", workers=1, progress=False)
+    return tmp_path / "store"
+
+
+def test_info(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert command.main(["info", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "16000 Hz, channel mix" in said and store.fingerprint(folder) in said and "skipped files 1" in said
+    assert "50.00%" in said  # of the codes are silence
+    assert "128-135  50.00% ####" in said
+    assert "3 of 256 occur, entropy 1.46 bits" in said  # 1/2, 1/3, 1/6
+
+
+def test_list(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert command.main(["list", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = [line for line in lines if "odd [red] name.wav" in line]
+    assert "0.20" in row and "train" in row
+    (skipped,) = [line for line in lines if "text.wav" in line]
+    assert "not audio" in skipped
+
+
+def test_verify(folder: Path, capsys: pytest.CaptureFixture[str]):
+    assert command.main(["verify", str(folder)]) == 0
+    assert "all 3 recordings are whole" in capsys.readouterr().out
+    (folder.parent / "music/odd [red] name.wav").unlink()
+    sf.write(folder.parent / "music/a.wav", np.ones(10), 16_000)
+    assert command.main(["verify", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "gone" in said and "odd [red] name.wav" in said and said.count("has changed") == 2
+    path = store.open_split(folder, "train").path
+    codes = np.fromfile(path, np.uint8)
+    codes[10] ^= 1
+    codes.tofile(path)
+    assert command.main(["verify", str(folder)]) == 1
+    said = capsys.readouterr().out
+    assert "1 of 3 recordings are damaged" in said and "Traceback" not in said
+
+
+def test_mistakes_are_one_line(tmp_path: Path, folder: Path):
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "sequnet_pl.data.store", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    missing = run("info", tmp_path / "nowhere")
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert missing.stderr.count("\n") == 1 and "no store in" in missing.stderr
+    assert run("inform", folder).returncode == 2
+    assert run("list", folder).returncode == 0
+    store.open_split(folder, "train").path.unlink()
+    gone = run("verify", folder)
+    assert gone.returncode == 1 and "gone or too short" in gone.stderr and "Traceback" not in gone.stderr

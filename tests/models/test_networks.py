@@ -1,0 +1,156 @@
+"""Both networks as whole modules: wide channels, activations computed again and mixed precision change no result."""
+
+import copy
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from sequnet_pl.models import frames, sequnet, wavenet
+from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+
+
+def random_codes(*shape):
+    return torch.randint(256, shape, generator=torch.Generator().manual_seed(1)).to(torch.uint8)
+
+
+def loss_and_gradients(network, codes):
+    network.zero_grad()
+    logits = network(codes)
+    loss = F.cross_entropy(logits.float(), torch.full((len(codes), logits.shape[-1]), 100))
+    loss.backward()
+    return loss.item(), [parameter.grad.clone() for parameter in network.parameters()]
+
+
+NETWORKS = [
+    lambda: SeqUNet(4, 6, 2, 5),
+    lambda: SeqUNet(3, 4, 1, 3),
+    lambda: WaveNet(4, 3, 6, 5, 9),
+    lambda: WaveNet(3, 2, 6, 5, 9, 3),
+]
+
+
+@pytest.fixture(params=NETWORKS)
+def network(request):
+    torch.manual_seed(0)
+    return request.param()
+
+
+@pytest.mark.parametrize(
+    ("channels", "wide"), [(180, 192), (64, 64), (57, 64), (56, 56), (5, 8), (512, 512), (100, 104)]
+)
+def test_widths_that_tensor_cores_like(channels, wide):
+    assert frames.width(channels, torch.device("cuda")) == wide
+    assert frames.width(channels, torch.device("cpu")) == channels
+
+
+def test_wide_channels_change_nothing(network, monkeypatch):
+    """The pad is zeros and stays zeros, whatever reads it; parameters, gradients and states keep the real width."""
+    network.double()
+    codes = random_codes(2, network.window(60).inputs)
+    results = [(*loss_and_gradients(network, codes), network(codes))]
+    seen = []
+
+    def widen(channels, device):
+        seen.append(channels)
+        return channels + 3
+
+    for module in (sequnet, wavenet):
+        monkeypatch.setattr(module, "width", widen)
+    results.append((*loss_and_gradients(network, codes), network(codes)))
+    assert seen
+    (loss, gradients, logits), (wide_loss, wide_gradients, wide_logits) = results
+    assert wide_loss == pytest.approx(loss, rel=1e-12)
+    torch.testing.assert_close(wide_logits, logits, rtol=0, atol=1e-12)
+    for actual, expected, parameter in zip(wide_gradients, gradients, network.parameters(), strict=True):
+        assert actual.shape == parameter.shape
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+    before = network.prefill(codes)
+    monkeypatch.undo()
+    after = network.prefill(codes)
+    assert torch.equal(before[0], after[0])
+
+
+@pytest.mark.parametrize("layer", [GatedConv(4, 5), GatedConv(4, 5, 2), GatedUpsample(4, 5), CodeConv(4, 3)])
+def test_padded_channels_stay_zero(layer):
+    x = random_codes(2, 20) if isinstance(layer, CodeConv) else F.pad(torch.randn(2, 20, 4), (0, 3))
+    out = layer(x, 7) if isinstance(layer, CodeConv) else layer(x)
+    out = out[0] if isinstance(out, tuple) else out
+    assert out.shape[-1] == 7
+    assert not out[..., 4:].any() and out[..., :4].all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("stride", "frames_in"), [(1, 20), (2, 20), (2, 21)])
+def test_convolutions_are_those_of_torch(dtype, stride, frames_in):
+    x, weight, bias = torch.randn(2, frames_in, 6), torch.randn(8, 6, 5), torch.randn(8)
+    expected = F.conv1d(x.transpose(1, 2), weight, bias, stride).transpose(1, 2)
+    actual = frames.convolve(x.to(dtype), weight.to(dtype), bias.to(dtype), stride)
+    torch.testing.assert_close(actual.float(), expected, rtol=0, atol=1e-4 if dtype == torch.float32 else 0.3)
+    dilated = F.conv1d(x.transpose(1, 2), weight, bias, dilation=3).transpose(1, 2)
+    torch.testing.assert_close(frames.add_products(x, weight, bias, dilation=3), dilated, rtol=0, atol=1e-4)
+
+
+def test_a_table_row_sums_up_in_full_precision():
+    """In bfloat16 the gradient of a row that is read more than 256 times would stand still."""
+    layer = CodeConv(3)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = layer(torch.full((1, 5000), 128, dtype=torch.uint8))
+    assert out.dtype == torch.bfloat16  # else it would drag the whole residual stream along
+    out.backward(torch.ones_like(out))
+    assert layer.weight.grad[0, 128].tolist() == [5000.0] * 3
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_checkpointed_activations_change_no_bit(network, dtype):
+    codes = random_codes(2, network.window(600).inputs)
+    results = []
+    for network.checkpoint_activations in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype != torch.float32):
+            results.append(loss_and_gradients(network, codes))
+    (loss, gradients), (checkpointed_loss, checkpointed) = results
+    assert loss == checkpointed_loss
+    assert all(torch.equal(a, b) for a, b in zip(gradients, checkpointed, strict=True))
+
+
+def kept_for_backward(network, codes):
+    """Bytes that the backward pass keeps, without the parameters."""
+    sizes = {}
+
+    def note(x):
+        sizes[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+        return x
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+        network(codes)
+    for parameter in network.parameters():
+        sizes.pop(parameter.data_ptr(), None)
+    return sum(sizes.values())
+
+
+def test_checkpointed_activations_are_not_kept(network):
+    codes = random_codes(2, network.window(2000).inputs)
+    all_kept = kept_for_backward(network, codes)
+    network.checkpoint_activations = True
+    assert kept_for_backward(network, codes) < 0.7 * all_kept
+
+
+def test_bfloat16_gradients_are_those_of_float32_to_its_precision(network):
+    codes = random_codes(2, network.window(600).inputs)
+    loss, gradients = loss_and_gradients(network, codes)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed_loss, mixed = loss_and_gradients(network, codes)
+    assert mixed_loss == pytest.approx(loss, rel=1e-2)
+    for actual, expected in zip(mixed, gradients, strict=True):
+        assert actual.dtype == torch.float32
+        assert (actual - expected).norm() <= 0.1 * expected.norm()
+
+
+def test_a_copy_computes_with_its_own_weights(network):
+    codes = random_codes(1, network.window(8).inputs)
+    other = copy.deepcopy(network)
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+        assert not torch.equal(network(codes), other(codes))

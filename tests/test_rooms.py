@@ -1,0 +1,112 @@
+"""Who may import whom: the floors of the house, as ARCHITECTURE.md tells of them, and no circle anywhere."""
+
+import ast
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
+
+_GROUND = {"sequnet_pl", "errors", "names", "atomic", "printing"}
+_DATA = {"data", "data.store", "data.download", "data.builtin"}
+ROOMS = {  # each with the rooms that it may import from, besides itself
+    "sequnet_pl": set(),
+    "errors": set(),
+    "names": set(),
+    "atomic": {"errors"},
+    "printing": set(),
+    "audio": _GROUND,
+    "data.store": _GROUND | {"audio"},
+    "data.download": _GROUND | {"audio"},
+    "data.builtin": _GROUND,
+    "models": _GROUND | {"audio"},
+    "data": _GROUND | _DATA | {"audio", "models"},
+    "report": _GROUND,
+    "sampling": _GROUND | {"audio", "data.store", "models", "report"},
+    "evaluate": _GROUND | {"audio", "data.store", "models", "report", "sampling"},
+    "training": _GROUND | _DATA | {"audio", "models", "report", "sampling"},
+    "cli": _GROUND | _DATA | {"audio", "models", "report", "sampling", "evaluate", "training"},
+}
+_HEAVY = {"torch", "librosa", "pytorch_lightning", "lightning_fabric"}
+ABSENT = {  # libraries that a room does without
+    "audio": _HEAVY,
+    "data.store": _HEAVY,
+    "data.download": _HEAVY,
+    "data.builtin": _HEAVY,
+    "models": {"pytorch_lightning", "lightning_fabric"},
+    "sampling": {"pytorch_lightning", "lightning_fabric"},
+}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def room_of(module: str) -> str:
+    return max(
+        (room for room in ROOMS if f"{module}.".startswith(f"sequnet_pl.{room}.")), key=len, default="sequnet_pl"
+    )
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """What a file names in its imports, wherever in it they stand: modules of ours, and whatever others have."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0 and node.module, f"{module} imports from where it stands itself"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(map(_existing, names))
+
+
+def _existing(name: str) -> str:
+    """`sequnet_pl.errors` for `sequnet_pl.errors.UserError`."""
+    while name.startswith("sequnet_pl.") and name not in MODULES:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def ours(module: str) -> set[str]:
+    return {name for name in imported(module) if name in MODULES}
+
+
+def is_command(module: str) -> bool:
+    return module.endswith(".__main__")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down(module: str) -> None:
+    room = room_of(module)
+    allowed = ROOMS[room] | {room} | ({"cli"} if is_command(module) else set())
+    assert {name for name in ours(module) if room_of(name) not in allowed} == set()
+    libraries = {name.split(".")[0] for name in imported(module)}
+    assert not libraries & ABSENT.get(room, set())
+
+
+def test_every_folder_is_in_a_room() -> None:
+    assert {module for module in MODULES if room_of(module) == "sequnet_pl"} == {"sequnet_pl"}
+
+
+def test_no_circles() -> None:
+    order = list(TopologicalSorter({module: ours(module) for module in MODULES}).static_order())  # else CycleError
+    assert set(order) == set(MODULES)
+
+
+def test_command_lines_are_apart_and_nobody_imports_one() -> None:
+    for module, path in MODULES.items():
+        runs = any(isinstance(n, ast.Name) and n.id == "__name__" for n in ast.walk(_conditions(path)))
+        assert runs == is_command(module), f"{module}: what `python -m` runs stands in a __main__.py"
+        assert not any(is_command(name) for name in ours(module)), module
+
+
+def _conditions(path: Path) -> ast.Module:
+    statements = [node.test for node in ast.parse(path.read_text()).body if isinstance(node, ast.If)]
+    return ast.Module([ast.Expr(test) for test in statements], [])
