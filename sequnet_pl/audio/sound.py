@@ -38,10 +38,10 @@ def open_sound(file: BinaryIO | View) -> sf.SoundFile | None:
 def go_to(sound: sf.SoundFile, seconds: float) -> float:
     """Go to a time; gives the time that follows, 0 where the file has to be decoded up to there."""
     first = round(seconds * sound.samplerate)
-    if not first or first >= sound.frames or sound.frames > UNKNOWN:
+    if sound.frames >= UNKNOWN:
         return 0.0
-    try:
-        return sound.seek(first) / sound.samplerate
+    try:  # to the start too, which clears what opus and mp3 decoders hold from looking into the file
+        return sound.seek(first if first < sound.frames else 0) / sound.samplerate
     except sf.LibsndfileError:
         return 0.0
 

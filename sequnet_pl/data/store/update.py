@@ -8,7 +8,7 @@ from pathlib import Path
 from sequnet_pl.audio.decode import REVISION, decoders
 from sequnet_pl.data.store.index import Index, Options, Recording, Skipped, SplitIndex, read_index, write_index
 from sequnet_pl.data.store.maps import PARTS, Piece, clean, complete, place
-from sequnet_pl.data.store.part import Answer, part_path
+from sequnet_pl.data.store.part import DAMAGED, Answer, part_path
 from sequnet_pl.data.store.workers import Job
 from sequnet_pl.errors import UserError
 
@@ -41,7 +41,8 @@ class Update:
         self._found: dict[str, Recording] = {}  # by source, as is what cannot be used
         self._skipped: dict[str, Skipped] = {}
         self._decoders = self._old.decoders
-        self._changed: list[str] = []  # sources of which these decoders make other codes
+        self._former: dict[str, str] = {}  # by source, hashes of codes that former decoders made
+        self._changed: list[str] = []
         self._homes: dict[str, dict[str, Piece]] = {}  # by split and hash: where the old maps have codes
         for name, split in self._old.splits.items():
             pieces = {r.codes_sha256: Piece(folder / split.map, r.offset, r.length) for r in split.recordings}
@@ -65,7 +66,9 @@ class Update:
                 same = () if former else tuple({r.sha256 for r in recordings if r.size == size})
                 jobs.append(Job(source, size, same))
             elif isinstance(entry, Recording) and former:
-                jobs.append(Job(source, size, (entry.sha256,), again=True))
+                self._former[source] = entry.codes_sha256
+                damaged = DAMAGED in entry.note  # perhaps by what it was decoded with
+                jobs.append(Job(source, size) if damaged else Job(source, size, (entry.sha256,), again=True))
             elif isinstance(entry, Skipped):
                 self._skipped[source] = entry
             else:
@@ -93,7 +96,7 @@ class Update:
         self._found[job.path] = Recording(
             **identity, offset=0, rate=self._options.rate, sha256=answer.sha256, **asdict(answer.part)
         )
-        if job.again and all(r.codes_sha256 != answer.part.codes_sha256 for r in self._recordings()):
+        if self._former.get(job.path, answer.part.codes_sha256) != answer.part.codes_sha256:
             self._changed.append(job.path)
         if answer.part.note:
             log.warning("%s: %s", job.path, answer.part.note)

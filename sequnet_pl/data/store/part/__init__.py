@@ -18,6 +18,8 @@ from sequnet_pl.audio.decode import REVISION, Damaged, Undecodable, frames, is_r
 from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UserError
 
+DAMAGED = "used as far as it decodes"
+"""What the note of a recording says that is not whole."""
 _FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample
 _NEARLY_ALL = 0.999  # share of codes within 2 of silence, which is what channels leave that cancel each other
 
@@ -133,7 +135,7 @@ def _write_blocks(
             digest.update(written)
             out.write(written)
     except Damaged as error:
-        notes.append(f"used as far as it decodes: {error.reason}")
+        notes.append(f"{DAMAGED}: {error.reason}")
     if quiet >= _NEARLY_ALL * length:
         _, frame = next(frames(path))
         cancels = options.channel == "mix" and frame.shape[1] > 1
