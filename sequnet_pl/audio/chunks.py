@@ -154,7 +154,7 @@ def _form(file: BinaryIO, begin: int) -> Form | None:
 
 def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
     """The first data chunk from `after` on of the container that begins at `begin`, and what comes before."""
-    if (head := read_at(file, begin, 12))[:4] in (b".snd", b"dns."):
+    if (head := read_at(file, begin, 12))[:4] in (b".snd", b"dns.") and len(head) == 12:
         start, claimed = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:])
         form = Form(">I" if head[:1] == b"." else "<I", start, b"")
         return _Data(form, begin, begin + 8, begin + start, claimed, b"")
@@ -171,6 +171,8 @@ def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
                 length = int.from_bytes(long[8:16], "little")
             field, start = position + form.identifier, content + form.lead
             return _Data(form, begin, field, start, length - form.lead, form_bytes)
+        if not 0 <= length <= size - content:
+            return None
         if name == b"ds64":
             long = read_at(file, content, min(length, 64))
         if name == b"fmt ":
@@ -182,7 +184,7 @@ def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
 def _next(file: BinaryIO, form: Form, end: int) -> int:
     """Where the chunk after one that ends here begins: some writers forget to fill up to an even position."""
     filled = -(-end // form.even) * form.even
-    return filled if not read_at(file, end, filled - end).strip(b"\0") else end
+    return filled if filled < 1 << 62 and not read_at(file, end, filled - end).strip(b"\0") else end
 
 
 def _extent(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int, float | None, int | None]:

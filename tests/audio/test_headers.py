@@ -184,3 +184,23 @@ def test_codecs_of_ffmpeg_in_a_wav_that_lies(tmp_path: Path, size: int | None):
     content = path.read_bytes()
     path.write_bytes(content if size is None else put(content, content.index(b"data") + 4, "<I", size) + LIST)
     assert 15_500 < len(whole(path)) <= 17_000
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b".snd\0\0\0\x18",
+        chunks._W64_RIFF + bytes(24) + b"fmt " + chunks._W64_TAIL + bytes(80),
+        chunks._W64_RIFF + bytes(24) + b"junk" + chunks._W64_TAIL + b"\xff" * 80,
+        b"caff\0\1\0\0desc" + b"\xff" * 60,
+        b"RIFF\0\0\0\0WAVEdata" + b"\xff" * 60,
+        b"fLaC" + bytes(60),
+        b"OggS" + b"\xff" * 60,
+        b"ID3\4\0\0\x7f\x7f\x7f\x7f" + b"\xff\xfb\x90\x64" * 20,
+    ],
+    ids=range(8),
+)
+def test_broken_heads_end_in_one_line(tmp_path: Path, content: bytes):
+    for name in ("a.wav", "a.mp3"):
+        with pytest.raises(Undecodable, match=name):
+            whole(written(tmp_path / name, content))

@@ -55,7 +55,7 @@ class Update:
         are recordings that it may not have read whole.
         """
         recordings = self._recordings()
-        skipped = self._old.skipped if self._old.decoders == decoders() else ()
+        skipped = self._old.skipped if self._old.skipped and self._old.decoders == decoders() else ()
         known = {entry.source: entry for entry in [*recordings, *skipped]}
         former = (self._old.decoders or "1").split(",")[0] != str(REVISION)
         jobs: list[Job] = []
