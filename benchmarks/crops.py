@@ -127,6 +127,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("generated/benchmarks/crops.json"), help="for the figures")
     options = parser.parse_args()
     rows: dict[str, dict[str, float]] = {}
+    if options.folder:
+        atomic.make_folder(options.folder)
     with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
         split = make_split(Path(scratch), options.gigabytes)
         measures: dict[str, tuple[Measure, Callable[[Split], None]]] = {

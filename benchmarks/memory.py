@@ -28,6 +28,7 @@ class PeakMemory:
         with contextlib.suppress(AttributeError, OSError):
             ctypes.CDLL(None).malloc_trim(0)  # glibc: what was freed goes back, else it would hide what is new
         if self._gpu:
+            torch.cuda.init()  # before which there are no statistics to reset
             torch.cuda.reset_peak_memory_stats(self._gpu)
             self._before = torch.cuda.memory_allocated(self._gpu) / 1e6
         else:

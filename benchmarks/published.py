@@ -30,12 +30,13 @@ def published_step(folder: Path, network: Network, clips: int) -> Callable[[], N
     Raises:
         UserError: The folder is no such copy.
     """
-    model = published_network(folder, network).eval()
+    device = next(network.parameters()).device
+    model = published_network(folder, network).eval().to(device)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model(_one_hot(1, network.window(1).inputs), mode="save")  # fills what the model keeps of the past
+        model(_one_hot(1, network.window(1).inputs).to(device), mode="save")  # fills what the model keeps of the past
     _repeat(model, clips)
-    code = _one_hot(clips, 1)
+    code = _one_hot(clips, 1).to(device)
 
     @torch.no_grad()
     def step() -> None:

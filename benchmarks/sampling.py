@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from typing import get_args
 
 import torch
 from rich.console import Console
@@ -25,8 +26,10 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.names import EngineName
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines import engine_for
+from sequnet_pl.sampling.engines.cuda import FEW_CLIPS
 from sequnet_pl.sampling.generate import start
 
 NETWORKS = {
@@ -90,7 +93,7 @@ def streaming_bandwidth(size: int, device: torch.device) -> float:
 
 def engine_run(network: Network, row: Row) -> Run:
     """Steps of one of our engines, drawing included."""
-    engine = engine_for(network, row.engine, row.weights)  # type: ignore[arg-type]  # checked by argparse
+    engine = engine_for(network, row.engine, row.weights, row.clips)  # type: ignore[arg-type]  # checked by argparse
     session = start(network, None, row.clips)
     generator = torch.Generator(session.logits.device).manual_seed(0)
 
@@ -177,11 +180,20 @@ def table(rows: list[Row]) -> Table:
     return result
 
 
+def has_row(engine: str, weights: str, clips: int, device: str) -> bool:
+    """Whether an engine has weights of this type, and whether it is not another one for so many clips."""
+    if device == "cpu":
+        return weights == "float32" or engine in ("native", "auto")
+    if engine == "cuda" and clips > FEW_CLIPS:
+        return False
+    return weights == "float32" or (weights == "bf16" and engine in ("cuda", "auto") and clips <= FEW_CLIPS)
+
+
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description="How fast each engine samples.")
     parser.add_argument("--networks", nargs="+", default=["sequnet", "wavenet"], choices=NETWORKS)
-    parser.add_argument("--engines", nargs="+", default=["eager", "auto"], choices=["eager", "native", "cuda", "auto"])
+    parser.add_argument("--engines", nargs="+", choices=get_args(EngineName), help="eager auto, on a GPU cuda graphs")
     parser.add_argument("--weights", nargs="+", default=["float32", "bf16", "int8"], choices=BYTES)
     parser.add_argument("--clips", nargs="+", type=int, default=[1, 16], help="clips at once")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
@@ -198,13 +210,13 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parse(argv)
     torch.set_num_threads(arguments.threads)
     rows: list[Row] = []
+    engines = arguments.engines or (["eager", "auto"] if arguments.device == "cpu" else ["cuda", "graphs"])
     for name, clips in product(arguments.networks, arguments.clips):
         torch.manual_seed(0)
         network = NETWORKS[name]().to(arguments.device).eval()
-        group = [Row(name, "published", "float32", clips)] if arguments.reference and arguments.device == "cpu" else []
-        for engine, weights in product(arguments.engines, arguments.weights):
-            # other types of weights are for the native engine
-            if weights == "float32" or (engine in ("native", "auto") and arguments.device == "cpu"):
+        group = [Row(name, "published", "float32", clips)] if arguments.reference else []
+        for engine, weights in product(engines, arguments.weights):
+            if has_row(engine, weights, clips, arguments.device):
                 group.append(Row(name, engine, weights, clips))
         measure(network, group, arguments)
         rows += group

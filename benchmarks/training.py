@@ -1,60 +1,27 @@
 """How fast and in how much memory networks learn: `python -m benchmarks.training --help`.
 
 Every way (network, batch, precision, options) lives in processes of its own, so that its peak of memory is its own.
-Ways of one network, batch and output size take turns, so that a busy moment of the machine meets all of them; times are
-medians of turns, and the ratio to the published code is the median of the ratios of each round.
-A step is forward, loss, backward and Adam on random codes. Letters: B batch, T time, Q = 256 classes.
+On a CPU, ways of one network, batch and output size take turns, so that a busy moment of the machine meets all of them;
+times are medians of turns, and the ratio to the published code is the median of the ratios of each round. A GPU is each
+way's alone while it makes all its turns; the published code comes first and last, and ratios are to the median of both.
 """
 
 import argparse
 import json
 import statistics
-import time
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import torch
-from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from rich.console import Console
 from rich.table import Table
-from torch import distributed, multiprocessing, nn
-from torch.nn import functional as F
-from torch.nn.parallel import DistributedDataParallel
-from torch.utils.flop_counter import FlopCounterMode
+from torch import multiprocessing
 
-from benchmarks.memory import PeakMemory
-from benchmarks.published import published_network
 from benchmarks.sampling import NETWORKS
+from benchmarks.steps import OPTIONS, TYPES, Runner, Way, matrix_rate
 from sequnet_pl.atomic import write_text
 from sequnet_pl.errors import UserError
-from sequnet_pl.training.metrics import nats
-from sequnet_pl.training.optimization import Optimization
-
-OPTIONS = ("plain", "checkpointing", "compile")
-TYPES = {"float32": torch.float32, "bf16-mixed": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class Way:
-    """What is done in a step."""
-
-    network: str
-    output_size: int
-    batch: int  # crops, of each process
-    precision: str
-    option: str
-    processes: int
-    reference: Path | None  # a copy of the published code, where that is measured
-
-    @property
-    def name(self) -> str:
-        """For the table."""
-        if self.reference:
-            return "published"
-        return self.option + (f", {self.processes} processes" if self.processes > 1 else "")
 
 
 @dataclass
@@ -66,170 +33,67 @@ class Row:
     batch: int
     precision: str
     way: str
-    seconds: float  # of a step
-    predicted_per_second: float  # samples
-    peak_memory_mb: float  # of a process: weights, Adam's moments, activations
-    gflop: float  # of a step of a process
-    gflop_per_second: float
-    matrix_share: float  # of the rate of large matrix products in the same type
-    time_of_published: float | None
-    memory_of_published: float | None
+    error: str = ""  # where the way could not be measured
+    seconds: float = 0.0  # of a step
+    predicted_per_second: float = 0.0  # samples
+    peak_memory_mb: float = 0.0  # of a process: weights, Adam's moments, activations
+    gflop: float = 0.0  # of a step of a process
+    gflop_per_second: float = 0.0
+    matrix_share: float = 0.0  # of the rate of large matrix products in the same type
+    time_of_published: float | None = None
+    memory_of_published: float | None = None
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What the first steps of a process say."""
-
-    outputs: int
-    gflop: float
-    seconds: float
-    peak_memory_mb: float
-
-
-def step_of(way: Way, device: torch.device, rank: int) -> tuple[Callable[[], None], int]:
-    """A function that makes one step, and the samples that it predicts of each crop."""
-    torch.manual_seed(0)
-    ours = NETWORKS[way.network]()
-    inputs, outputs = ours.window(way.output_size)
-    codes = torch.randint(256, (way.batch, inputs + 1), dtype=torch.uint8).to(device)
-    targets = codes[:, -outputs:].long()
-    if way.reference:
-        model = published_network(way.reference, ours, way.output_size).to(device)
-        one_hot = F.one_hot(codes[:, :-1].long(), 256).transpose(1, 2).float().contiguous()  # its loader makes it
-        adam = torch.optim.Adam(model.parameters(), lr=5e-4)
-
-        def published_step() -> None:
-            logits = model(one_hot).transpose(1, 2).contiguous().view(-1, 256)
-            loss = F.cross_entropy(logits, targets.flatten())
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-
-        return published_step, outputs
-
-    network: nn.Module = ours.to(device)
-    ours.checkpoint_activations = way.option == "checkpointing"
-    if way.option == "compile":
-        ours.compile(dynamic=False)
-    if way.processes > 1:
-        network = DistributedDataParallel(ours, [rank] if device.type == "cuda" else None)
-    optimizer = Optimization(5e-4, 1e-8, 0.999, 0.0, 0.0, False).optimizer(network, 5e-4)
-
-    def step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=way.precision == "bf16-mixed"):
-            logits = network(codes[:, :-1])
-        nats(logits, targets).mean().backward()
-        optimizer.step()
-        optimizer.zero_grad()  # as the module does: gradients are not there in the next forward pass
-
-    return step, outputs
+def measure(ways: list[Way], rates: dict[str, float], arguments: argparse.Namespace) -> list[Row]:
+    """A row for each way; where the published code is measured it is the first, and on a GPU again the last."""
+    if arguments.device == "cuda":
+        runners = []
+        for way in ways + [way for way in ways if way.reference]:
+            runners.append(Runner(way, arguments))
+            for _ in range(arguments.rounds):
+                runners[-1].turn()
+            runners[-1].end()
+            print(_said(runners[-1]), flush=True)
+        published = [turn for runner in runners if runner.way.reference for turn in runner.turns]
+        ratios = [[turn / statistics.median(published) for turn in runner.turns if published] for runner in runners]
+    else:
+        runners = [Runner(way, arguments) for way in ways]
+        for _ in range(arguments.rounds):
+            for runner in runners:
+                runner.turn()
+        for runner in runners:
+            runner.end()
+        published = runners[0].turns if ways[0].reference else []
+        ratios = [[turn / other for turn, other in zip(runner.turns, published, strict=False)] for runner in runners]
+    rows = [_row(runner, rates) for runner in runners]
+    for row, found in zip(rows, ratios, strict=True):
+        if found:
+            row.time_of_published = statistics.median(found)
+            row.memory_of_published = row.peak_memory_mb / rows[0].peak_memory_mb
+    return rows
 
 
-def serve(way: Way, kind: str, rank: int, threads: int, port: int, connection: Any) -> None:
-    """The life of one process: measure the first steps, then make as many as asked for and tell how long they took."""
-    torch.set_num_threads(max(1, threads // way.processes))
-    device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
-    if way.processes > 1:
-        address = f"tcp://127.0.0.1:{port}"
-        backend = "nccl" if kind == "cuda" else "gloo"
-        distributed.init_process_group(backend, address, rank=rank, world_size=way.processes)
-    try:
-        with PeakMemory(device) as memory:
-            step, outputs = step_of(way, device, rank)
-            timed(step, 5, device)  # memory of a CPU grows for some steps, until the gaps in it are of use
-            seconds = timed(step, 1, device)
-        with FlopCounterMode(display=False) as counter:
-            step()
-    except UserError as error:
-        connection.send(error)
-        return
-    connection.send(Measured(outputs, counter.get_total_flops() / 1e9, seconds, memory.megabytes))
-    while steps := connection.recv():
-        connection.send(timed(step, steps, device))
-    if way.processes > 1:
-        distributed.destroy_process_group()
+def _said(runner: Runner) -> str:
+    """A way as soon as it is measured."""
+    way = runner.way
+    found = runner.error or f"{statistics.median(runner.turns):.4f} s a step, {runner.first.peak_memory_mb:,.0f} MB"
+    return f"{way.network} {way.batch} x {way.output_size}, {way.precision}, {way.name}: {found}"
 
 
-def timed(step: Callable[[], object], steps: int, device: torch.device) -> float:
-    """Seconds a step."""
-    begin = time.perf_counter()
-    for _ in range(steps):
-        step()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return (time.perf_counter() - begin) / steps
-
-
-class Runner:
-    """The processes of a way."""
-
-    def __init__(self, way: Way, arguments: argparse.Namespace) -> None:
-        self.way, port = way, find_free_network_port()
-        context = multiprocessing.get_context("spawn")
-        pairs = [context.Pipe() for _ in range(way.processes)]
-        self._connections = [here for here, _ in pairs]
-        for rank, (_, there) in enumerate(pairs):
-            settings = (way, arguments.device, rank, arguments.threads, port, there)
-            context.Process(target=serve, args=settings, daemon=True).start()
-            there.close()
-        found = [self._received(connection) for connection in self._connections]
-        self.first: Measured = found[0]
-        self.steps = max(1, round(arguments.seconds / self.first.seconds))
-
-    def turn(self) -> float:
-        """Seconds a step, of the slowest process."""
-        for connection in self._connections:
-            connection.send(self.steps)
-        return max(self._received(connection) for connection in self._connections)
-
-    def end(self) -> None:
-        """Let the processes go."""
-        for connection in self._connections:
-            connection.send(0)
-            connection.close()
-
-    def _received(self, connection: Any) -> Any:
-        try:
-            found = connection.recv()
-        except EOFError:
-            raise UserError(f"a process of {self.way.network}, batch {self.way.batch}, {self.way.name} ended") from None
-        if isinstance(found, UserError):
-            raise found
-        return found
-
-
-def matrix_rate(dtype: torch.dtype, device: torch.device, size: int = 2048) -> float:
-    """GFLOP/s of the best of some large matrix products."""
-    one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
-    best = min(timed(lambda: torch.mm(one, other), 1, device) for _ in range(10))
-    return 2 * size**3 / best / 1e9
-
-
-def measure(ways: list[Way], rates: dict[str, float], arguments: argparse.Namespace) -> Iterator[Row]:
-    """A row for each way; the first is the published code where that is measured."""
-    runners = [Runner(way, arguments) for way in ways]
-    rounds = [[runner.turn() for runner in runners] for _ in range(arguments.rounds)]
-    for index, runner in enumerate(runners):
-        way, first = runner.way, runner.first
-        seconds = statistics.median(turns[index] for turns in rounds)
-        ratio = statistics.median(turns[index] / turns[0] for turns in rounds)
-        memory = first.peak_memory_mb
-        yield Row(
-            way.network,
-            first.outputs,
-            way.batch,
-            way.precision,
-            way.name,
-            seconds,
-            way.processes * way.batch * first.outputs / seconds,
-            memory,
-            first.gflop,
-            first.gflop / seconds,
-            first.gflop * way.processes / seconds / rates[way.precision],
-            ratio if ways[0].reference else None,
-            memory / runners[0].first.peak_memory_mb if ways[0].reference else None,
+def _row(runner: Runner, rates: dict[str, float]) -> Row:
+    way = runner.way
+    row = Row(way.network, way.output_size, way.batch, way.precision, way.name, runner.error)
+    if not runner.error:
+        row.output_size, row.gflop, row.peak_memory_mb = (
+            runner.first.outputs,
+            runner.first.gflop,
+            runner.first.peak_memory_mb,
         )
-        runner.end()
+        row.seconds = statistics.median(runner.turns)
+        row.predicted_per_second = way.processes * way.batch * row.output_size / row.seconds
+        row.gflop_per_second = row.gflop / row.seconds
+        row.matrix_share = row.gflop_per_second * way.processes / rates[way.precision]
+    return row
 
 
 def table(rows: list[Row]) -> Table:
@@ -241,12 +105,12 @@ def table(rows: list[Row]) -> Table:
     for header in (*headers, "time of published", "memory of published"):
         result.add_column(header, justify="right")
     for row in rows:
+        heading = (row.network, row.way, row.precision, f"{row.output_size:,}", str(row.batch))
+        if row.error:
+            result.add_row(*heading, row.error)
+            continue
         result.add_row(
-            row.network,
-            row.way,
-            row.precision,
-            f"{row.output_size:,}",
-            str(row.batch),
+            *heading,
             f"{row.seconds:.3f}",
             f"{row.predicted_per_second:,.0f}",
             f"{row.peak_memory_mb:,.0f}",
@@ -281,7 +145,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parse(argv)
     torch.set_num_threads(arguments.threads)
     device = torch.device(arguments.device)
-    rates = {name: matrix_rate(TYPES[name], device) for name in TYPES}
+    with multiprocessing.get_context("spawn").Pool(1) as pool:  # a GPU is not to be held by this process
+        rates = {name: pool.apply(matrix_rate, (TYPES[name], device)) for name in TYPES}
     rows: list[Row] = []
     for network, outputs, batch in product(arguments.networks, arguments.output_sizes, arguments.batches):
         ways = [Way(network, outputs, batch, "float32", "plain", 1, arguments.reference)] if arguments.reference else []

@@ -7,5 +7,5 @@ CLASS_PATHS = {
     "wavenet": "sequnet_pl.training.module.WaveNetModule",
 }
 """The networks, and the class that trains each, as configs and checkpoints name it."""
-EngineName = Literal["auto", "eager", "native", "cuda"]
+EngineName = Literal["auto", "eager", "native", "cuda", "graphs"]
 WeightType = Literal["float32", "bf16", "int8"]

@@ -1,6 +1,9 @@
 """Shared by all tests: few threads, for several test processes on few cores, and the small networks."""
 
+import os
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +37,17 @@ def network(request: pytest.FixtureRequest) -> Network:
     for parameter in network.parameters():
         parameter.data *= 2
     return network
+
+
+@pytest.fixture
+def unprivileged() -> list[str]:
+    """What to put before a command, so that permissions bind it where the tests run as root."""
+    if os.geteuid():
+        return []
+    command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    if not shutil.which("setpriv") or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("permissions do not bind root, and no setpriv can change that")
+    return command
 
 
 def tone(path: Path, seconds: float = 0.5, pitch: float = 440.0, rate: int = 16_000) -> Path:

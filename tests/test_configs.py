@@ -41,7 +41,7 @@ def test_config_says_only_what_differs_from_the_defaults(settings):
             assert defaults[name].default != value, name
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*CONFIGS, *CONFIGS[0].parent.glob("sweeps/*.yaml")], ids=lambda path: path.stem)
 def test_every_key_has_its_reason(path):
     """A comment beside each value, or above the file's first key for all of them."""
     lines = path.read_text(encoding="utf-8").splitlines()

@@ -26,6 +26,7 @@ RUN = {
     "python train.py --model sequnet --gpus 1 --audio_dir music": _SEQUNET,
     "python train.py --model sequnet --ckpt_path last": "--max_steps 20",
     "python train.py test --ckpt_path last": "",
+    "python train.py --init_from CHECKPOINT --audio_dir music": _LITTLE,
     "python sample.py --help": "",
     "python sample.py": _SHORT,
     "python sample.py --conditional 1 --batch_size 4": _SHORT,
@@ -35,6 +36,7 @@ RUN = {
     "python -m sequnet_pl.evaluate --ckpt_path best --clips 64 --seconds 2 --temp 0.9": "--gpus 0 --seconds 0.3",
     "python -m sequnet_pl.evaluate --clips_dir clips --audio_dir recordings": "--clips 4 --seconds 0.3",
     "python -m sequnet_pl.report.run FOLDER": "",
+    "python -m sequnet_pl.report.compare logs": "",
     "python -m sequnet_pl.data.store info|list|verify FOLDER": "",
     "python -m sequnet_pl.data.download --dry-run": "--help",  # what it would ask is told by tests/data
 }
@@ -136,6 +138,7 @@ def variants(command: str, place: Path) -> list[str]:
         store = next((place / "data" / "codes").glob("music-*/index.json")).parent
         return [command.replace("info|list|verify", word).replace("FOLDER", str(store)) for word in ("info", "verify")]
     runs = sorted((place / "logs" / "sequnet").glob("*"))
+    command = command.replace("CHECKPOINT", str(runs[-1] / "checkpoints" / "last.ckpt") if runs else "")
     return [command.replace("FOLDER", str(runs[-1])) if "FOLDER" in command else command]
 
 

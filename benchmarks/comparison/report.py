@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from benchmarks.comparison.charts import claim_chart, distance_chart, learning_chart
 from benchmarks.comparison.results import Found
@@ -13,7 +12,9 @@ from benchmarks.comparison.stages import Contender
 from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.report import page
-from sequnet_pl.report.figures import save_figure
+from sequnet_pl.report.chart import Chart
+from sequnet_pl.report.drawing import draw, switched
+from sequnet_pl.report.figures import save
 from sequnet_pl.report.player import player
 from sequnet_pl.report.samples import FileSamples
 from sequnet_pl.sampling import album, recipe
@@ -43,22 +44,24 @@ def write_report(folder: Path, title: str, command: str, found: dict[str, Found]
         page.note(CLAIM),
         page.facts(facts),
         page.command(command),
-        *(page.chart(figure, alt, alt) for alt, figure in charts.values()),
+        draw(charts["claims"]),
+        switched("over", [("steps", charts["steps"]), ("time", charts["time"])]),
+        draw(charts["distance"]),
         page.note(_SPEEDS),
         page.heading("Clips"),
         page.note(_CLIPS),
         *_heard(folder / "report.html", runs),
     ]
     page.write_page(folder / "report.html", _TITLE, parts)
-    for name, (_, figure) in charts.items():
-        save_figure(folder / f"{name}.png", figure)
+    for name, chart in charts.items():
+        save(folder / f"{name}.png", chart)
     text = [
         f"# {_TITLE}",
         "\n".join(map(_line, (HEADER, _ALIGNED, *table))),
         CLAIM,
         f"    {command}",
         "\n".join(f"- {name}: {value}" for name, value in facts),
-        *(f"![{alt}]({name}.png)" for name, (alt, _) in charts.items()),
+        *(f"![{chart.title}]({name}.png)" for name, chart in charts.items()),
         _SPEEDS,
         "## Clips",
         _CLIPS,
@@ -83,13 +86,13 @@ def _facts(title: str, found: dict[str, Found]) -> Iterator[tuple[str, str]]:
     yield "sampling engine", found["sampling speed"]["engine"]
 
 
-def _charts(found: dict[str, Found], runs: Sequence[Contender]) -> dict[str, tuple[str, Figure]]:
+def _charts(found: dict[str, Found], runs: Sequence[Contender]) -> dict[str, Chart]:
     folders = {run.network: run.folder for run in runs}
     return {
-        "claims": ("How many times better the Seq-U-Net is, beside the claims", claim_chart(found)),
-        "steps": ("Learning by steps", learning_chart(folders, "step")),
-        "time": ("Learning by wall time", learning_chart(folders, "wall_hours")),
-        "distance": ("Test score by distance from the start of the recording", distance_chart(found)),
+        "claims": claim_chart(found),
+        "steps": learning_chart(folders, "step"),
+        "time": learning_chart(folders, "wall_hours"),
+        "distance": distance_chart(found),
     }
 
 
@@ -141,4 +144,4 @@ def _heard(path: Path, runs: Sequence[Contender]) -> Iterator[Markup]:
 
 
 def _named(name: str, part: Markup) -> Markup:
-    return Markup("<div><p><b>{}</b></p>{}</div>").format(name, part)
+    return Markup('<div class="clip"><p><b>{}</b></p>{}</div>').format(name, part)

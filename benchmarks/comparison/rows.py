@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from benchmarks.comparison.results import Found
 from benchmarks.comparison.speeds import CLIPS
+from sequnet_pl.report.run_folder import NETWORKS as NAMES
 
-NAMES = {"sequnet": "Seq-U-Net", "wavenet": "WaveNet"}
 NETWORKS = tuple(NAMES)
 HEADER = ("", "Seq-U-Net", "WaveNet", "ratio", "claim")
 CLAIM = (

@@ -120,7 +120,7 @@ class Contender:
     def evaluate(self) -> Found:
         """How the clips compare with recordings, as evaluation.json has it."""
         sizes = [f"--seconds={self.scale.seconds}", f"--gpus={min(self.gpus, 1)}"]
-        to = [f"--ckpt_path={self.checkpoint}", f"--out={self.evaluation}"]
+        to = [f"--ckpt_path={self.checkpoint}", f"--output_dir={self.evaluation}"]
         _run("-m", "sequnet_pl.evaluate", f"--clips_dir={self.clips}", *sizes, *to)
         found = json.loads((self.evaluation / "evaluation.json").read_text(encoding="utf-8"))
         return {"clips": found["clips"], "log_mel_frechet": found["measures"]["log_mel_frechet"]["distance"]}

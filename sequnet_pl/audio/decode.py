@@ -16,6 +16,7 @@ from sequnet_pl.audio import ffmpeg as by_ffmpeg
 from sequnet_pl.audio import sound
 from sequnet_pl.audio.ffmpeg import ffmpeg as ffmpeg
 from sequnet_pl.audio.link import Link, Outline, View
+from sequnet_pl.audio.opening import Unavailable, open_regular
 from sequnet_pl.audio.outline import outline
 from sequnet_pl.errors import UserError
 
@@ -99,18 +100,19 @@ def is_read_anew(path: Path) -> bool:
             if path.suffix.lower() in FFMPEG_SUFFIXES:
                 return not known.plain or by_ffmpeg.audio_tracks(path) > 1
             return not known.plain or _Reading(path, file, known, Decoder.QUICK, 0.0).is_by_ffmpeg()
-    except Undecodable:
+    except (Undecodable, Unavailable):
         return False
 
 
 def _opened(path: Path) -> BinaryIO:
+    file = open_regular(path)
     try:
-        file = path.open("rb")
         if file.read(1):
             return file
-        file.close()
     except OSError as error:
-        raise Undecodable(path, error.strerror or str(error)) from error
+        file.close()
+        raise Unavailable(path, error.strerror or str(error)) from error
+    file.close()
     raise Undecodable(path, "the file is empty")
 
 
@@ -118,7 +120,7 @@ def _known(path: Path, file: BinaryIO) -> Outline:
     try:
         return outline(file, path)
     except OSError as error:
-        raise Undecodable(path, error.strerror or str(error)) from error
+        raise Unavailable(path, error.strerror or str(error)) from error
 
 
 class _Reading:

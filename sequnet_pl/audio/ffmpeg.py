@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from sequnet_pl.audio import sound
 from sequnet_pl.audio.link import View
+from sequnet_pl.audio.opening import Unavailable
 from sequnet_pl.errors import UserError
 
 # ffmpeg may open these containers only: a playlist that calls itself .m4a would make it open whatever it lists.
@@ -30,7 +32,7 @@ class Refused(Exception):
 
 @cache
 def ffmpeg() -> str:
-    """The ffmpeg program that comes with imageio-ffmpeg, or the system's."""
+    """The ffmpeg program that comes with imageio-ffmpeg, or the system's. Raises UserError where there is none."""
     import imageio_ffmpeg  # here, because most files need it not
 
     try:
@@ -59,8 +61,13 @@ def audio_tracks(path: Path) -> int:
 def blocks(path: Path, view: View | None) -> Iterator[tuple[int, NDArray[np.float32]]]:
     """Yield (rate, frames (T, C)) of the default audio track of a file, or of a view of it.
 
-    Raises Refused where it has none, sound.Stopped with ffmpeg's last complaint after the last block.
+    Raises Refused where it has none, sound.Stopped with ffmpeg's last complaint after the last block, Unavailable where
+    there is no ffmpeg or it was killed.
     """
+    try:
+        program = ffmpeg()
+    except UserError as error:
+        raise Unavailable(path, str(error)) from error
     source = f"file:{path}" if view is None else "pipe:0"
     # AU has the one header that tells rate and channels, needs no length, and can be read from a pipe.
     command = [
@@ -89,13 +96,14 @@ def blocks(path: Path, view: View | None) -> Iterator[tuple[int, NDArray[np.floa
                 file = sf.SoundFile(process.stdout.fileno(), closefd=False)
             except sf.LibsndfileError as error:
                 process.stdout.close()  # so that it ends, whatever it still has to say
-                process.wait()
+                _check_killed(path, process.wait())
                 silent = any("does not contain any stream" in line for line in _complaints(errors))
                 raise Refused("it has no audio" if silent else "not audio that soundfile or ffmpeg can read") from error
             with file:
                 for block in sound.blocks(file):
                     yield file.samplerate, block
             status, complaints = process.wait(), _complaints(errors)
+            _check_killed(path, status)
             if status:
                 complaints.append(f"ffmpeg stopped with status {status}")
             if complaints:
@@ -105,6 +113,12 @@ def blocks(path: Path, view: View | None) -> Iterator[tuple[int, NDArray[np.floa
             process.wait()
             process.stdout.close()
             feeder.join()
+
+
+def _check_killed(path: Path, status: int) -> None:
+    """Raise Unavailable where ffmpeg was killed, but not by what closing its pipe does."""
+    if status < 0 and status != -signal.SIGPIPE:
+        raise Unavailable(path, f"ffmpeg was killed (signal {-status})")
 
 
 def _feed(view: View | None, pipe: IO[bytes] | None) -> None:

@@ -6,7 +6,7 @@ import wave
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import soxr
@@ -27,17 +27,33 @@ Made = TypeVar("Made")
 log = logging.getLogger(__name__)
 
 
-def find(folder: Path) -> list[Path]:
-    """The audio files below `folder`, sorted by their path in it; hidden files and folders are passed over."""
-    found: list[Path] = []
+class Found(NamedTuple):
+    """What a folder holds: audio files, and what is called so or should hold some, but is none or cannot be opened."""
+
+    files: list[Path]
+    unread: list[Path]
+
+
+def find(folder: Path) -> Found:
+    """What is below `folder`, sorted by the path in it; hidden files and folders are passed over."""
+    found = Found([], [])
     seen: set[str] = set()  # links are followed, so that a folder may lead back to itself
-    for name, folders, files in os.walk(folder, followlinks=True):
+
+    def failed(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            found.unread.append(Path(error.filename))
+
+    for name, folders, files in os.walk(folder, followlinks=True, onerror=failed):
         real = os.path.realpath(name)
         folders[:] = [] if real in seen else [f for f in folders if not f.startswith(".")]
         if real not in seen:
-            found += [Path(name, f) for f in files if not f.startswith(".") and Path(f).suffix.lower() in SUFFIXES]
+            for path in (Path(name, f) for f in files if not f.startswith(".")):
+                if path.suffix.lower() in SUFFIXES:
+                    (found.files if os.path.isfile(path) else found.unread).append(path)  # noqa: PTH113 (never raises)
         seen.add(real)
-    return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
+    for paths in found:
+        paths.sort(key=lambda path: path.relative_to(folder).as_posix())
+    return found
 
 
 def consume(

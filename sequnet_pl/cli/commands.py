@@ -11,6 +11,8 @@ def train(argv: list[str]) -> int:
     if argv in ([], ["-h"], ["--help"]):
         sys.stdout.write(TRAIN_HELP)
         return 0 if argv else UsageError.exit_status
+    if {"-h", "--help"} & set(argv):
+        sys.stdout.write(TRAIN_HELP.rpartition("\n\n")[0] + "\n\nAll options, Lightning's among them:\n\n")
     from sequnet_pl.cli.train import train
 
     return train(argv)

@@ -1,6 +1,7 @@
 """`python -m sequnet_pl.models.published convert`: a published snapshot to a checkpoint."""
 
 import logging
+import shlex
 from pathlib import Path
 
 from sequnet_pl.cli.one_line import OneLineParser
@@ -29,4 +30,4 @@ def convert(argv: list[str]) -> None:
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # a trainer is made only to write the file
     step = convert_snapshot(newest_checkpoint(Path(options.snapshot)), out, options.layers)
-    log.info("%s: step %d; go on with: python train.py --ckpt_path %s", out, step, out)
+    log.info("%s: step %d; go on with: python train.py --ckpt_path %s", out, step, shlex.quote(str(out)))

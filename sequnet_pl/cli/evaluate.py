@@ -27,6 +27,8 @@ from sequnet_pl.data.store import Split
 from sequnet_pl.evaluate import clips, results
 from sequnet_pl.evaluate.comparison import SETS, Comparison, check_length, compare
 from sequnet_pl.evaluate.page import Heard, write_evaluation_page
+from sequnet_pl.report.run import link_page
+from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.recipe import Recipe
@@ -58,7 +60,8 @@ def evaluate(argv: list[str]) -> None:
     rate = trained.sample_rate if trained else options.sample_rate or SAMPLE_RATE
     samples = round(options.seconds * rate)
     check_length(samples, rate)
-    folder = _folder(options, trained)
+    run = _run(options, trained)
+    folder = _folder(options, run)
     results.claim(folder)
     split = held_out(options.audio_dir, trained, rate)
     if options.clips_dir:
@@ -69,7 +72,7 @@ def evaluate(argv: list[str]) -> None:
         sound = _generated(options, trained, split, samples)
     log.info("measuring %d clips of each kind", len(sound.generated))
     comparison = compare(sound.generated, sound.real, rate, seed=options.seed, resamples=options.resamples)
-    _write(folder, argv, options, sound, comparison)
+    _write(folder, run, argv, options, sound, comparison)
     _print(comparison)
     log.info("numbers: %s\ncharts and clips: %s", folder / results.NUMBERS, folder / results.PAGE)
 
@@ -81,14 +84,18 @@ def _trained(options: Options) -> Trained:
     return open_network(path, options, device, "float64" if options.double else "float32")
 
 
-def _folder(options: Options, trained: Trained | None) -> Path:
-    if options.out:
-        return Path(options.out)
-    if options.clips_dir:
-        return Path(options.clips_dir) / OUT
-    assert trained
+def _run(options: Options, trained: Trained | None) -> Path | None:
+    """The folder of the run that the generated clips are of; clips that exist already may be of any model."""
+    if options.clips_dir or not trained:
+        return None
     run = run_of_checkpoint(trained.path, Path(options.log_dir))
-    return (run.folder if run else Path("generated")) / OUT
+    return run.folder if run else None
+
+
+def _folder(options: Options, run: Path | None) -> Path:
+    if options.output_dir:
+        return Path(options.output_dir)
+    return (Path(options.clips_dir) if options.clips_dir else run or Path("generated")) / OUT
 
 
 def _existing(options: Options, folder: Path, split: Split, samples: int, rate: int) -> _Sound:
@@ -109,7 +116,7 @@ def _existing(options: Options, folder: Path, split: Split, samples: int, rate: 
 def _generated(options: Options, trained: Trained, split: Split, samples: int) -> _Sound:
     """What the network makes, and real clips; as a continuation, of what comes before every other real clip."""
     rate, network = trained.sample_rate, trained.network
-    engine = engine_for(network, options.engine, options.weights)
+    engine = engine_for(network, options.engine, options.weights, options.batch_size)
     stretches = clips.choose(split, samples, options.clips or CLIPS, rate)
     places = _places(split, stretches, rate)
     context = network.window(1).inputs
@@ -152,8 +159,10 @@ def _places(split: Split, stretches: list[clips.Stretch], rate: int) -> list[tup
     return [(split.recordings[stretch.recording].source, stretch.start / rate) for stretch in stretches]
 
 
-def _write(folder: Path, argv: list[str], options: Options, sound: _Sound, comparison: Comparison) -> None:
-    """evaluation.json and evaluation.html."""
+def _write(
+    folder: Path, run: Path | None, argv: list[str], options: Options, sound: _Sound, comparison: Comparison
+) -> None:
+    """evaluation.json and evaluation.html, which the pages of the run link."""
     command = shlex.join(["python", "-m", "sequnet_pl.evaluate", *argv])
     made = {
         "command": command,
@@ -170,9 +179,11 @@ def _write(folder: Path, argv: list[str], options: Options, sound: _Sound, compa
         file, start = sound.places[2 * i + 1]
         real = Heard("real", f"{Path(file).name}, {start:.2f} s", sound.real[2 * i + 1])
         pairs.append([Heard("generated", sound.origins[i], sound.generated[i]), real])
-    write_evaluation_page(
-        folder / results.PAGE, "Generated clips against recordings", comparison, facts, command, pairs
-    )
+    path, what = folder / results.PAGE, "generated clips against recordings"
+    title, links = (run_title(run, what), run_pages(run)) if run else (what.capitalize(), [])
+    write_evaluation_page(path, title, comparison, facts, command, pairs, links)
+    if run:
+        link_page(run, f"evaluation in {folder.resolve().name}" if options.output_dir else "evaluation", path)
 
 
 def _print(comparison: Comparison) -> None:
@@ -180,15 +191,12 @@ def _print(comparison: Comparison) -> None:
     distances = _table("distance to real recordings", "± standard error; real: other real recordings")
     means = _table("mean of the clips", "")
     for key, result in comparison.results.items():
-        distances.add_row(_with_unit(result.measure.name, result.measure.unit), *results.distances(result))
+        distances.add_row(results.with_unit(result.measure.name, result.measure.unit), *results.distances(result))
         if result.mean:
-            means.add_row(_with_unit(result.measure.name, results.UNITS[key]), *results.means(result))
+            means.add_row(results.with_unit(result.measure.name, results.UNITS[key]), *results.means(result))
     Console().print(distances, means)
+    Console().print(results.verdict(comparison), highlight=False)
 
 
 def _table(what: str, caption: str) -> Table:
     return Table(what, *(Column(name, justify="right") for name in SETS), caption=caption, caption_justify="left")
-
-
-def _with_unit(name: str, unit: str) -> str:
-    return f"{name}, {unit}" if unit else name

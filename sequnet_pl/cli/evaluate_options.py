@@ -31,7 +31,7 @@ class Options(NetworkOptions):
     audio_dir: str | None
     sample_rate: int | None
     resamples: int
-    out: str | None
+    output_dir: str | None
 
     @property
     def needs_checkpoint(self) -> bool:
@@ -45,7 +45,7 @@ _OF_NETWORK = {"--ckpt_path", "--snapshot_dir", "--pretrained", "--model"}
 
 def parse(argv: list[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    options = Options(**network_values(vars(_parser().parse_args(argv))))
+    options = Options(**network_values(_parser().values(argv)))
     flags = {word.partition("=")[0] for word in argv}
     check_least(
         options, {"clips": LEAST_CLIPS, "batch_size": 1, "seed": 0, "sample_rate": 1, "resamples": 2, "threads": 1}
@@ -122,7 +122,7 @@ def _add_clips(parser: OneLineParser) -> None:
     )
     what.add_argument("--resamples", type=int, default=RESAMPLES, metavar="N", help=f"of the bootstrap ({RESAMPLES})")
     what.add_argument(
-        "--out",
+        *("--output_dir", "--out"),
         type=str | None,
         metavar="DIR",
         help=f"folder of the result; an earlier one is replaced ({OUT}/ in the run, --clips_dir or generated/)",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sequnet_pl.audio import files
 from sequnet_pl.cli.sample_recordings import open_recordings
-from sequnet_pl.data.splits import SPLITS
+from sequnet_pl.data.splits import split_folders
 from sequnet_pl.data.store import Split, make_store, open_split
 from sequnet_pl.errors import UserError
 from sequnet_pl.training.trained import Trained
@@ -38,12 +38,12 @@ def _same(audio_dir: str, other: str | None) -> bool:
 
 def _folder(folder: Path, trained: Trained | None, rate: int) -> Split:
     """The held-out recordings of a folder as codes, converted as those of the training were."""
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; name one that holds audio files")
-    if any((folder / name).is_dir() for name in SPLITS):
-        found = files.find(folder / "test") or files.find(folder / "val")
+    found: list[Path] = []
+    if places := split_folders(folder):
+        for split in ("test", "val"):
+            found = found or [path for place in places[split] for paths in files.find(place) for path in paths]
     else:
-        found = files.find(folder)
+        found = [path for paths in files.find(folder) for path in paths]
         log.info("%s: all files count as held out: %d", folder, len(found))
     if not found:
         raise UserError(f"the folder {folder} has no recordings to compare with")

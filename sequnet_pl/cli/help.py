@@ -6,12 +6,15 @@ Train and score Seq-U-Net and WaveNet on raw audio.
   python train.py --model sequnet --gpus 1                      train on the published piano recordings
   python train.py --model wavenet --audio_dir FOLDER --gpus 0   train on your own audio, on the CPU
   python train.py --config configs/demo.yaml                    train a small network in minutes
+  python train.py --init_from CHECKPOINT --audio_dir FOLDER     fine-tune a trained network on your audio
   python train.py --model sequnet --ckpt_path last              go on exactly where the last run stopped
   python train.py test --ckpt_path last                         score the last run's test split
 
 What to train
   --model sequnet|wavenet    the network, with its published settings (configs/)
   --config FILE              settings of your own, as YAML; --print_config prints all there are
+  --init_from CHECKPOINT     begin with the weights, network and sample rate of a checkpoint, a run folder or
+                             a published snapshot (of a WaveNet with --layers)
   --levels --features --depth --kernel_size                     of the Seq-U-Net
   --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
   --lr RATE --eps E          of Adam

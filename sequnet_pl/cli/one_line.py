@@ -1,13 +1,58 @@
-"""A parser that says what is wrong in one line, and helps with an option a line."""
+"""What is wrong with an option in one line, and help with an option a line; a text that is given stays as it is."""
 
 import argparse
-import difflib
 import re
-from typing import NoReturn
+from pathlib import Path
+from types import NoneType
+from typing import Any, NoReturn, get_args
 
 from jsonargparse import ArgumentParser
+from jsonargparse._typehints import ActionTypeHint
 
+from sequnet_pl.cli.line import flags_of
+from sequnet_pl.cli.meant import meant
 from sequnet_pl.errors import UsageError
+
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text (in quotes)"}
+
+
+class OneLineErrors(ArgumentParser):
+    """Raises UsageError, in the words of the command line, and asks whether another option was meant."""
+
+    def called(self, name: str) -> str:
+        """What users call an option."""
+        return name
+
+    def flags(self) -> list[str]:
+        """The options that there are, without dashes."""
+        return [option[2:] for option in self._option_string_actions if option.startswith("--")]
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """See jsonargparse. Always raises UsageError."""
+        if found := re.search(r"nrecognized arguments: (-+)([^\s=]+)", message):
+            message = f"there is no flag {found[1]}{found[2]}{meant(found[2], self.flags())}"
+        elif found := re.search(r"argument --([\w.]+): expected", message):
+            message = f"--{self.called(found[1])} needs a value"
+        elif found := re.search(r"^    - (?!Expected |Not |Problem |Import)(\S.*)$", message, re.MULTILINE):
+            message = found[1]  # of a part of a setting, where it has been said already
+        elif found := re.search(r"(?:Option|Key) '([\w.]+)' is not", message):
+            message = f"there is no setting {found[1]}{self.meant_setting(found[1])}"
+        elif found := re.search(r'Parser key "([\w.]+)".*?:\n.*(?:Got|Given) value: (.*)', message, re.DOTALL):
+            value = " ".join(found[2].split())
+            message = f"--{self.called(found[1])} {value}: expected {_expected(message, value)}"
+        raise UsageError(" ".join(message.split())) from ex
+
+    def meant_setting(self, name: str) -> str:
+        """The question whether a config means another setting, or nothing."""
+        return meant(name, [action.dest for action in self._actions], dashes="")
+
+
+def _expected(message: str, value: str) -> str:
+    """What a value may be."""
+    words = re.findall(r"(?<=['\[ ])[^', \[\]]+(?=['\],])", "".join(re.findall(r"Literal(\[.*?\])", message)))
+    kinds = [_KINDS[name] for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name in _KINDS]
+    choices = list(dict.fromkeys(words or kinds or ["the name of a class"]))
+    return " or ".join(choices) + (meant(value, choices, dashes="") if words else "")
 
 
 class OneLineHelp(argparse.HelpFormatter):
@@ -17,23 +62,32 @@ class OneLineHelp(argparse.HelpFormatter):
         super().__init__(prog, max_help_position=33, width=140)
 
 
-class OneLineParser(ArgumentParser):
-    """Raises UsageError, in the words of the command line, and asks whether another option was meant."""
+class OneLineParser(OneLineErrors):
+    """A parser of a command of its own."""
 
     def __init__(self, *, prog: str, description: str, usage: str | None = None) -> None:
         super().__init__(
             prog=prog, description=description, usage=usage, formatter_class=OneLineHelp, allow_abbrev=False
         )
 
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """See jsonargparse. Always raises UsageError."""
-        message = re.sub(r'Parser key "(\w+)"( element \d+)?:', r"--\1:", " ".join(message.split()))
-        message = re.sub(r"Expected an? (?:<class '(\w+)'>|typing\.Literal\[(.*?)\])\.", r"expected \1\2,", message)
-        message = message.replace("Got value:", "got")
-        union = r"Does not validate against any of the Union subtypes.*? Expected an? <class '(\w+)'>.* Given value: "
-        message = re.sub(union, r"expected \1, got ", message)
-        if unknown := re.search(r"nrecognized arguments: (\S+)", message):
-            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
-            near = difflib.get_close_matches(unknown[1].partition("=")[0], flags, n=1)
-            message = f"there is no option {unknown[1]}" + (f"; did you mean {near[0]}?" if near else "")
-        raise UsageError(message) from ex
+    def values(self, argv: list[str]) -> dict[str, Any]:
+        """The values of a command line. UsageError where one is empty, or makes no sense."""
+        flags_of(argv)
+        keep_text(self)
+        return vars(self.parse_args(argv))
+
+
+class _Text(ActionTypeHint):
+    """A text or nothing. What is written is meant, `null`, `#1` and `&x` too; nothing is only what YAML calls null."""
+
+    def _check_type(self, value: Any, *arguments: Any, **more: Any) -> Any:
+        return value if isinstance(value, str) else super()._check_type(value, *arguments, **more)
+
+
+def keep_text(parser: ArgumentParser) -> None:
+    """Take the options that may be a text or None as they are written, which jsonargparse would read as YAML."""
+    for action in parser._actions:
+        if isinstance(action, ActionTypeHint):
+            kinds = set(get_args(action._typehint))
+            if {str, NoneType} <= kinds <= {str, NoneType, Path}:
+                action.__class__ = _Text

@@ -9,10 +9,12 @@ from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.cli.sample_plan import Plan, longer_clip, new_clips
 from sequnet_pl.cli.sample_progress import SampleProgress
 from sequnet_pl.errors import UserError
+from sequnet_pl.report.run import link_page
 from sequnet_pl.sampling.album import Album
 from sequnet_pl.sampling.clips import Batch, drawn_blocks, make_batch
 from sequnet_pl.sampling.engines import Block
 from sequnet_pl.sampling.live import Live, Pipe, Speaker
+from sequnet_pl.training.checkpoints import run_of_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +44,11 @@ def sample(options: Options) -> None:
     if live:
         live.close()
     if album:
-        log.info("listen: %s", album.write_page())
+        run = run_of_checkpoint(plan.trained.path, Path(options.log_dir))
+        page = album.write_page(run and run.folder)
+        if run:
+            link_page(run.folder, f"clips in {album.folder.resolve().name}", page)
+        log.info("listen: %s", page)
 
 
 def _make(plan: Plan, batch: Batch, album: Album | None, live: Live | None, progress: SampleProgress) -> None:

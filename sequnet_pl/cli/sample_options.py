@@ -67,7 +67,7 @@ class Options(NetworkOptions):
 
 def parse(argv: list[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    options = Options(**network_values(vars(_parser().parse_args(argv))))
+    options = Options(**network_values(_parser().values(argv)))
     _check(options, {word.partition("=")[0] for word in argv})
     return options
 
@@ -112,8 +112,12 @@ def _check(options: Options, flags: set[str]) -> None:
         ("--play", "--stdout"),
     )
     for one, other in together:
-        if {one, other} <= flags and not (other == "--conditional" and options.conditional):
-            raise UsageError(f"{one} and {other} cannot be given together")
+        if {one, other} <= flags:
+            raise UsageError(f"{one} and {other} cannot be given together: keep one of them")
+    if options.pretrained and options.model not in (None, options.pretrained):
+        raise UsageError(f"--pretrained {options.pretrained} and --model {options.model} contradict each other")
+    if options.audio_dir and not (options.conditional or options.continue_clip):
+        raise UsageError("--audio_dir has no use without --conditional 1, which goes on from recordings")
     if options.continue_clip and (fixed := flags & _DECIDED_BY_THE_CLIP):
         raise UsageError(f"{min(fixed)} cannot be given with --continue: the clip was made with its own")
     clips = options.batch_size * options.num_batches * len(options.temp) * max(1, len(options.prompt))
@@ -223,7 +227,10 @@ def _add_clips(parser: OneLineParser) -> None:
 
     to = parser.add_argument_group("Where to")
     to.add_argument(
-        "--output_dir", type=str | None, metavar="DIR", help="folder of the clips and their page (generated)"
+        "--output_dir",
+        type=str | None,
+        metavar="DIR",
+        help="folder of the clips and their page (generated); a clip's .state is for --continue",
     )
     to.add_argument(
         "--stdout",
@@ -251,5 +258,7 @@ def add_how(parser: OneLineParser) -> None:
     how.add_argument(
         "--weights", type=WeightType, default="float32", metavar="TYPE", help="float32, bf16 or int8 (float32)"
     )
-    how.add_argument("--double", action="store_true", help="compute in float64: the same codes at any batch size")
+    how.add_argument(
+        "--double", action="store_true", help="in float64: the same codes at any batch size, but many times slower"
+    )
     how.add_argument("--threads", type=int | None, metavar="N", help="CPU threads")

@@ -59,7 +59,7 @@ def new_clips(options: Options) -> Plan:
     path = find_checkpoint(options)
     torch.set_num_threads(options.threads or torch.get_num_threads())
     trained = open_network(path, options, device, "float64" if options.double else "float32")
-    engine = engine_for(trained.network, options.engine, options.weights)
+    engine = engine_for(trained.network, options.engine, options.weights, options.batch_size)
     if options.prompt or options.conditional:
         prompts.length(options.prompt_seconds, trained.sample_rate)
     clips = options.batch_size * options.num_batches * len(options.temp) * max(1, len(options.prompt))

@@ -3,36 +3,45 @@
 import logging
 import os
 import re
+import shlex
 import sys
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.utilities.exceptions import MisconfigurationException
+from jsonargparse import Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import LearningRateMonitor
+from pytorch_lightning.callbacks import LearningRateMonitor, Timer
 from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
-from sequnet_pl.cli import arguments
+from sequnet_pl.cli import arguments, init_from
+from sequnet_pl.cli.numbers import check_numbers
+from sequnet_pl.cli.one_line import keep_text
+from sequnet_pl.cli.run_name import new_name
+from sequnet_pl.cli.train_parser import TrainParser
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import CLASS_PATHS
-from sequnet_pl.report.run import PAGE
+from sequnet_pl.report.card import told_checkpoint
+from sequnet_pl.report.metrics import Metrics
+from sequnet_pl.report.run_folder import REPORT
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
-from sequnet_pl.training.failures import explained
+from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import Advice, NonFinite
-from sequnet_pl.training.loggers import AppendingCSVLogger, wandb_logger
+from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import REVISABLE, AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.reporting import RunReport, warnings_noted
+from sequnet_pl.training.rows import FirstAndLastRows
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
@@ -50,14 +59,16 @@ def train(argv: list[str]) -> int:
         AudioDataModule,
         SaveRunConfig,
         trainer_defaults={
-            "callbacks": [LearningRateMonitor(), Measures(), AudioProgressBar(), Advice()],
+            "callbacks": [FirstAndLastRows(), LearningRateMonitor(), Measures(), AudioProgressBar(), Advice()],
             "use_distributed_sampler": False,  # the loaders shard without repeats
             "num_sanity_val_steps": 0,
             "logger": False,  # see --logger
             "enable_model_summary": False,  # a line says what there is to say
+            "devices": 1,
         },
         seed_everything_default=0,
-        parser_class=OneLineParser,
+        parser_class=TrainParser,
+        parser_kwargs={"allow_abbrev": False},  # whole names alone can be looked up
         subclass_mode_model=True,
         auto_configure_optimizers=False,
     )
@@ -80,22 +91,8 @@ def _quiet() -> None:
     for message in messages:
         warnings.filterwarnings("ignore", message=f".*{message}")
     logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
-        lambda record: not re.search(r"litlogger|litmodels|Tip:", record.getMessage())
+        lambda record: not re.search(r"litlogger|litmodels|Tip:|set_float32_matmul_precision", record.getMessage())
     )
-
-
-class OneLineParser(LightningArgumentParser):
-    """Says what is wrong in one line, instead of usage and all."""
-
-    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        """See jsonargparse. Always raises UsageError."""
-        if found := re.search(r"[Uu]nrecognized arguments: --([\w.]+)", message):
-            known = [option[2:] for option in self._option_string_actions if option.startswith("--")]
-            raise UsageError(arguments.unknown_flag(found[1], known)) from ex
-        if found := re.findall(r'Parser key "([\w.]+)":\s+(Expected [^\n]*?)\.?\s+Got value: (\S+)', message):
-            name, expected, value = found[-1]
-            raise UsageError(f"--{name} {value}: {expected.lower()}") from ex
-        raise UsageError(" ".join(message.split())) from ex
 
 
 class SaveRunConfig(SaveConfigCallback):
@@ -114,13 +111,25 @@ class SaveRunConfig(SaveConfigCallback):
 class TrainCLI(LightningCLI):
     """LightningCLI with run folders `<log_dir>/<model>/<name>`."""
 
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        parser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        keep_text(parser)
+        return parser
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options of a run, and the callbacks that every run has."""
         parser.add_argument("--log_dir", type=str, default="logs", help="Root of the run folders.")
         parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
+        parser.add_argument("--init_from", type=str | None, default=None, help="Begin with the weights of this file.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
         parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
+        parser.add_argument(
+            "--gpu_precision",
+            type=str | None,
+            default=None,
+            help="Precision of a fit on a GPU that computes in bfloat16, unless --precision says another.",
+        )
         parser.add_lightning_class_args(BestCheckpoint, "best")
         parser.set_defaults(
             {
@@ -159,14 +168,16 @@ class TrainCLI(LightningCLI):
         config = self.config[str(self.subcommand)]
         if config.logger not in LOGGERS:
             raise UsageError(f"there is no logger {config.logger}: choose {', '.join(LOGGERS)}")
+        if config.trainer.logger:
+            raise UsageError(f"--trainer.logger has no use here: --logger chooses among {', '.join(LOGGERS)}")
         network = next(name for name, known in CLASS_PATHS.items() if known == config.model.class_path)
         root = Path(config.log_dir)
         root = root if root.name == network else root / network
-        self.run_folder = root / config.name
+        name = config.name or self._made_up_name(config)
+        self.run_folder = root / name
         snapshots = Path(config.snapshot_dir) if config.snapshot_dir else self.run_folder / "checkpoints"
         config.best.dirpath = config.last.dirpath = str(snapshots)
-        if config.best.save_top_k < 0:
-            raise UsageError(f"--keep {config.best.save_top_k}, but the number of best checkpoints cannot be below 0")
+        check_numbers(config)
         if self.subcommand in ("test", "validate"):
             config.verbose = False  # ScoreReport says it better
         if self.subcommand == "fit":
@@ -178,25 +189,45 @@ class TrainCLI(LightningCLI):
             atomic.make_folder(snapshots)
             atomic.make_folder(self.run_folder)
 
+    def _made_up_name(self, config: Namespace) -> str:
+        """What a run is called that nobody has named: as before where it goes on. Its config.yaml has no name."""
+        if config.ckpt_path:
+            run = checkpoints.run_of_checkpoint(Path(config.ckpt_path), Path(config.log_dir))
+            return run.folder.name if run else ""
+        name = new_name(config.trainer.num_nodes)
+        sys.argv.append(f"--name={name}")  # for the processes that Lightning launches
+        return name
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer, with the run's loggers."""
         config = self.config[str(self.subcommand)]
         root, network, name = self.run_folder.parent.parent, self.run_folder.parent.name, self.run_folder.name
         loggers: list[Logger] = []
-        if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
-            loggers = [AppendingCSVLogger(str(root), network, name)]
-            if config.logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
-                loggers.append(wandb_logger(self.run_folder, f"{network}-{name}", network))
-            if config.logger == "tensorboard":
-                loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
+        if self.subcommand == "fit" and not config.trainer.precision and _computes_bfloat16(config):
+            kwargs["precision"] = config.gpu_precision
         try:
+            if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
+                loggers = [AppendingCSVLogger(str(root), network, name)]
+                logger = config.logger if can_log_to(self.run_folder) else "none"
+                if logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
+                    wandb = wandb_logger(self.run_folder, f"{network}-{name}", network)
+                    loggers += [wandb] if wandb else []
+                if logger == "tensorboard":
+                    loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
             given = config.trainer.plugins or []
             plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
+            if config.trainer.accelerator == "auto":  # one GPU if there is one, never what knows no float64
+                kwargs["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
             trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
-        except (MisconfigurationException, ValueError) as error:
-            raise UsageError(" ".join(str(error).split())) from error
-        report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
-        trainer.callbacks += [ScoreReport(self.run_folder), report]  # type: ignore[attr-defined]
+        except Exception as error:
+            if mistake := said_by_a_library(error):
+                raise mistake from error
+            raise
+        self._report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
+        callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        callbacks += [ScoreReport(self.run_folder), self._report]
+        # --trainer.max_time's says whether a step is the last one
+        callbacks.sort(key=lambda each: (not isinstance(each, Timer), not isinstance(each, FirstAndLastRows)))
         return trainer
 
     def after_instantiate_classes(self) -> None:
@@ -207,15 +238,25 @@ class TrainCLI(LightningCLI):
             f"{self.subcommand} {type(network).__name__}: {count:,} parameters, receptive field "
             f"{network.receptive_field:,} samples, on {self.trainer.num_devices} {accelerator}, in {self.run_folder}"
         )
+        config = self.config[str(self.subcommand)]
+        if self.subcommand == "fit" and config.init_from and not config.ckpt_path:
+            shape: dict[str, Any] = config.model.init_args
+            trained = init_from.take_weights(Path(config.init_from), network, shape.get("layers"))
+            self._report.begun_from = {"path": str(trained.path), "step": trained.step, "weights": trained.digest}
+            rank_zero_only(print)(f"begins with the weights of {trained.path}, step {trained.step:,}")
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Say in one line what a user can do something about; the report of a fit shows what was warned of."""
         writes = subcommand == "fit" and _first_process() and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         try:
-            with warnings_noted(self.run_folder) if writes else nullcontext():
+            with (
+                warnings_noted(self.run_folder) if writes else nullcontext(),
+                float32_products(tf32=subcommand == "fit"),
+            ):
                 super()._run_subcommand(subcommand)
-        except Exception as error:
-            if mistake := explained(error, self.trainer):
+        except BaseException as error:
+            end_wandb(self.trainer.loggers, status=1)
+            if isinstance(error, Exception) and (mistake := explained(error, self.trainer)):
                 raise mistake from error
             raise
 
@@ -223,9 +264,13 @@ class TrainCLI(LightningCLI):
         """Say where the results are."""
         if self.config.fit.trainer.fast_dev_run:
             return
+        end_wandb(self.trainer.loggers)
+        folder = Path(self.config.fit.last.dirpath)
+        words = ["python", "train.py", "test", "--ckpt_path", str(told_checkpoint(folder, Metrics(self.run_folder)))]
+        if self.config.fit.snapshot_dir:
+            words += ["--log_dir", self.config.fit.log_dir]  # where the run's settings are found
         rank_zero_only(print)(
-            f"report: {self.run_folder / PAGE}\n"
-            f"checkpoints in {self.config.fit.last.dirpath}; test with: train.py test --ckpt_path last"
+            f"report: {self.run_folder / REPORT}\ncheckpoints in {folder}; test with: {shlex.join(words)}"
         )
 
     def after_test(self) -> None:
@@ -238,6 +283,7 @@ def _first_process() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
 
 
-def set_float32_precision() -> None:
-    """Let GPUs use their tensor cores for float32 matrix products."""
-    torch.set_float32_matmul_precision("high")
+def _computes_bfloat16(config: Namespace) -> bool:
+    """Whether the run has a GPU that does so by itself."""
+    on_gpu = config.trainer.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+    return on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -72,6 +72,8 @@ class AudioDataModule(pl.LightningDataModule):
         self.save_hyperparameters()
         self.batch_size = batch_size  # where Lightning's batch size finder looks
         self.splits: dict[str, Split] = {}
+        self.most_validated: int | None = None
+        """Samples that validation takes at most, where that is fewer than all and than `val_hours`."""
         self.fingerprint = ""
         """Short hash of what the recordings hold, from `setup` on."""
         self._stored = StoredRecordings.of(self.hparams)
@@ -112,8 +114,19 @@ class AudioDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> CropLoader | list[CropLoader]:
         """Every sample of the validation split once, or as many as `val_hours` says."""
+        limits = (limit for limit in (self._val_limit, self.most_validated) if limit is not None)
+        return self._scoring("val", min(limits, default=None))
+
+    @property
+    def samples_to_validate(self) -> int:
+        """Of the validation split: all, or as many as `val_hours` says."""
+        total, limit = int(self.splits["val"].lengths.sum()), self._val_limit
+        return total if limit is None else min(total, limit)
+
+    @property
+    def _val_limit(self) -> int | None:
         hours = self.hparams["val_hours"]
-        return self._scoring("val", None if hours is None else round(hours * 3600 * self.hparams["sample_rate"]))
+        return None if hours is None else round(hours * 3600 * self.hparams["sample_rate"])
 
     def test_dataloader(self) -> CropLoader | list[CropLoader]:
         """Every sample of the test split once."""

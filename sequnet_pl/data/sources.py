@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import read_list
 from sequnet_pl.data.download.report import REPORT
 from sequnet_pl.data.splits import SPLITS, Parts, checked, hold_out_val, split_files, split_folder
-from sequnet_pl.data.store.maps import lock
+from sequnet_pl.data.store.locks import lock
 from sequnet_pl.errors import UsageError, UserError
 
 Dataset = Literal["piano", "builtin"]
@@ -46,7 +47,9 @@ def choose(
     At most one of `audio_dir`, `audio_list` and `recordings` overrides the `dataset`: else UsageError.
     """
     options = {"audio_dir": audio_dir, "audio_list": audio_list, "recordings": recordings}
-    given = [f"--{name} {value}" for name, value in options.items() if value]
+    given = [f"--{name} {value}" for name, value in options.items() if value is not None]
+    if empty := [name for name, value in options.items() if value == ""]:
+        raise UsageError(f"{empty[0]} is empty: name what it is to be, or leave it out")
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} each say which recordings to take; keep one of them")
     kept = data_dir / "recordings"
@@ -70,7 +73,7 @@ def piano(folder: Path) -> Parts:
     """The published recordings, downloaded as far as they are missing; no val of theirs, so some of train's."""
     with lock(atomic.make_folder(folder)):
         download.download_piano(folder)
-    parts: Parts = {split: files.find(folder / split) for split in SPLITS}
+    parts: Parts = {split: files.find(folder / split).files for split in SPLITS}
     return checked(hold_out_val(parts, folder), folder)
 
 
@@ -104,7 +107,7 @@ def from_list(path: Path) -> Parts:
             raise UserError(f"{where}: the path is missing")
         if split not in SPLITS:
             raise UserError(f"{where}: the split is {split!r}, but must be one of {', '.join(SPLITS)}")
-        if not file.is_file():
+        if not _may_be_file(file):
             raise UserError(f"{where}: there is no file {file}")
         first = lines.setdefault(file.resolve(), line)
         if first != line:
@@ -113,10 +116,20 @@ def from_list(path: Path) -> Parts:
     return checked(hold_out_val(parts, path.parent), path)
 
 
+def _may_be_file(path: Path) -> bool:
+    """Whether this is a file, or cannot be looked at, which the store will say."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
 def _rows(path: Path) -> list[tuple[int, str, str]]:
     """Line, path and split of each row."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")  # names of files need not be UTF-8
         reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
         reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
         if missing := {"path", "split"} - set(reader.fieldnames):
@@ -126,5 +139,5 @@ def _rows(path: Path) -> list[tuple[int, str, str]]:
         return [(reader.line_num, (row["path"] or "").strip(), (row["split"] or "").strip()) for row in reader]
     except OSError as error:
         raise UserError(f"cannot read the list {path}: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise UserError(f"the list {path} is not a csv in UTF-8") from error

@@ -13,7 +13,11 @@ from sequnet_pl.errors import UsageError, UserError
 SPLITS = ("train", "val", "test")
 
 Parts = dict[str, list[Path]]
-"""The audio files of each split."""
+"""The audio files of each split; below train also what cannot be read, so that the store says so."""
+
+_SPELLINGS = {split: split for split in SPLITS} | dict.fromkeys(("valid", "validation", "dev"), "val")
+_EVAL = "eval"
+_NO_SPLITS = {"training", "testing", "tests", "evaluation", "vali", "held-out", "heldout"}
 
 log = logging.getLogger(__name__)
 
@@ -21,23 +25,57 @@ log = logging.getLogger(__name__)
 def split_folder(folder: Path, seed: int = 0, val_share: float = 0.1, test_share: float = 0.1) -> Parts:
     """The audio files of each split, each list sorted by path.
 
-    A folder with `train/`, `val/` or `test/` is taken at its word; without files in `val/`, `val_share` of train's are
-    held out. Any other folder is split by file, never within one: by a hash of (seed, path in the folder), so that the
-    split outlives a move and an added file; each split gets at least one file from three files up, fewer all train.
-    Raises UserError for a folder that is missing, empty, without audio, or with nothing to train on.
+    A folder with subfolders of splits (see `split_folders`) is taken at its word; without files in `val/`, `val_share`
+    of train's are held out. Any other folder is split by file, never within one: by a hash of (seed, path in the
+    folder), so that the split outlives a move and an added file; each split gets at least one file from three files up,
+    fewer all train.
+    Raises UserError for a folder that is missing, cannot be read, is empty, without audio, or with nothing to train on.
     """
     if val_share < 0 or test_share < 0 or val_share + test_share >= 1:
         raise UsageError(f"shares of {val_share} for val and {test_share} for test leave nothing to train on")
     folder = Path(folder)
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; name one that holds audio files")
-    if any((folder / split).is_dir() for split in SPLITS):
-        parts = _from_subfolders(folder, seed, val_share)
+    if places := split_folders(folder):
+        parts, unread = _from_subfolders(folder, places, seed, val_share)
     else:
-        parts = split_files(files.find(folder), folder, seed, val_share, test_share)
-    if not any(parts.values()):
+        found, unread = files.find(folder)
+        parts = split_files(found, folder, seed, val_share, test_share)
+    if not any(parts.values()) and not unread:
         raise _without_audio(folder)
-    return checked(parts, folder)
+    if parts["train"] or not unread:  # else the store says why
+        checked(parts, folder)
+    return parts | {"train": parts["train"] + unread}
+
+
+def split_folders(folder: Path) -> Parts:
+    """The subfolders of each split, none where a folder is to be split by file.
+
+    `train/`, `val/` and `test/` count as they are; beside a train folder they count in upper case and lower, and
+    `valid`, `validation` and `dev` as val. `eval` is test where only another folder is val, and val otherwise. What
+    differs from the plain names is said. Raises UserError where the folder is missing or cannot be read.
+    """
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"there is no folder {folder}; name one that holds audio files") from error
+    except OSError as error:
+        raise UserError(f"cannot read the folder {folder}: {error.strerror}") from error
+    split_of = {name: name for name in names if name in SPLITS}
+    if any(name.lower() == "train" for name in names):
+        split_of = {name: _SPELLINGS[name.lower()] for name in names if name.lower() in _SPELLINGS}
+        splits = set(split_of.values())
+        as_test = "val" in splits and "test" not in splits
+        split_of |= {name: "test" if as_test else "val" for name in names if name.lower() == _EVAL}
+    if any(name != split for name, split in split_of.items()):
+        log.warning("%s: %s", folder, ", ".join(f"{name}/ is taken as {split}" for name, split in split_of.items()))
+    alike = [name for name in names if name not in split_of and name.lower() in {*_SPELLINGS, _EVAL, *_NO_SPLITS}]
+    if alike:
+        listed = ", ".join(f"{name}/" for name in alike)
+        log.warning("%s: not taken as splits, which are named train/, val/ and test/: %s", folder, listed)
+    places: Parts = {split: [] for split in SPLITS}
+    for name, split in split_of.items():
+        if not any(place.samefile(folder / name) for place in places[split]):
+            places[split].append(folder / name)
+    return places if split_of else {}
 
 
 def split_files(found: list[Path], root: Path, seed: int = 0, val_share: float = 0.1, test_share: float = 0.1) -> Parts:
@@ -76,11 +114,16 @@ def checked(parts: Parts, where: Path) -> Parts:
     return parts
 
 
-def _from_subfolders(folder: Path, seed: int, val_share: float) -> Parts:
-    parts = {split: files.find(folder / split) for split in SPLITS}
-    if ignored := len(files.find(folder)) - sum(map(len, parts.values())):
-        log.warning("%s: %d files outside train/, val/ and test/ are not used", folder, ignored)
-    return hold_out_val(parts, folder, seed, val_share)
+def _from_subfolders(folder: Path, places: Parts, seed: int, val_share: float) -> tuple[Parts, list[Path]]:
+    """The files of each split, and what cannot be read."""
+    found = {split: [files.find(place) for place in places[split]] for split in SPLITS}
+    inside = {place.name for split in SPLITS for place in places[split]}
+    outside = [path for path in files.find(folder).files if path.relative_to(folder).parts[0] not in inside]
+    if outside:
+        log.warning("%s: %d files outside train/, val/ and test/ are not used", folder, len(outside))
+    parts = {split: [path for there in found[split] for path in there.files] for split in SPLITS}
+    unread = [path for split in SPLITS for there in found[split] for path in there.unread]
+    return hold_out_val(parts, folder, seed, val_share), unread
 
 
 def _count(files_in_all: int, share: float, most: int) -> int:

@@ -1,5 +1,7 @@
 """One table of what a store took in, what it skipped, and why."""
 
+import shlex
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from rich.text import Text
 
 from sequnet_pl import atomic
 from sequnet_pl.data.store import Report
+from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
 _SHOWN = 10
@@ -45,9 +48,13 @@ def tell(report: Report, store: Path) -> None:
     page = StringIO()
     Console(file=page, width=200).print(summary(report, None))
     text, path = page.getvalue(), store.with_name(f"{store.name}.txt")
-    if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        atomic.write_text(path, text)
+    with suppress(UserError):  # of a store on a disk that cannot be written; the command below says the same
+        if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
+            atomic.write_text(path, text)
     if report.made or report.removed or report.skipped:
         console = Console(stderr=True)
         console.print(summary(report))
-        console.print(Text(printable(f"each of them: python -m sequnet_pl.data.store list {store}")), soft_wrap=True)
+        console.print(
+            Text(printable(f"each of them: python -m sequnet_pl.data.store list {shlex.quote(str(store))}")),
+            soft_wrap=True,
+        )

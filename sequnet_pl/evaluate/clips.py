@@ -119,7 +119,7 @@ def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tupl
         raise UserError(f"there is no folder {folder}; name one that holds clips")
     prompts_there = _prompts(folder, rate)
     found, paths, short = [], [], 0
-    for path in files.find(folder):
+    for path in (path for paths in files.find(folder) for path in paths):
         skipped = prompts_there.get(path, 0)
         codes = mulaw.encode(files.read(path, rate, 0.0, (skipped + samples) / rate))[skipped:]
         if len(codes) < samples:

@@ -6,7 +6,7 @@ Letters: N clips, T samples, D measures.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.errors import UsageError
@@ -108,8 +108,8 @@ class Comparison:
 
 
 def compare(
-    generated: NDArray[np.floating],
-    real: NDArray[np.floating],
+    generated: ArrayLike,
+    real: ArrayLike,
     rate: int,
     *,
     seed: int = 0,
@@ -123,8 +123,9 @@ def compare(
     All sound goes through 8-bit mu-law first, as these networks hear and speak.
 
     Args:
-        generated: (N, T) samples in [-1, 1].
-        real: (2N, T); where clips come in the order of the recordings, both halves are spread over all of them.
+        generated: (N, T) samples in [-1, 1], an array or a list of N clips.
+        real: (2N, T) likewise; where clips come in the order of the recordings, both halves are spread over all of
+            them.
         rate: Samples a second.
         seed: Of the noise and of the bootstrap.
         resamples: Of the bootstrap: as often, the clips of both sets are drawn anew, with replacement. Its standard
@@ -133,6 +134,7 @@ def compare(
     Raises:
         UsageError: The numbers or lengths of clips do not fit, or are too small.
     """
+    generated, real = _clips("generated", generated), _clips("real", real)
     clips, samples = generated.shape
     if real.shape != (2 * clips, samples):
         raise UsageError(f"{clips} clips of {samples} samples need as long real ones, twice as many, not {real.shape}")
@@ -160,6 +162,20 @@ def compare(
                 missing[name] = len(found) - len(there)
         results[measure.key] = Result(measure, distance, mean, missing)
     return Comparison(clips, samples, rate, results, measured)
+
+
+def _clips(name: str, given: ArrayLike) -> NDArray[np.floating]:
+    """An array (N, T). UsageError where that is not what was given."""
+    try:
+        clips = np.asarray(given)
+    except ValueError as error:
+        raise UsageError(f"the {name} clips have different lengths; cut all to the shortest") from error
+    if clips.ndim != 2 or not np.issubdtype(clips.dtype, np.floating):
+        raise UsageError(
+            f"{name}: an array or list of clips of samples in [-1, 1], (clips, samples), is needed, not {clips.dtype} "
+            f"of shape {clips.shape}"
+        )
+    return clips
 
 
 def check_length(samples: int, rate: int) -> None:

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from sequnet_pl.evaluate import results
 from sequnet_pl.evaluate.comparison import SD, SETS, Comparison, Result
 from sequnet_pl.evaluate.features import SCALARS, Features, Scalar, mel_frequencies
 from sequnet_pl.report import page
-from sequnet_pl.report.figures import COLOURS, QUIET, new_figure
+from sequnet_pl.report.chart import COLOURS, QUIET, Chart, Curve, Look
+from sequnet_pl.report.drawing import draw
 from sequnet_pl.report.player import player
 
 _COLOUR = {"generated": COLOURS[0], "real": COLOURS[1], "noise": QUIET}
@@ -46,72 +45,92 @@ def write_evaluation_page(
     facts: Iterable[tuple[str, object]],
     command: str,
     clips: Sequence[Sequence[Heard]],
+    links: Iterable[tuple[str, Path]] = (),
 ) -> None:
-    """Write the page to `path`, with rows of clips to hear side by side. Raises UserError where that fails."""
+    """Write the page to `path`, with rows of clips to hear side by side; `links` are those of `page.write_page`.
+
+    Raises UserError where that fails.
+    """
     found = list(comparison.results.values())
     parts = [
+        Markup("<p><b>{}</b></p>").format(results.verdict(comparison)),
         page.facts(facts),
         page.command(command),
         page.heading("Distances"),
         page.note(READING),
         page.table(
-            ["", "unit", *(results.HEADINGS[name] for name in SETS)],
-            [(page.explained(r.measure.name, r.measure.meaning), r.measure.unit, *results.distances(r)) for r in found],
+            ["", *(results.HEADINGS[name] for name in SETS)],
+            [(_named(r, r.measure.unit), *results.distances(r)) for r in found],
         ),
         page.heading("Means"),
-        page.table(["", "unit", *SETS], _means(found)),
+        page.table(["", *SETS], _means(found)),
         page.heading("Charts"),
-        page.chart(_spectra(comparison), "long-term spectra", _SPECTRA),
-        page.chart(_histograms(comparison), "histograms of codes", "Share of each of the 256 mu-law codes."),
-        page.more("How the features of the clips are distributed", _distributions(comparison)),
+        page.columns(
+            [
+                draw(_spectra(comparison), _SPECTRA),
+                draw(_histograms(comparison), "Share of each of the 256 mu-law codes."),
+            ]
+        ),
+        page.more("How the features of the clips are distributed", [page.columns(_distributions(comparison))]),
         page.heading("Listen"),
         page.note("A few clips, spread evenly over all; nobody has chosen them."),
-        *(page.card([page.columns(_heard(clip, comparison.rate, path) for clip in row)]) for row in clips),
+        page.pairs([_heard(clip, comparison.rate, path) for clip in row] for row in clips),
     ]
-    page.write_page(path, title, parts)
+    page.write_page(path, title, parts, links)
 
 
 def _heard(clip: Heard, rate: int, path: Path) -> Markup:
     name = Markup("<p><b>{}</b> {}</p>").format(clip.kind, clip.origin)
-    return Markup("<div>{}{}</div>").format(name, player(clip.samples, rate, 0.0, path))
+    return Markup('<div class="clip">{}{}</div>').format(name, player(clip.samples, rate, 0.0, path))
+
+
+def _named(result: Result, unit: str) -> Markup:
+    return page.explained(results.with_unit(result.measure.name, unit), result.measure.meaning)
 
 
 def _means(found: Sequence[Result]) -> list[tuple[str, ...]]:
-    return [(r.measure.name, results.UNITS[r.measure.key], *results.means(r)) for r in found if r.mean]
+    return [
+        (results.with_unit(r.measure.name, results.UNITS[r.measure.key]), *results.means(r)) for r in found if r.mean
+    ]
 
 
-def _lines(axes: Axes, x: NDArray[np.float64], features: dict[str, Features], curve: str) -> None:
+def _lines(x: NDArray[np.float64], features: dict[str, Features], curve: str) -> list[Curve]:
     """A line for each set, and a thin one for the second half of the real clips: so much do halves differ."""
+    drawn = []
     for name in ("noise", "real", "reference", "generated"):
         second = name == "reference"
-        axes.plot(
-            x,
-            getattr(features[name], curve)(),
-            color=_COLOUR["real" if second else name],
-            linewidth=0.8 if second else 1.6,
-            label="_" if second else name,
+        heights = np.asarray(getattr(features[name], curve)(), float)
+        drawn.append(
+            Curve(
+                name="" if second else name,
+                points=np.array([x, np.where(heights > 0, heights, np.nan) if curve == "histogram" else heights]),
+                colour=_COLOUR["real" if second else name],
+                look=Look.STROKE,
+                width=1 if second else 2,
+            )
         )
-    handles, labels = axes.get_legend_handles_labels()
-    order = [labels.index(name) for name in SETS]
-    axes.legend([handles[i] for i in order], SETS, frameon=False)
+    return drawn
 
 
-def _spectra(comparison: Comparison) -> Figure:
-    figure, axes = new_figure("Hz", "dB")
-    _lines(axes, mel_frequencies(comparison.rate), comparison.features, "spectrum")
-    axes.set_xscale("log")
-    ticks = [hertz for hertz in (125, 250, 500, 1000, 2000, 4000, 8000, 16000) if hertz < comparison.rate / 2]
-    axes.set_xticks(ticks, [f"{hertz // 1000}k" if hertz >= 1000 else str(hertz) for hertz in ticks])
-    axes.minorticks_off()
-    return figure
+def _spectra(comparison: Comparison) -> Chart:
+    return Chart(
+        title="long-term spectra",
+        xlabel="Hz",
+        ylabel="dB",
+        curves=_lines(mel_frequencies(comparison.rate), comparison.features, "spectrum"),
+        log_x=True,
+    )
 
 
-def _histograms(comparison: Comparison) -> Figure:
-    figure, axes = new_figure("code", "share")
-    _lines(axes, np.arange(256.0), comparison.features, "histogram")
-    axes.set_yscale("log")
-    axes.set_ylim(bottom=1e-6)
-    return figure
+def _histograms(comparison: Comparison) -> Chart:
+    return Chart(
+        title="histograms of codes",
+        xlabel="code",
+        ylabel="share",
+        curves=_lines(np.arange(256.0), comparison.features, "histogram"),
+        bottom=1e-6,
+        log_y=True,
+    )
 
 
 def _distributions(comparison: Comparison) -> list[Markup]:
@@ -119,24 +138,22 @@ def _distributions(comparison: Comparison) -> list[Markup]:
     both = comparison.features["real"].joined(comparison.features["reference"])
     sets = {"noise": comparison.features["noise"], "real": both, "generated": comparison.features["generated"]}
     return [
-        page.chart(_distribution(scalar, sets, column), f"distribution of the {scalar.name}")
+        draw(_distribution(scalar, {name: features.scalars[:, column] for name, features in sets.items()}))
         for column, scalar in enumerate(SCALARS)
         if len(np.unique(np.concatenate([features.scalars[:, column] for features in sets.values()]))) > 1
     ]
 
 
-def _distribution(scalar: Scalar, sets: dict[str, Features], column: int) -> Figure:
-    """A strip of boxes: median, quartiles, and whiskers to the 5th and 95th percentile."""
-    figure, axes = new_figure(f"{scalar.name}, {scalar.unit}" if scalar.unit else scalar.name, "", height=1.5)
-    for row, (name, features) in enumerate(sets.items()):
-        values = features.scalars[:, column]
-        values = values[np.isfinite(values)]
-        style = {"color": _COLOUR[name], "linewidth": 1.4}
-        axes.boxplot(
-            values, positions=[row], orientation="horizontal", widths=0.6, whis=(5, 95), showfliers=False,
-            boxprops=style, whiskerprops=style, capprops=style, medianprops=style | {"linewidth": 3.0},
-        )  # fmt: skip
-    axes.set_yticks(range(len(sets)), list(sets))
-    axes.set_ylim(-0.6, len(sets) - 0.4)
-    axes.grid(axis="y", visible=False)
-    return figure
+def _distribution(scalar: Scalar, sets: dict[str, NDArray[np.float64]]) -> Chart:
+    """Rows of strips: a dot at the median, thick between the quartiles, thin from the 5th to the 95th percentile."""
+    curves = []
+    for row, (name, values) in enumerate(sets.items()):
+        if not len(values := values[np.isfinite(values)]):
+            continue
+        low, first, median, third, high = np.percentile(values, (5, 25, 50, 75, 95))
+        for places, look, width in (
+            ((low, high), Look.STROKE, 1.5), ((first, third), Look.STROKE, 7), ((median,), Look.DOTS, 12),
+        ):  # fmt: skip
+            points = np.array([places, [float(row)] * len(places)])
+            curves.append(Curve(name="", points=points, colour=_COLOUR[name], look=look, width=width))
+    return Chart(title=scalar.name, xlabel=scalar.unit, ylabel="", curves=curves, rows=list(sets), size=5)

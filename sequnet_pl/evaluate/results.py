@@ -28,7 +28,9 @@ def claim(folder: Path) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         ours = False
     if not ours:
-        raise UserError(f"{folder / there[0]} is no evaluation of ours; move it away, or choose a folder with --out")
+        raise UserError(
+            f"{folder / there[0]} is no evaluation of ours; move it away, or choose a folder with --output_dir"
+        )
 
 
 def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
@@ -68,6 +70,27 @@ def _plain(result: Result) -> dict[str, Any]:
 
 def _number(value: float) -> float | None:
     return value if math.isfinite(value) else None
+
+
+def verdict(comparison: Comparison) -> str:
+    """In one line, how far the generated clips are by the first measure, beside what is best and what is worst."""
+    result = next(iter(comparison.results.values()))
+    generated, real, noise = (result.distance[name] for name in SETS)
+    end = f"{_digits(noise.value)} {result.measure.unit}, real {_digits(real.value)}"
+    if generated.value - real.value <= generated.error + real.error:
+        where = "As near to the recordings as other recordings are"
+    elif generated.value >= noise.value:
+        where = "No nearer to the recordings than noise is"
+    elif 2 * generated.value > real.value + noise.value:
+        where = "Nearer to noise than to the recordings"
+    else:
+        where = "Nearer to the recordings than to noise"
+    return f"{where}: {_digits(generated.value)} of {end} ({result.measure.name})"
+
+
+def with_unit(name: str, unit: str) -> str:
+    """The name of a measure, with its unit where it has one."""
+    return f"{name}, {unit}" if unit else name
 
 
 def distances(result: Result) -> list[str]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sequnet_pl.audio.mulaw import SILENCE
+from sequnet_pl.models.precision import float32_products
 
 
 class Window(NamedTuple):
@@ -85,6 +86,7 @@ class Network(nn.Module, ABC):
     def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
         """Logits (B, Q) after the last code of a window, and the state at its end, time 0."""
 
+    @float32_products(tf32=False)
     @torch.no_grad()
     def prefill(self, codes: Tensor) -> tuple[Tensor, State]:
         """Read a prompt (B, T), any T >= 1, in one pass: logits (B, Q) of the code after it, and the state at time 0.

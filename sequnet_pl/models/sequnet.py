@@ -18,6 +18,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import last, pad, width
 from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, push
 from sequnet_pl.models.network import Network, State, Window
+from sequnet_pl.models.precision import float32_products
 
 
 def gated_convs(depth: int, features: int, kernel_size: int, conditioned: bool = False) -> Sequence[GatedConv]:
@@ -157,6 +158,7 @@ class SeqUNet(Network):
     def _empty_state(self, codes: Tensor) -> SeqUNetState:
         return SeqUNetState(0, codes, [[] for _ in self.levels], [], [], [], [[] for _ in self.levels])
 
+    @float32_products(tf32=False)
     @torch.no_grad()
     def silence(self, batch: int, time: int = 0) -> State:
         """See Network. On the way down all frames are the same; on the way up those of one period tell all."""
@@ -199,6 +201,7 @@ class SeqUNet(Network):
                 x = go_on(layer, x, condition)
         return state
 
+    @float32_products(tf32=False)
     @torch.no_grad()
     def step(self, code: Tensor, state: State) -> Tensor:
         """See Network. Level l is updated where the time is a multiple of 2^l; coarser values are held."""

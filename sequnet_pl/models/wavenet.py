@@ -16,6 +16,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import add_products, last, pad, width
 from sequnet_pl.models.layers import CodeConv, apply_window, gate
 from sequnet_pl.models.network import Network, State, Window
+from sequnet_pl.models.precision import float32_products
 
 
 @dataclass
@@ -161,6 +162,7 @@ class WaveNet(Network):
             gated.append(z[:, -1])
         return self.end(self._skips(gated)), state
 
+    @float32_products(tf32=False)
     @torch.no_grad()
     def silence(self, batch: int, time: int = 0) -> State:
         """See Network. All frames of a layer are the same."""
@@ -172,6 +174,7 @@ class WaveNet(Network):
             x, _ = layer.step(x, ring, time)
         return state
 
+    @float32_products(tf32=False)
     @torch.no_grad()
     def step(self, code: Tensor, state: State) -> Tensor:
         """See Network."""

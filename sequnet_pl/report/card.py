@@ -1,5 +1,6 @@
 """The model card beside a run's checkpoints: what was learnt, from what, how well, and how to hear it."""
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,23 +24,37 @@ _RIGHTS = (
 def write_card(folder: Path, checkpoints: Path) -> None:
     """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError where that fails."""
     facts, config, metrics = read_facts(folder), read_config(folder), Metrics(folder)
-    files = [*sorted(checkpoints.glob("best-*.ckpt")), checkpoints / "last.ckpt"]
+    checkpoint = shlex.quote(str(told_checkpoint(checkpoints, metrics)))
     lines = [
         f"# {facts.get('network', 'network')} {folder.name}",
         f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
         f"commit {facts.get('commit') or 'unknown'}): {facts.get('parameters', 0):,} parameters, receptive field "
         f"{facts.get('receptive_field_ms', '?')} ms.",
+        *_begun_from(facts),
         "## Data",
         "\n".join(_data(facts.get("data", {}))),
         _RIGHTS,
         "## Score",
         "\n".join(_scores(metrics)),
         "## Use",
-        f"    python sample.py --ckpt_path {files[0]}\n    python train.py test --ckpt_path {files[0]}",
+        f"    python sample.py --ckpt_path {checkpoint}\n    python train.py test --ckpt_path {checkpoint}",
         "## Settings",
         f"```yaml\n{yaml.safe_dump(_settings(config), sort_keys=False)}```",
     ]
     atomic.write_text(checkpoints / CARD, "\n\n".join(lines) + "\n")
+
+
+def _begun_from(facts: Mapping[str, Any]) -> Iterator[str]:
+    """The weights that it was fine-tuned from, by name and hash; where they lie is nobody's business."""
+    if begun := facts.get("begun_from"):
+        yield f"Begun from the weights of {Path(begun['path']).name}, step {begun['step']:,}, hash {begun['weights']}."
+
+
+def told_checkpoint(checkpoints: Path, metrics: Metrics) -> Path:
+    """The one with the best score that the metrics tell; another best one, or the last, where that is not there."""
+    step, _ = metrics.best("val/bits_per_sample") or (0, 0.0)
+    found = [checkpoints / f"best-step{step:08d}.ckpt", *sorted(checkpoints.glob("best-*.ckpt"))]
+    return next((path for path in found if path.is_file()), checkpoints / "last.ckpt")
 
 
 def _data(data: Mapping[str, Any]) -> Iterator[str]:

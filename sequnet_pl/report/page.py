@@ -5,17 +5,16 @@ escaped, so file names and commands may hold anything; a `Markup` given in their
 """
 
 import base64
-import io
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from sequnet_pl.atomic import write_text
-from sequnet_pl.report.style import SCRIPT, STYLE
+from sequnet_pl.report.script import SCRIPT
+from sequnet_pl.report.style import STYLE
 
 _PAGE = Markup("""<!doctype html>
 <html lang="en">
@@ -30,7 +29,7 @@ _PAGE = Markup("""<!doctype html>
 <body>
 <main>
 <h1>{title}</h1>
-{body}
+{links}{body}
 </main>
 <script>{script}</script>
 </body>
@@ -38,15 +37,23 @@ _PAGE = Markup("""<!doctype html>
 """)
 
 
-def write_page(path: Path, title: str, parts: Iterable[Markup]) -> None:
-    """Write the parts, one below the other under the title, as one HTML file. Raises UserError where that fails."""
+def write_page(path: Path, title: str, parts: Iterable[Markup], links: Iterable[tuple[str, Path]] = ()) -> None:
+    """Write the parts, one below the other under the title, as one HTML file. Raises UserError where that fails.
+
+    `links` are other pages, by what they are called; one to the page itself is left out.
+    """
     body = Markup("\n").join(parts)
-    write_text(path, _PAGE.format(title=title, body=body, style=Markup(STYLE), script=Markup(SCRIPT)))
+    places = Markup(" ").join(
+        link(relative_address(target, path), name) for name, target in links if target.resolve() != path.resolve()
+    )
+    nav = Markup('<nav aria-label="pages">{}</nav>\n').format(places) if places else ""
+    page = _PAGE.format(title=title, links=nav, body=body, style=Markup(STYLE), script=Markup(SCRIPT))
+    write_text(path, page)
 
 
-def heading(text: str, anchor: str = "") -> Markup:
-    """A heading below the title of the page; `anchor` is what `link("#" + anchor, ...)` leads to."""
-    return Markup('<h2 id="{}">{}</h2>').format(anchor, text) if anchor else Markup("<h2>{}</h2>").format(text)
+def heading(text: str) -> Markup:
+    """A heading below the title of the page."""
+    return Markup("<h2>{}</h2>").format(text)
 
 
 def paragraph(text: str) -> Markup:
@@ -70,7 +77,7 @@ def badge(text: str, meaning: str = "", warns: bool = False) -> Markup:
 
 
 def link(target: str, text: str) -> Markup:
-    """A link to an address, which must be quoted already (`relative_address`), or to "#anchor" on this page."""
+    """A link to an address, which must be quoted already (`relative_address`)."""
     return Markup('<a href="{}">{}</a>').format(target, text)
 
 
@@ -125,6 +132,11 @@ def columns(parts: Iterable[Markup]) -> Markup:
     return Markup('<div class="columns">{}</div>').format(Markup("\n").join(parts))
 
 
+def pairs(rows: Iterable[Iterable[Markup]]) -> Markup:
+    """Cards, each of parts side by side, in a grid."""
+    return Markup('<div class="pairs">{}</div>').format(Markup("\n").join(card([columns(row)]) for row in rows))
+
+
 def facts(pairs: Iterable[tuple[str, object]]) -> Markup:
     """Names with their values, side by side as the width allows."""
     items = Markup().join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, value) for name, value in pairs)
@@ -145,31 +157,9 @@ def more(summary: str, parts: Iterable[Markup]) -> Markup:
     return Markup("<details><summary>{}</summary>\n{}\n</details>").format(summary, body)
 
 
-def card(parts: Iterable[Markup], anchor: str = "") -> Markup:
+def card(parts: Iterable[Markup]) -> Markup:
     """Parts that belong together, in a frame."""
-    return Markup('<section class="card" id="{}">\n{}\n</section>').format(anchor, Markup("\n").join(parts))
-
-
-def image(data: bytes, kind: str, alt: str, caption: str = "") -> Markup:
-    """A picture inside the page; `kind` is its MIME type (image/png), `alt` says what it shows."""
-    return _figure(Markup('<img src="{}" alt="{}">').format(data_address(data, kind), alt), caption)
-
-
-def chart(figure: Figure, alt: str, caption: str = "") -> Markup:
-    """A matplotlib figure of lines and text as a drawing; what is black or white in it follows the page's colours."""
-    file = io.StringIO()
-    bounds = None if figure.get_layout_engine() else "tight"  # which lays all out once more
-    figure.savefig(file, format="svg", transparent=True, bbox_inches=bounds, metadata={"Date": None})
-    drawing = file.getvalue()
-    drawing = drawing[drawing.index("<svg") :].replace("#000000", "currentColor").replace("#ffffff", "var(--card)")
-    return _figure(
-        Markup('<div class="chart" role="img" aria-label="{}">{}</div>').format(alt, Markup(drawing)), caption
-    )
-
-
-def _figure(content: Markup, caption: str) -> Markup:
-    below = Markup("<figcaption>{}</figcaption>").format(caption) if caption else Markup()
-    return Markup("<figure>{}{}</figure>").format(content, below)
+    return Markup('<section class="card">\n{}\n</section>').format(Markup("\n").join(parts))
 
 
 def data_address(data: bytes, kind: str) -> str:

@@ -47,6 +47,7 @@ def player(
 </div>
 <div class="times">{}</div>
 <audio controls preload="metadata" src="{}"></audio>
+<div class="bar" hidden><button type="button" aria-label="play or pause"></button><output></output></div>
 </div>""").format(
         seconds,
         waveform(samples, share),

@@ -3,66 +3,81 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from sequnet_pl.report.figures import COLOURS, QUIET, new_figure
+from sequnet_pl.report.chart import COLOURS, QUIET, Chart, Curve, Look, few
 from sequnet_pl.report.scores import NETWORK, TABLE, DistanceScore, RecordingScore, Scores
 
-_MANY = 1000  # dots, from which on they are drawn as a picture: a line of SVG each would make the page slow
+FEW = 100
+"""Samples in a bin of the calibration, below which their share that was right says little."""
 
 
-def distance_chart(scores: Scores) -> Figure:
+def distance_chart(scores: Scores) -> Chart:
     """Bits per sample by the distance from the start of the recording, on a logarithmic axis of seconds."""
-    figure, axes = new_figure("seconds since the start of the recording", "bits per sample")
     edges = np.array([one.start for one in scores.distances] + [0], float)
     edges[0] = edges[1] / 2 or 1  # there is no zero on the axis
     edges[-1] = max(2 * edges[-2], *(one.samples for one in scores.recordings))
-    edges /= scores.sample_rate
-    network, table = _bits(scores.distances)
-    axes.stairs(table, edges, baseline=None, color=QUIET, linewidth=1.5, label=TABLE)
-    axes.stairs(network, edges, baseline=None, color=COLOURS[0], linewidth=2, label=NETWORK)
+    network, table = (np.append(bits, np.nan) for bits in _bits(scores.distances))
+    places = edges / scores.sample_rate
     field = scores.receptive_field / scores.sample_rate
-    axes.axvline(field, color=COLOURS[1], linestyle=":", label=f"receptive field, {field:.3g} s")
-    axes.set_xscale("log")
-    axes.set_xlim(edges[0], edges[-1])
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.legend()
-    return figure
-
-
-def recordings_chart(scores: Scores) -> Figure:
-    """Bits per sample of each recording, the best first."""
-    figure, axes = new_figure("recordings, the best first", "bits per sample")
-    ranked = scores.ranked[::-1]
-    ranks, many = np.arange(1, len(ranked) + 1), len(ranked) > _MANY
-    network, table = _bits(ranked)
-    axes.plot(ranks, table, "o", color=QUIET, markersize=4, label=TABLE, rasterized=many)
-    axes.plot(ranks, network, "o", color=COLOURS[0], markersize=4, label=NETWORK, rasterized=many)
-    mean = scores.bits_per_sample[NETWORK]
-    if mean is not None:
-        axes.axhline(mean, color=COLOURS[0], linestyle=":", label=f"{NETWORK}, all samples")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
-    return figure
-
-
-def calibration_chart(scores: Scores) -> Figure:
-    """Reliability diagram: how often the likeliest code is right, by the probability that it was given."""
-    figure, axes = new_figure("confidence: probability of the likeliest code", "share", height=4)
-    bins = scores.calibration
-    starts, widths = [one.start for one in bins], [one.end - one.start for one in bins]
-    shares = np.array([one.samples for one in bins]) / max(1, scores.samples)
-    axes.bar(starts, shares, widths, align="edge", color=QUIET, alpha=0.35, label="share of all samples")
-    axes.plot([0, 1], [0, 1], color=QUIET, linestyle="--", label="perfect: 70 % means 70 %")
-    points = [(one.confidence, one.accuracy) for one in bins if one.confidence is not None]
-    axes.plot(
-        *np.array(points, float).reshape(-1, 2).T, "o-", color=COLOURS[0], label=f"{NETWORK}: share that was right"
+    return Chart(
+        title="bits per sample by distance from the start",
+        xlabel="seconds since the start of the recording",
+        ylabel="bits per sample",
+        curves=[
+            Curve(name=TABLE, points=np.array([places, table]), colour=QUIET, look=Look.STEPS),
+            Curve(name=NETWORK, points=np.array([places, network]), colour=COLOURS[0], look=Look.STEPS),
+        ],
+        places={f"receptive field, {field:.3g} s": (field, COLOURS[1])} if places[0] < field < places[-1] else {},
+        log_x=True,
     )
-    axes.set(xlim=(0, 1), ylim=(0, 1))
-    axes.legend()
-    return figure
+
+
+def recordings_chart(scores: Scores) -> Chart:
+    """Bits per sample of each recording, the best first."""
+    ranked = scores.ranked[::-1]
+    network, table = (few(np.array([np.arange(1.0, len(ranked) + 1), bits])) for bits in _bits(ranked))
+    mean = scores.bits_per_sample[NETWORK]
+    return Chart(
+        title="bits per sample of each recording",
+        xlabel="recordings, the best first",
+        ylabel="bits per sample",
+        curves=[
+            Curve(name=TABLE, points=table, colour=QUIET, look=Look.DOTS, width=5),
+            Curve(name=NETWORK, points=network, colour=COLOURS[0], look=Look.DOTS, width=5),
+        ],
+        heights={} if mean is None else {f"{NETWORK}, all samples": mean},
+    )
+
+
+def calibration_chart(scores: Scores) -> Chart:
+    """Reliability diagram: how often the likeliest code is right, by the probability that it was given."""
+    bins = scores.calibration
+    edges = np.array([one.start for one in bins] + [1.0])
+    shares = np.array([one.samples for one in bins] + [np.nan]) / max(1, scores.samples)
+    known = [one for one in bins if one.confidence is not None]
+    firm, weak = (
+        np.array([(one.confidence, one.accuracy) for one in known if (one.samples >= FEW) == enough], float)
+        for enough in (True, False)
+    )
+    diagonal = np.array([[0.0, 1.0], [0.0, 1.0]])
+    curves = [
+        Curve(name="share of all samples", points=np.array([edges, shares]), colour=QUIET, look=Look.AREA),
+        Curve(name="perfect: 70 % means 70 %", points=diagonal, colour=QUIET, look=Look.STROKE, width=1),
+        Curve(name=f"{NETWORK}: share that was right", points=firm.reshape(-1, 2).T, colour=COLOURS[0]),
+    ]
+    if len(weak):
+        name = f"of fewer than {FEW} samples"
+        curves.append(Curve(name=name, points=weak.T, colour=COLOURS[0], look=Look.DOTS, width=5, fades=True))
+    return Chart(
+        title="calibration",
+        xlabel="confidence: probability of the likeliest code",
+        ylabel="share",
+        curves=curves,
+        bottom=0,
+        top=1,
+        size=20,
+    )
 
 
 def _bits(bins: Sequence[RecordingScore | DistanceScore]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -5,8 +5,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from sequnet_pl.report import page
-from sequnet_pl.report.figures import save_figure
-from sequnet_pl.report.score_charts import calibration_chart, distance_chart, recordings_chart
+from sequnet_pl.report.drawing import draw
+from sequnet_pl.report.figures import save
+from sequnet_pl.report.run_folder import run_pages, run_title
+from sequnet_pl.report.score_charts import FEW, calibration_chart, distance_chart, recordings_chart
 from sequnet_pl.report.scores import NETWORK, TABLE, Scores, bits, percent
 
 _SHOWN = 50  # recordings from either end
@@ -24,8 +26,8 @@ _RECORDINGS = (
     "recording is unlike those that it learnt from."
 )
 _CALIBRATION = (
-    "Below the dashed line the network is surer than it should be, above it less sure. The calibration error is the "
-    "mean distance from that line over all samples; where there are few of them, the line says little."
+    "Below the thin line the network is surer than it should be, above it less sure. The calibration error is the "
+    f"mean distance from that line over all samples. Where there are fewer than {FEW}, a dot says little, and is pale."
 )
 
 
@@ -40,16 +42,14 @@ def write_score_page(path: Path, scores: Scores) -> None:
         page.note(_REFERENCES.format(scores.table_samples)),
     ]
     sections = {
-        "distance": ("Distance from the start of the recording", distance_chart, _DISTANCE, _distances),
-        "recordings": ("Recordings", recordings_chart, _RECORDINGS, _recordings),
-        "calibration": ("Calibration", calibration_chart, _CALIBRATION, _confidences),
+        "distance": ("Distance from the start of the recording", distance_chart(scores), _DISTANCE, _distances),
+        "recordings": ("Recordings", recordings_chart(scores), _RECORDINGS, _recordings),
+        "calibration": ("Calibration", calibration_chart(scores), _CALIBRATION, _confidences),
     }
-    for name, (title, draw, meaning, table) in sections.items():
-        figure = draw(scores)
-        save_figure(path.with_name(f"{path.stem}-{name}.png"), figure)
-        parts += [page.heading(title, name), page.chart(figure, title), page.note(meaning)]
-        parts.append(page.more("In numbers", [table(scores)]))
-    page.write_page(path, f"Test of {scores.network}", parts)
+    for name, (title, chart, meaning, table) in sections.items():
+        save(path.with_name(f"{path.stem}-{name}.png"), chart)
+        parts += [page.heading(title), draw(chart), page.note(meaning), page.more("In numbers", [table(scores)])]
+    page.write_page(path, run_title(path.parent, "test"), parts, run_pages(path.parent))
 
 
 def _facts(scores: Scores) -> list[tuple[str, object]]:

@@ -6,6 +6,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.listening import ClipEntry, write_listening_page
+from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.report.samples import FileSamples
 from sequnet_pl.sampling import recipe as recipes
 from sequnet_pl.sampling.recipe import Clip, Recipe
@@ -48,15 +49,22 @@ class Album:
         """Write clips.json. Raises UserError where that fails."""
         atomic.write_text(self.folder / LIST, recipes.dump(list(self.clips.values())))
 
-    def write_page(self) -> Path:
-        """Write index.html. Raises UserError where that fails."""
-        path = self.folder / PAGE
-        write_listening_page(path, "Generated clips", [self._entry(clip) for clip in self.clips.values()])
+    def write_page(self, run: Path | None = None) -> Path:
+        """Write index.html. Raises UserError where that fails.
+
+        Args:
+            run: The folder of the run that the newest clips are of, where there is one; if all clips are, the page says
+                so and links the other pages of the run.
+        """
+        path, title, links = self.folder / PAGE, "Generated clips", []
+        if run and len({Path(clip.recipe.checkpoint).parent for clip in self.clips.values()}) == 1:
+            title, links = run_title(run, "generated clips"), run_pages(run)
+        write_listening_page(path, title, [self._entry(clip) for clip in self.clips.values()], links=links)
         return path
 
     def _entry(self, clip: Clip) -> ClipEntry:
         recipe, wav = clip.recipe, self.folder / clip.wav
-        details = {"network": recipe.network, "step": str(recipe.step), "clip": str(recipe.clip)}
+        details = {"network": recipe.network, "step": str(recipe.step)}
         if recipe.prompt:
             details["from"] = f"{Path(recipe.prompt).name}, {recipe.prompt_end:.2f} s"
         if recipe.top_k < CLASSES:
@@ -66,7 +74,7 @@ class Album:
         if not clip.complete:
             details["cut short"] = f"stopped after {clip.generated / recipe.sample_rate:.2f} s"
         return ClipEntry(
-            name=Path(clip.wav).stem,
+            name=f"{recipe.kind} {recipe.clip}",
             wav=wav,
             samples=FileSamples(wav),
             rate=recipe.sample_rate,

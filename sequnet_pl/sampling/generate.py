@@ -14,6 +14,7 @@ from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network
+from sequnet_pl.models.precision import float32_products
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Block, Engine, Session, engine_for
 
@@ -56,7 +57,8 @@ def extend(
         while session.drawn < end:
             count = min(BLOCK, end - session.drawn)
             uniform = noise.uniform(session.drawn, count).to(session.logits.device)
-            block = engine.draw_block(session, uniform, drawing)
+            with float32_products(tf32=False):  # whatever a training around it is allowed
+                block = engine.draw_block(session, uniform, drawing)
             if not block.nats.isfinite().all():
                 raise UserError(
                     "the network gives logits that are not numbers: its weights are broken; take an earlier checkpoint"

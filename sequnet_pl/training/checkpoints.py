@@ -15,6 +15,8 @@ from sequnet_pl.names import CLASS_PATHS
 
 LAST = "last.ckpt"
 
+_UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError)
+
 
 def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """The content of a checkpoint. UserError where there is none, it is damaged, or it holds more than numbers."""
@@ -109,11 +111,22 @@ def run_of_checkpoint(path: Path, root: Path) -> Run | None:
 def score_of(path: Path) -> float | None:
     """The score that a checkpoint was kept for; None where it says none. Only that is read, not the weights."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        scores = [state.get("current_score") for state in content["callbacks"].values()]
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, pickle.UnpicklingError):
+        scores = [state.get("current_score") for state in _glance(path)["callbacks"].values()]
+    except (*_UNREADABLE, KeyError, AttributeError):
         return None
     return next((float(score) for score in scores if score is not None), None)
+
+
+def is_of_an_end(path: Path) -> bool:
+    """Whether a checkpoint was kept for the validation at a run's end: one that goes on would not have it."""
+    try:
+        return _glance(path).get("run", {}).get("final_validation") is not None
+    except (*_UNREADABLE, AttributeError):
+        return False
+
+
+def _glance(path: Path) -> dict[str, Any]:
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def best_of(run: Run) -> Path:

@@ -114,7 +114,8 @@ def _clips(program: Program, network: Network, data: AudioDataModule) -> Iterato
             excerpts.bits_per_sample(network, samples, data.hparams["output_size"]),
             strict=True,
         )
-        generated, heads = drawn(prompts, numbers, temperature), prompts[:, -heard:].numpy()
+        generated = drawn(prompts, numbers, temperature)
+        heads = [row[len(row) - count :] for row, count in zip(prompts.numpy(), excerpts.heard(heard), strict=True)]
         rows = zip(numbers, excerpts.names(rate), heads, generated, real, strict=True)
         for n, source, head, (own, bits), (follows, real_bits) in rows:
             yield _Clip(f"continuation-{n}", "continuation", head, own, bits, temperature, source)

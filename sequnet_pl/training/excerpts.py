@@ -28,10 +28,11 @@ class Excerpts:
 
     @classmethod
     def spread(cls, data: AudioDataModule, count: int) -> "Excerpts":
-        """So many places, spread evenly over the held-out recordings, at whole seconds."""
+        """So many places, spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
         split = held_out(data)
         plan = scoring_plan(split.lengths, data.hparams["sample_rate"])
-        usable = plan[plan[:, 1] > 0] if (plan[:, 1] > 0).any() else plan
+        halfway = np.stack((np.arange(len(split.lengths)), (split.lengths + 1) // 2), axis=1)
+        usable = plan[plan[:, 1] > 0] if (plan[:, 1] > 0).any() else halfway
         return cls(split, usable[[len(usable) * (2 * place + 1) // (2 * count) for place in range(count)]])
 
     def names(self, rate: int) -> list[str]:
@@ -41,6 +42,10 @@ class Excerpts:
     def before(self, samples: int) -> Tensor:
         """Codes (B, samples) that end at the places; before a recording's start lies silence."""
         return Crops(self.split, samples - 1, 0).__getitems__(self.places).codes
+
+    def heard(self, samples: int) -> list[int]:
+        """How long prompts of so many samples are: shorter where a recording starts within."""
+        return np.minimum(samples, self.places[:, 1]).tolist()
 
     def after(self, samples: int) -> list[NDArray[np.uint8]]:
         """Codes from the places on, (T,) each, fewer than `samples` where a recording ends."""
@@ -58,7 +63,7 @@ class Excerpts:
             costs = [torch.empty(0, device=device)]
             for start in range(place, end, window.outputs):
                 batch = Batch(*(field.to(device) for field in crops[recording, start]))
-                logits = network.forward(batch.codes[:, :-1])  # which is not compiled, for these sizes
+                logits = network(batch.codes[:, :-1])
                 targets, mask = targets_and_mask(
                     batch._replace(valid=batch.valid.clamp(max=end - start)), window.outputs
                 )

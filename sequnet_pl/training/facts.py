@@ -15,15 +15,21 @@ from sequnet_pl.training.module import NAMES, AudioModule
 _PROJECT = Path(__file__).parents[2]
 
 
-def write_facts(folder: Path, module: AudioModule, data: AudioDataModule) -> dict[str, Any]:
-    """Write and give the facts of a run; a run that goes on adds its command. Raises UserError where that fails."""
-    rate, network = data.hparams["sample_rate"], module.network
-    commands = [*read_facts(folder).get("commands", []), shlex.join(["python", *sys.orig_argv[1:]])]
+def write_facts(
+    folder: Path, module: AudioModule, data: AudioDataModule, begun_from: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Write and give the facts of a run; a run that goes on adds its command, and keeps what it has begun from.
+
+    Raises UserError where that fails.
+    """
+    rate, network, before = data.hparams["sample_rate"], module.network, read_facts(folder)
+    commands = [*before.get("commands", []), shlex.join(["python", *sys.orig_argv[1:]])]
     facts: dict[str, Any] = {
         "network": NAMES[type(module)],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "receptive_field_ms": round(1000 * network.receptive_field / rate, 1),
         "sample_rate": rate,
+        "begun_from": begun_from or before.get("begun_from"),
         "commit": git_commit(),
         "commands": commands,
         "data": {

@@ -1,11 +1,13 @@
-"""What ended a run, in one line: a device without memory, a process that is gone."""
+"""What ended a run, in one line: a device without memory, a process that is gone, settings that cannot be."""
 
+import linecache
 import re
+import traceback
 
 import pytorch_lightning as pl
 import torch
 
-from sequnet_pl.errors import UserError
+from sequnet_pl.errors import UsageError, UserError
 
 _LOST_PROCESS = r"[Cc]onnection (was )?(closed|reset)|Broken pipe|remote process exited|Timed out waiting|heartbeat"
 _NO_MEMORY = r"can't allocate memory|not enough memory|CUDA out of memory"
@@ -29,6 +31,20 @@ def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
             f"process {trainer.global_rank} of {trainer.world_size} has lost another one, which ended or was killed "
             f"({' '.join(text.split())[:120]}): look for its own message, and go on with --ckpt_path last"
         )
+    return said_by_a_library(error)
+
+
+def said_by_a_library(error: BaseException) -> UserError | None:
+    """What Lightning says of settings in an error that it raises itself, or W&B of its own."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    libraries = [frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames]
+    last, number = frames[-1]
+    raises = linecache.getline(last.f_code.co_filename, number).lstrip().startswith("raise")
+    text = " ".join(str(error).split())
+    if libraries[-1] in ("pytorch_lightning", "lightning_fabric") and raises:
+        return UsageError(text)
+    if "wandb" in libraries and not isinstance(error, OSError):
+        return UserError(f"W&B: {text}; --logger none trains without it")
     return None
 
 

@@ -62,7 +62,7 @@ class Measures(Callback):
     ) -> None:
         """Begin to measure speed with a batch that has come: workers were started for the first one."""
         if self._mark is None:
-            self._mark = self._now(trainer)
+            self._mark = self.now(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -82,22 +82,26 @@ class Measures(Callback):
         if trainer.loggers and trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._log(trainer, pl_module, {})
 
-    def _log(self, trainer: pl.Trainer, module: pl.LightningModule, speed: dict[str, float]) -> None:
+    def clock(self, trainer: pl.Trainer) -> dict[str, float]:
+        """What scores can be drawn over."""
         rate = trainer.datamodule.hparams["sample_rate"]  # type: ignore[attr-defined]
-        clock = {"hours_heard": self.heard / rate / 3600, "wall_hours": self._wall_seconds / 3600}
-        for name, value in (clock | speed | self._references).items():
+        return {"hours_heard": self.heard / rate / 3600, "wall_hours": self._wall_seconds / 3600}
+
+    def _log(self, trainer: pl.Trainer, module: pl.LightningModule, speed: dict[str, float]) -> None:
+        for name, value in (self.clock(trainer) | speed | self._references).items():
             module.log(name, value, batch_size=1, rank_zero_only=True)
 
     def _speed(self, trainer: pl.Trainer) -> dict[str, float]:
         """Since the mark, which is set anew."""
-        now, before = self._now(trainer), self._mark
+        now, before = self.now(trainer), self._mark
         self._mark = now
         if before is None or now[0] <= before[0]:
             return {}
         seconds, heard, waited = (a - b for a, b in zip(now, before, strict=True))
         return {"speed/samples_per_second": heard / seconds, "speed/data_wait": waited / seconds}
 
-    def _now(self, trainer: pl.Trainer) -> tuple[float, int, float]:
+    def now(self, trainer: pl.Trainer) -> tuple[float, int, float]:
+        """Seconds on a clock that stands still while clips are made, samples heard, and seconds waited for batches."""
         loader = trainer.train_dataloader
         sampling = sum(each.seconds_taken for each in trainer.callbacks if isinstance(each, SampleAudio))  # type: ignore[attr-defined]
         return time.monotonic() - sampling, self.heard, loader.waited if isinstance(loader, CropLoader) else 0.0

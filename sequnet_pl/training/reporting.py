@@ -17,7 +17,7 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 from sequnet_pl.report.card import CARD, write_card
 from sequnet_pl.report.run import write_report
-from sequnet_pl.report.run_folder import WARNINGS, read_config, read_text
+from sequnet_pl.report.run_folder import WARNINGS, mark_training, read_config, read_text
 from sequnet_pl.training import dashboard
 from sequnet_pl.training.facts import write_facts
 from sequnet_pl.training.module import AudioModule
@@ -69,6 +69,8 @@ class RunReport(Callback):
     def __init__(self, folder: Path, checkpoints: Path, log_model: bool = False, every_n_minutes: float = 10.0) -> None:
         self.folder, self.checkpoints, self.log_model = folder, checkpoints, log_model
         self.every_n_minutes = every_n_minutes
+        self.begun_from: dict[str, Any] | None = None
+        """Path, step and hash of the weights that the run begins with, where it does not begin anew."""
         self._on = self._failed = False
         self._written = (time.monotonic(), -1)  # when, and what the newest sampling was
 
@@ -81,7 +83,8 @@ class RunReport(Callback):
     def _begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]
         assert isinstance(module, AudioModule) and isinstance(data, AudioDataModule)
-        facts = write_facts(self.folder, module, data)
+        facts = write_facts(self.folder, module, data, self.begun_from)
+        mark_training(self.folder, True)
         dashboard.begin(trainer.loggers, read_config(self.folder) | {"run": facts})
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
@@ -99,7 +102,7 @@ class RunReport(Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write all, and log the best checkpoint where that is asked for."""
-        self._write(trainer, 0.0)
+        self._end(trainer)
         if self._on and self.log_model:
             self._try(lambda: self._log_best(trainer))
 
@@ -109,7 +112,12 @@ class RunReport(Callback):
             if isinstance(exception, Exception):  # not Ctrl-C and SIGTERM, of which others tell
                 text = f"ended at step {trainer.global_step}: {type(exception).__name__} {exception}"
                 self._try(lambda: note(self.folder, text))
-            self._write(trainer, 0.0)
+            self._end(trainer)
+
+    def _end(self, trainer: pl.Trainer) -> None:
+        if self._on:
+            self._try(lambda: mark_training(self.folder, False))
+        self._write(trainer, 0.0)
 
     def _write(self, trainer: pl.Trainer, minutes: float) -> None:
         """Write unless nothing new was sampled and the report is younger than so many minutes."""

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.loops.loop import _Loop
 
 from sequnet_pl.data.loader import CropLoader
+from sequnet_pl.training.final_validation import reached, validate
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.random_states import restore_random_states
 
@@ -22,6 +24,7 @@ class RunState:
     settings: dict[str, Any]
     random_states: list[dict[str, Any]]  # by rank
     validation_due: bool  # whether validation follows at once
+    final_validation: str | None = None  # of a run that ended here: "due" or "done"
 
 
 def settings(trainer: pl.Trainer) -> dict[str, Any]:
@@ -46,14 +49,26 @@ def resume(trainer: pl.Trainer, state: RunState) -> None:
     }
     if changed and trainer.is_global_zero:
         log.warning("going on from step %d with %s", trainer.global_step, ", ".join(changed.values()))
+    _begin_next_epoch(trainer)
     _count_batches_anew(trainer)
     if trainer.global_rank < len(state.random_states):
         restore_random_states(state.random_states[trainer.global_rank])
     for logger in trainer.loggers:
         if isinstance(logger, AppendingCSVLogger) and trainer.is_global_zero:
-            logger.forget(trainer.global_step, state.validation_due)
+            logger.forget(trainer.global_step, validation=state.validation_due or state.final_validation is not None)
     if state.validation_due:
-        _validate(trainer)
+        validate(trainer)
+
+
+def _begin_next_epoch(trainer: pl.Trainer) -> None:
+    """Leave a whole epoch behind: where only `max_steps` is given, Lightning would go on in it, past its last batch."""
+    loop = trainer.fit_loop
+    progress = loop.epoch_progress.current
+    ended = reached(trainer, trainer.global_step)
+    if loop._iteration_based_training() and not ended and 0 < progress.ready == progress.processed:  # type: ignore[attr-defined]
+        _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # its own setter says True whatever it is given
+        loop.reset()
+        progress.completed = progress.processed  # type: ignore[attr-defined]
 
 
 def _count_batches_anew(trainer: pl.Trainer) -> None:
@@ -64,14 +79,3 @@ def _count_batches_anew(trainer: pl.Trainer) -> None:
         counts.ready = loader.shard.batches_done
         counts.started = counts.processed = counts.ready  # type: ignore[attr-defined]
         counts.completed = counts.ready - unfinished
-
-
-def _validate(trainer: pl.Trainer) -> None:
-    loop, connector = trainer.fit_loop.epoch_loop.val_loop, trainer._logger_connector
-    first = connector._first_loop_iter
-    trainer.validating = True
-    loop.restarting = False
-    loop.run()
-    loop._has_run = False  # in this process's training, where Lightning now leaves it out as done before
-    trainer.training = True
-    connector._first_loop_iter = first

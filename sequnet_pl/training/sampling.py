@@ -33,7 +33,7 @@ class SampleAudio(Callback):
         continuations: Clips that go on from recordings (of val, else test, else train).
         from_silence: Clips that start from silence, at each temperature.
         seconds: Length of what is generated.
-        prompt_seconds: Length of the prompt that is heard before a continuation.
+        prompt_seconds: Length of the prompt that is heard before a continuation; less where a recording is shorter.
         temperature: Of the draws; 0 takes the likeliest code.
         second_temperature: Of further clips from silence; None makes none.
         seed: Of the random numbers.

@@ -11,7 +11,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.training import signals
-from sequnet_pl.training.checkpoints import LAST, score_of
+from sequnet_pl.training.checkpoints import LAST, is_of_an_end, read, score_of
+from sequnet_pl.training.final_validation import HeldOpen, can_validate, reached, validate_at_end
 from sequnet_pl.training.health import SickRunError, finite
 from sequnet_pl.training.loggers import log_ahead
 from sequnet_pl.training.random_states import gathered, random_states
@@ -47,6 +48,8 @@ class LastCheckpoint(ModelCheckpoint):
         self._saved_at = time.monotonic()
         self._resumed: RunState | None = None
         self._stop = self._requeue = self._validation_due = False
+        self._final: str | None = None  # the validation at the run's end: "due" where that is now, or "done"
+        self._held = HeldOpen()
         self._alone = False  # whether this process saves without the others
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -55,9 +58,16 @@ class LastCheckpoint(ModelCheckpoint):
         if trainer.is_global_zero:
             for unfinished in Path(self.dirpath or ".").glob(".*.ckpt"):  # of a process that was killed
                 unfinished.unlink(missing_ok=True)
-        self._saved_at = time.monotonic()
+        self._saved_at, self._final = time.monotonic(), None
         if self._resumed is not None:
+            final = bool(self._held and self._resumed.final_validation)
+            if final:
+                self._held.release(trainer)
             resume(trainer, self._resumed)
+            if final:
+                self._validate_at_end(trainer)
+            elif not trainer.fit_loop.epoch_loop._num_ready_batches_reached():
+                self._held.release(trainer)
             self._resumed = None
 
     def on_train_batch_start(
@@ -76,23 +86,24 @@ class LastCheckpoint(ModelCheckpoint):
         timely = 0 < self.every_n_minutes * 60 <= time.monotonic() - self._saved_at
         (timely,) = self._heed(trainer, timely and trainer.is_global_zero)
         stepped = self.every_n_steps > 0 and trainer.global_step % self.every_n_steps == 0
-        ends = self._stop or trainer.should_stop or trainer.global_step == trainer.max_steps
-        if ends or ((timely or stepped) and not self._saves_at_once(trainer)):
+        loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
+        validates = can_validate(trainer) and fetcher is not None and loop._should_check_val_fx(fetcher)
+        reaches_end = reached(trainer, trainer.global_step)
+        if reaches_end and not validates and can_validate(trainer):
+            self._final = "due"
+        # where validation or the end of the epoch follows, these save: killed between, Lightning takes either as done
+        ends = self._stop or trainer.should_stop or reaches_end
+        if not validates and (ends or ((timely or stepped) and not loop._num_ready_batches_reached())):
             log_ahead(trainer)
             self._save(trainer)
 
-    @staticmethod
-    def _saves_at_once(trainer: pl.Trainer) -> bool:
-        """Whether validation or the end of the epoch follows: Lightning would take either as done if killed between."""
-        loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
-        return loop._num_ready_batches_reached() or (fetcher is not None and loop._should_check_val_fx(fetcher))
-
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save that validation is due, so that nothing is lost if the run ends in it."""
-        self._validation_due = True
-        self._last_global_step_saved = 0
-        self._save(trainer)
-        self._validation_due = False
+        if not self._final:
+            self._validation_due = True
+            self._last_global_step_saved = 0
+            self._save(trainer)
+            self._validation_due = False
         if self._stop:
             self._end(trainer)
 
@@ -105,15 +116,30 @@ class LastCheckpoint(ModelCheckpoint):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save what validation has brought, unless the epoch ends too."""
-        if not trainer.fit_loop.epoch_loop._num_ready_batches_reached():
+        if not self._final and not trainer.fit_loop.epoch_loop._num_ready_batches_reached():
             self._last_global_step_saved = 0
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save when others have seen the epoch's scores, and before averaging replaces the weights at the end."""
+        self._held.release(trainer)
         if trainer.fit_loop.epoch_loop._num_ready_batches_reached():
             self._last_global_step_saved = 0
             self._save(trainer)
+        if self._final:
+            self._validate_at_end(trainer)
+
+    def _validate_at_end(self, trainer: pl.Trainer) -> None:
+        """Validate after the run's last step; what was saved before stays, but says that it is done."""
+        self._final, self._last_global_step_saved = "due", trainer.global_step
+        validate_at_end(trainer)
+        content = read(self._path) if trainer.is_global_zero else {}
+        content["run"] = content.get("run", {}) | {"final_validation": "done"}
+        for each in trainer.checkpoint_callbacks:
+            if isinstance(each, BestCheckpoint):
+                each.save_at_end(trainer, content)
+        if trainer.is_global_zero:
+            trainer.strategy.checkpoint_io.save_checkpoint(content, str(self._path))
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save what the last steps have learnt."""
@@ -145,6 +171,7 @@ class LastCheckpoint(ModelCheckpoint):
             "settings": settings(trainer),
             "random_states": [states] if self._alone else gathered(states),
             "validation_due": self._validation_due,
+            "final_validation": self._final,
         }
 
     def on_load_checkpoint(
@@ -153,8 +180,14 @@ class LastCheckpoint(ModelCheckpoint):
         """Remember what to restore when training starts."""
         run = checkpoint.get("run", {})  # checkpoints had none at first
         self._resumed = RunState(
-            run.get("settings", {}), run.get("random_states", []), run.get("validation_due", False)
+            run.get("settings", {}),
+            run.get("random_states", []),
+            run.get("validation_due", False),
+            run.get("final_validation"),
         )
+        due = self._resumed.validation_due or self._resumed.final_validation == "due"
+        if due and reached(trainer, checkpoint["global_step"]) and can_validate(trainer):
+            self._held.hold(trainer, checkpoint["global_step"])
 
     @property
     def _path(self) -> Path:
@@ -188,13 +221,24 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the best checkpoints, and no more than it is to keep, whatever a run that was killed has left behind."""
+    """Keeps the best checkpoints, and no more than it is to keep, whatever a run that was killed has left behind.
+
+    One that the validation at a run's end adds takes no other's place, and goes where the run goes on.
+    """
+
+    _scored_at: int | None = None  # the step of the newest validation
+    _of_end: dict[str, Any] | None = None  # what a checkpoint at the run's end holds
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the files into account that the checkpoint from which the run goes on did not know of."""
         super().on_train_start(trainer, pl_module)
         folder = Path(self.dirpath or ".")
-        found = {str(path): score_of(path) for path in folder.glob("best-*.ckpt")} if trainer.is_global_zero else {}
+        found: dict[str, float | None] = {}
+        for path in folder.glob("best-*.ckpt") if trainer.is_global_zero else ():
+            if not is_of_an_end(path):
+                found[str(path)] = score_of(path)
+            elif str(path) != str(trainer.ckpt_path):  # which somebody may want to go on from again
+                path.unlink()
         scores = {path: score for path, score in trainer.strategy.broadcast(found).items() if score is not None}
         by_score = sorted(scores, key=lambda path: scores[path], reverse=self.mode == "max")
         if self.save_top_k > 0:
@@ -206,7 +250,28 @@ class BestCheckpoint(ModelCheckpoint):
             self.best_model_path, self.kth_best_model_path = by_score[0], by_score[-1]
             self.best_model_score, self.kth_value = (self.best_k_models[path] for path in (by_score[0], by_score[-1]))
 
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """See ModelCheckpoint."""
+        self._scored_at = trainer.global_step
+        super().on_validation_end(trainer, pl_module)
+
+    def save_at_end(self, trainer: pl.Trainer, content: dict[str, Any]) -> None:
+        """Save a run's last checkpoint, of this content, under its score if that is one of the best."""
+        self._of_end = content
+        self._save_topk_checkpoint(trainer, self._monitor_candidates(trainer))
+        self._of_end = None
+
     def _save_topk_checkpoint(self, trainer: pl.Trainer, monitor_candidates: dict[str, torch.Tensor]) -> None:
         score = monitor_candidates.get(self.monitor or "")
-        if score is None or torch.isfinite(score):
+        if self._scored_at == trainer.global_step and (score is None or torch.isfinite(score)):
             super()._save_topk_checkpoint(trainer, monitor_candidates)
+
+    def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        if self._of_end is None:
+            super()._save_checkpoint(trainer, filepath)
+        elif trainer.is_global_zero:
+            states = self._of_end["callbacks"] | {self.state_key: self.state_dict()}
+            trainer.strategy.checkpoint_io.save_checkpoint(self._of_end | {"callbacks": states}, filepath)
+
+    def _should_remove_checkpoint(self, trainer: pl.Trainer, previous: str, current: str) -> bool:
+        return self._of_end is None and super()._should_remove_checkpoint(trainer, previous, current)

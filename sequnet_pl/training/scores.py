@@ -19,6 +19,8 @@ from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.entropy import MOST, TABLES, learn_tables
 from sequnet_pl.data.store import Recording
 from sequnet_pl.printing import printable
+from sequnet_pl.report.run import link_page
+from sequnet_pl.report.run_folder import is_run
 from sequnet_pl.report.score_page import write_score_page
 from sequnet_pl.report.score_table import print_scores
 from sequnet_pl.report.scores import NETWORK, ConfidenceScore, DistanceScore, RecordingScore, Scores
@@ -82,6 +84,8 @@ class ScoreReport(Callback):
         logged = {name: _number(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         atomic.write_text(self.folder / "test.json", json.dumps(asdict(scores) | logged, indent=2))
         write_score_page(self.folder / PAGE, scores)
+        if is_run(self.folder):
+            link_page(self.folder, "test", self.folder / PAGE)
         print_scores(Console(), scores)
 
     def scores(self, trainer: pl.Trainer, module: AudioModule) -> Scores:

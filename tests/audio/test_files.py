@@ -3,6 +3,7 @@
 import errno
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def test_wav_of_any_depth_rate_and_channels(tmp_path: Path, subtype: str, rate: 
 )
 def test_formats_of_soundfile(tmp_path: Path, name: str, form: str, subtype: str, error: float):
     sf.write(tmp_path / name, np.stack([sine(1, 48_000)] * 2, axis=1), 48_000, format=form, subtype=subtype)
-    assert files.find(tmp_path) == [tmp_path / name]
+    assert files.find(tmp_path).files == [tmp_path / name]
     assert_close(whole(tmp_path / name), sine(1, 16_000), error)
 
 
@@ -229,7 +230,7 @@ def _moov_cut(path: Path) -> None:
         (_nan, "a.wav", "NaN or infinite samples .*5.00 s"),
         (_infinite, "a.wav", "NaN or infinite"),
         (_no_samples, "a.wav", "no audio"),
-        (_folder, "a.wav", "directory"),
+        (_folder, "a.wav", "it is a folder"),
         (_nothing, "a.wav", "No such file"),
         (_playlist, "a.m4a", "not audio"),
         (_moov_cut, "a.m4a", "not audio"),
@@ -237,7 +238,7 @@ def _moov_cut(path: Path) -> None:
 )
 def test_what_cannot_be_read_is_one_line_that_names_it(tmp_path: Path, make, name: str, why: str):
     make(tmp_path / name)
-    with pytest.raises(Undecodable, match=why) as caught:
+    with pytest.raises(UserError, match=why) as caught:
         whole(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -256,8 +257,10 @@ def test_find_goes_down_in_order_and_passes_hidden_files_over(tmp_path: Path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "a/round").symlink_to(tmp_path, target_is_directory=True)
-    assert [p.relative_to(tmp_path).as_posix() for p in files.find(tmp_path)] == ["a/deep/er.m4a", "a/z.mp3", "b.WAV"]
-    assert files.find(tmp_path / "nowhere") == []
+    found, unread = files.find(tmp_path)
+    assert [p.relative_to(tmp_path).as_posix() for p in found] == ["a/deep/er.m4a", "a/z.mp3", "b.WAV"]
+    assert unread == []
+    assert files.find(tmp_path / "nowhere") == ([], [])
 
 
 def test_find_follows_a_linked_folder(tmp_path: Path):
@@ -265,7 +268,41 @@ def test_find_follows_a_linked_folder(tmp_path: Path):
     (tmp_path / "elsewhere/a.wav").touch()
     (tmp_path / "music").mkdir()
     (tmp_path / "music/linked").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    assert files.find(tmp_path / "music") == [tmp_path / "music/linked/a.wav"]
+    assert files.find(tmp_path / "music") == ([tmp_path / "music/linked/a.wav"], [])
+
+
+def test_find_tells_files_from_what_is_only_called_so(tmp_path: Path):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "linked.wav").symlink_to("a.wav")
+    (tmp_path / "sub").mkdir()
+    os.mkfifo(tmp_path / "sub/pipe.wav")
+    (tmp_path / "broken.wav").symlink_to("nowhere.wav")
+    (tmp_path / "round.wav").symlink_to("round.wav")
+    (tmp_path / "device.wav").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "folder.wav").mkdir()
+    found, unread = files.find(tmp_path)
+    assert [path.name for path in found] == ["a.wav", "linked.wav"]
+    assert [path.name for path in unread] == ["broken.wav", "device.wav", "round.wav", "pipe.wav"]
+
+
+def test_find_names_folders_that_cannot_be_read(tmp_path: Path, unprivileged: list[str]):
+    for name in ("locked/a.wav", "closed/b.wav", "open/c.wav"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
+    (tmp_path / "locked").chmod(0o0)
+    (tmp_path / "closed").chmod(0o600)  # it can be listed, and nothing in it opened
+    code = (
+        "import pathlib, sys; from sequnet_pl.audio import files; folder = pathlib.Path(sys.argv[1])\n"
+        "for paths in files.find(folder): print(*(path.relative_to(folder).as_posix() for path in paths))"
+    )
+    command = [*unprivileged, sys.executable, "-c", code, str(tmp_path)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    finally:
+        (tmp_path / "locked").chmod(0o700)
+        (tmp_path / "closed").chmod(0o700)
+    assert done.stdout == "open/c.wav\nclosed/b.wav locked\n"
 
 
 def test_a_clip_comes_back(tmp_path: Path):

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from sequnet_pl.cli.arguments import rewrite
 from sequnet_pl.cli.run_name import job_name, new_name
 from sequnet_pl.errors import UsageError
 
@@ -27,5 +26,4 @@ def test_elsewhere_it_is_date_and_time():
 
 def test_several_nodes_need_a_name():
     with pytest.raises(UsageError, match="--name"):
-        rewrite(["--model", "sequnet", "--num_nodes", "2", "--gpus", "0"])
-    assert "--name=mine" in rewrite(["--model", "sequnet", "--num_nodes", "2", "--gpus", "0", "--name", "mine"])
+        new_name(nodes=2)

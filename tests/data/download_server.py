@@ -26,6 +26,8 @@ class Page:
     stops: list[int] = field(default_factory=list)  # of the first answers; later ones are whole
     stalls: bool = False
     then: "Page | None" = None  # what every answer but the first is
+    endless: float | None = None  # the body again and again without a length, so many seconds apart
+    pieces: float = float("inf")  # how often, then
 
 
 class Server(ThreadingHTTPServer):
@@ -69,6 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.pages[path] = page.then
         start = int(asked.removeprefix("bytes=").split("-")[0]) if asked else 0
         rest = page.body[start:]
+        if page.endless is not None:
+            self._go_on(page, page.endless)
+            return
         self.send_response(206 if asked and page.status == 200 else page.status)
         self.send_header("Content-Type", page.kind)
         self.send_header("Content-Length", str(len(rest)))
@@ -81,6 +86,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(rest[:stop])
         if stop is not None and page.stalls:
             self.server.closing.wait(20)
+
+    def _go_on(self, page: Page, pause: float) -> None:
+        self.send_response(page.status)
+        self.send_header("Content-Type", page.kind)
+        for name, value in page.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        sent = 0
+        while sent < page.pieces and not self.server.closing.wait(pause):
+            self.wfile.write(page.body)
+            sent += 1
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

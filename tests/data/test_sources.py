@@ -1,6 +1,7 @@
 """Which files are asked for: by a folder, a list, a list to download, or the name of a data set."""
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -81,8 +82,10 @@ def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot read the list .*gone\.csv"):
         sources.from_list(tmp_path / "gone.csv")
     (tmp_path / "bad.csv").write_bytes(b"path,split\n\xff.wav,train\n")
-    with pytest.raises(UserError, match="is not a csv in UTF-8"):
+    with pytest.raises(UserError, match="line 2: there is no file"):
         sources.from_list(tmp_path / "bad.csv")
+    touch(tmp_path, os.fsdecode(b"\xff.wav"))
+    assert [os.fsencode(path.name) for path in sources.from_list(tmp_path / "bad.csv")["train"]] == [b"\xff.wav"]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Which files train, validate and test."""
 
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from sequnet_pl.data.splits import SPLITS, split_folder
+from sequnet_pl.data.splits import SPLITS, split_folder, split_folders
 from sequnet_pl.errors import UsageError, UserError
 
 
@@ -116,3 +119,74 @@ def test_folders_that_cannot_be_split(tmp_path: Path):
     for shares in ((0.5, 0.5), (-0.1, 0.1)):
         with pytest.raises(UsageError):
             split_folder(tmp_path, 0, *shares)
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        ("Train Test", {"train": ["Train"], "test": ["Test"]}),
+        ("TRAIN tEST valid", {"train": ["TRAIN"], "val": ["valid"], "test": ["tEST"]}),
+        ("train validation", {"train": ["train"], "val": ["validation"]}),
+        ("train dev test", {"train": ["train"], "val": ["dev"], "test": ["test"]}),
+        ("train Train", {"train": ["Train", "train"]}),
+        ("train val Valid DEV", {"train": ["train"], "val": ["DEV", "Valid", "val"]}),
+        ("train eval", {"train": ["train"], "val": ["eval"]}),
+        ("train Eval test", {"train": ["train"], "val": ["Eval"], "test": ["test"]}),
+        ("train eval dev", {"train": ["train"], "val": ["dev"], "test": ["eval"]}),
+        ("train eval val test", {"train": ["train"], "val": ["eval", "val"], "test": ["test"]}),
+        ("train songs", {"train": ["train"]}),
+        ("train training testing", {"train": ["train"]}),
+        ("Test songs", {}),
+        ("dev valid eval", {}),
+        ("songs", {}),
+    ],
+)
+def test_how_splits_may_be_spelt(
+    tmp_path: Path, folders: str, expected: dict[str, list[str]], caplog: pytest.LogCaptureFixture
+):
+    for name in folders.split():
+        touch(tmp_path, *(f"{name}/{number}.wav" for number in range(4)))
+    places = split_folders(tmp_path)
+    assert {split: sorted(place.name for place in found) for split, found in places.items() if found} == expected
+    odd = {name for name in folders.split() if name not in (*SPLITS, "songs")}
+    assert {name for name in odd if f"{name}/" in caplog.text} == odd, "all of it is said"
+    assert bool(odd) == bool(caplog.records)
+    parts = split_folder(tmp_path)
+    if expected:
+        inside = {name: split for split, names in expected.items() for name in names}
+        held_out = "train" if "val" not in expected else "val"
+        for split, paths in parts.items():
+            assert {inside[path.parent.name] for path in paths} <= {split, held_out if split == "val" else split}
+        assert sum(map(len, parts.values())) == 4 * len(inside)
+
+
+def test_a_link_to_the_same_split_is_not_read_twice(tmp_path: Path):
+    touch(tmp_path, "train/a.wav", "val/b.wav")
+    (tmp_path / "Val").symlink_to("val", target_is_directory=True)
+    assert len(split_folder(tmp_path)["val"]) == 1
+
+
+def test_what_cannot_be_read_is_handed_on_and_decides_no_split(tmp_path: Path):
+    touch(tmp_path, *(f"{number}.wav" for number in range(12)))
+    before = split_folder(tmp_path)
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "broken.flac").symlink_to("gone.flac")
+    after = split_folder(tmp_path)
+    assert after["train"][-2:] == [tmp_path / "broken.flac", tmp_path / "pipe.wav"]
+    assert after | {"train": after["train"][:-2]} == before
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path, unprivileged: list[str]):
+    touch(tmp_path / "all", "a.wav")
+    code = (
+        "import pathlib, sys\n"
+        "from sequnet_pl.data.splits import split_folder; from sequnet_pl.errors import UserError\n"
+        "try: split_folder(pathlib.Path(sys.argv[1]))\n"
+        "except UserError as error: print(error)"
+    )
+    for mode, path in ((0o0, "all"), (0o0, "all/within"), (0o300, "all")):
+        (tmp_path / "all").chmod(mode)
+        command = [*unprivileged, sys.executable, "-c", code, str(tmp_path / path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        (tmp_path / "all").chmod(0o700)
+        assert done.stdout == f"cannot read the folder {tmp_path / path}: Permission denied\n", done.stderr

@@ -54,6 +54,7 @@ def test_generated_clips(run, checkpoint: Path) -> None:
     page = unescape((OUT / "evaluation.html").read_text())
     assert page.count("<audio") == 8 and not re.search(r'(?:src|href)="(?!data:|#)', page)
     assert all(measure.name in page and measure.meaning in page for measure in MEASURES)
+    assert re.search(r"<b>[^<]* of [\d.]+ dB, real [\d.]+ \(log-mel Fréchet distance\)</b>", page)
     first = found["features_of_clips"]["generated"]
     run("--clips", 5, "--batch_size", 3, "--temp", 0.9, "--top_k", 200)  # what is ours is replaced
     assert numbers()["features_of_clips"]["generated"] == first
@@ -64,7 +65,9 @@ def test_generated_clips(run, checkpoint: Path) -> None:
 def test_the_table(
     checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    evaluate(f"--clips 4 --seconds 0.256 --resamples 3 --gpus 0 --ckpt_path {checkpoint} --out {tmp_path}".split())
+    evaluate(
+        f"--clips 4 --seconds 0.256 --resamples 3 --gpus 0 --ckpt_path {checkpoint} --output_dir {tmp_path}".split()
+    )
     told = capfd.readouterr().out
     assert all(measure.name in told for measure in MEASURES)
     assert "evaluation.html" in caplog.text and "x real time" in caplog.text
@@ -141,13 +144,20 @@ def test_the_result_lies_in_the_run(run, checkpoint: Path) -> None:
     shutil.copy(checkpoint, "logs/sequnet/mine/checkpoints/last.ckpt")
     run("--clips", 4, "--gpus", 0, on=None)
     assert numbers(Path("logs/sequnet/mine/evaluation"))["clips"] == 4
+    assert 'href="evaluation/evaluation.html"' in Path("logs/sequnet/mine/report.html").read_text()
+    run("--clips", 4, "--gpus", 0, "--out", "else where", on=None)
+    report = Path("logs/sequnet/mine/report.html").read_text()
+    assert 'href="../../../else%20where/evaluation.html">evaluation in else where' in report
+    page = Path("else where/evaluation.html").read_text()
+    assert "<h1>mine: generated clips against recordings</h1>" in page
+    assert 'href="../logs/sequnet/mine/report.html"' in page
 
 
 @pytest.mark.parametrize("name", ["evaluation.json", "evaluation.html"])
 def test_what_is_not_ours_is_left(run, name: str) -> None:
     OUT.mkdir(parents=True)
     (OUT / name).write_text("{}")
-    assert "--out" in run("--clips", 4, status=1)
+    assert "--output_dir" in run("--clips", 4, status=1)
     assert [path.name for path in OUT.iterdir()] == [name] and (OUT / name).read_text() == "{}"
 
 

@@ -122,3 +122,15 @@ def test_noise_has_the_level_of_each_clip() -> None:
 def test_usage(generated: tuple[int, int], real: tuple[int, int], resamples: int, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         compare(np.zeros(generated), np.zeros(real), RATE, resamples=resamples)
+
+
+def test_lists_of_clips_are_compared_too() -> None:
+    random = np.random.default_rng(0)
+    generated, real = (list(0.1 * random.standard_normal((count, LENGTH))) for count in (4, 8))
+    found = compare(generated, real, RATE, resamples=2)
+    assert found.results == compare(np.array(generated), np.array(real), RATE, resamples=2).results
+    with pytest.raises(UsageError, match="the generated clips have different lengths"):
+        compare([*generated[:3], generated[3][:-1]], real, RATE)
+    for given in (generated[0], np.zeros((4, LENGTH), np.int16), [generated, generated], ["a"]):
+        with pytest.raises(UsageError, match="real: an array or list of clips of samples"):
+            compare(generated, given, RATE)

@@ -8,7 +8,8 @@ from sequnet_pl.report.card import write_card
 def test_the_card_says_what_was_learnt_and_keeps_places_private(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", samplings=0)
     (folder / "checkpoints").mkdir()
-    (folder / "checkpoints" / "best-step00000200.ckpt").touch()
+    for step in (100, 200, 300):  # several are kept; that of the score which is told is named
+        (folder / "checkpoints" / f"best-step{step:08d}.ckpt").touch()
     write_card(folder, folder / "checkpoints")
     text = (folder / "checkpoints" / "MODEL.md").read_text(encoding="utf-8")
     for words in (

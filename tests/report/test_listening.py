@@ -1,5 +1,6 @@
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def test_the_likeliest_clip_comes_first_and_the_unmeasured_last(text: str) -> No
 def test_each_clip_has_its_facts_and_command(clips: list[ClipEntry], text: str) -> None:
     plain = html.unescape(re.sub(r"</?span>|<wbr>", "", text))
     for clip in clips:
-        assert clip.command in plain and f"<h2>{clip.name}</h2>" in plain
+        assert clip.command in plain and f"<h3>{clip.name}</h3>" in plain
     for card in cards(text):
         for name, value in (("temperature", "0.9"), ("seed", "7"), ("top_p", "0.95")):
             assert f"<dt>{name}</dt><dd>{value}</dd>" in card
@@ -46,8 +47,22 @@ def test_border_stands_where_the_prompt_ends(text: str) -> None:
 
 
 def test_flags_are_of_the_generated_part(text: str) -> None:
-    warned = [re.findall(r'role="alert">(\w+)', card) for card in cards(text)]
+    warned = [re.findall(r'badge warns"[^>]*>([^<]+)', card) for card in cards(text)]
     assert warned == [["loop"], [], [], [], []]
+
+
+def test_a_flag_and_the_level_say_which_part(clips: list[ClipEntry], tmp_path: Path) -> None:
+    samples = np.repeat(np.array([0.5, 0], np.float32), 8000)
+    half = replace(clips[2], samples=samples, border=1.0)
+    write_listening_page(tmp_path / "index.html", "Clips", [half, replace(half, samples=samples[8000:], border=0)])
+    said = [(re.findall(r'badge warns"[^>]*>([^<]+)', card), re.findall(r"<dt>(level[^<]*)</dt><dd>([^<]*)", card))
+            for card in cards((tmp_path / "index.html").read_text(encoding="utf-8"))]  # fmt: skip
+    assert said == [
+        (["generated part silent"], [("level, generated part", "-99 dBFS")]),
+        (["silent"], [("level", "-99 dBFS")]),
+    ]
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert re.findall(r'role="alert">([^<]*)', text)[0] == "generated part silent: level below -60 dBFS"
 
 
 def test_a_five_second_clip_takes_little_room(clips: list[ClipEntry], tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from sequnet_pl.errors import UserError
 from sequnet_pl.report import page
@@ -30,19 +29,10 @@ class Content(HTMLParser):
         self.texts.append(data)
 
 
-def drawn() -> Figure:
-    figure = Figure()
-    axes = figure.add_subplot()
-    axes.plot([1, 2, 3], label="train/bits_per_sample")
-    axes.legend()
-    return figure
-
-
 @pytest.mark.parametrize(
     "part",
     [
         page.heading(NASTY),
-        page.heading(NASTY, anchor=NASTY),
         page.paragraph(NASTY),
         page.note(NASTY),
         page.warning(NASTY),
@@ -55,9 +45,8 @@ def drawn() -> Figure:
         page.facts([(NASTY, NASTY)]),
         page.command(NASTY),
         page.more(NASTY, [page.paragraph(NASTY)]),
-        page.card([page.paragraph(NASTY)], NASTY),
-        page.image(b"", "image/png", NASTY, NASTY),
-        page.chart(drawn(), NASTY, NASTY),
+        page.card([page.paragraph(NASTY)]),
+        page.pairs([[page.paragraph(NASTY)]]),
     ],
 )
 def test_text_stays_text(part: Markup) -> None:
@@ -68,7 +57,7 @@ def test_text_stays_text(part: Markup) -> None:
 
 def test_page_is_whole_and_asks_for_nothing(tmp_path: Path) -> None:
     path = tmp_path / "run" / "report.html"
-    page.write_page(path, NASTY, [page.heading("Curves"), page.chart(drawn(), "curves"), page.warning("odd")])
+    page.write_page(path, NASTY, [page.heading("Curves"), page.warning("odd")])
     text = path.read_text(encoding="utf-8")
     content = Content(text)
     assert content.tags[:2] == ["html", "head"] and content.tags.count("h1") == 1 and "link" in content.tags
@@ -121,9 +110,12 @@ def test_tables_may_be_empty() -> None:
     assert "<th" in page.table(["name"], [])
 
 
-def test_chart_follows_the_colours_of_the_page() -> None:
-    chart = page.chart(drawn(), "curves")
-    assert "currentColor" in chart and "#000000" not in chart and "<?xml" not in chart
+def test_pages_link_each_other_but_not_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "test.html"
+    page.write_page(path, "test", [], [("report", path.with_name("report.html")), ("test", path)])
+    assert re.findall(r"<nav.*?</nav>", path.read_text(encoding="utf-8")) == [
+        '<nav aria-label="pages"><a href="report.html">report</a></nav>'
+    ]
 
 
 def test_command_is_copied_as_it_is() -> None:

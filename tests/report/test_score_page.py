@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from matplotlib.axes import Axes
 from rich.console import Console
 
 from sequnet_pl.errors import UserError
+from sequnet_pl.report.chart import Chart
 from sequnet_pl.report.score_charts import calibration_chart, distance_chart, recordings_chart
 from sequnet_pl.report.score_page import write_score_page
 from sequnet_pl.report.score_table import print_scores
@@ -26,7 +26,7 @@ def scores(recordings: int = 120) -> Scores:
     """Made up: the recordings are named by their rank from the best; the third has no score, the worst an odd name."""
     names = [NASTY if index == recordings - 1 else f"{index}.wav" for index in range(recordings)]
     edges = [0, 16, 32, 64]
-    confidences = [(index / 20, 2000 // (index + 1) if index < 15 else 0) for index in range(20)]
+    confidences = [(index / 20, 1000 // (index + 1) if index < 15 else 0) for index in range(20)]
     return Scores(
         network="sequnet",
         checkpoint="logs/sequnet/run/checkpoints/last.ckpt",
@@ -66,8 +66,8 @@ def scores(recordings: int = 120) -> Scores:
     )
 
 
-def lines(axes: Axes) -> dict[str, list[float]]:
-    return {str(line.get_label()): list(line.get_ydata()) for line in axes.lines}  # type: ignore[arg-type]
+def heights(chart: Chart, name: str) -> list[float]:
+    return next(curve.points[1] for curve in chart.curves if curve.name == name).tolist()
 
 
 def test_the_ends_are_the_worst_and_the_best() -> None:
@@ -78,13 +78,21 @@ def test_the_ends_are_the_worst_and_the_best() -> None:
 
 
 def test_charts_show_the_scores() -> None:
-    (axes,) = recordings_chart(scores()).axes
-    drawn = lines(axes)
-    assert drawn[NETWORK] == sorted(drawn[NETWORK]) and len(drawn[NETWORK]) == 119
-    (axes,) = distance_chart(scores()).axes
-    assert axes.patches[1].get_data().edges * 16_000 == pytest.approx([8, 16, 32, 64, 1600])  # type: ignore[attr-defined]
-    (axes,) = calibration_chart(scores()).axes
-    assert len(lines(axes)[f"{NETWORK}: share that was right"]) == 15
+    ranked = heights(recordings_chart(scores()), NETWORK)
+    assert ranked == sorted(ranked) and len(ranked) == 119
+    chart = distance_chart(scores())
+    assert chart.curves[1].points[0] * 16_000 == pytest.approx([8, 16, 32, 64, 1600])
+    assert heights(chart, NETWORK)[:4] == [4.0] * 4
+
+
+def test_bins_of_few_samples_are_drawn_pale_and_apart() -> None:
+    chart = calibration_chart(scores())
+    counts = [one.samples for one in scores().calibration if one.samples]
+    enough = [count for count in counts if count >= 100]
+    assert 0 < len(enough) < len(counts)
+    firm, weak = chart.curves[2:]
+    assert not firm.fades and firm.points.shape[1] == len(enough)
+    assert weak.fades and weak.points.shape[1] == len(counts) - len(enough) and "fewer than 100" in weak.name
 
 
 def test_a_test_that_found_nothing_is_drawn_too(tmp_path: Path) -> None:
@@ -104,7 +112,7 @@ def test_page_and_pictures(tmp_path: Path) -> None:
     for name in ("distance", "recordings", "calibration"):
         assert (tmp_path / f"test-{name}.png").read_bytes().startswith(b"\x89PNG")
     text = (tmp_path / "test.html").read_text()
-    assert text.count("<svg") == 3
+    assert text.count('role="img"') == 3
     assert "<td>3.250</td>" in text.replace(' class="number"', "")
     assert not re.search(r"(src|href)=\"(?!data:|#)", text)
     assert "<b>" not in text and "<img" not in text
@@ -131,6 +139,6 @@ def test_it_renders_in_any_width(browser: "Browser", tmp_path: Path, width: int,
     browser.open(tmp_path / "test.html", width=width, dark=dark)
     browser.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     assert browser.run("document.documentElement.scrollWidth") <= width
-    assert browser.run("[...document.querySelectorAll('.chart svg')].every(one => one.clientHeight > 150)")
+    assert browser.run("[...document.querySelectorAll('.plot svg')].every(one => one.clientHeight > 150)")
     assert {address.split(":")[0] for address in browser.requests} <= {"file", "data"}
     assert browser.errors == []

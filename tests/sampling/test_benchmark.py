@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmarks.memory import PeakMemory
-from benchmarks.sampling import main, touched
+from benchmarks.sampling import has_row, main, touched
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
@@ -24,6 +24,22 @@ def test_rows_of_all_engines(tmp_path, capsys):
 def test_a_folder_that_is_no_copy_is_told(tmp_path):
     with pytest.raises(UserError, match=r"no sequnet_res\.py"):
         main(["--networks", "sequnet-small", "--reference", str(tmp_path)])
+
+
+def test_a_gpu_has_rows_of_the_kernel_and_of_graphs():
+    def rows(clips):
+        kinds = [(engine, weights) for engine in ("cuda", "graphs") for weights in ("float32", "bf16", "int8")]
+        return [kind for kind in kinds if has_row(*kind, clips, "cuda")]
+
+    assert rows(1) == [("cuda", "float32"), ("cuda", "bf16"), ("graphs", "float32")]
+    assert rows(16) == [("graphs", "float32")]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+def test_rows_of_a_gpu(tmp_path):
+    options = ["--clips", "1", "16", "--seconds", "0.01", "--rounds", "1", "--device", "cuda"]
+    main(["--networks", "sequnet-small", "wavenet-small", *options, "--json", str(tmp_path / "rows.json")])
+    assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 8
 
 
 def test_weights_touched_by_a_step():

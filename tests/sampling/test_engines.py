@@ -6,6 +6,7 @@ import io
 
 import pytest
 import torch
+from interpreter import Interpreter
 
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.errors import UsageError, UserError
@@ -13,8 +14,10 @@ from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Session, build, engine_for
-from sequnet_pl.sampling.engines.cuda import CudaEngine
+from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.pace import Pace
+from sequnet_pl.sampling.engines.persistent import PersistentEngine
+from sequnet_pl.sampling.engines.schedules import schedule
 from sequnet_pl.sampling.generate import extend, generate, start
 
 no_kernels = pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
@@ -22,8 +25,10 @@ no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no G
 ENGINES = [
     pytest.param("eager", id="eager"),
     pytest.param("native", id="native", marks=no_kernels),
-    pytest.param("cuda", id="cuda", marks=no_gpu),
-    "graphless",  # the steps of the cuda engine, on the CPU
+    pytest.param("cuda", id="cuda", marks=no_gpu),  # so few clips: the kernel
+    pytest.param("graphs", id="graphs", marks=no_gpu),
+    "graphless",  # the steps of the graphs, on the CPU
+    "interpreted",  # the tables of the kernel, on the CPU
 ]
 DRAWINGS = [Drawing(), Drawing(0), Drawing(0.8, top_k=7), Drawing(1.3, top_p=0.6), Drawing(0.9, 20, 0.9)]
 SHAPES = {  # beyond the small networks of all tests: several panels of channels, and single layers
@@ -44,11 +49,15 @@ def wide(request):
 
 
 def on_device(network, engine):
-    return network.float().to("cuda" if engine == "cuda" else "cpu")
+    return network.float().to("cuda" if engine in ("cuda", "graphs") else "cpu")
 
 
 def make_engine(network, name):
-    return CudaEngine(network) if name == "graphless" else engine_for(network, name)
+    if name == "graphless":
+        return GraphsEngine(network)
+    if name == "interpreted":
+        return PersistentEngine(schedule(network), "float32", Interpreter())
+    return engine_for(network, name)
 
 
 def prompts(clips, length, seed=1):
@@ -207,12 +216,23 @@ def test_broken_weights_are_seen(network, weights):
         list(extend(network, session, Noise(0, range(2)), Drawing(), 20, engine_for(network, "native", weights)))
 
 
+@no_gpu
+@pytest.mark.parametrize("name", ["cuda", "graphs"])
+def test_broken_weights_are_seen_on_a_gpu(network, name):
+    list(network.float().cuda().parameters())[3].data.flatten()[0] = torch.nan
+    with pytest.raises(UserError, match="not numbers"):
+        list(extend(network, start(network, None, 2), Noise(0, range(2)), Drawing(), 20, engine_for(network, name)))
+
+
 def test_choice_of_an_engine(network):
     assert engine_for(network).name == "eager"  # float64
     network.float()
     assert engine_for(network).name == ("native" if build.library() else "eager")
     assert engine_for(network, "eager").name == "eager"
-    for name, weights in (("fast", "float32"), ("cuda", "float32"), ("auto", "int4"), ("eager", "int8")):
+    for name in ("fast", "cuda", "graphs"):
+        with pytest.raises(UsageError):
+            engine_for(network, name)
+    for name, weights in (("auto", "int4"), ("eager", "int8"), ("eager", "bf16"), ("cuda", "bf16")):
         with pytest.raises(UsageError):
             engine_for(network, name, weights)
     with pytest.raises(UsageError, match="float32"):
@@ -254,9 +274,9 @@ def test_kernels_are_compiled_once(monkeypatch, tmp_path):
 
 
 def test_cuda_blocks_longer_than_its_tensors(network, monkeypatch):
-    monkeypatch.setattr("sequnet_pl.sampling.engines.cuda.CAPACITY", 7)
+    monkeypatch.setattr("sequnet_pl.sampling.engines.graphs.CAPACITY", 7)
     blocks = []
-    for engine in (engine_for(network, "eager"), CudaEngine(network)):
+    for engine in (engine_for(network, "eager"), GraphsEngine(network)):
         blocks.append(draw_block(network, engine, start(network, None, 2), 30))
     assert torch.equal(blocks[0].codes, blocks[1].codes)
 

@@ -2,6 +2,7 @@
 
 import io
 import shlex
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,11 @@ import torch
 from sample_run import RATE, codes, made
 
 from sequnet_pl.audio import files, mulaw
+from sequnet_pl.cli import sample_plan
 from sequnet_pl.cli.commands import sample
 from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling import clips as making
+from sequnet_pl.sampling.engines.eager import EagerEngine
 
 
 def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,6 +40,24 @@ def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytes
         assert 0 < clip["bits_per_sample"] < 20 and clip["complete"]
     page = Path("generated/index.html").read_text()
     assert all(clip["wav"] in page.replace("<wbr>", "") for clip in made())
+
+
+def test_the_pages_of_a_run_link_each_other(run, trained: Path) -> None:
+    folder = Path("logs/sequnet/mine")
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "config.yaml").write_text("model: {class_path: sequnet_pl.training.module.SeqUNetModule}\n")
+    shutil.copy(trained, folder / "checkpoints" / "last.ckpt")
+    run(on=folder / "checkpoints" / "last.ckpt")
+    assert 'href="../../../generated/index.html">clips in generated</a>' in (folder / "report.html").read_text()
+    run(on=folder / "checkpoints" / "last.ckpt")  # whose report there is now
+    page = Path("generated/index.html").read_text()
+    assert "<h1>mine: generated clips</h1>" in page and 'href="../logs/sequnet/mine/report.html">report</a>' in page
+    run("--seed", 1)
+    assert "<h1>Generated clips</h1>" in Path("generated/index.html").read_text()
+    Path("config.yaml").touch()  # not every folder with such a file around a checkpoint is a run's
+    shutil.copy(trained, "last.ckpt")
+    run(on=Path("last.ckpt"))
+    assert not Path("report.html").exists()
 
 
 @pytest.mark.parametrize("start", ["--conditional 1", "--conditional 0"])
@@ -166,6 +187,13 @@ def test_the_published_command(run, trained: Path, caplog: pytest.LogCaptureFixt
     words = "--conditional 1 --gen_samples 160 --features 4 --levels 3 --depth 1 --model sequnet --batch_size 2"
     run(*words.split(), "--num_batches", 3, "--snapshot_dir", trained.parent, on=None, short=False)
     assert len(made()) == 6 and "samples/s" in caplog.text and "real time" in caplog.text
+
+
+def test_an_engine_knows_how_many_clips_it_will_draw(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+    monkeypatch.setattr(sample_plan, "engine_for", lambda *words: told.append(words[1:]) or EagerEngine(words[0]))
+    run("--batch_size", 3, "--num_batches", 2)
+    assert told == [("auto", "float32", 3)]
 
 
 def test_help_has_an_option_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,9 @@ def test_places_are_spread_over_recordings_that_are_not_learnt_from(data):
     excerpts = Excerpts.spread(data, 2)
     assert excerpts.split is data.splits["val"]
     np.testing.assert_array_equal(excerpts.places, Excerpts.spread(data, 2).places)
-    assert excerpts.names(RATE)[0].endswith("val/0.wav, 0.00 s")
+    assert excerpts.names(RATE)[0].endswith("val/0.wav, 0.15 s")  # half of a short one
+    assert excerpts.heard(1000) == [1000, 1000]
+    assert excerpts.heard(RATE) == [2480, 2480]
     data.splits = data.splits | {"val": data.splits["test"]}
     assert Excerpts.spread(data, 1).split is data.splits["test"]
 

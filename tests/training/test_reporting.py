@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import pytorch_lightning as pl
 
+from sequnet_pl.report.run import write_report
 from sequnet_pl.training.facts import git_commit
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.measures import Measures
@@ -39,6 +40,24 @@ def test_the_report_is_made_when_training_ends(reported):
     assert facts["data"]["fingerprint"] == run.trainer.datamodule.fingerprint
     assert (run.folder / "curves.png").is_file()
     assert facts["data"]["fingerprint"] in (run.folder / "checkpoints" / "MODEL.md").read_text(encoding="utf-8")
+
+
+def test_it_tells_its_age_while_the_run_trains_and_not_after(reported, tmp_path, monkeypatch):
+    pages = []
+
+    class Look(pl.Callback):
+        def on_train_end(self, trainer, pl_module):  # of a report that was made before
+            pages.append((tmp_path / "run" / "report.html").read_text(encoding="utf-8"))
+
+    sampler = SampleAudio(every_n_steps=2, every_n_epochs=0, seconds=0.01, continuations=0, second_temperature=None)
+    run = reported(sampler, Look(), max_steps=3, limit_val_batches=0)
+    pages.append((run.folder / "report.html").read_text(encoding="utf-8"))
+    write_report(run.folder)  # made again by hand it knows that too
+    pages.append((run.folder / "report.html").read_text(encoding="utf-8"))
+    assert ['<b data-written="' in page for page in pages] == [True, False, False]
+    monkeypatch.setattr(SeqUNetModule, "training_step", lambda *_: 1 / 0)
+    assert isinstance(reported(max_steps=3).error, ZeroDivisionError)
+    assert '<b data-written="' not in (run.folder / "report.html").read_text(encoding="utf-8")
 
 
 def test_it_is_made_again_with_each_sampling(reported, tmp_path):

@@ -1,5 +1,6 @@
 """Download recordings into a folder: those of the published experiment, or any list of URLs or YouTube ids."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -110,9 +111,13 @@ def download(
     console = console or Console(stderr=True, soft_wrap=True)
     report = Report(folder)
     planned = plan(items, folder, report, options)
-    report.record(planned.present)
+    writable = not folder.exists() or os.access(folder, os.W_OK)
     stopped = ""
-    if planned.todo:
+    if writable:
+        report.record(planned.present)
+    elif planned.todo:
+        stopped = f"{folder} cannot be written"
+    if planned.todo and writable:
         from sequnet_pl.data.download.run import fetch_all  # yt-dlp is slow to import, and mostly not needed
 
         console.print(announcement(planned, folder, hours), markup=False, highlight=False)

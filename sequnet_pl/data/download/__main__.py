@@ -15,6 +15,7 @@ from sequnet_pl.data.download.report import REPORT, Report
 PROGRAM = "python -m sequnet_pl.data.download"
 
 _INTERRUPTED = 130
+_RADIO = "what does not say how long it is"
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +36,13 @@ def main(arguments: list[str]) -> int:
 def _run(options: argparse.Namespace, console: Console) -> int:
     items = select(read_list(options.list), options.split, options.limit)
     hours = PIANO_HOURS / PIANO_RECORDINGS if options.list == PIANO_LIST else None
-    how = Options(sleep=options.sleep, cookies=options.cookies, retry_failed=options.retry_failed)
+    how = Options(
+        sleep=options.sleep,
+        cookies=options.cookies,
+        retry_failed=options.retry_failed,
+        most_bytes=options.max_gb * 1e9,
+        most_hours=options.max_hours,
+    )
     if not options.dry_run:
         return download(items, options.output, how, console, hours).exit_status
     planned = plan(items, options.output, Report(options.output), how)
@@ -61,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--limit", type=int, metavar="N", help="the first N recordings of the list only")
     add("--cookies", type=Path, metavar="FILE", help="cookies of a browser, in Netscape's format")
     add("--sleep", type=float, default=Options.sleep, metavar="S", help="least pause between two, s [%(default)s]")
+    add("--max-gb", type=float, default=Options.most_bytes / 1e9, metavar="GB", help=f"most of {_RADIO} [%(default)g]")
+    add("--max-hours", type=float, default=Options.most_hours, metavar="H", help=f"longest for {_RADIO} [%(default)g]")
     add("--retry-failed", action="store_true", help="also try again what failed for good or was deleted")
     add("--dry-run", action="store_true", help="say what would be done, and ask no server")
     return parser

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any, Self
 
 import soundfile as sf
-from yt_dlp import YoutubeDL
 from yt_dlp.globals import supported_js_runtimes
 from yt_dlp.utils import YoutubeDLError
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import Undecodable, frames
 from sequnet_pl.audio.files import SUFFIXES
+from sequnet_pl.data.download.endless import FinitePages, bound
 from sequnet_pl.data.download.items import Item
 from sequnet_pl.data.download.options import Options
 from sequnet_pl.data.download.reasons import Refused
@@ -49,8 +49,10 @@ class Fetcher:
     def __init__(self, folder: Path, options: Options, on_bytes: Bytes) -> None:
         self._folder = folder
         self._partial = folder / _PARTIAL
-        self._ydl = YoutubeDL(_parameters(options))
-        self._ydl.add_progress_hook(lambda state: on_bytes(*_bytes_of(state)))
+        self._options, self._on_bytes = options, on_bytes
+        self._bound = bound({}, options)  # of the recording that comes
+        self._ydl = FinitePages(_parameters(options))
+        self._ydl.add_progress_hook(self._progress)
         try:
             self._youtube_cookies = bool(self._ydl.cookiejar.get_cookies_for_url("https://www.youtube.com/"))
         except YoutubeDLError as error:
@@ -89,10 +91,16 @@ class Fetcher:
         # Two formats of one recording must not be spliced where a download resumes.
         form = hashlib.sha256(f"{info.get('format_id')}.{info.get('ext')}".encode()).hexdigest()[:8]
         part = atomic.make_folder(self._partial) / f"{item.stem}-{form}"
+        self._bound = bound(info, self._options)
         self._ydl.dl(str(part), info)
         if not part.is_file():
             raise Refused(Status.NETWORK, "the transfer ended without a file")
         return self._publish(part, item, str(info.get("ext")))
+
+    def _progress(self, state: dict[str, Any]) -> None:
+        if state["status"] == "downloading":
+            self._bound.check(state)
+        self._on_bytes(*_bytes_of(state))
 
     def forget(self, item: Item) -> None:
         """Remove the parts of a recording that will not be gone on with."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from sequnet_pl import atomic
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data.store.index import Index, Options, Recording, Skipped, SplitIndex, read_index
-from sequnet_pl.data.store.maps import PARTS, complete, lock
+from sequnet_pl.data.store.locks import hold, lock
+from sequnet_pl.data.store.maps import PARTS, complete
 from sequnet_pl.data.store.progress import StoreProgress
 from sequnet_pl.data.store.update import Report, Update
 from sequnet_pl.data.store.workers import cores, decode_all
@@ -50,6 +51,9 @@ def make_store(
     folder = atomic.make_folder(Path(folder))
     options = Options(rate, channel, loudness, skip_silence)
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
+    update = Update(folder, options)
+    if not update.find_jobs(sources) and (report := update.unchanged(sources)):
+        return report  # so many can use one store at the same time, and from a disk that cannot be written
     with lock(folder):
         update = Update(folder, options)
         jobs = update.find_jobs(sources)
@@ -73,6 +77,12 @@ class Split:
         self.offsets: NDArray[np.int64] = np.array([r.offset for r in recordings], np.int64)
         self.lengths: NDArray[np.int64] = np.array([r.length for r in recordings], np.int64)
         self._codes: NDArray[np.uint8] | None = None
+        self._held: IO[bytes] | None = None
+
+    def hold(self) -> bool:
+        """Keep the map on disk as long as this lives, for processes that open it later; False where it is gone."""
+        self._held = hold(self.path) if self.length else None
+        return self._held is not None or not self.length
 
     @property
     def codes(self) -> NDArray[np.uint8]:
@@ -86,7 +96,7 @@ class Split:
         return self._codes
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_codes": None}
+        return self.__dict__ | {"_codes": None, "_held": None}
 
 
 def opened_index(folder: Path) -> Index:
@@ -99,8 +109,12 @@ def opened_index(folder: Path) -> Index:
 
 def open_split(folder: Path, split: str) -> Split:
     """One split of a store; one that the store does not have has no recordings. Raises UserError without a store."""
-    found = opened_index(folder).splits.get(split, SplitIndex())
-    return Split(Path(folder) / found.map, found.length, found.recordings)
+    index = opened_index(folder)
+    while True:
+        found = index.splits.get(split, SplitIndex())
+        opened = Split(Path(folder) / found.map, found.length, found.recordings)
+        if opened.hold() or index == (index := opened_index(folder)):
+            return opened  # else another process has replaced the index and its maps meanwhile
 
 
 def fingerprint(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Look into a store: `python -m sequnet_pl.data.store info|list|verify FOLDER`."""
+"""Look into a store: `python -m sequnet_pl.data.store info|list|verify FOLDER`; `list` alone lists the stores."""
 
 import argparse
 import hashlib
@@ -13,9 +13,12 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.audio.opening import Unavailable, open_regular
 from sequnet_pl.cli.main import run_main
+from sequnet_pl.data.splits import SPLITS
 from sequnet_pl.data.store import Recording, Split, fingerprint, open_split, opened_index
-from sequnet_pl.data.store.index import Index
+from sequnet_pl.data.store.index import Index, read_index
+from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
 PROGRAM = "python -m sequnet_pl.data.store"
@@ -34,13 +37,43 @@ def main(arguments: list[str]) -> int:
         "list": "every recording with its length and levels, and every file that was skipped, with the reason",
         "verify": "check the codes against their hashes, and say which audio files have gone or changed",
     }
-    for name, text in helps.items():
-        commands.add_parser(name, help=text).add_argument("folder", type=Path, help="folder of the store")
+    parsers = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
+    for name, each in parsers.items():
+        if name == "list":
+            each.add_argument("folder", type=Path, nargs="?", help="folder of the store; without one, all stores")
+        else:
+            each.add_argument("folder", type=Path, help="folder of the store")
+    parsers["list"].add_argument("--data_dir", type=Path, default=Path("data"), help="where stores are made (data)")
     options = parser.parse_args(arguments)
     # A screen folds long paths; in a file or a pipe every row is one line, for grep.
     console = Console(width=None if sys.stdout.isatty() else 1000)
+    if options.folder is None:
+        return _stores(console, options.data_dir / "codes")
     command = {"info": _info, "list": _list, "verify": _verify}[options.command]
     return command(console, options.folder, opened_index(options.folder))
+
+
+def _stores(console: Console, root: Path) -> int:
+    numbers = [_right(name) for name in (*SPLITS, "MB on disk")]
+    table = Table("store", "rate", *numbers, title=f"stores in {_shown(root)}, hours of each split")
+    for folder in sorted(root.glob("*/")):
+        try:
+            index = read_index(folder)
+        except UserError as error:
+            table.add_row(_shown(folder), _shown(error))
+            continue
+        if index is None:
+            continue
+        found = [index.splits.get(name) for name in SPLITS]
+        hours = [sum(r.length for r in split.recordings) / index.options.rate / 3600 if split else 0 for split in found]
+        megabytes = sum(split.length for split in found if split) / 1e6
+        table.add_row(
+            _shown(folder), f"{index.options.rate} Hz", *(f"{each:.3f}" for each in hours), f"{megabytes:.1f}"
+        )
+    if not table.row_count:
+        raise UserError(f"there are no stores in {root}; say where with --data_dir, or train first")
+    console.print(table)
+    return 0
 
 
 def _info(console: Console, folder: Path, index: Index) -> int:
@@ -128,9 +161,9 @@ def _verify(console: Console, folder: Path, index: Index) -> int:
 def _change(recording: Recording) -> str:
     """What has become of an audio file since it was stored; nothing where it is the same."""
     try:
-        with Path(recording.source).open("rb") as file:
+        with open_regular(Path(recording.source)) as file:
             same = hashlib.file_digest(file, "sha256").hexdigest() == recording.sha256
-    except OSError:
+    except (OSError, Unavailable):
         return "the audio file is gone"
     return "" if same else "the audio file has changed"
 

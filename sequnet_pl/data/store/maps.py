@@ -1,17 +1,15 @@
-"""The files of a store beside its index: the lock, and the maps, which grow at the end or are written anew."""
+"""The maps of a store beside its index, which grow at the end or are written anew."""
 
-import fcntl
-import logging
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from sequnet_pl import atomic
 from sequnet_pl.data.store.index import Index, Recording, SplitIndex
+from sequnet_pl.data.store.locks import remove
 from sequnet_pl.errors import UserError
 
 PARTS = "parts"
@@ -21,8 +19,6 @@ _SUFFIX = ".codes"
 _CHUNK = 1 << 22
 _HOLES = 0.25  # share of a map that removed recordings may leave before it is written anew
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Piece:
@@ -31,23 +27,6 @@ class Piece:
     path: Path
     offset: int
     length: int
-
-
-@contextmanager
-def lock(folder: Path) -> Iterator[None]:
-    """Keep a store to this process; waits for the one that has it. The system frees the lock of one that crashed."""
-    path = folder / ".lock"
-    try:
-        file = path.open("a")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; choose another folder") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.warning("waiting for another process that makes %s", folder)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def place(folder: Path, split: str, old: SplitIndex, wanted: Sequence[tuple[Recording, Piece]]) -> SplitIndex:
@@ -117,9 +96,17 @@ def _copy(pieces: Sequence[Piece], out: BinaryIO) -> None:
 
 
 def clean(folder: Path, index: Index) -> None:
-    """Remove what `index` does not name: parts it has taken in, former maps, unfinished files of a killed process."""
+    """Remove what `index` does not name: parts it has taken in, former maps, unfinished files of a killed process.
+
+    Maps that a running process has opened stay, for what it starts later opens them too; the next update removes them.
+    """
     shutil.rmtree(folder / PARTS, ignore_errors=True)
+    for path in unnamed(folder, index):
+        remove(path)
+
+
+def unnamed(folder: Path, index: Index) -> list[Path]:
+    """What lies in a store and is of no use to it."""
     maps = {split.map for split in index.splits.values()}
-    for path in [*folder.glob(f"*{_SUFFIX}"), *folder.glob(".index-*")]:
-        if path.name not in maps:
-            path.unlink(missing_ok=True)
+    found = [*folder.glob(f"*{_SUFFIX}"), *folder.glob(".index-*"), *folder.glob(PARTS)]
+    return [path for path in found if path.name not in maps]

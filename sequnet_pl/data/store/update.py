@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sequnet_pl.audio.decode import REVISION, decoders
 from sequnet_pl.data.store.index import Index, Options, Recording, Skipped, SplitIndex, read_index, write_index
-from sequnet_pl.data.store.maps import PARTS, Piece, clean, complete, place
+from sequnet_pl.data.store.maps import PARTS, Piece, clean, complete, place, unnamed
 from sequnet_pl.data.store.part import DAMAGED, Answer, part_path
 from sequnet_pl.data.store.workers import Job
 from sequnet_pl.errors import UserError
@@ -37,7 +37,7 @@ class Update:
     def __init__(self, folder: Path, options: Options) -> None:
         self._folder, self._options = folder, options
         self._old = _usable(folder, options)
-        self._made = 0
+        self._made = self._again = 0
         self._found: dict[str, Recording] = {}  # by source, as is what cannot be used
         self._skipped: dict[str, Skipped] = {}
         self._decoders = self._old.decoders
@@ -75,8 +75,7 @@ class Update:
                 self._found[source] = entry
         if jobs:
             self._decoders = decoders()
-        if self._skipped:
-            log.warning("%s: skipped %d files again, which are as they were", self._folder, len(self._skipped))
+        self._again = len(self._skipped)
         return sorted(jobs, key=lambda job: -job.size)
 
     def take(self, job: Job, answer: Answer) -> None:
@@ -101,24 +100,36 @@ class Update:
         if answer.part.note:
             log.warning("%s: %s", job.path, answer.part.note)
 
+    def unchanged(self, sources: Sources) -> Report | None:
+        """What the store holds, where that is just what it should and nothing is left to clean up; else None."""
+        old = self._old
+        recordings = {name: self._wanted(sources[name]) for name in sources}
+        skipped = self._sorted_skipped()
+        same = recordings == {name: split.recordings for name, split in old.splits.items()} and skipped == old.skipped
+        if not same or not self._found or unnamed(self._folder, old):
+            return None
+        self._say_again()
+        return Report(recordings, skipped, made=0, removed=())
+
     def publish(self, sources: Sources) -> Report:
         """Bring all that was found into the maps, then replace the index, then remove what is needed no more.
 
         Raises UserError where nothing was found or writing fails; the store is then as it was.
         """
-        skipped = tuple(self._skipped[source] for source in sorted(self._skipped))
+        skipped = self._sorted_skipped()
+        self._say_again()
         if not self._found:
             first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
             raise UserError(f"none of {len(skipped)} audio files can be used{first}")
         splits: dict[str, SplitIndex] = {}
         for name in sources:
-            wanted = [self._found[source] for source in sources[name] if source in self._found]
+            wanted = self._wanted(sources[name])
             pieces = [self._piece(recording, name) for recording in wanted]
             old = self._old.splits.get(name, SplitIndex())
             splits[name] = place(self._folder, name, old, list(zip(wanted, pieces, strict=True)))
         index = Index(self._options, splits, skipped, self._decoders)
         if index != self._old:
-            write_index(self._folder, index)
+            self._write(index)
             _warn_of_leaks(index)
         clean(self._folder, index)
         if self._changed:
@@ -130,6 +141,24 @@ class Update:
                 "%s: dropped %d recordings whose files are gone: %s", self._folder, len(removed), _some(removed)
             )
         return Report({name: split.recordings for name, split in splits.items()}, skipped, self._made, removed)
+
+    def _write(self, index: Index) -> None:
+        try:
+            write_index(self._folder, index)
+        except UserError as error:
+            if _codes(index) != _codes(self._old):
+                raise
+            log.warning("%s; its codes are used, they are the same", error)
+
+    def _wanted(self, sources: Sequence[str]) -> tuple[Recording, ...]:
+        return tuple(self._found[source] for source in sources if source in self._found)
+
+    def _sorted_skipped(self) -> tuple[Skipped, ...]:
+        return tuple(self._skipped[source] for source in sorted(self._skipped))
+
+    def _say_again(self) -> None:
+        if self._again:
+            log.warning("%s: skipped %d files again, which are as they were", self._folder, self._again)
 
     def _recordings(self) -> list[Recording]:
         return [recording for split in self._old.splits.values() for recording in split.recordings]
@@ -162,6 +191,14 @@ def _usable(folder: Path, options: Options) -> Index:
         else:
             log.warning("%s: %s is missing or too short, its recordings are made again", folder, split.map)
     return replace(index, splits=splits)
+
+
+def _codes(index: Index) -> object:
+    """What an index says of codes, and not of the files that they came from."""
+    return index.options, {
+        name: (split.map, [(r.offset, r.length, r.codes_sha256) for r in split.recordings])
+        for name, split in index.splits.items()
+    }
 
 
 def _identity(source: str) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """`python -m sequnet_pl.data.store`."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import soundfile as sf
 
 from sequnet_pl.data import store
 from sequnet_pl.data.store import __main__ as command
+from sequnet_pl.errors import UserError
 
 
 @pytest.fixture
@@ -41,6 +43,21 @@ def test_list(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert "0.20" in row and "train" in row
     (skipped,) = [line for line in lines if "text.wav" in line]
     assert "not audio" in skipped
+
+
+def test_list_without_a_folder_lists_the_stores(tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(UserError, match="there are no stores in"):
+        command.main(["list", "--data_dir", str(tmp_path / "nowhere")])
+    for name in ("one-0123", "two-4567"):
+        shutil.copytree(folder, tmp_path / "data" / "codes" / name)
+    (tmp_path / "data" / "codes" / "none").mkdir()
+    (tmp_path / "data" / "codes" / "two-4567" / "index.json").write_text("{")
+    assert command.main(["list", "--data_dir", str(tmp_path / "data")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (one,) = [line for line in lines if "one-0123" in line]
+    (two,) = [line for line in lines if "two-4567 " in line]
+    assert "16000 Hz" in one and "damaged" in two
+    assert not [line for line in lines if "/none" in line]
 
 
 def test_verify(folder: Path, capsys: pytest.CaptureFixture[str]):

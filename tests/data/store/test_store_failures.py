@@ -17,7 +17,7 @@ import soundfile as sf
 from sequnet_pl import atomic
 from sequnet_pl.audio import files, mulaw
 from sequnet_pl.data import store
-from sequnet_pl.data.store import fingerprint, maps, open_split, part, update, workers
+from sequnet_pl.data.store import fingerprint, locks, maps, open_split, part, update, workers
 from sequnet_pl.errors import UserError
 
 
@@ -275,7 +275,7 @@ def test_two_that_ask_at_once_make_it_once(tmp_path: Path, five: list[Path]):
 
 def test_who_waits_for_the_lock_says_so(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
     (tmp_path / "store").mkdir()
-    with maps.lock(tmp_path / "store"):
+    with locks.lock(tmp_path / "store"):
         thread = threading.Thread(target=lambda: make(tmp_path / "store", five))
         thread.start()
         while "waiting for another process" not in caplog.text:

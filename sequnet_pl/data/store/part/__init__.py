@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sequnet_pl import atomic
 from sequnet_pl.audio import files, loudness, mulaw
 from sequnet_pl.audio.decode import REVISION, Damaged, Undecodable, frames, is_read_anew
+from sequnet_pl.audio.opening import Unavailable, open_regular
 from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UserError
 
@@ -38,7 +39,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a job: a part, or a known content (no part), or a reason to skip it, or a failure of all."""
+    """What became of a job: a part, or a known content (no part), or a reason to skip it, or a failure of all.
+
+    Without `size` the reason is no property of the file, and it is tried again the next time.
+    """
 
     size: int = -1
     mtime_ns: int = -1
@@ -74,6 +78,8 @@ def answer(path: Path, parts: Path, options: Options, known: list[str], again: b
         return (
             Answer(status.st_size, status.st_mtime_ns, skipped=error.reason) if status else Answer(skipped=error.reason)
         )
+    except Unavailable as error:
+        return Answer(skipped=error.reason)
     except UserError as error:
         return Answer(failed=str(error))
     except Exception as error:  # one file that trips a decoder must not stop the others
@@ -82,11 +88,11 @@ def answer(path: Path, parts: Path, options: Options, known: list[str], again: b
 
 def _identify(path: Path) -> tuple[int, int, str]:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             status = os.fstat(file.fileno())
             return status.st_size, status.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise Undecodable(path, error.strerror or str(error)) from error
+        raise Unavailable(path, error.strerror or str(error)) from error
 
 
 def _part(path: Path, codes_path: Path, options: Options) -> Part:

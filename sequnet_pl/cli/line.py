@@ -1,0 +1,47 @@
+"""A command line taken apart into flags and their values, before anything is understood."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sequnet_pl.errors import UsageError
+
+
+class Flag(NamedTuple):
+    """One flag as it was typed, without its dashes; a value that follows no flag stands under the name ''."""
+
+    name: str
+    value: str | None
+
+    def word(self) -> str:
+        """The flag as one word."""
+        return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
+
+
+def flags_of(arguments: Sequence[str]) -> list[Flag]:
+    """The flags in their order. UsageError for an empty value, as an unset variable of a shell leaves it."""
+    flags: list[Flag] = []
+    waiting = False
+    for word in arguments:
+        if word.startswith("-") and not _is_number(word):
+            name, equals, value = word.partition("=")
+            flags.append(Flag(name.removeprefix("--"), value if equals else None))
+            waiting = not equals
+        elif waiting:
+            flags[-1] = Flag(flags[-1].name, word)
+            waiting = False
+        else:
+            flags.append(Flag("", word))
+    last = ""
+    for name, value in flags:
+        last = name or last
+        if value == "":
+            raise UsageError(f"--{last.lstrip('-')} has an empty value: give it one, or leave it out")
+    return flags
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,29 @@
+"""`python -m sequnet_pl.report.compare RUN RUN...`: make one page of many runs."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.report.compare import PAGE, write_comparison
+from sequnet_pl.report.run_set import find_runs
+
+
+def main(argv: list[str]) -> int:
+    """The command line of this package."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sequnet_pl.report.compare", description="Make one page of many runs."
+    )
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders that hold some, as logs/sequnet")
+    parser.add_argument("--out", type=Path, help=f"the page ({PAGE} in the folder that holds all of them)")
+    options = parser.parse_args(argv)
+    folders = find_runs(options.runs)
+    path = options.out or Path(os.path.commonpath([folder.resolve().parent for folder in folders])) / PAGE
+    write_comparison(path, folders)
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_main("sequnet_pl.report.compare", main, sys.argv[1:]))

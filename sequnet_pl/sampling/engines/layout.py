@@ -1,0 +1,251 @@
+"""A schedule as the kernel that stays on the GPU reads it: tables of numbers, weights in one piece, places in memory.
+
+Letters: C channels, F frames.
+"""
+
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sequnet_pl.names import WeightType
+from sequnet_pl.sampling.engines.rows import OperationRow, SegmentRow, TargetRow
+from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, Schedule
+
+TYPES: dict[WeightType, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}
+_WORKSPACE = 256 * (8 + 4 + 1 + 1)
+"""Bytes of shared memory before the frames."""
+_MOST_BLOCKS: dict[WeightType, int] = {"float32": 96, "bf16": 64}
+"""More blocks read fewer weights each and wait longer for each other: of 180 channels 2 and 3 a block were quickest."""
+_MOST_HELD = 8
+"""Chunks of weights that a thread loads ahead."""
+
+
+class Limits(NamedTuple):
+    """What a GPU has."""
+
+    blocks: int
+    """That are resident at once, one on each multiprocessor."""
+    shared: int
+    """Bytes of shared memory for a block."""
+    fewest_warps: int = 12
+    most_warps: int = 16
+
+
+class _Place(NamedTuple):
+    """Where the frames of a ring lie."""
+
+    packets: int
+    slots: int
+    """Among the packets."""
+    shared: int | None = None
+    """Where they are kept in shared memory, if they are."""
+    kept: int = 1
+    """Slots there."""
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()
+
+
+class Layout:
+    """All that a launch needs but the state and the samples.
+
+    `constants` are what the source is compiled with; `numbers` are the fields of Job that are given here.
+
+    Args:
+        schedule: Of the network.
+        weights: Type that the weights are kept in.
+        limits: Of the GPU.
+
+    Raises:
+        ValueError: The network does not fit.
+    """
+
+    def __init__(self, schedule: Schedule, weights: WeightType, limits: Limits) -> None:
+        self._schedule, self._type = schedule, TYPES[weights]
+        operations = schedule.operations
+        self.chunk = 16 // self._type.itemsize
+        most = min(_MOST_BLOCKS[weights], limits.blocks)
+        channels = max(output.ring.width for operation in operations for output in operation.outputs if output.gated)
+        self.blocks = -(-channels // -(-channels // most))
+        shares = [sum(map(self._share, operation.outputs)) for operation in operations]
+        warps = min(limits.most_warps, max(limits.fewest_warps, -(-max(shares) // 2) * 4))  # two sums an output
+        self._splits = [max(1, warps // (2 * share)) for share in shares]
+        self.threads = 32 * warps
+        self._places = self._place_packets()
+        self.packets = max(place.packets + place.slots * self._schedule.width for place in self._places.values())
+        self.period = max(place.slots << (ring.shift + 1) for ring, place in self._places.items())
+        """Of all slots; times from here on have no tick that is 0."""
+
+        sums = max(share * (2 * split + 1) for share, split in zip(shares, self._splits, strict=True))
+        reads = sum(len(operation.reads) for operation in operations)
+        targets = sum(len(operation.outputs) for operation in operations)
+        steps = sum(map(len, schedule.patterns)) + len(schedule.patterns) + 1
+        table = 9 * (len(operations) + targets) + 8 * reads + steps  # at most
+        frames = self._keep_frames((limits.shared - _WORKSPACE) // 4 - sums - table)
+        self.table, self.numbers = self._tables(frames)
+        self.shared = _WORKSPACE + 4 * (self.numbers["frames_size"] + self.numbers["table_size"] + sums)
+        held = max(map(self._loads, operations, self._splits))
+        self.constants = {"WIDTH": self._schedule.width, "THREADS": self.threads, "HELD": min(held, _MOST_HELD)}
+        self.constants["BF16"] = int(weights == "bf16")
+        self.weights, self.biases = self._pack()
+        self.frame, self.channel = self._elements()
+
+    def _share(self, output: Output) -> int:
+        """Channels of a frame that a block owns at most."""
+        return -(-output.ring.width // self.blocks)
+
+    def _chunks(self, operation: Operation) -> int:
+        """Of a row of weights."""
+        return len(operation.reads) * self._schedule.width // self.chunk
+
+    def _loads(self, operation: Operation, split: int) -> int:
+        """Chunks of weights that a thread reads for a row at most."""
+        halves = min(1 if output.gated else 2 for output in operation.outputs)
+        return -(-self._chunks(operation) // (32 * split * halves))
+
+    def _place_packets(self) -> dict[Ring, _Place]:
+        places: dict[Ring, _Place] = {}
+        begin = 0
+        for ring in (self._schedule.input, *(o.ring for op in self._schedule.operations for o in op.outputs)):
+            if ring not in places:
+                # a block may be a step ahead of another, and have written a frame ahead of that
+                places[ring] = _Place(begin, _power_of_two(ring.reach + 3))
+                begin += places[ring].slots * self._schedule.width
+        return places
+
+    def _keep_frames(self, room: int) -> int:
+        """Keep rings in shared memory, those that tick often first; gives where the frames of the others begin."""
+        first = self._schedule.input
+        fresh = {ring for operation in self._schedule.operations for ring, back in operation.reads if not back}
+        # the input's frames are computed where they are kept
+        order = sorted(fresh | {first}, key=lambda ring: (ring is not first, ring.shift, ring.reach))
+        used = 0
+        for ring in order:
+            place, slots = self._places[ring], _power_of_two(ring.reach + 1)
+            self._places[ring] = place._replace(shared=used, kept=slots)
+            if used + slots * self._schedule.width + self._others() * self._schedule.width <= room:
+                used += slots * self._schedule.width
+            elif ring is first:
+                raise ValueError("the GPU has too little shared memory for this network")
+            else:
+                self._places[ring] = place
+        return used
+
+    def _others(self) -> int:
+        """Frames that an operation reads at most that are not kept."""
+        lost = [[self._places[ring].shared is None for ring, _ in op.reads] for op in self._schedule.operations]
+        return max(map(sum, lost))
+
+    def _segment(self, read: Read, free: int = 0) -> SegmentRow:
+        place, (ring, back) = self._places[read.ring], read
+        shared = free if place.shared is None else place.shared
+        return SegmentRow(place.packets, place.slots - 1, ring.width, shared, place.kept - 1, ring.shift, back)
+
+    def _fetched(self) -> list[set[Ring]]:
+        """Of which kept rings an operation may be the first of its step to read the newest frame."""
+        found: list[set[Ring]] = [set() for _ in self._schedule.operations]
+        for pattern in self._schedule.patterns:
+            here = {self._schedule.input}
+            for number in pattern:
+                fresh = {ring for ring, back in self._schedule.operations[number].reads if not back} - here
+                found[number] |= fresh
+                here |= fresh
+        return found
+
+    def _tables(self, free: int) -> tuple[Tensor, dict[str, int]]:
+        """All tables in one, and where each begins; frames that are not kept lie from `free` on."""
+        fetches: list[int] = []
+        operations: list[OperationRow] = []
+        targets: list[TargetRow] = []
+        segments: list[SegmentRow] = []
+        weights = biases = 0
+        for op, split, fetched in zip(self._schedule.operations, self._splits, self._fetched(), strict=True):
+            first_segment, first_fetch, first_target, other = len(segments), len(fetches), len(targets), free
+            for read in op.reads:
+                kept = self._places[read.ring].shared is not None
+                if not kept or (read.back == 0 and read.ring in fetched):
+                    fetches.append(len(segments))
+                segments.append(self._segment(read, other))
+                other += 0 if kept else self._schedule.width
+            for output in op.outputs:
+                place, ring, share = self._places[output.ring], output.ring, self._share(output)
+                address = (place.packets, place.slots - 1, ring.shift, output.ahead)
+                targets.append(TargetRow(*address, ring.width, share, output.gated, weights, biases))
+                weights += len(output.weight) * self._chunks(op)
+                biases += len(output.weight)
+            operations.append(
+                OperationRow(
+                    segments=first_segment,
+                    chunks=self._chunks(op),
+                    fetches=first_fetch,
+                    fetch_count=len(fetches) - first_fetch,
+                    targets=first_target,
+                    outputs=sum(map(self._share, op.outputs)),
+                    split=split,
+                    identity=-1 if op.identity is None else op.identity,
+                    relu=op.relu,
+                )
+            )
+        numbers = {"input": len(segments)}
+        segments.append(self._segment(Read(self._schedule.input, 0)))
+        copied = len(segments)  # to shared memory; only the beginning of a launch needs the others
+        kept = [ring for ring, place in self._places.items() if place.shared is not None]
+        segments += [self._segment(Read(ring, back)) for ring in kept for back in range(ring.reach)]
+        patterns = self._schedule.patterns
+        tables = {
+            "fetches": fetches,
+            "operations": list(chain(*operations)),
+            "targets": list(chain(*targets)),
+            "order": list(chain(*patterns)),
+            "patterns": [0, *np.cumsum([len(pattern) for pattern in patterns]).tolist()],
+            "segments": list(chain(*segments)),
+            "fills": list(range(copied, len(segments))),
+        }
+        begin = 0
+        for name, table in tables.items():
+            numbers[name] = begin
+            begin += len(table)
+        numbers["table_size"] = numbers["segments"] + copied * len(SegmentRow._fields)
+        numbers |= {"pattern_count": len(patterns), "fill_count": len(tables["fills"])}
+        numbers["frames_size"] = free + self._others() * self._schedule.width
+        return torch.tensor(list(chain(*tables.values())), dtype=torch.int32), numbers
+
+    def _pack(self) -> tuple[Tensor, Tensor]:
+        """Weights in their type and biases in float32, row by row; of gated ones filter and gate in turn."""
+        weights, biases = [], []
+        for op in self._schedule.operations:
+            for output in op.outputs:
+                rows = F.pad(output.weight.detach(), (0, self._schedule.width - output.weight.shape[-1]))
+                for packed, values in ((weights, rows.to(self._type)), (biases, output.bias.detach().float())):
+                    halves = values.unflatten(0, (2, -1)).transpose(0, 1) if output.gated else values
+                    packed.append(halves.flatten())
+        return torch.cat(weights), torch.cat(biases)
+
+    def _elements(self) -> tuple[Tensor, Tensor]:
+        """Of each number of a state's tensors, laid one after the other: number of its frame, and channel."""
+        frames, channels, begin = [], [], 0
+        for ring, ticks in self._schedule.frames:
+            count = len(ticks(0))
+            frames.append(torch.arange(begin, begin + count).repeat(ring.width))
+            channels.append(torch.arange(ring.width).repeat_interleave(count))
+            begin += count
+        return torch.cat(frames), torch.cat(channels)
+
+    def frames(self, time: int) -> tuple[Tensor, Tensor]:
+        """Of each frame of a state of that time: where its packets begin, and its tick as the kernel counts."""
+        later = self.time(time) - time  # a multiple of all cycles and slots
+        begins, ticks = [], []
+        for ring, numbers in self._schedule.frames:
+            place, own = self._places[ring], numbers(time) + (later >> ring.shift)
+            begins.append(place.packets + (own & (place.slots - 1)) * self._schedule.width)
+            ticks.append(own)
+        return torch.from_numpy(np.concatenate(begins)), torch.from_numpy(np.concatenate(ticks))
+
+    def time(self, time: int) -> int:
+        """As the kernel counts it."""
+        return time % self.period + self.period

@@ -1,0 +1,184 @@
+"""Many jobs on one store: complete, it needs no lock and no disk to write on; what one reads no other removes."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from sequnet_pl.data import store
+from sequnet_pl.data.download.items import PIANO_LIST, read_list
+from sequnet_pl.data.sources import choose
+from sequnet_pl.data.store import locks, open_split, update
+from sequnet_pl.errors import UserError
+
+
+def noise(path: Path, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sf.write(path, np.random.default_rng(seed).uniform(-0.9, 0.9, 4000 + 100 * seed), 16_000)
+    return path
+
+
+@pytest.fixture
+def five(tmp_path: Path) -> list[Path]:
+    return [noise(tmp_path / f"music/{number}.wav", number) for number in range(5)]
+
+
+def make(folder: Path, paths: list[Path]) -> store.Report:
+    return store.make_store({"train": paths}, folder, workers=1, progress=False)
+
+
+def maps_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.codes"))
+
+
+def test_a_complete_store_waits_for_nobody(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
+    made = make(tmp_path / "store", five)
+    with locks.lock(tmp_path / "store"):  # another job makes it larger, which takes hours
+        assert make(tmp_path / "store", five).recordings == made.recordings
+    assert not caplog.records
+
+
+CODE = """
+import pathlib, sys
+from sequnet_pl.data import builtin
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.download import run
+builtin.PIECES = builtin.PIECES[4:5] + builtin.PIECES[-1:]  # short ones
+run.fetch_all = lambda *_: "the server is down"
+data = AudioDataModule(data_dir=sys.argv[1], **{sys.argv[2]: sys.argv[3]})
+data.prepare_data()
+data.setup("fit")
+print(data.fingerprint, {name: len(split.codes) for name, split in data.splits.items()})
+"""
+
+
+def set_modes(folder: Path, mode: int) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(mode | (0o111 * path.is_dir()))
+
+
+@pytest.mark.parametrize("kind", ["audio_dir", "builtin", "piano", "recordings"])
+def test_a_complete_store_on_a_disk_that_cannot_be_written(
+    tmp_path: Path, five: list[Path], kind: str, unprivileged: list[str]
+):
+    data, urls = tmp_path / "data", tmp_path / "list.txt"
+    urls.write_text("http://127.0.0.1:9/a.wav\nhttp://127.0.0.1:9/b.wav\n")
+    options = {"audio_dir": ("audio_dir", five[0].parent), "recordings": ("recordings", urls)}
+    downloads = {"piano": PIANO_LIST, "recordings": urls}
+    if kind in downloads:  # two are there, and the others could not be had
+        folder = data / "recordings"
+        if kind == "recordings":
+            folder = choose(data, 16_000, "piano", None, None, str(urls)).find.args[1]  # type: ignore[attr-defined]
+        for number, item in enumerate(read_list(downloads[kind])[:2]):
+            noise(folder / item.split / f"{item.stem}.wav", 7 + number)
+    command = [*unprivileged, sys.executable, "-c", CODE, data, *options.get(kind, ("dataset", kind))]
+
+    def said() -> str:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first = said()
+    for lock in data.rglob(".lock"):
+        lock.unlink()
+    set_modes(data, 0o444)
+    try:
+        assert said() == first
+    finally:
+        set_modes(data, 0o644)
+    assert not list(data.rglob(".lock"))
+
+
+def test_another_ones_lock_is_waited_for_and_one_that_cannot_be_made_is_not_needed(
+    tmp_path: Path, unprivileged: list[str]
+):
+    code = (
+        "import logging, pathlib, sys; from sequnet_pl.data.store.locks import lock\n"
+        "with lock(pathlib.Path(sys.argv[1])): print('mine', flush=True)"
+    )
+    command = [*unprivileged, sys.executable, "-c", code, str(tmp_path)]
+    with locks.lock(tmp_path):
+        (tmp_path / ".lock").chmod(0o444)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr and "waiting for another process" in process.stderr.readline()
+        assert process.poll() is None
+    assert process.communicate(timeout=60)[0] == "mine\n"
+    (tmp_path / ".lock").unlink()
+    tmp_path.chmod(0o555)
+    try:
+        assert subprocess.run(command, capture_output=True, text=True, timeout=60).stdout == "mine\n"
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_the_map_of_a_running_job_stays_until_it_ends(tmp_path: Path, five: list[Path]):
+    make(tmp_path / "store", five)
+    code = (
+        "import pathlib, pickle, sys; from sequnet_pl.data.store import open_split\n"
+        "split = open_split(pathlib.Path(sys.argv[1]), 'train'); print('open', flush=True); sys.stdin.readline()\n"
+        "late = pickle.loads(pickle.dumps(split)); print(len(late.codes), len(late.recordings), flush=True)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "store")]
+    job = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert job.stdout and job.stdin and job.stdout.readline() == "open\n"
+    make(tmp_path / "store", five[:1])
+    make(tmp_path / "store", [*five[:1], noise(tmp_path / "music/new.wav", 9)])
+    assert "train.0.codes" in maps_in(tmp_path / "store")
+    said, _ = job.communicate("go on\n", timeout=60)
+    assert said.split()[1] == "5"
+    make(tmp_path / "store", five[:1])
+    assert len(maps_in(tmp_path / "store")) == 1
+
+
+def test_a_store_that_is_replaced_as_it_is_opened(tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch):
+    make(tmp_path / "store", five)
+    real, count = store.opened_index, 0
+
+    def meanwhile(folder: Path) -> object:
+        nonlocal count
+        index, count = real(folder), count + 1
+        if count == 1:
+            make(tmp_path / "store", five[3:])
+        return index
+
+    monkeypatch.setattr(store, "opened_index", meanwhile)
+    opened = open_split(tmp_path / "store", "train")
+    assert [Path(r.source) for r in opened.recordings] == five[3:] and len(opened.codes)
+
+
+@pytest.mark.parametrize("error", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks(
+    tmp_path: Path, five: list[Path], error: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def flock(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert make(tmp_path / "store", five).made == 5
+    assert "let only one process make it" in caplog.text
+    held = open_split(tmp_path / "store", "train")
+    make(tmp_path / "store", five[4:])
+    assert (tmp_path / "store" / held.path.name).exists(), "nobody can tell whether it is read"
+
+
+def test_a_store_that_has_moved_to_a_disk_that_cannot_be_written(
+    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    made = make(tmp_path / "store", five)
+    moved = [path.rename(tmp_path / path.name) for path in five]
+
+    def failing(folder: Path, index: object) -> None:
+        raise UserError("cannot write index.json: Read-only file system")
+
+    monkeypatch.setattr(update, "write_index", failing)
+    report = make(tmp_path / "store", moved)
+    assert [r.codes_sha256 for r in report.recordings["train"]] == [r.codes_sha256 for r in made.recordings["train"]]
+    assert "Read-only file system; its codes are used, they are the same" in caplog.text
+    with pytest.raises(UserError, match="Read-only"):
+        make(tmp_path / "store", moved[1:])

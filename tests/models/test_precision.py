@@ -1,0 +1,80 @@
+"""What may be rounded on a GPU is said in one place, and said back."""
+
+import pytest
+import torch
+
+from sequnet_pl.models.precision import float32_products
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.engines.eager import EagerEngine
+from sequnet_pl.sampling.generate import extend, start
+
+
+def flags():
+    return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+
+@pytest.fixture(autouse=True)
+def both_allowed():
+    """As while a network trains."""
+    before = flags()
+    with float32_products(tf32=True):
+        yield
+    assert flags() == before
+
+
+def test_both_libraries_are_told_and_told_back():
+    with float32_products(tf32=False):
+        assert flags() == (False, False)
+        with float32_products(tf32=True):
+            assert flags() == (True, True)
+        assert flags() == (False, False)
+    assert flags() == (True, True)
+    with pytest.raises(RuntimeError, match="torn"), float32_products(tf32=False):
+        raise RuntimeError("torn")
+    assert flags() == (True, True)
+
+
+@pytest.mark.parametrize("network", [SeqUNet(3, 4, 1, 3), WaveNet(2, 2, 4, 4, 4)])
+def test_states_and_steps_are_exact_whatever_training_is_allowed(network):
+    seen = []
+    for module in network.modules():
+        module.register_forward_pre_hook(lambda *_: seen.append(flags()))
+    codes = torch.full((1, 5), 100)
+    _, state = network.prefill(codes)
+    network.step(codes[:, 0], network.silence(1))
+    network.step(codes[:, 0], state)
+    assert seen and set(seen) == {(False, False)}
+    assert flags() == (True, True)
+
+
+def test_sampling_is_exact_between_blocks_and_lets_training_be():
+    network, seen = WaveNet(2, 2, 4, 4, 4), []
+
+    class Looking(EagerEngine):
+        def draw_block(self, session, uniform, drawing):
+            seen.append(flags())
+            return super().draw_block(session, uniform, drawing)
+
+    session = start(network, None, 1)
+    for _ in extend(network, session, Noise(0, range(1)), Drawing(), 2000, Looking(network)):
+        assert flags() == (True, True)
+    assert seen == [(False, False)] * 2
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("build", [lambda: SeqUNet(4, 180, 1, 5), lambda: WaveNet(4, 2, 128, 128, 512)])
+def test_a_window_equals_its_steps_on_a_gpu_while_a_network_trains(build):
+    torch.manual_seed(0)
+    network = build().cuda()
+    codes = torch.randint(256, (2, network.window(1).inputs + 20), device="cuda")
+    start, _ = network.window(1)
+    _, state = network.prefill(codes[:, :start])
+    stepped = torch.stack([network.step(code, state) for code in codes[:, start:].unbind(1)], dim=-1)
+    whole = network.double()(codes[:, : network.window(20 - 20 % network.cycle or network.cycle).inputs]).float()
+    _, state = network.float().prefill(codes[:, :start])
+    again = torch.stack([network.step(code, state) for code in codes[:, start:].unbind(1)], dim=-1)
+    torch.testing.assert_close(stepped, again, rtol=0, atol=1e-6)
+    count = whole.shape[-1] - 1
+    torch.testing.assert_close(again[..., :count], whole[..., 1:], rtol=0, atol=1e-4)

@@ -1,0 +1,216 @@
+"""The kernel that stays on the GPU: its source on a CPU against the reference, compiled, and when it is taken."""
+
+import contextlib
+import copy
+
+import pytest
+import torch
+from emulator import COMPILER, Emulator
+from interpreter import Interpreter
+from nvrtc import nvrtc
+
+from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.engines import cuda, engine_for
+from sequnet_pl.sampling.engines.gpu import compile_kernel
+from sequnet_pl.sampling.engines.layout import Layout, Limits
+from sequnet_pl.sampling.engines.persistent import PersistentEngine
+from sequnet_pl.sampling.engines.schedules import schedule
+from sequnet_pl.sampling.generate import extend, start
+
+no_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no g++ here")
+H100, SMALL = Limits(132, 227 << 10), Limits(28, 99 << 10)
+NETWORKS = {  # each with what the emulated GPU has
+    "sequnet": (lambda: SeqUNet(3, 6, 2, 5), Emulator()),
+    "sequnet-little-memory": (lambda: SeqUNet(4, 5, 1, 3), Emulator(shared=10_000, seed=1)),
+    "sequnet-one-level": (lambda: SeqUNet(1, 4, 1, 3), Emulator(4, seed=2)),
+    "sequnet-several-warps-a-row": (lambda: SeqUNet(2, 9, 1, 3), Emulator(9, warps=5, held=2, seed=3)),
+    "wavenet": (lambda: WaveNet(3, 2, 6, 5, 9, 3), Emulator(seed=4)),
+    "wavenet-one-layer": (lambda: WaveNet(1, 1, 3, 7, 20, 4), Emulator(2, seed=5)),
+}
+
+
+def large(network):
+    """With weights large enough that a wrong phase shows."""
+    torch.manual_seed(0)
+    network = network()
+    for parameter in network.parameters():
+        parameter.data *= 2
+    return network
+
+
+def drawn(network, engine, pieces, drawing=Drawing(), clips=1):  # noqa: B008 (frozen)
+    """The session after blocks of those sizes, and what they were."""
+    prompt = torch.randint(256, (clips, 40), generator=torch.Generator().manual_seed(1))
+    session, blocks = start(network, prompt, clips), []
+    for samples in pieces:
+        blocks += extend(network, session, Noise(1, range(clips)), drawing, samples, engine)
+    return session, torch.cat([b.codes for b in blocks], dim=1), torch.cat([b.nats for b in blocks], dim=1)
+
+
+@no_compiler
+@pytest.mark.parametrize(("network", "emulator"), NETWORKS.values(), ids=NETWORKS)
+def test_the_source_equals_the_reference(network, emulator):
+    network = large(network)
+    pieces = [2 * network.cycle + 3, 1, 6]
+    expected, codes, nats = drawn(network, engine_for(network, "eager"), pieces)
+    engine = PersistentEngine(schedule(network), "float32", emulator)
+    session, own_codes, own_nats = drawn(network, engine, pieces)
+    assert torch.equal(own_codes, codes)
+    torch.testing.assert_close(own_nats, nats, rtol=0, atol=1e-4)
+    torch.testing.assert_close(session.logits, expected.logits, rtol=0, atol=1e-4)
+    tensors: list[list[torch.Tensor]] = [[], []]
+    for found, state in zip(tensors, (session.state, expected.state), strict=True):
+        state.map(lambda tensor, found=found: found.append(tensor) or tensor)
+    torch.testing.assert_close(*tensors, rtol=0, atol=1e-4)
+    assert session.state.time == expected.state.time
+
+
+def test_tables_for_little_shared_memory(network):
+    """Frames that have no room are fetched anew."""
+    for shared in range(6_000, 20_000, 500):
+        with contextlib.suppress(ValueError):  # too little
+            engine = PersistentEngine(schedule(network.float()), "float32", Interpreter(shared))
+            break
+    expected, codes, _ = drawn(network, engine_for(network, "eager"), [network.cycle + 7])
+    session, own_codes, _ = drawn(network, engine, [network.cycle, 7])
+    assert torch.equal(own_codes, codes)
+    torch.testing.assert_close(session.logits, expected.logits, rtol=0, atol=1e-4)
+
+
+@no_compiler
+@pytest.mark.parametrize("drawing", [Drawing(0), Drawing(0.8, top_k=7), Drawing(1.3, top_p=0.6), Drawing(0.9, 20, 0.9)])
+def test_the_source_draws_as_the_reference(drawing):
+    network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
+    list(network.parameters())[-1].data.zero_()  # else the bias of the logits alone decides on the likeliest code
+    _, codes, _ = drawn(network, engine_for(network, "eager"), [40], drawing)
+    engine = PersistentEngine(schedule(network), "float32", Emulator(2))
+    assert torch.equal(drawn(network, engine, [40], drawing)[1], codes)
+
+
+@no_compiler
+@pytest.mark.parametrize("processor", [Emulator(), Interpreter()], ids=["source", "tables"])
+def test_bf16_weights_are_close(processor):
+    network = large(lambda: SeqUNet(3, 6, 1, 3))
+    exact, coarse = engine_for(network, "eager"), PersistentEngine(schedule(network), "bf16", processor)
+    session, _, _ = drawn(network, exact, [1])
+    other, _, _ = drawn(network, coarse, [1])
+    assert 0 < (session.logits - other.logits).abs().max() < 0.05 * session.logits.std()
+
+
+@no_compiler
+def test_a_block_that_waits_for_ever_is_an_error():
+    network = large(lambda: SeqUNet(2, 4, 1, 3))
+    plan = schedule(network)
+    plan.patterns[0] = plan.patterns[0][1:]  # the first layer gives no frames
+    with pytest.raises(UserError, match="--engine graphs"):
+        drawn(network, PersistentEngine(plan, "float32", Emulator()), [3])
+
+
+@no_compiler
+def test_broken_weights_are_seen():
+    network = large(lambda: SeqUNet(2, 4, 1, 3))
+    list(network.parameters())[3].data.flatten()[0] = torch.nan
+    with pytest.raises(UserError, match="not numbers"):
+        drawn(network, PersistentEngine(schedule(network), "float32", Emulator()), [6])
+
+
+@pytest.mark.parametrize("limits", [H100, SMALL], ids=["large", "small"])
+@pytest.mark.parametrize("network", [SeqUNet, WaveNet])
+@pytest.mark.parametrize("weights", ["float32", "bf16"])
+def test_published_networks_fit(network, weights, limits):
+    with torch.device("meta"):
+        plan = schedule(network())
+    layout = Layout(plan, weights, limits)
+    assert layout.shared <= limits.shared
+    assert layout.blocks <= limits.blocks
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+@pytest.mark.parametrize("network", [SeqUNet, WaveNet])
+def test_published_networks_on_a_gpu(network):
+    """More than the samples of a launch's first steps: with the rings in global memory, and bf16 beside."""
+    torch.manual_seed(0)
+    network = network().cuda()
+    pieces = [1, 1200, 300]
+    expected, codes, nats = drawn(network, engine_for(network, "eager"), pieces, clips=2)
+    engine = engine_for(network, "cuda")
+    assert engine.name == "cuda"
+    session, own_codes, own_nats = drawn(network, engine, pieces, clips=2)
+    assert torch.equal(own_codes, codes)
+    torch.testing.assert_close(own_nats, nats, rtol=0, atol=1e-4)
+    torch.testing.assert_close(session.logits, expected.logits, rtol=0, atol=1e-4)
+    coarse, exact = (drawn(network, engine_for(network, "cuda", kind), [1])[0] for kind in ("bf16", "float32"))
+    assert 0 < (coarse.logits - exact.logits).abs().max() < 0.05 * exact.logits.std()
+
+
+@pytest.mark.skipif(nvrtc() is None, reason="nvidia-cuda-nvrtc is not installed here")
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
+@pytest.mark.parametrize("weights", ["float32", "bf16"])
+def test_the_source_compiles_for_gpus(architecture, weights):
+    with torch.device("meta"):
+        layout = Layout(schedule(SeqUNet()), weights, H100)
+    cubin = compile_kernel(nvrtc(), layout.constants, architecture)
+    assert cubin[:4] == b"\x7fELF" and b"sample" in cubin
+
+
+@pytest.mark.skipif(nvrtc() is None, reason="nvidia-cuda-nvrtc is not installed here")
+def test_what_the_compiler_says_is_told():
+    with pytest.raises(RuntimeError, match="HELD"):
+        compile_kernel(nvrtc(), {"WIDTH": 8, "THREADS": 64, "BF16": 0}, "sm_90")
+
+
+class TestChoice:
+    """What is taken for a network on a GPU."""
+
+    @pytest.fixture(autouse=True)
+    def gpu(self, monkeypatch):
+        monkeypatch.setattr(cuda, "_gpu", lambda device: Interpreter())
+        cuda._warn.cache_clear()
+
+    def taken(self, network, clips):
+        """The engine that draws a block for so many clips."""
+        engine = cuda.cuda_engine(network, "float32", 1)
+        taken = []
+        for name, one in (("kernel", engine._kernel), ("graphs", engine._graphs)):
+            one.draw_block = lambda *_, name=name: taken.append(name)
+        engine.draw_block(None, torch.zeros(clips, 1), Drawing())
+        return taken
+
+    def test_the_number_of_clips_decides(self):
+        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
+        assert self.taken(network, 1) == self.taken(network, 8) == ["kernel"]
+        assert self.taken(network, 9) == ["graphs"]
+        assert cuda.cuda_engine(network, "float32", 8).name == "cuda"
+        assert cuda.cuda_engine(network, "float32", 9).name == "graphs"
+
+    def test_reduced_weights_are_for_the_kernel(self):
+        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
+        assert cuda.cuda_engine(network, "bf16", 8).name == "cuda"
+        with pytest.raises(UsageError, match="8 clips at once at most, not 9"):
+            cuda.cuda_engine(network, "bf16", 9)
+        with pytest.raises(UsageError, match="float32"):
+            cuda.cuda_engine(network.double(), "bf16", 1)
+
+    def test_a_network_that_does_not_suit_takes_graphs(self, monkeypatch, caplog):
+        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
+        assert cuda.cuda_engine(copy.deepcopy(network).double(), "float32", 1).name == "graphs"
+        monkeypatch.setattr(cuda, "_gpu", lambda device: Interpreter(shared=4000))
+        assert cuda.cuda_engine(network, "float32", 1).name == "graphs"
+        assert not caplog.records
+
+    @pytest.mark.parametrize("error", [ImportError, RuntimeError, UserError])
+    def test_without_the_kernel_graphs_go_on_and_say_so_once(self, monkeypatch, caplog, error):
+        def gpu(device):
+            raise error("No module named 'cuda'")
+
+        monkeypatch.setattr(cuda, "_gpu", gpu)
+        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
+        assert {cuda.cuda_engine(network, "float32", 1).name for _ in range(2)} == {"graphs"}
+        assert [record.getMessage() for record in caplog.records] == [
+            "no kernel for this GPU, sampling a single clip is several times slower: No module named 'cuda'"
+        ]
+        with pytest.raises(UsageError, match="No module named 'cuda'"):
+            cuda.cuda_engine(network, "bf16", 1)

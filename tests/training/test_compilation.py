@@ -1,0 +1,192 @@
+"""The loss is one graph for a compiler; what is compiled, when, and what happens where that fails."""
+
+import pytest
+import torch
+from pytorch_lightning.callbacks import BatchSizeFinder
+from short_runs import run_fit
+
+from sequnet_pl.data.crops import Batch
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.training import compilation
+from sequnet_pl.training.averaging import WITHOUT, ScoredEMA
+from sequnet_pl.training.compilation import loss_sum
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
+
+NETWORKS = [lambda: SeqUNet(4, 6, 2, 5), lambda: WaveNet(4, 2, 6, 5, 9)]
+
+
+@pytest.fixture(autouse=True)
+def own_compiler(monkeypatch):
+    """Graphs are found by the compiler, and computed as they are, which takes no time."""
+    torch._dynamo.reset()
+    cached = compilation.compiled_loss_sum
+    monkeypatch.setattr(compilation, "BACKEND", "aot_eager")
+    yield
+    cached.cache_clear()
+    torch._dynamo.reset()
+
+
+def random_batch(network, crops=2, outputs=64):
+    window = network.window(outputs)
+    codes = torch.randint(
+        256, (crops, window.inputs + 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+    )
+    valid = torch.tensor([window.outputs, window.outputs // 2])
+    return Batch(codes, valid, valid, valid)
+
+
+@pytest.mark.parametrize("build", NETWORKS)
+@pytest.mark.parametrize("checkpointed", [False, True])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_network_and_loss_are_one_graph(build, checkpointed, mixed):
+    network = build()
+    network.checkpoint_activations = checkpointed
+    batch = random_batch(network)
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        found = torch._dynamo.explain(loss_sum)(network, batch)
+    assert (found.graph_count, found.graph_break_count) == (1, 0)
+
+
+@pytest.mark.parametrize("build", NETWORKS)
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_compiled_gradients_are_those_of_the_plain_loss(build, checkpointed):
+    torch.manual_seed(0)
+    network = build().double()
+    network.checkpoint_activations = checkpointed
+    batch, parameters = random_batch(network), list(network.parameters())
+    losses = loss_sum, compilation.compiled_loss_sum("aot_eager")
+    expected, actual = (torch.autograd.grad(loss(network, batch), parameters) for loss in losses)
+    for one, other in zip(actual, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+
+
+def count(monkeypatch):
+    """Notes the shapes that the compiled loss is asked for."""
+    shapes, real = [], compilation.compiled_loss_sum
+
+    def counting(name):
+        def loss(network, batch):
+            shapes.append(tuple(batch.codes.shape))
+            return real(name)(network, batch)
+
+        return loss
+
+    monkeypatch.setattr(compilation, "compiled_loss_sum", counting)
+    return shapes
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+@pytest.mark.parametrize("kind", [SeqUNetModule, WaveNetModule])
+def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumulated):
+    """Validation and the scores of an average are the plain network's."""
+    shapes, weights = count(monkeypatch), []
+    for compiled in (False, True):
+        torch.manual_seed(0)
+        shape = (3, 8, 1, 3) if kind is SeqUNetModule else (3, 2, 8, 8, 8)
+        run = fit(
+            f"run-{compiled}", module=kind(*shape, compile=compiled), max_steps=4, accumulate_grad_batches=accumulated
+        )
+        assert run.error is None
+        weights.append(run.last["state_dict"])
+    assert len(shapes) > 4  # each training batch, and one to try
+    assert len(set(shapes)) == 1
+    assert not any("_orig_mod" in name for name in weights[1])
+    for name, weight in weights[0].items():
+        torch.testing.assert_close(weights[1][name], weight, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("first", [False, True])
+def test_a_run_goes_on_compiled_or_not(fit, first):
+    def module(compiled):
+        torch.manual_seed(0)
+        return SeqUNetModule(3, 8, 1, 3, compile=compiled)
+
+    whole = fit("whole", module=module(False), max_steps=5)
+    fit("parts", module=module(first), max_steps=2)
+    parts = fit("parts", module=module(not first), max_steps=5, go_on=True)
+    assert parts.error is None and parts.last["global_step"] == 5
+    for name, weight in whole.last["state_dict"].items():
+        torch.testing.assert_close(parts.last["state_dict"][name], weight, rtol=0, atol=1e-6)
+
+
+def test_finders_of_batch_sizes_try_the_plain_network(fit, monkeypatch):
+    shapes = count(monkeypatch)
+    finder = BatchSizeFinder(steps_per_trial=1, init_val=1, max_trials=2)
+    run = fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), callbacks=[finder], max_steps=2)
+    assert run.error is None
+    assert len(set(shapes)) == 1 and shapes[0][0] == run.trainer.datamodule.batch_size
+
+
+def test_an_average_has_its_own_score(fit, tmp_path):
+    torch.manual_seed(0)
+    module = SeqUNetModule(3, 8, 1, 3, lr=1e-2, compile=True)
+    run = fit(module=module, callbacks=[ScoredEMA(0.9)], max_epochs=1)
+    (averaged,), (other,) = (run.curve(name).values() for name in ("val/bits_per_sample", WITHOUT))
+    assert abs(float(averaged) - float(other)) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind", "steps", "expected"),
+    [
+        ("auto", "cuda", 3000, True),
+        ("auto", "cuda", float("inf"), True),
+        ("auto", "cuda", 2999, False),
+        ("auto", "cpu", 10**6, False),
+        (True, "cpu", 5, True),
+        (False, "cuda", 10**6, False),
+    ],
+)
+def test_auto_compiles_where_it_pays(wanted, kind, steps, expected):
+    assert compilation.compiles(wanted, torch.device(kind), steps) is expected
+
+
+def test_a_compiler_that_fails_is_one_warning(fit, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("Cannot find a working triton installation\nand so on")
+
+    monkeypatch.setattr(compilation, "compiled_loss_sum", lambda backend: broken)
+    with pytest.warns(UserWarning, match="goes on without torch.compile.*: Cannot find a working triton") as found:
+        run = fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2)
+    assert run.trainer.global_step == 2
+    assert sum("torch.compile" in str(each.message) for each in found) == 1
+
+
+def test_what_fails_without_a_compiler_too_is_raised(fit, monkeypatch):
+    def broken(network, batch):
+        raise ValueError("a mistake of the user's")
+
+    monkeypatch.setattr(compilation, "compiled_loss_sum", lambda backend: broken)
+    monkeypatch.setattr(compilation, "loss_sum", broken)
+    assert isinstance(fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2).error, ValueError)
+
+    def full(network, batch):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(compilation, "compiled_loss_sum", lambda backend: full)
+    run = fit("full", module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2)
+    assert isinstance(run.error, torch.OutOfMemoryError)
+
+
+def learn_compiled(root, audio, compiled):
+    compilation.BACKEND = "aot_eager"
+    torch.manual_seed(0)
+    module = SeqUNetModule(3, 8, 1, 3, checkpoint_activations=True, compile=compiled)
+    options = {"devices": 2, "accelerator": "cpu", "strategy": "ddp", "max_steps": 3}
+    error = run_fit(root, audio, f"run-{compiled}", module=module, data={"batch_size": 1}, **options).error
+    assert error is None, error
+
+
+def test_processes_learn_together_from_compiled_graphs(tmp_path, audio_folder, group):
+    """DDP's own cutting of graphs is off: it refuses activations that are computed again."""
+    for compiled in (False, True):
+        statuses, logs = group(2, learn_compiled, str(tmp_path), str(audio_folder), compiled).wait()
+        assert statuses == [0, 0], logs
+    assert "goes on without" not in logs[0] and "compiling the training step" in logs[0]
+    plain, compiled = (
+        torch.load(tmp_path / f"run-{each}" / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for each in (False, True)
+    )
+    for name, weight in plain.items():
+        torch.testing.assert_close(compiled[name], weight, rtol=0, atol=1e-6)
