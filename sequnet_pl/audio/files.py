@@ -1,18 +1,19 @@
 """Audio files to mono samples at a rate, and back: find them, read them by blocks or in part, write clips."""
 
+import logging
 import os
 import wave
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.decode import FFMPEG_SUFFIXES, Damaged, Undecodable, frames
+from sequnet_pl.audio.decode import FFMPEG_SUFFIXES, Damaged, Decoder, Undecodable, Unfinished, frames
 from sequnet_pl.errors import UsageError
 
 SAMPLE_RATE = 16_000
@@ -21,6 +22,9 @@ SUFFIXES = FFMPEG_SUFFIXES | {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", 
 """What counts as audio by its name: lower case, with the dot."""
 
 Channel = Literal["mix", "left", "right"]
+Made = TypeVar("Made")
+
+log = logging.getLogger(__name__)
 
 
 class Found(NamedTuple):
@@ -52,14 +56,32 @@ def find(folder: Path) -> Found:
     return found
 
 
-def blocks(path: Path, rate: int, channel: Channel = "mix") -> Iterator[NDArray[np.float32]]:
-    """Yield the mono samples of a file at `rate` Hz, block by block (T,), in memory that does not grow with its length.
+def consume(
+    path: Path,
+    rate: int,
+    use: Callable[[Iterator[NDArray[np.float32]]], Made],
+    channel: Channel = "mix",
+    start: float = 0.0,
+) -> Made:
+    """What `use` makes of the mono samples of a file at `rate` Hz, which it is given block by block (T,).
 
-    `mix` is the mean of the channels; of a mono file every choice gives its one channel. Resampling may overshoot 1.
-    Raises Undecodable where nothing can be used (NaN and infinite samples too), and, after the last block of a file
-    that ends before its time, Damaged.
+    Memory does not grow with the file's length. Where one decoder does not come to the end, `use` is called again with
+    all that another one gives. `mix` is the mean of the channels; of a mono file every choice gives its one channel.
+    Resampling may overshoot 1.
+    The blocks raise Undecodable where nothing can be used (NaN and infinite samples too), and, after the last block of
+    a file that ends before its time, Damaged.
     """
-    return _mono(path, rate, channel, start=0.0)
+    if rate <= 0:
+        raise UsageError(f"a sample rate of {rate} Hz is not possible; it must be more than 0")
+    least = 0.0
+    for decoder in (Decoder.QUICK, Decoder.FFMPEG):
+        try:
+            with closing(_mono(path, rate, channel, frames(path, start, decoder, least), start)) as blocks:
+                return use(blocks)
+        except Unfinished as unfinished:
+            least = max(least, unfinished.seconds)
+    with closing(_mono(path, rate, channel, frames(path, start, Decoder.LAST), start)) as blocks:
+        return use(blocks)
 
 
 def read(path: Path, rate: int, start: float = 0.0, seconds: float | None = None) -> NDArray[np.float32]:
@@ -70,18 +92,21 @@ def read(path: Path, rate: int, start: float = 0.0, seconds: float | None = None
     if start < 0 or (seconds is not None and seconds <= 0):
         raise UsageError(f"cannot read {seconds} s from {start} s on: a start is at least 0, a length more than 0")
     wanted = None if seconds is None else max(1, round(seconds * rate))
-    parts: list[NDArray[np.float32]] = []
-    count = 0
-    try:
-        with closing(_mono(path, rate, "mix", start)) as source:
-            for block in source:
+
+    def collect(blocks: Iterator[NDArray[np.float32]]) -> NDArray[np.float32]:
+        parts: list[NDArray[np.float32]] = []
+        count = 0
+        try:
+            for block in blocks:
                 parts.append(block)
                 count += len(block)
                 if wanted is not None and count >= wanted:
                     break
-    except Damaged:
-        pass  # what came before the damage is what there is
-    return np.concatenate(parts)[:wanted]
+        except Damaged as damage:
+            log.warning("%s, and used as far as it decodes", damage)
+        return np.concatenate(parts)[:wanted]
+
+    return consume(path, rate, collect, start=start)
 
 
 def write_wav(path: Path, samples: NDArray[np.floating], rate: int) -> None:
@@ -94,36 +119,47 @@ def write_wav(path: Path, samples: NDArray[np.floating], rate: int) -> None:
         wav.writeframes(pcm.tobytes())
 
 
-def _mono(path: Path, rate: int, channel: Channel, start: float) -> Generator[NDArray[np.float32]]:
-    if rate <= 0:
-        raise UsageError(f"a sample rate of {rate} Hz is not possible; it must be more than 0")
-    resampler: soxr.ResampleStream | None = None
+def _mono(
+    path: Path, rate: int, channel: Channel, source: Iterator[tuple[int, NDArray[np.float32]]], start: float
+) -> Generator[NDArray[np.float32]]:
+    resampler, resampled = None, rate  # what it takes in, in Hz
     damage: Damaged | None = None
-    yielded = position = 0
+    yielded, position = 0, start
     try:
-        for source_rate, block in frames(path, start):
+        for source_rate, block in source:
             mono = _one_channel(block, channel)
             if not np.isfinite(mono).all():
-                where = start + (position + int(np.argmin(np.isfinite(mono)))) / source_rate
+                where = position + int(np.argmin(np.isfinite(mono))) / source_rate
                 raise Undecodable(path, f"it has NaN or infinite samples (the first at {where:.2f} s)")
-            position += len(mono)
-            if source_rate != rate:
-                resampler = resampler or soxr.ResampleStream(source_rate, rate, 1, dtype="float32")
+            position += len(mono) / source_rate
+            if source_rate != resampled:
+                rest = _rest(resampler)
+                resampler, resampled = None, source_rate
+                if source_rate != rate:
+                    resampler = soxr.ResampleStream(source_rate, rate, 1, dtype="float32")
+                if len(rest):
+                    yielded += len(rest)
+                    yield rest
+            if resampler is not None:
                 mono = resampler.resample_chunk(mono)
             if len(mono):
                 yielded += len(mono)
                 yield mono
     except Damaged as error:
         damage = error
-    if resampler is not None:
-        mono = resampler.resample_chunk(np.empty(0, np.float32), last=True)
-        if len(mono):
-            yielded += len(mono)
-            yield mono
+    if len(rest := _rest(resampler)):
+        yielded += len(rest)
+        yield rest
     if not yielded:
         raise Undecodable(path, f"it is shorter than one sample at {rate} Hz")
     if damage is not None:
         raise damage
+
+
+def _rest(resampler: soxr.ResampleStream | None) -> NDArray[np.float32]:
+    """What a resampler still holds."""
+    nothing = np.empty(0, np.float32)
+    return nothing if resampler is None else resampler.resample_chunk(nothing, last=True)
 
 
 def _one_channel(block: NDArray[np.float32], channel: Channel) -> NDArray[np.float32]:

@@ -17,8 +17,8 @@ from sequnet_pl.printing import printable
 _SHOWN = 10
 
 
-def summary(report: Report, skipped_shown: int = _SHOWN) -> Table:
-    """Recordings and hours of each split, and the first of what was skipped, with the reason."""
+def summary(report: Report, shown: int | None = _SHOWN) -> Table:
+    """Recordings and hours of each split, and the first notes and skipped files, or all of them (None)."""
     table = Table(
         "split",
         Column("recordings", justify="right"),
@@ -27,20 +27,26 @@ def summary(report: Report, skipped_shown: int = _SHOWN) -> Table:
     )
     for name, recordings in report.recordings.items():
         hours = sum(r.length / r.rate for r in recordings) / 3600
-        noted = sum(bool(r.note) for r in recordings)
-        table.add_row(name, str(len(recordings)), f"{hours:.3f}", f"with a note: {noted}" if noted else "")
-    for number, entry in enumerate(report.skipped[:skipped_shown]):
-        count = "" if number else str(len(report.skipped))
-        table.add_row("" if number else "skipped", count, "", Text(printable(f"{entry.source}: {entry.reason}")))
-    if (left := len(report.skipped) - skipped_shown) > 0:
-        table.add_row("", "", "", f"and {left} more")
+        noted = [f"{r.source}: {r.note}" for r in recordings if r.note]
+        table.add_row(name, str(len(recordings)), f"{hours:.3f}", f"with a note: {len(noted)}" if noted else "")
+        _add(table, noted, shown)
+    if report.skipped:
+        table.add_row("skipped", str(len(report.skipped)), "", "")
+        _add(table, [f"{entry.source}: {entry.reason}" for entry in report.skipped], shown)
     return table
+
+
+def _add(table: Table, lines: list[str], shown: int | None) -> None:
+    for line in lines[:shown]:
+        table.add_row("", "", "", Text(printable(line)))
+    if shown is not None and len(lines) > shown:
+        table.add_row("", "", "", f"and {len(lines) - shown} more")
 
 
 def tell(report: Report, store: Path) -> None:
     """Show the summary where something changed or was skipped; with all that was skipped it goes beside the store."""
     page = StringIO()
-    Console(file=page, width=200).print(summary(report, len(report.skipped)))
+    Console(file=page, width=200).print(summary(report, None))
     text, path = page.getvalue(), store.with_name(f"{store.name}.txt")
     with suppress(UserError):  # of a store on a disk that cannot be written; the command below says the same
         if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:

@@ -90,6 +90,8 @@ class Index:
     options: Options
     splits: dict[str, SplitIndex] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
+    decoders: str = ""
+    """What read the files; see `audio.decode.decoders`. Empty in stores of the first revision."""
 
 
 def read_index(folder: Path) -> Index | None:
@@ -103,7 +105,8 @@ def read_index(folder: Path) -> Index | None:
             name: SplitIndex(split["map"], split["length"], tuple(Recording(**r) for r in split["recordings"]))
             for name, split in content["splits"].items()
         }
-        return Index(Options(**content["options"]), splits, tuple(Skipped(**s) for s in content["skipped"]))
+        skipped = tuple(Skipped(**s) for s in content["skipped"])
+        return Index(Options(**content["options"]), splits, skipped, content.get("decoders", ""))
     except FileNotFoundError:
         return None
     except OSError as error:

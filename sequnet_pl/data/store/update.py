@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from sequnet_pl.audio.decode import REVISION, decoders
 from sequnet_pl.data.store.index import Index, Options, Recording, Skipped, SplitIndex, read_index, write_index
 from sequnet_pl.data.store.maps import PARTS, Piece, clean, complete, place, unnamed
-from sequnet_pl.data.store.part import Answer, part_path
+from sequnet_pl.data.store.part import DAMAGED, Answer, part_path
 from sequnet_pl.data.store.workers import Job
 from sequnet_pl.errors import UserError
 
@@ -39,24 +40,41 @@ class Update:
         self._made = self._again = 0
         self._found: dict[str, Recording] = {}  # by source, as is what cannot be used
         self._skipped: dict[str, Skipped] = {}
-        self._homes: dict[str, dict[str, Piece]] = {}  # by split and content: where the old maps have its codes
+        self._decoders = self._old.decoders
+        self._former: dict[str, str] = {}  # by source, hashes of codes that former decoders made
+        self._changed: list[str] = []
+        self._homes: dict[str, dict[str, Piece]] = {}  # by split and hash: where the old maps have codes
         for name, split in self._old.splits.items():
-            self._homes[name] = {r.sha256: Piece(folder / split.map, r.offset, r.length) for r in split.recordings}
+            pieces = {r.codes_sha256: Piece(folder / split.map, r.offset, r.length) for r in split.recordings}
+            self._homes[name] = pieces
 
     def find_jobs(self, sources: Sources) -> list[Job]:
-        """Settle every source that has not changed; the others are jobs, the largest first."""
+        """Settle every source that has not changed; the others are jobs, the largest first.
+
+        Where other decoders made the store, what they skipped is tried again; where they were of a former revision, so
+        are recordings that it may not have read whole.
+        """
         recordings = self._recordings()
-        known = {entry.source: entry for entry in [*recordings, *self._old.skipped]}
+        skipped = self._old.skipped if self._old.skipped and self._old.decoders == decoders() else ()
+        known = {entry.source: entry for entry in [*recordings, *skipped]}
+        former = (self._old.decoders or "1").split(",")[0] != str(REVISION)
         jobs: list[Job] = []
         for source in dict.fromkeys(source for split in sources.values() for source in split):
             size, mtime_ns = _identity(source)
             entry = known.get(source)
             if entry is None or size < 0 or (entry.size, entry.mtime_ns) != (size, mtime_ns):
-                jobs.append(Job(source, size, tuple({r.sha256 for r in recordings if r.size == size})))
+                same = () if former else tuple({r.sha256 for r in recordings if r.size == size})
+                jobs.append(Job(source, size, same))
+            elif isinstance(entry, Recording) and former:
+                self._former[source] = entry.codes_sha256
+                damaged = DAMAGED in entry.note  # perhaps by what it was decoded with
+                jobs.append(Job(source, size) if damaged else Job(source, size, (entry.sha256,), again=True))
             elif isinstance(entry, Skipped):
                 self._skipped[source] = entry
             else:
                 self._found[source] = entry
+        if jobs:
+            self._decoders = decoders()
         self._again = len(self._skipped)
         return sorted(jobs, key=lambda job: -job.size)
 
@@ -77,6 +95,8 @@ class Update:
         self._found[job.path] = Recording(
             **identity, offset=0, rate=self._options.rate, sha256=answer.sha256, **asdict(answer.part)
         )
+        if self._former.get(job.path, answer.part.codes_sha256) != answer.part.codes_sha256:
+            self._changed.append(job.path)
         if answer.part.note:
             log.warning("%s: %s", job.path, answer.part.note)
 
@@ -107,15 +127,19 @@ class Update:
             pieces = [self._piece(recording, name) for recording in wanted]
             old = self._old.splits.get(name, SplitIndex())
             splits[name] = place(self._folder, name, old, list(zip(wanted, pieces, strict=True)))
-        index = Index(self._options, splits, skipped)
+        index = Index(self._options, splits, skipped, self._decoders)
         if index != self._old:
             self._write(index)
             _warn_of_leaks(index)
         clean(self._folder, index)
+        if self._changed:
+            what = "%s: read %d recordings anew, which a former version had not read whole: %s"
+            log.warning(what, self._folder, len(self._changed), _some(self._changed))
         removed = tuple(r.source for r in self._recordings() if r.source not in self._found)
         if removed:
-            some = ", ".join(removed[:5]) + (", ..." if len(removed) > 5 else "")
-            log.warning("%s: dropped %d recordings whose files are gone: %s", self._folder, len(removed), some)
+            log.warning(
+                "%s: dropped %d recordings whose files are gone: %s", self._folder, len(removed), _some(removed)
+            )
         return Report({name: split.recordings for name, split in splits.items()}, skipped, self._made, removed)
 
     def _write(self, index: Index) -> None:
@@ -142,9 +166,13 @@ class Update:
     def _piece(self, recording: Recording, split: str) -> Piece:
         """Where the codes of a recording are: in its own split's map at best, in another's, or in a new part."""
         for homes in (self._homes.get(split, {}), *self._homes.values()):
-            if piece := homes.get(recording.sha256):
+            if piece := homes.get(recording.codes_sha256):
                 return piece
         return Piece(part_path(self._folder / PARTS, recording.sha256, self._options), 0, recording.length)
+
+
+def _some(sources: Sequence[str]) -> str:
+    return ", ".join(sources[:5]) + (", ..." if len(sources) > 5 else "")
 
 
 def _usable(folder: Path, options: Options) -> Index:

@@ -28,6 +28,8 @@ class Job:
     path: str
     size: int = 0
     known: tuple[str, ...] = ()
+    again: bool = False
+    """Whether it is stored, by a former revision of the decoders: decoded only where that did not read it whole."""
 
 
 def cores() -> int:

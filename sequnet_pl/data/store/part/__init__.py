@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import files, loudness, mulaw
-from sequnet_pl.audio.decode import Damaged, Undecodable
+from sequnet_pl.audio.decode import REVISION, Damaged, Undecodable, frames, is_read_anew
 from sequnet_pl.audio.opening import Unavailable, open_regular
 from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UserError
 
+DAMAGED = "used as far as it decodes"
+"""What the note of a recording says that is not whole."""
 _FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample
+_NEARLY_ALL = 0.999  # share of codes within 2 of silence, which is what channels leave that cancel each other
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,19 @@ class Answer:
 
 def part_path(parts: Path, sha256: str, options: Options) -> Path:
     """Where the codes of a content under these options lie; beside them, once they are finished, their Part (JSON)."""
-    return parts / f"{sha256}-{options.key()}.codes"
+    return parts / f"{sha256}-{options.key()}-{REVISION}.codes"
 
 
-def answer(path: Path, parts: Path, options: Options, known: list[str]) -> Answer:
-    """Make the part of an audio file, unless there is one or its content (sha256) is among the `known`."""
+def answer(path: Path, parts: Path, options: Options, known: list[str], again: bool = False) -> Answer:
+    """Make the part of an audio file, unless there is one or its content (sha256) is among the `known`.
+
+    With `again` its content is the one that is known, and it is left as it is unless it is read anew now.
+    """
     try:
+        if again and not is_read_anew(path):
+            status = path.stat()
+            return Answer(status.st_size, status.st_mtime_ns, known[0])
+        known = [] if again else known
         size, mtime_ns, sha256 = _identify(path)
         part = None if sha256 in known else _part(path, part_path(parts, sha256, options), options)
         status = path.stat()
@@ -97,12 +107,26 @@ def _part(path: Path, codes_path: Path, options: Options) -> Part:
 
 def _write_codes(path: Path, out: BinaryIO, options: Options) -> Part:
     gain, notes = _gain(path, options)
+
+    def write(blocks: Iterator[NDArray[np.float32]]) -> Part:
+        out.seek(0)
+        out.truncate()  # what a decoder gave that did not come to the end
+        return _write_blocks(path, blocks, out, options, np.float32(gain))
+
+    part = files.consume(path, options.rate, write, options.channel)
+    return replace(part, note="; ".join(filter(None, [*notes, part.note])))
+
+
+def _write_blocks(
+    path: Path, blocks: Iterator[NDArray[np.float32]], out: BinaryIO, options: Options, gain: np.float32
+) -> Part:
+    notes: list[str] = []
     shorten = None if options.skip_silence is None else SilenceShortener(round(options.skip_silence * options.rate))
     digest = hashlib.sha256()
-    peak, samples_in, clipped, length, silent = 0.0, 0, 0, 0, 0
+    peak, samples_in, clipped, length, silent, quiet = 0.0, 0, 0, 0, 0, 0
     try:
-        for block in files.blocks(path, options.rate, options.channel):
-            samples = block * np.float32(gain)
+        for block in blocks:
+            samples = block * gain
             magnitude = np.abs(samples)
             peak = max(peak, float(magnitude.max()))
             samples_in += len(samples)
@@ -112,13 +136,17 @@ def _write_codes(path: Path, out: BinaryIO, options: Options) -> Part:
                 codes = shorten(codes)
             length += len(codes)
             silent += int(np.count_nonzero(codes == mulaw.SILENCE))
+            quiet += int(np.count_nonzero(codes - np.uint8(mulaw.SILENCE - 2) <= 4))  # within 2: below 0 it wraps
             written = codes.tobytes()
             digest.update(written)
             out.write(written)
     except Damaged as error:
-        notes.append(f"used as far as it decodes: {error.reason}")
-    if silent == length:
-        notes.append("it is silent throughout")
+        notes.append(f"{DAMAGED}: {error.reason}")
+    if quiet >= _NEARLY_ALL * length:
+        _, frame = next(frames(path))
+        cancels = options.channel == "mix" and frame.shape[1] > 1
+        how = "silent throughout" if silent == length else "all but silent"
+        notes.append(f"it is {how}{'; where its channels cancel each other, --channel left helps' * cancels}")
     if clipped > 0.01 * samples_in:
         notes.append(f"{clipped / samples_in:.0%} of its samples are at or beyond full scale")
     return Part(length, digest.hexdigest(), peak, clipped / samples_in, silent / length, "; ".join(notes))
@@ -128,7 +156,11 @@ def _gain(path: Path, options: Options) -> tuple[float, list[str]]:
     """The factor that brings a file to the wanted loudness without clipping it."""
     if options.loudness is None:
         return 1.0, []
-    found, peak = loudness.measure(_undamaged(path, options), options.rate)
+
+    def measure(blocks: Iterator[NDArray[np.float32]]) -> tuple[float | None, float]:
+        return loudness.measure(_undamaged(blocks), options.rate)
+
+    found, peak = files.consume(path, options.rate, measure, options.channel)
     if found is None:
         return 1.0, ["too short or too quiet to measure its loudness, left as it is"]
     gain = 10 ** ((options.loudness - found) / 20)
@@ -137,9 +169,9 @@ def _gain(path: Path, options: Options) -> tuple[float, list[str]]:
     return gain, []
 
 
-def _undamaged(path: Path, options: Options) -> Iterator[NDArray[np.float32]]:
+def _undamaged(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
     with suppress(Damaged):  # said when its codes are made
-        yield from files.blocks(path, options.rate, options.channel)
+        yield from blocks
 
 
 class SilenceShortener:

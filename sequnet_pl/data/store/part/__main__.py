@@ -25,7 +25,8 @@ def main() -> None:
     parts, options = Path(sys.argv[1]), Options(**json.loads(sys.argv[2]))
     for line in sys.stdin:
         job = json.loads(line)
-        sys.stdout.write(json.dumps(asdict(answer(Path(job["path"]), parts, options, job["known"]))) + "\n")
+        done = answer(Path(job["path"]), parts, options, job["known"], job.get("again", False))
+        sys.stdout.write(json.dumps(asdict(done)) + "\n")
         sys.stdout.flush()
 
 

@@ -1,0 +1,297 @@
+"""Where the samples of wav, RF64, W64, AIFF, CAF and AU files lie, whatever their headers say of the length.
+
+A header may say too little (it was written before the file was finished, or its 32 bits did not suffice), nothing (0
+and the largest numbers mean that the length was not known, as in a pipe), or too much (the file was cut off). So the
+samples go as far as the header says only where well-formed chunks follow to the end of the file, or nothing.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+
+from sequnet_pl.audio.link import Link, Outline, read_at
+
+_W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+_W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # of the identifiers of what wav files have too
+_TAIL = 1 << 22  # bytes at the end of a file where chunks are looked for
+_NEAR = 1 << 16
+_LONGEST = 1 << 46  # bytes; more is no length of a recording
+_ZEROS = 1 << 16
+_JUNK = 0.1  # seconds; what is shorter, after a length that all sizes agree on, is no sound
+_AFTER = frozenset(
+    f"{name:<4}".encode()
+    for name in [
+        "LIST",
+        "id3",
+        "ID3",
+        "bext",
+        "iXML",
+        "JUNK",
+        "junk",
+        "PAD",
+        "cue",
+        "smpl",
+        "inst",
+        "fact",
+        "PEAK",
+        "afsp",
+        "_PMX",
+        "axml",
+        "chna",
+        "acid",
+        "plst",
+        "umid",
+        "NAME",
+        "AUTH",
+        "ANNO",
+        "(c)",
+        "COMT",
+        "MARK",
+        "INST",
+        "APPL",
+    ]
+)
+"""Chunks that may be cut off without harm to the samples."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the chunks of a container are written."""
+
+    size: str
+    """Of a chunk, for struct."""
+    first: int
+    """Offset of the first chunk."""
+    data: bytes
+    lead: int = 0
+    """Bytes of the data chunk before its samples."""
+    identifier: int = 4
+    even: int = 2
+    """Chunks begin at multiples of this."""
+    inclusive: bool = False
+    """Whether a size counts the chunk's own head."""
+
+    @property
+    def head(self) -> int:
+        """Bytes before the content of a chunk."""
+        return self.identifier + struct.calcsize(self.size)
+
+    def chunk(self, file: BinaryIO, position: int) -> tuple[bytes, int] | None:
+        """Name and size of the content of a chunk; None where there is none."""
+        head = read_at(file, position, self.head)
+        name = head[:4]
+        proper = self.identifier == 4 or head[4:16] == _W64_TAIL
+        if len(head) < self.head or not proper or not all(32 <= byte < 127 for byte in name):
+            return None
+        (size,) = struct.unpack(self.size, head[self.identifier :])
+        return name, size - (self.head if self.inclusive else 0)
+
+
+_WAV = Form("<I", 12, b"data")
+_FORMS: dict[tuple[bytes, bytes], Form] = {
+    (b"RIFF", b"WAVE"): _WAV,
+    (b"RF64", b"WAVE"): _WAV,
+    (b"BW64", b"WAVE"): _WAV,
+    (b"RIFX", b"WAVE"): Form(">I", 12, b"data"),
+    (b"FORM", b"AIFF"): Form(">I", 12, b"SSND", lead=8),
+    (b"FORM", b"AIFC"): Form(">I", 12, b"SSND", lead=8),
+}
+_W64 = Form("<Q", 40, b"data", identifier=16, even=8, inclusive=True)
+_CAF = Form(">Q", 8, b"data", lead=4, even=1)
+
+
+class _Data(NamedTuple):
+    """The samples of a container that begins at `begin`."""
+
+    form: Form
+    begin: int
+    field: int
+    """Position of the data chunk's size."""
+    start: int
+    claimed: int
+    format: bytes
+    """The content of `fmt `."""
+
+
+def outline(file: BinaryIO, size: int) -> Outline | None:
+    """Where the samples are; None where this is none of these containers, or one of a shape that only decoders know."""
+    links: list[Link] = []
+    present: float | None = 1.0
+    plain = True
+    begin, after = 0, 0
+    while (data := _data(file, begin, size, after)) is not None:
+        lie, end, present, following = _extent(file, data, size)
+        # What is whole is left as it is, with all its chunks; not what is empty, which ffmpeg would take for unknown.
+        whole = not lie and after == begin and data.claimed > 0
+        if data.claimed or following is None:
+            links.append(Link(begin, following or size) if whole else Link(data.start, end, _header(file, data, end)))
+        plain &= whole and following is None
+        if following is None:
+            break
+        after = following
+        if data.form.chunk(file, following) is None or _is_container(file, following):
+            begin = following
+    if not links:
+        return None
+    return Outline(() if plain else tuple(links), present=present)
+
+
+def _is_container(file: BinaryIO, position: int) -> bool:
+    return read_at(file, position, 4) in (b".snd", b"dns.") or _form(file, position) is not None
+
+
+def _form(file: BinaryIO, begin: int) -> Form | None:
+    head = read_at(file, begin, 40)
+    if head[:16] == _W64_RIFF:
+        return _W64
+    if head[:4] == b"caff":
+        return _CAF
+    return _FORMS.get((head[:4], head[8:12]))
+
+
+def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
+    """The first data chunk from `after` on of the container that begins at `begin`, and what comes before."""
+    if (head := read_at(file, begin, 12))[:4] in (b".snd", b"dns.") and len(head) == 12:
+        start, claimed = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:])
+        form = Form(">I" if head[:1] == b"." else "<I", start, b"")
+        return _Data(form, begin, begin + 8, begin + start, claimed, b"")
+    form = _form(file, begin)
+    if form is None:
+        return None
+    long = form_bytes = b""
+    position = begin + form.first
+    while position < size and (chunk := form.chunk(file, position)) is not None:
+        name, length = chunk
+        content = position + form.head
+        if name == form.data and position >= after:
+            if length == 2**32 - 1 and len(long) >= 16:
+                length = int.from_bytes(long[8:16], "little")
+            field, start = position + form.identifier, content + form.lead
+            return _Data(form, begin, field, start, length - form.lead, form_bytes)
+        if not 0 <= length <= size - content:
+            return None
+        if name == b"ds64":
+            long = read_at(file, content, min(length, 64))
+        if name == b"fmt ":
+            form_bytes = read_at(file, content, min(length, 1 << 12))
+        position = _next(file, form, content + length)
+    return None
+
+
+def _next(file: BinaryIO, form: Form, end: int) -> int:
+    """Where the chunk after one that ends here begins: some writers forget to fill up to an even position."""
+    filled = -(-end // form.even) * form.even
+    return filled if filled < 1 << 62 and not read_at(file, end, filled - end).strip(b"\0") else end
+
+
+def _extent(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int, float | None, int | None]:
+    """Whether the header lies; where the samples end, what share of them is there, where a joined file begins."""
+    end = data.start + data.claimed
+    if end > size or data.claimed < 0:
+        if _unknown(data.claimed) or data.claimed <= size:  # or it counts the header in
+            return True, _before_chunks(file, data, size), 1.0, None
+        return False, size, (size - data.start) / data.claimed, None
+    well_formed, following = _rest(file, data, size)
+    if well_formed:
+        return False, end, 1.0, following
+    return True, _before_chunks(file, data, size), 1.0, None
+
+
+def _unknown(claimed: int) -> bool:
+    """Whether a size stands for one that was not known when it was written."""
+    return claimed <= 0 or claimed >= _LONGEST or any(abs(claimed - limit) < _NEAR for limit in (2**31, 2**32))
+
+
+def _rest(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int | None]:
+    """Whether what follows the samples is chunks, tags or nothing; and where a joined file or more samples begin."""
+    position = _next(file, data.form, data.start + data.claimed)
+    while position < size:
+        if _is_container(file, position):
+            return True, position
+        head = read_at(file, position, 8)
+        if (head[:3] == b"TAG" and size - position == 128) or head[:8] == b"APETAGEX":
+            return True, None
+        chunk = data.form.chunk(file, position) if data.form.data else None
+        if chunk is None:
+            return _is_no_sound(file, data, position, size), None
+        if chunk[0] == data.form.data:
+            return True, position
+        position = _next(file, data.form, position + data.form.head + max(0, chunk[1]))
+        if position > size + 1 and chunk[0] not in _AFTER:
+            return False, None
+    return True, None
+
+
+def _is_no_sound(file: BinaryIO, data: _Data, position: int, size: int) -> bool:
+    """Whether bytes at the end, which are no chunk, are zeros to fill up with, or few while both sizes agree."""
+    left = size - position
+    if left < data.form.even:
+        return True
+    if not data.claimed:
+        return False
+    if left <= _ZEROS and not read_at(file, position, left).strip(b"\0"):
+        return True
+    if data.form is not _WAV or len(data.format) < 16:
+        return False
+    (whole,) = struct.unpack("<I", read_at(file, data.begin + 4, 4))
+    rate = int.from_bytes(data.format[8:12], "little")
+    return abs(data.begin + 8 + whole - position) <= 1 and left < _JUNK * rate
+
+
+def _before_chunks(file: BinaryIO, data: _Data, size: int) -> int:
+    """Where the chunks begin that end the file; its end where there are none."""
+    form = data.form
+    if form.head != 8 or not form.data:
+        return size
+    low = max(data.start, size - _TAIL)
+    tail = np.frombuffer(read_at(file, low, size - low), np.uint8)
+    end = size - 128 if tail[-128:][:3].tobytes() == b"TAG" else size
+    after: dict[int, int] = {}
+    for begin, stop in _candidates(tail, form):
+        after.setdefault(low + stop, low + begin)  # the first, since chunks lie in chunks
+    while True:
+        for slack in (0, 1):
+            if end - slack in after and after[end - slack] < end:
+                end = after[end - slack]
+                break
+        else:
+            return end
+
+
+def _candidates(tail: np.ndarray, form: Form) -> Iterator[tuple[int, int]]:
+    """Where a chunk may begin, by its name, and where it would end."""
+    if len(tail) < form.head:
+        return
+    letter = (tail >= 32) & (tail < 127)
+    named = letter[:-7] & letter[1:-6] & letter[2:-5] & letter[3:-4]
+    places = np.flatnonzero(named)
+    sizes = np.stack([tail[places + 4 + byte] for byte in range(4)], axis=1).copy()
+    stops = places + form.head + sizes.view("<u4" if form.size[0] == "<" else ">u4")[:, 0].astype(np.int64)
+    keep = stops <= len(tail)
+    yield from zip(places[keep].tolist(), stops[keep].tolist(), strict=True)
+
+
+def _header(file: BinaryIO, data: _Data, end: int) -> bytes:
+    """A header that tells the true length of the samples."""
+    length = end - data.start
+    form = data.form
+    if form in (_WAV, _W64):
+        body = struct.pack("<4sI", b"fmt ", len(data.format)) + data.format + bytes(len(data.format) % 2)
+        if length < 2**32 - _NEAR:
+            return (
+                struct.pack("<4sI4s", b"RIFF", 12 + len(body) + length, b"WAVE")
+                + body
+                + struct.pack("<4sI", b"data", length)
+            )
+        long = struct.pack("<4sIQQQI", b"ds64", 28, 48 + len(body) + length, length, 0, 0)
+        return (
+            struct.pack("<4sI4s", b"RF64", 2**32 - 1, b"WAVE") + long + body + struct.pack("<4sI", b"data", 2**32 - 1)
+        )
+    header = bytearray(read_at(file, data.begin, data.start - data.begin))
+    field = data.field - data.begin
+    known = min(length + form.lead, 2 ** (8 * struct.calcsize(form.size)) - 2)
+    struct.pack_into(form.size, header, field, known)
+    return bytes(header)
