@@ -70,21 +70,8 @@ def blocks(path: Path, view: View | None) -> Iterator[tuple[int, NDArray[np.floa
         raise Unavailable(path, str(error)) from error
     source = f"file:{path}" if view is None else "pipe:0"
     # AU has the one header that tells rate and channels, needs no length, and can be read from a pipe.
-    command = [
-        ffmpeg(),
-        "-nostdin",
-        "-v",
-        "error",
-        *_SAFE,
-        "-i",
-        source,
-        "-vn",
-        "-c:a",
-        "pcm_f32be",
-        "-f",
-        "au",
-        "pipe:1",
-    ]
+    command = [program, "-nostdin", "-v", "error", *_SAFE, "-i", source]
+    command += ["-vn", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     pipe = subprocess.DEVNULL if view is None else subprocess.PIPE
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdin=pipe, stdout=subprocess.PIPE, stderr=errors)
