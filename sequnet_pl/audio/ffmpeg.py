@@ -73,21 +73,8 @@ def blocks(path: Path, view: View | None) -> Iterator[tuple[int, NDArray[np.floa
     """
     source = f"file:{path}" if view is None else "pipe:0"
     # AU has the one header that tells rate and channels, needs no length, and can be read from a pipe.
-    command = [
-        _program(path),
-        "-nostdin",
-        "-v",
-        "error",
-        *_SAFE,
-        "-i",
-        source,
-        "-vn",
-        "-c:a",
-        "pcm_f32be",
-        "-f",
-        "au",
-        "pipe:1",
-    ]
+    command = [_program(path), "-nostdin", "-v", "error", *_SAFE, "-i", source]
+    command += ["-vn", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     pipe = subprocess.DEVNULL if view is None else subprocess.PIPE
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdin=pipe, stdout=subprocess.PIPE, stderr=errors)
