@@ -15,6 +15,7 @@ What to train
   --levels --features --depth --kernel_size                     of the Seq-U-Net
   --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
   --lr RATE --eps E          of Adam
+  --muon RATE                of Muon, for the weights between hidden frames
   --beta2 B --weight_decay W --warmup SHARE --anneal --code_frequency F    what makes it learn better
 
 On what

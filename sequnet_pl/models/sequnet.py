@@ -90,6 +90,11 @@ class SeqUNet(Network):
         self.output_conv = nn.Conv1d(features, CLASSES, 1)
         self.receptive_field = self._receptive_field()
 
+    def matrices(self) -> dict[int, list[Tensor]]:
+        """See Network: filters and gates, of even and odd taps where they differ."""
+        convolutions = (layer for layer in self.modules() if isinstance(layer, nn.Conv1d))
+        return {2: [layer.weight for layer in convolutions if layer is not self.output_conv]}
+
     def window(self, outputs: int) -> Window:
         """See Network; sizes grow from the output to the input."""
         if outputs < 1:
