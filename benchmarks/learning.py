@@ -49,6 +49,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast, no clip": {name: value for name, value in _FAST.items() if name != "clip"},
     "fast, muon 0.02": _FAST | {"muon": 0.02},
     "fast, muon 0.06": _FAST | {"muon": 0.06},
+    "fast, norm": _FAST | {"norm": True},
+    "fast, norm, muon 0.02": _FAST | {"norm": True, "muon": 0.02},
+    "fast, norm, muon 0.06": _FAST | {"norm": True, "muon": 0.06},
     "fast, ema": _FAST | {"ema": 0.95},
 }
 """What differs from the published settings; `clip` and `ema` are the trainer's, the others the module's."""

@@ -12,7 +12,7 @@ Train and score Seq-U-Net and WaveNet on raw audio.
 What to train
   --model sequnet|wavenet    the network, with its published settings (configs/)
   --config FILE              settings of your own, as YAML; --print_config prints all there are
-  --levels --features --depth --kernel_size                     of the Seq-U-Net
+  --levels --features --depth --kernel_size --norm              of the Seq-U-Net
   --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
   --lr RATE --eps E          of Adam
   --muon RATE                of Muon, for the weights between hidden frames

@@ -133,6 +133,7 @@ class SeqUNetModule(AudioModule):
         features: Channels of every level.
         depth: Gated layers a level, on each way.
         kernel_size: Taps of every convolution; odd.
+        norm: Whether convolutions read frames divided by their root mean square, see SeqUNet.
         lr: Learning rate, the highest of its schedule.
         eps: Term that Adam adds to its denominator.
         beta2: How slowly Adam forgets squared gradients.
@@ -154,6 +155,7 @@ class SeqUNetModule(AudioModule):
         features: int = 180,
         depth: int = 2,
         kernel_size: int = 5,
+        norm: bool = False,
         lr: float = 5e-4,
         eps: float = 1e-8,
         beta2: float = 0.999,
@@ -165,7 +167,7 @@ class SeqUNetModule(AudioModule):
         checkpoint_activations: bool = False,
         compile: Compile = "auto",
     ) -> None:
-        network = SeqUNet(levels, features, depth, kernel_size)
+        network = SeqUNet(levels, features, depth, kernel_size, norm)
         optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal, muon)
         super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
         self.save_hyperparameters()
