@@ -47,6 +47,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast, frequency 3": _FAST | {"code_frequency": 3.0},
     "fast, frequency 20": _FAST | {"code_frequency": 20.0},
     "fast, no clip": {name: value for name, value in _FAST.items() if name != "clip"},
+    "fast, muon 0.02": _FAST | {"muon": 0.02},
+    "fast, muon 0.06": _FAST | {"muon": 0.06},
+    "fast, norm": _FAST | {"norm": True},
+    "fast, norm, muon 0.02": _FAST | {"norm": True, "muon": 0.02},
+    "fast, norm, muon 0.06": _FAST | {"norm": True, "muon": 0.06},
     "fast, ema": _FAST | {"ema": 0.95},
 }
 """What differs from the published settings; `clip` and `ema` are the trainer's, the others the module's."""

@@ -89,7 +89,7 @@ def step_of(way: Way, device: torch.device, rank: int) -> tuple[Callable[[], Non
     if way.processes > 1:
         torch._dynamo.config.optimize_ddp = False  # as training has it
         network = DistributedDataParallel(ours, [rank] if device.type == "cuda" else None)
-    optimizer = Optimization(5e-4, 1e-8, 0.999, 0.0, 0.0, False).optimizer(network, 5e-4)
+    optimizer = Optimization(5e-4, 1e-8, 0.999, 0.0, 0.0, False).optimizer(ours, 5e-4)
 
     counts = torch.full((way.batch,), outputs, device=device)
     batch = Batch(codes, counts, counts, counts)

@@ -15,9 +15,10 @@ What to train
   --config FILE              settings of your own, as YAML; flags win. --print_config prints all there are
   --init_from CHECKPOINT     begin with the weights, network and sample rate of a checkpoint, a run folder or
                              a published snapshot (of a WaveNet with --layers)
-  --levels --features --depth --kernel_size                     of the Seq-U-Net
+  --levels --features --depth --kernel_size --norm              of the Seq-U-Net
   --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
   --lr RATE --eps E          of Adam
+  --muon RATE                of Muon, for the weights between hidden frames
   --beta2 B --weight_decay W --warmup SHARE --anneal --code_frequency F    what makes it learn better
 
 On what

@@ -20,6 +20,20 @@ def gate(both: Tensor) -> Tensor:
     return torch.tanh(filtered) * torch.sigmoid(gated)
 
 
+class RMSNorm(nn.Module):
+    """x / sqrt(mean(x^2) + 1e-6) over so many channels, in float32 at least; what lies beyond them is zeros."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (..., C) to frames of mean square 1; frames of zeros stay zeros."""
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
+        mean = wide.square().sum(-1, keepdim=True) / self.channels
+        return (wide * torch.rsqrt(mean + 1e-6)).to(x.dtype)
+
+
 def push(window: Tensor, frame: Tensor) -> None:
     """Shift a window (B, C, K) by one in place: the oldest frame leaves, `frame` (B, C) enters at the end."""
     window.copy_(torch.cat((window[..., 1:], frame.unsqueeze(-1)), dim=-1))
@@ -77,7 +91,7 @@ class GatedConv(nn.Module):
     """Gated residual convolution: identity + tanh(filter(x)) * sigmoid(gate(x)), filter and gate as one convolution.
 
     With stride 2 every second frame is kept, the last one among them. A conditioned layer convolves [x, condition];
-    its identity is x alone.
+    its identity is x alone. What is convolved may be another form of x, `read`: a normed network's.
     """
 
     def __init__(self, features: int, kernel_size: int, stride: int = 1, conditioned: bool = False) -> None:
@@ -85,10 +99,12 @@ class GatedConv(nn.Module):
         self.features, self.reach, self.stride = features, kernel_size - 1, stride
         self.conv = nn.Conv1d(features * (1 + conditioned), 2 * features, kernel_size, stride)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """x (B, T, C) and condition (B, T' >= T, C) to (B, (T - K) // stride + 1, C)."""
+    def forward(self, x: Tensor, read: Tensor | None = None, condition: Tensor | None = None) -> Tensor:
+        """x and read (B, T, C) and condition (B, T' >= T, C) to (B, (T - K) // stride + 1, C)."""
+        given = None if read is x else read  # one slice of x, else gradients would add up in another order
         x = x[:, (x.shape[1] - 1 - self.reach) % self.stride :]
-        inputs = x if condition is None else torch.cat((x, last(condition, x.shape[1])), dim=-1)
+        inputs = x if given is None else last(given, x.shape[1])
+        inputs = inputs if condition is None else torch.cat((inputs, last(condition, x.shape[1])), dim=-1)
         weight, bias = pad_gated(self.conv.weight, self.conv.bias, self.features, x.shape[-1])
         return x[:, self.reach :: self.stride] + gate(convolve(inputs, weight, bias, self.stride))
 
@@ -113,18 +129,19 @@ class GatedUpsample(nn.Module):
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -bound, bound)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, read: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Coarse (B, M, C) to fine (B, 2M - K + 1, C), which end on the last even frame, and the odd frames (B, M', C).
 
-        The last of the odd frames is not among the fine ones: it lies one frame after them.
+        What is convolved is `read` where it is given. The last of the odd frames is not among the fine ones: it lies
+        one frame after them.
         """
-        even, odd = (self._phase(x, phase.weight) for phase in (self.even, self.odd))
+        even, odd = (self._phase(x, x if read is None else read, phase.weight) for phase in (self.even, self.odd))
         # one odd frame more than even ones: the first odd precedes the first even, the last follows the last
         return torch.stack((odd[:, :-1], even), dim=2).flatten(1, 2), odd
 
-    def _phase(self, x: Tensor, weight: Tensor) -> Tensor:
+    def _phase(self, x: Tensor, read: Tensor, weight: Tensor) -> Tensor:
         weight, bias = pad_gated(weight, self.bias, self.features, x.shape[-1])
-        return x[:, weight.shape[-1] - 1 :] + gate(convolve(x, weight, bias))
+        return x[:, weight.shape[-1] - 1 :] + gate(convolve(read, weight, bias))
 
     def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Even and odd frame (B, C each), from the newest coarse frame x (B, C) and the window that ends with it."""

@@ -64,6 +64,10 @@ class Network(nn.Module, ABC):
         return part(*inputs)
 
     @abstractmethod
+    def matrices(self) -> dict[int, list[Tensor]]:
+        """Weights (C', C, K) between hidden frames, by how many matrices (C' / count, C x K) each holds: see Muon."""
+
+    @abstractmethod
     def window(self, outputs: int) -> Window:
         """Window sizes for at least `outputs` outputs, rounded up to whole cycles. ValueError for fewer than one."""
 

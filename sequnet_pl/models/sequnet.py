@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import last, pad, width
-from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, push
+from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, RMSNorm, push
 from sequnet_pl.models.network import Network, State, Window
 from sequnet_pl.models.precision import float32_products
 
@@ -28,28 +28,35 @@ def gated_convs(depth: int, features: int, kernel_size: int, conditioned: bool =
 
 
 class Level(nn.Module):
-    """The layers of one level except the bottleneck, on the way down and on the way up again."""
+    """The layers of one level except the bottleneck, on the way down and on the way up again.
 
-    def __init__(self, features: int, depth: int, kernel_size: int) -> None:
+    Frames go with what is read of them: their norm, or themselves.
+    """
+
+    def __init__(self, features: int, depth: int, kernel_size: int, norm: nn.Module) -> None:
         super().__init__()
+        self.norm = norm
         self.down = gated_convs(depth, features, kernel_size)
         self.strided = GatedConv(features, kernel_size, stride=2)
         self.upsample = GatedUpsample(features, kernel_size)
         self.up = gated_convs(depth, features, kernel_size, conditioned=True)
 
-    def descend(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames (B, T, C) to the skip, and to the frames of the level below."""
+    def descend(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Frames (B, T, C) to the skip, what is read of it, and the frames of the level below."""
+        read = self.norm(x)
         for layer in self.down:
-            x = layer(x)
-        return x, self.strided(x)
+            x = layer(x, read)
+            read = self.norm(x)
+        return x, read, self.strided(x, read)
 
-    def ascend(self, x: Tensor, skip: Tensor) -> Tensor:
+    def ascend(self, x: Tensor, read: Tensor, skip: Tensor, skip_read: Tensor) -> tuple[Tensor, Tensor]:
         """Frames of the level below, and the skip, to those of this one."""
-        condition, _ = self.upsample(x)
-        x = last(skip, condition.shape[1])
+        condition = self.norm(self.upsample(x, read)[0])
+        x, read = last(skip, condition.shape[1]), last(skip_read, condition.shape[1])
         for layer in self.up:
-            x = layer(x, condition)
-        return x
+            x = layer(x, read, condition)
+            read = self.norm(x)
+        return x, read
 
 
 @dataclass
@@ -72,9 +79,13 @@ class SeqUNet(Network):
         features: Channels of every level.
         depth: Gated layers a level, each way.
         kernel_size: Taps of every convolution; odd, 3 or more.
+        norm: Whether convolutions, and the output, read frames divided by their root mean square. The identities, and
+            with them odd frames that are held, stay as they are; windows hold what convolutions read.
     """
 
-    def __init__(self, levels: int = 11, features: int = 180, depth: int = 2, kernel_size: int = 5) -> None:
+    def __init__(
+        self, levels: int = 11, features: int = 180, depth: int = 2, kernel_size: int = 5, norm: bool = False
+    ) -> None:
         super().__init__()
         for name, value in (("levels", levels), ("features", features), ("depth", depth)):
             if value < 1:
@@ -84,11 +95,18 @@ class SeqUNet(Network):
         self.features, self.depth, self.kernel_size = features, depth, kernel_size
         self.cycle = 2 ** (levels - 1)
         self.input_conv = CodeConv(features, kernel_size)
-        blocks = nn.ModuleList(Level(features, depth, kernel_size) for _ in range(levels - 1))
+        self.normed = norm
+        self.norm = RMSNorm(features) if norm else nn.Identity()
+        blocks = nn.ModuleList(Level(features, depth, kernel_size, self.norm) for _ in range(levels - 1))
         self.levels = cast(Sequence[Level], blocks)
         self.bottleneck = gated_convs(depth, features, kernel_size)
         self.output_conv = nn.Conv1d(features, CLASSES, 1)
         self.receptive_field = self._receptive_field()
+
+    def matrices(self) -> dict[int, list[Tensor]]:
+        """See Network: filters and gates, of even and odd taps where they differ."""
+        convolutions = (layer for layer in self.modules() if isinstance(layer, nn.Conv1d))
+        return {2: [layer.weight for layer in convolutions if layer is not self.output_conv]}
 
     def window(self, outputs: int) -> Window:
         """See Network; sizes grow from the output to the input."""
@@ -111,18 +129,20 @@ class SeqUNet(Network):
         if outputs < 1 or outputs % self.cycle:
             raise ValueError(f"{codes.shape[-1]} codes are no window: {overlap} and a multiple of {self.cycle} are one")
         x = self.input_conv(codes, width(self.features, codes.device))  # (B, T, C)
-        skips: list[Tensor] = []
+        skips: list[tuple[Tensor, Tensor]] = []
         for level in self.levels:
-            skip, x = self._run(level.descend, x)
-            skips.append(skip)
+            *skip, x = self._run(level.descend, x)
+            skips.append((skip[0], skip[1]))
+        read = self.norm(x)
         for layer in self.bottleneck:
-            x = layer(x)
+            x = layer(x, read)
+            read = self.norm(x)
         for level in reversed(self.levels):
-            x = self._run(level.ascend, x, skips.pop())
-        return self._output(last(x, outputs)).transpose(1, 2)
+            x, read = self._run(level.ascend, x, read, *skips.pop())
+        return self._output(last(read, outputs)).transpose(1, 2)
 
     def _output(self, x: Tensor) -> Tensor:
-        """Frames (..., C) to logits (..., Q)."""
+        """What is read of frames (..., C) to logits (..., Q)."""
         weight = pad(self.output_conv.weight.squeeze(-1), 1, self.features, x.shape[-1])
         return F.linear(torch.relu(x), weight, self.output_conv.bias)
 
@@ -137,23 +157,24 @@ class SeqUNet(Network):
         skips: list[Tensor] = []
         for level, windows in zip(self.levels, state.down, strict=True):
             for layer in level.down:
-                windows.append(ends(x))
-                x = layer(x)
-            windows.append(ends(x))
+                windows.append(ends(self.norm(x)))
+                x = layer(x, self.norm(x))
+            windows.append(ends(self.norm(x)))
             skips.append(x)
-            x = level.strided(x)
+            x = level.strided(x, self.norm(x))
         for layer in self.bottleneck:
-            state.bottleneck.append(ends(x))
-            x = layer(x)
+            state.bottleneck.append(ends(self.norm(x)))
+            x = layer(x, self.norm(x))
         for index, level in reversed(list(enumerate(self.levels))):
-            condition, odd = level.upsample(x)
-            state.upsample.insert(0, ends(x, self.kernel_size // 2 + 1))
+            condition, odd = level.upsample(x, self.norm(x))
+            condition = self.norm(condition)
+            state.upsample.insert(0, ends(self.norm(x), self.kernel_size // 2 + 1))
             state.odd.insert(0, odd[:, -1].clone())
             x = last(skips.pop(), condition.shape[1])
             for layer in level.up:
-                state.up[index].append(torch.cat((ends(x), ends(condition)), dim=1))
-                x = layer(x, condition)
-        return self._output(x[:, -1]), state
+                state.up[index].append(torch.cat((ends(self.norm(x)), ends(condition)), dim=1))
+                x = layer(x, self.norm(x), condition)
+        return self._output(self.norm(x[:, -1])), state
 
     def _empty_state(self, codes: Tensor) -> SeqUNetState:
         return SeqUNetState(0, codes, [[] for _ in self.levels], [], [], [], [[] for _ in self.levels])
@@ -174,30 +195,34 @@ class SeqUNet(Network):
         def keep(x: Tensor, level: int, frames: int = kernel_size) -> Tensor:
             return around(x, time // 2**level, frames).transpose(1, 2).repeat(batch, 1, 1)
 
+        norm = self.norm
+
         def go_on(layer: GatedConv, x: Tensor, condition: Tensor | None = None) -> Tensor:
-            wider = [None if y is None else around(y, 0, y.shape[1] + kernel_size - 1) for y in (x, condition)]
+            wider = [None if y is None else around(y, 0, y.shape[1] + kernel_size - 1) for y in (x, norm(x), condition)]
             return layer(*wider)
 
         x = self.input_conv(codes[:1])
         skips: list[Tensor] = []
         for index, level in enumerate(self.levels):
             for layer in level.down:
-                state.down[index].append(keep(x, index))
+                state.down[index].append(keep(norm(x), index))
                 x = go_on(layer, x)
-            state.down[index].append(keep(x, index))
+            state.down[index].append(keep(norm(x), index))
             skips.append(x)
             x = go_on(level.strided, x)
         for layer in self.bottleneck:
-            state.bottleneck.append(keep(x, len(self.levels)))
+            state.bottleneck.append(keep(norm(x), len(self.levels)))
             x = go_on(layer, x)
         for index, level in reversed(list(enumerate(self.levels))):
             period = x.shape[1]
-            state.upsample.insert(0, keep(x, index + 1, kernel_size // 2 + 1))
-            condition, odd = level.upsample(around(x, 0, period + kernel_size // 2))
+            state.upsample.insert(0, keep(norm(x), index + 1, kernel_size // 2 + 1))
+            wider = around(x, 0, period + kernel_size // 2)
+            condition, odd = level.upsample(wider, norm(wider))
+            condition = norm(condition)
             state.odd.insert(0, keep(odd[:, -period:], index + 1, 1).squeeze(-1))
             x = skips[index].expand(-1, 2 * period, -1)
             for layer in level.up:
-                state.up[index].append(torch.cat((keep(x, index), keep(condition, index)), dim=1))
+                state.up[index].append(torch.cat((keep(norm(x), index), keep(condition, index)), dim=1))
                 x = go_on(layer, x, condition)
         return state
 
@@ -213,30 +238,30 @@ class SeqUNet(Network):
         for index, level in enumerate(self.levels):
             *windows, strided = state.down[index]
             for layer, window in zip(level.down, windows, strict=True):
-                push(window, x)
+                push(window, self.norm(x))
                 x = layer.step(x, window)
             skips.append(x)
-            push(strided, x)
+            push(strided, self.norm(x))
             if state.time % 2 ** (index + 1):
                 break
             x = level.strided.step(x, strided)
         else:
             for layer, window in zip(self.bottleneck, state.bottleneck, strict=True):
-                push(window, x)
+                push(window, self.norm(x))
                 x = layer.step(x, window)
         for index, skip in reversed(list(enumerate(skips))):
             level = self.levels[index]
             if state.time % 2 ** (index + 1):
                 condition = state.odd[index]
             else:
-                push(state.upsample[index], x)
+                push(state.upsample[index], self.norm(x))
                 condition, odd = level.upsample.step(x, state.upsample[index])
                 state.odd[index].copy_(odd)
-            x = skip
+            x, condition = skip, self.norm(condition)
             for layer, window in zip(level.up, state.up[index], strict=True):
-                push(window, torch.cat((x, condition), dim=1))
+                push(window, torch.cat((self.norm(x), condition), dim=1))
                 x = layer.step(x, window)
-        return self._output(x)
+        return self._output(self.norm(x))
 
     def _receptive_field(self) -> int:
         """How far the outputs of a cycle look back at the most: the reach of each level, by phase, up to the output."""

@@ -113,6 +113,12 @@ class WaveNet(Network):
         self.end_2 = nn.Conv1d(skip_channels, CLASSES, 1)
         self.receptive_field = 1 + blocks * (kernel_size - 1) * (2**layers - 1)
 
+    def matrices(self) -> dict[int, list[Tensor]]:
+        """See Network: filters and gates, and 1x1 convolutions."""
+        gated = [layer.conv for layer in self.layers]
+        single = [layer for layer in self.modules() if isinstance(layer, nn.Conv1d) and layer not in gated]
+        return {2: [layer.weight for layer in gated], 1: [layer.weight for layer in single if layer is not self.end_2]}
+
     def window(self, outputs: int) -> Window:
         """See Network."""
         if outputs < 1:

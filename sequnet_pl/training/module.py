@@ -114,7 +114,7 @@ class AudioModule(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
-        optimizer = self.optimization.optimizer(self, self.lr)
+        optimizer = self.optimization.optimizer(self.network, self.lr)
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
         schedule = self.optimization.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
@@ -133,12 +133,15 @@ class SeqUNetModule(AudioModule):
         features: Channels of every level.
         depth: Gated layers a level, on each way.
         kernel_size: Taps of every convolution; odd.
+        norm: Whether convolutions read frames divided by their root mean square, see SeqUNet.
         lr: Learning rate, the highest of its schedule.
         eps: Term that Adam adds to its denominator.
         beta2: How slowly Adam forgets squared gradients.
-        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
+        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam. Muon's weights decay at Muon's rate.
         warmup: Share of all steps over which the rate rises to `lr`.
         anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
+        muon: Learning rate of Muon where Adam's is `lr`: the schedule, or the learning rate finder, scales both. Muon
+            moves the weights between hidden frames, Adam the others; 0 leaves all to Adam.
         code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
             cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
         checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
@@ -152,18 +155,20 @@ class SeqUNetModule(AudioModule):
         features: int = 180,
         depth: int = 2,
         kernel_size: int = 5,
+        norm: bool = False,
         lr: float = 5e-4,
         eps: float = 1e-8,
         beta2: float = 0.999,
         weight_decay: float = 0.0,
         warmup: float = 0.0,
         anneal: bool = False,
+        muon: float = 0.0,
         code_frequency: float = 0.0,
         checkpoint_activations: bool = False,
         compile: Compile = "auto",
     ) -> None:
-        network = SeqUNet(levels, features, depth, kernel_size)
-        optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal)
+        network = SeqUNet(levels, features, depth, kernel_size, norm)
+        optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal, muon)
         super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
         self.save_hyperparameters()
 
@@ -181,9 +186,11 @@ class WaveNetModule(AudioModule):
         lr: Learning rate, the highest of its schedule.
         eps: Term that Adam adds to its denominator.
         beta2: How slowly Adam forgets squared gradients.
-        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam.
+        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam. Muon's weights decay at Muon's rate.
         warmup: Share of all steps over which the rate rises to `lr`.
         anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
+        muon: Learning rate of Muon where Adam's is `lr`: the schedule, or the learning rate finder, scales both. Muon
+            moves the weights between hidden frames, Adam the others; 0 leaves all to Adam.
         code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
             cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
         checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
@@ -205,12 +212,13 @@ class WaveNetModule(AudioModule):
         weight_decay: float = 0.0,
         warmup: float = 0.0,
         anneal: bool = False,
+        muon: float = 0.0,
         code_frequency: float = 0.0,
         checkpoint_activations: bool = False,
         compile: Compile = "auto",
     ) -> None:
         network = WaveNet(layers, blocks, dilation_channels, residual_channels, skip_channels, kernel_size)
-        optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal)
+        optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal, muon)
         super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
         self.save_hyperparameters()
 

@@ -8,6 +8,8 @@ from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models.network import Network
+from sequnet_pl.training.muon import MuonAndAdam
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Optimization:
     weight_decay: float
     warmup: float
     anneal: bool
+    muon: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("lr", "eps"):
@@ -28,28 +31,31 @@ class Optimization:
         for name in ("beta2", "warmup"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} is {getattr(self, name)}, but must be from 0 to below 1")
-        if self.weight_decay < 0:
-            raise UsageError(f"weight_decay is {self.weight_decay}, but must be 0 or more")
+        for name in ("weight_decay", "muon"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"{name} is {getattr(self, name)}, but must be 0 or more")
 
-    def optimizer(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
-        """AdamW, or Adam without weight decay; tables and biases do not decay."""
-        optimizer = self._optimizer(module, lr)
+    def optimizer(self, network: Network, lr: float) -> torch.optim.Optimizer:
+        """AdamW, or Adam without weight decay, and where `muon` is set, Muon too; tables and biases do not decay."""
+        optimizer = self._optimizer(network, lr)
         # fused ones offer to scale gradients back by themselves, and Lightning then refuses to clip in mixed precision
         setattr(optimizer, "_step_supports_amp_scaling", False)  # noqa: B010 (it has no type)
         return optimizer
 
-    def _optimizer(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
+    def _optimizer(self, network: Network, lr: float) -> torch.optim.Optimizer:
         options = {"lr": lr, "betas": (0.9, self.beta2), "eps": self.eps, "fused": True}  # fused: four times as fast
-        if not self.weight_decay:
-            return torch.optim.Adam(module.parameters(), **options)
-        convolutions = {
-            id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Conv1d) and layer.weight is not None
-        }
-        parameters = list(module.parameters())
+        if not self.weight_decay and not self.muon:
+            return torch.optim.Adam(network.parameters(), **options)
+        matrices = network.matrices() if self.muon else {}
+        convolutions = {id(layer.weight) for layer in network.modules() if isinstance(layer, nn.Conv1d)}
+        moved = {id(weight) for weights in matrices.values() for weight in weights}
+        others = [parameter for parameter in network.parameters() if id(parameter) not in moved]
         groups = [
-            {"params": [p for p in parameters if id(p) in convolutions], "weight_decay": self.weight_decay},
-            {"params": [p for p in parameters if id(p) not in convolutions], "weight_decay": 0.0},
+            {"params": [p for p in others if id(p) in convolutions], "weight_decay": self.weight_decay},
+            {"params": [p for p in others if id(p) not in convolutions], "weight_decay": 0.0},
         ]
+        if self.muon:
+            return MuonAndAdam(matrices, groups, lr, self.muon, self.beta2, self.eps, self.weight_decay)
         return torch.optim.AdamW(groups, **options)
 
     @property

@@ -46,7 +46,7 @@ def convert_snapshot(snapshot: Path, out: Path, layers: int = PUBLISHED_LAYERS) 
     module = MODULES[network_name(network)](**settings)
     module.network.load_state_dict(network.state_dict())
 
-    optimizer = module.optimization.optimizer(module, module.lr)
+    optimizer = module.optimization.optimizer(module.network, module.lr)
     try:
         moments = _moments(network, list(content["model_state_dict"]), adam["state"])
     except (KeyError, IndexError, RuntimeError):

@@ -113,6 +113,7 @@ def architecture(network: Network) -> dict[str, int]:
             "features": network.input_conv.weight.shape[-1],
             "depth": network.depth,
             "kernel_size": network.kernel_size,
+            **({"norm": True} if network.normed else {}),
         }
     assert isinstance(network, WaveNet)
     layers = len({layer.dilation for layer in network.layers})

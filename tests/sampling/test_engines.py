@@ -52,12 +52,14 @@ def on_device(network, engine):
     return network.float().to("cuda" if engine in ("cuda", "graphs") else "cpu")
 
 
-def make_engine(network, name):
+def make_engine(network, name, weights="float32"):
+    if getattr(network, "normed", False) and name in ("native", "interpreted"):
+        pytest.skip("these kernels know no norm")
     if name == "graphless":
         return GraphsEngine(network)
     if name == "interpreted":
         return PersistentEngine(schedule(network), "float32", Interpreter())
-    return engine_for(network, name)
+    return engine_for(network, name, weights)
 
 
 def prompts(clips, length, seed=1):
@@ -211,9 +213,9 @@ def test_reduced_weights_are_close(wide, weights, tolerance):
 def test_broken_weights_are_seen(network, weights):
     network.float()
     list(network.parameters())[3].data.flatten()[0] = torch.nan
-    session = start(network, None, 2)
+    session, engine = start(network, None, 2), make_engine(network, "native", weights)
     with pytest.raises(UserError, match="not numbers"):
-        list(extend(network, session, Noise(0, range(2)), Drawing(), 20, engine_for(network, "native", weights)))
+        list(extend(network, session, Noise(0, range(2)), Drawing(), 20, engine))
 
 
 @no_gpu
@@ -227,7 +229,8 @@ def test_broken_weights_are_seen_on_a_gpu(network, name):
 def test_choice_of_an_engine(network):
     assert engine_for(network).name == "eager"  # float64
     network.float()
-    assert engine_for(network).name == ("native" if build.library() else "eager")
+    normed = getattr(network, "normed", False)
+    assert engine_for(network).name == ("native" if build.library() and not normed else "eager")
     assert engine_for(network, "eager").name == "eager"
     for name in ("fast", "cuda", "graphs"):
         with pytest.raises(UsageError):
@@ -239,7 +242,17 @@ def test_choice_of_an_engine(network):
         engine_for(network.double(), "native")
 
 
+def test_kernels_refuse_a_norm():
+    network = SeqUNet(3, 4, 1, 3, norm=True)
+    assert schedule(network) is None
+    for name, weights in (("native", "float32"), ("native", "bf16"), ("auto", "int8"), ("auto", "bf16")):
+        with pytest.raises(UsageError, match=r"^[^\n]*networks? without a norm on the CPU[^\n]*$"):
+            engine_for(network, name, weights)
+
+
 def test_without_a_compiler_sampling_goes_on_and_says_so(network, monkeypatch, tmp_path, caplog):
+    if getattr(network, "normed", False):
+        pytest.skip("no kernels are looked for: they know no norm")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)

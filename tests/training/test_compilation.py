@@ -13,7 +13,11 @@ from sequnet_pl.training.averaging import WITHOUT, ScoredEMA
 from sequnet_pl.training.compilation import loss_sum
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 
-NETWORKS = [lambda: SeqUNet(4, 6, 2, 5), lambda: WaveNet(4, 2, 6, 5, 9)]
+NETWORKS = [
+    lambda: SeqUNet(4, 6, 2, 5),
+    lambda: SeqUNet(3, 6, 1, 5, norm=True),
+    lambda: WaveNet(4, 2, 6, 5, 9),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -56,8 +56,11 @@ def from_published(network: Network, tensors: Mapping[str, Tensor]) -> Weights:
 def to_published(network: Network, tensors: Mapping[str, Tensor] | None = None) -> Weights:
     """Tensors by our names, the network's weights or its gradients, under the published names and in their layout.
 
-    The convolution of the published WaveNet that feeds nothing, which ours lacks, is zeros.
+    The convolution of the published WaveNet that feeds nothing, which ours lacks, is zeros. UserError for a normed
+    network.
     """
+    if isinstance(network, SeqUNet) and network.normed:
+        raise UserError("the published Seq-U-Net has no norm, and this one has; it cannot be converted")
     tensors = network.state_dict() if tensors is None else tensors
     published: Weights = {}
     for theirs, name, kind in _modules(network):

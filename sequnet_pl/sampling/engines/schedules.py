@@ -18,9 +18,9 @@ from sequnet_pl.sampling.engines.schedule import Output, Read, Ring, Schedule, T
 
 @torch.no_grad()
 def schedule(network: Network) -> Schedule | None:
-    """The schedule of a network with the weights that it has now; None for a network that is none of the two."""
+    """The schedule of a network with the weights that it has now; None for one that is none of the two, or normed."""
     if isinstance(network, SeqUNet):
-        return _sequnet(network)
+        return None if network.normed else _sequnet(network)
     return _wavenet(network) if isinstance(network, WaveNet) else None
 
 

@@ -128,3 +128,8 @@ def test_bad_sequnet_shapes_are_told(name, value):
 def test_bad_wavenet_shapes_are_told(name):
     with pytest.raises(ValueError, match=f"{name} is 0"):
         WaveNet(**{name: 0})
+
+
+def test_a_norm_has_no_published_form():
+    with pytest.raises(UserError, match="has no norm"):
+        to_published(SeqUNet(2, 3, 1, 3, norm=True))

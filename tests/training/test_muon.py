@@ -1,0 +1,209 @@
+"""Muon's steps are orthogonal; what it does not move, AdamW moves as ever; runs go on, are found a rate and compile."""
+
+import copy
+
+import pytest
+import torch
+from pytorch_lightning.callbacks import LambdaCallback, LearningRateFinder
+from short_runs import run_fit, same_weights
+from torch import nn
+
+from sequnet_pl.errors import UsageError
+from sequnet_pl.training import compilation
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
+from sequnet_pl.training.muon import orthogonal
+
+TINY = {
+    "sequnet": lambda **kwargs: SeqUNetModule(3, 8, 1, 3, muon=0.02, **kwargs),
+    "wavenet": lambda **kwargs: WaveNetModule(4, 2, 16, 6, 10, muon=0.02, **kwargs),
+}
+
+
+@pytest.fixture(params=TINY)
+def module(request):
+    torch.manual_seed(0)
+    return TINY[request.param](lr=1e-3)
+
+
+def step(module, **settings):
+    """Changes (before, after) of all parameters by one step with random gradients, by name."""
+    optimizer = module.configure_optimizers()["optimizer"]
+    generator = torch.Generator().manual_seed(1)
+    for group in optimizer.param_groups:
+        group.update(settings)
+    for parameter in module.parameters():
+        parameter.grad = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+    before = {name: parameter.detach().clone() for name, parameter in module.network.named_parameters()}
+    optimizer.step()
+    return {name: (before[name], parameter.detach()) for name, parameter in module.network.named_parameters()}
+
+
+def matrices(weight, count):
+    return weight.unflatten(0, (count, -1)).flatten(2)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 40), (3, 40, 8), (2, 7, 7)])
+@pytest.mark.parametrize("scale", [1e-12, 1, 1e6])
+def test_newton_schulz_leaves_directions_and_makes_them_equally_long(shape, scale):
+    torch.manual_seed(0)
+    left, _, right = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
+    values = torch.linspace(0.2, 1, left.shape[-1], dtype=torch.float64)
+    found = orthogonal(scale * left * values @ right)
+    inside = left.mT @ found @ right.mT
+    lengths = torch.diagonal(inside, dim1=1, dim2=2)
+    assert lengths.min() > 0.6 and lengths.max() < 1.3
+    torch.testing.assert_close(inside, torch.diag_embed(lengths), rtol=0, atol=1e-9)
+    torch.testing.assert_close(orthogonal(found.float().repeat(2, 1, 1))[: shape[0]], orthogonal(found.float()))
+
+
+def test_no_gradient_is_no_step():
+    assert not orthogonal(torch.zeros(2, 4, 9)).any()
+
+
+def test_each_matrix_moves_by_itself(module):
+    """Filter and gate, even and odd taps: each step is that of its own momentum, times rate and shape's factor."""
+    weights = module.network.matrices()
+    counts = {id(weight): count for count, some in weights.items() for weight in some}
+    names = {name for name, parameter in module.network.named_parameters() if id(parameter) in counts}
+    expected = {name for name, parameter in module.network.named_parameters() if parameter.dim() == 3}
+    assert names == expected - {"input_conv.weight", "start.weight", "output_conv.weight", "end_2.weight"}
+    parameters = dict(module.network.named_parameters())
+    for name, (before, after) in step(module).items():
+        if name not in names:
+            continue
+        count = counts[id(parameters[name])]
+        gradient = matrices(parameters[name].grad, count)
+        factor = max(1, gradient.shape[1] / gradient.shape[2]) ** 0.5
+        for change, own in zip(matrices(after - before, count), gradient, strict=True):
+            torch.testing.assert_close(change, -0.02 * factor * orthogonal(own[None])[0], rtol=0, atol=1e-6)
+    gated = {name for name in names if counts[id(parameters[name])] == 2}
+    assert gated == {
+        name for name in names if not name.startswith("end") and ".skip" not in name and "resid" not in name
+    }
+
+
+def test_momentum_is_nesterovs():
+    torch.manual_seed(0)
+    module = SeqUNetModule(1, 4, 1, 3, muon=0.5, lr=1e-3)
+    (weight,) = module.network.matrices()[2]
+    optimizer = module.configure_optimizers()["optimizer"]
+    momentum = torch.zeros_like(weight)
+    for _ in range(3):
+        weight.grad = torch.randn_like(weight)
+        before = weight.detach().clone()
+        optimizer.step()
+        momentum = 0.95 * momentum + 0.05 * weight.grad
+        expected = orthogonal(matrices(0.05 * weight.grad + 0.95 * momentum, 2))
+        torch.testing.assert_close(matrices(weight.detach() - before, 2), -0.5 * expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_the_others_learn_as_by_adamw(module, decay):
+    """Tables, biases and the output convolution, which alone decays among them; Muon's weights decay at its rate."""
+    module.optimization = type(module.optimization)(1e-3, 1e-8, 0.95, decay, 0.0, False, 0.02)
+    moved = {id(weight) for some in module.network.matrices().values() for weight in some}
+    parameters = dict(module.network.named_parameters())
+    output = {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Conv1d)} - moved
+    assert len(output) == 1
+    for name, (before, after) in step(module).items():
+        if id(parameters[name]) in moved:
+            continue
+        twin = nn.Parameter(before.clone())
+        twin.grad = parameters[name].grad
+        own = decay if id(parameters[name]) in output else 0.0
+        torch.optim.AdamW([twin], 1e-3, (0.9, 0.95), 1e-8, own, fused=True).step()
+        assert torch.equal(after, twin), name
+
+
+def test_muons_weights_decay_at_its_rate(module):
+    plain, decayed = step(copy.deepcopy(module)), step(module, weight_decay=0.5)
+    moved = {id(weight) for some in module.network.matrices().values() for weight in some}
+    for name, parameter in module.network.named_parameters():
+        if id(parameter) in moved:
+            before, after = plain[name]
+            torch.testing.assert_close(decayed[name][1], after - 0.02 * 0.5 * before, rtol=0, atol=1e-6)
+
+
+def test_a_schedule_scales_both(module):
+    """A rate of nothing moves nothing; half of it moves half as far."""
+    assert all(torch.equal(before, after) for before, after in step(copy.deepcopy(module), lr=0.0).values())
+    whole, half = (
+        {name: after - before for name, (before, after) in step(fresh, lr=rate).items()}
+        for fresh, rate in ((copy.deepcopy(module), 1e-3), (module, 5e-4))
+    )
+    for name, change in half.items():
+        torch.testing.assert_close(2 * change, whole[name], rtol=1e-3, atol=1e-6)
+
+
+def test_a_rate_is_no_less_than_nothing():
+    with pytest.raises(UsageError, match=r"muon is -0\.1, but must be 0 or more"):
+        SeqUNetModule(2, 2, 1, 3, muon=-0.1)
+
+
+def build(kind, **kwargs):
+    torch.manual_seed(0)
+    return TINY[kind](beta2=0.95, **kwargs)
+
+
+@pytest.mark.parametrize("kind", TINY)
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_run_goes_on_bit_for_bit(fit, kind, precision):
+    options = {"max_epochs": -1, "max_steps": 18, "precision": precision, "gradient_clip_val": 1.0}
+    recipe = {"warmup": 0.3, "anneal": True}
+    whole = fit("whole", module=build(kind, **recipe), **options)
+
+    def stop(trainer, *_):
+        if trainer.global_step == 8:
+            raise KeyError
+
+    broken = fit(module=build(kind, **recipe), callbacks=[LambdaCallback(on_train_batch_start=stop)], **options)
+    assert broken.last["global_step"] == 8
+    assert sorted({name for state in broken.last["optimizer_states"][0]["state"].values() for name in state}) == [
+        "exp_avg",
+        "exp_avg_sq",
+        "momentum",
+        "step",
+    ]
+    resumed = fit(go_on=True, module=build(kind, **recipe), **options)
+    assert resumed.trainer.global_step == 18
+    assert same_weights(whole, resumed)
+
+
+def test_the_rate_finder_keeps_the_ratio(fit):
+    run = fit(module=build("sequnet"), callbacks=[LearningRateFinder(num_training_steps=20)])
+    assert run.error is None
+    assert run.module.lr != 5e-4
+    groups = run.trainer.optimizers[0].param_groups
+    assert {(group["lr"], group["ratio"]) for group in groups} == {(run.module.lr, 0.02 / 5e-4)}
+    assert fit(go_on=True, max_epochs=4, module=build("sequnet")).error is None
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_a_compiled_run_learns_as_the_plain_one(fit, kind, monkeypatch):
+    torch._dynamo.reset()
+    monkeypatch.setattr(compilation, "BACKEND", "aot_eager")
+    runs = [fit(f"run-{on}", module=build(kind, compile=on), max_steps=4, precision="64-true") for on in (False, True)]
+    compilation.compiled_loss_sum.cache_clear()
+    torch._dynamo.reset()
+    plain, compiled = (run.last["state_dict"] for run in runs)
+    for name, weight in plain.items():
+        torch.testing.assert_close(compiled[name], weight, rtol=0, atol=1e-9)
+
+
+def learn(root, audio, kind, world):
+    run = run_fit(root, audio, module=build(kind), devices=world, precision="64-true", data={"batch_size": 2 // world})
+    if run.error:
+        raise run.error
+
+
+@pytest.mark.parametrize("kind", TINY)
+def test_two_processes_learn_as_one_does(tmp_path, audio_folder, group, kind):
+    learn(str(tmp_path / "one"), str(audio_folder), kind, 1)
+    statuses, logs = group(2, learn, str(tmp_path / "two"), str(audio_folder), kind, 2).wait()
+    assert statuses == [0, 0], logs
+    one, two = (
+        torch.load(tmp_path / name / "run" / "checkpoints" / "last.ckpt", weights_only=True) for name in ("one", "two")
+    )
+    assert one["global_step"] == two["global_step"] > 10
+    for name, value in one["state_dict"].items():
+        torch.testing.assert_close(two["state_dict"][name], value, rtol=0, atol=1e-8)
