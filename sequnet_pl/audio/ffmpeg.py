@@ -51,9 +51,16 @@ def version() -> str:
     return said.partition("version ")[2].partition(" ")[0]
 
 
+def _program(path: Path) -> str:
+    try:
+        return ffmpeg()
+    except UserError as error:
+        raise Unavailable(path, str(error)) from error
+
+
 def audio_tracks(path: Path) -> int:
-    """How many audio tracks ffmpeg finds in a file."""
-    command = [ffmpeg(), "-nostdin", "-hide_banner", *_SAFE, "-i", f"file:{path}"]
+    """How many audio tracks ffmpeg finds in a file. Raises Unavailable where there is no ffmpeg."""
+    command = [_program(path), "-nostdin", "-hide_banner", *_SAFE, "-i", f"file:{path}"]
     said = subprocess.run(command, capture_output=True, check=False).stderr.decode(errors="replace")
     return len(re.findall(r"^\s*Stream #.*: Audio: ", said, re.MULTILINE))
 
@@ -64,27 +71,10 @@ def blocks(path: Path, view: View | None) -> Iterator[tuple[int, NDArray[np.floa
     Raises Refused where it has none, sound.Stopped with ffmpeg's last complaint after the last block, Unavailable where
     there is no ffmpeg or it was killed.
     """
-    try:
-        program = ffmpeg()
-    except UserError as error:
-        raise Unavailable(path, str(error)) from error
     source = f"file:{path}" if view is None else "pipe:0"
     # AU has the one header that tells rate and channels, needs no length, and can be read from a pipe.
-    command = [
-        ffmpeg(),
-        "-nostdin",
-        "-v",
-        "error",
-        *_SAFE,
-        "-i",
-        source,
-        "-vn",
-        "-c:a",
-        "pcm_f32be",
-        "-f",
-        "au",
-        "pipe:1",
-    ]
+    command = [_program(path), "-nostdin", "-v", "error", *_SAFE, "-i", source]
+    command += ["-vn", "-c:a", "pcm_f32be", "-f", "au", "pipe:1"]
     pipe = subprocess.DEVNULL if view is None else subprocess.PIPE
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(command, stdin=pipe, stdout=subprocess.PIPE, stderr=errors)

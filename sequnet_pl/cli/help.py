@@ -12,7 +12,7 @@ Train and score Seq-U-Net and WaveNet on raw audio.
 
 What to train
   --model sequnet|wavenet    the network, with its published settings (configs/)
-  --config FILE              settings of your own, as YAML, below all flags; --print_config prints all there are
+  --config FILE              settings of your own, as YAML; flags win. --print_config prints all there are
   --init_from CHECKPOINT     begin with the weights, network and sample rate of a checkpoint, a run folder or
                              a published snapshot (of a WaveNet with --layers)
   --levels --features --depth --kernel_size                     of the Seq-U-Net

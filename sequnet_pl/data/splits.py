@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 
 from sequnet_pl.audio import files
+from sequnet_pl.data.store.index import SPLITS
 from sequnet_pl.errors import UsageError, UserError
-
-SPLITS = ("train", "val", "test")
 
 Parts = dict[str, list[Path]]
 """The audio files of each split; below train also what cannot be read, so that the store says so."""

@@ -213,6 +213,20 @@ class TestChoice:
         assert cuda.cuda_engine(network, "float32", 1).name == "graphs"
         assert not caplog.records
 
+    def test_a_kernel_that_computes_something_else_is_not_used(self, monkeypatch, caplog):
+        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
+        real = cuda.kernel_engine
+
+        def wrong(network, weights):
+            other = copy.deepcopy(network)
+            with torch.no_grad():
+                other.end_2.bias[7] += 1
+            return real(other, weights)
+
+        monkeypatch.setattr(cuda, "kernel_engine", wrong)
+        assert cuda.cuda_engine(network, "float32", 1).name == "graphs"
+        assert "not the network's on this GPU" in caplog.text
+
     @pytest.mark.parametrize("error", [ImportError, RuntimeError, UserError])
     def test_without_the_kernel_graphs_go_on_and_say_so_once(self, monkeypatch, caplog, error):
         def gpu(device):

@@ -15,9 +15,8 @@ from rich.table import Column, Table
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.audio.opening import Unavailable, open_regular
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.data.splits import SPLITS
 from sequnet_pl.data.store import Recording, Split, fingerprint, open_split, opened_index
-from sequnet_pl.data.store.index import Index, read_index
+from sequnet_pl.data.store.index import SPLITS, Index, read_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 

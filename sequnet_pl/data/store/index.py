@@ -9,6 +9,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.errors import UsageError, UserError
 
+SPLITS = ("train", "val", "test")
 _NAME = "index.json"
 _FORMAT = 1
 

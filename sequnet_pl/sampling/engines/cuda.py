@@ -6,6 +6,7 @@ import logging
 import torch
 from torch import Tensor
 
+from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.names import WeightType
@@ -26,6 +27,12 @@ Measured on an H100 with the published Seq-U-Net in float32: a sketch of the ker
 whatever the number of clips; graphs make 4,711 steps of one clip, so of 8 at most 37,688 samples, and 50,737 of 16.
 Between 8 and 16 clips, with the WaveNet and on other GPUs it was not measured.
 """
+
+
+_TRIED = 16
+"""Steps that a new kernel is compared with the network over, in which all levels of a Seq-U-Net tick."""
+_FAR = {"float32": 1e-3, "bf16": 0.25}
+"""Differences that mean something else than rounding, in standard deviations of the logits."""
 
 
 def _is_few(clips: int, weights: WeightType) -> bool:
@@ -68,7 +75,9 @@ def cuda_engine(network: Network, weights: WeightType, clips: int) -> Engine:
     if not _is_few(clips, weights):
         return GraphsEngine(network)
     try:
-        return CudaEngine(network, kernel_engine(network, weights), weights)
+        kernel = kernel_engine(network, weights)
+        _try(kernel, network, weights)
+        return CudaEngine(network, kernel, weights)
     except (ImportError, RuntimeError, UserError, ValueError) as error:
         why = str(error).strip().partition("\n")[0]
         if weights != "float32":
@@ -86,6 +95,20 @@ def kernel_engine(network: Network, weights: WeightType) -> Engine:
     if weights not in TYPES:
         raise ValueError(f"it has no {weights} weights")
     return PersistentEngine(plan, weights, _gpu(plan.lookup.device))
+
+
+@torch.no_grad()
+def _try(kernel: Engine, network: Network, weights: WeightType) -> None:
+    """Raise RuntimeError where the kernel does not compute on this GPU what the network does."""
+    state = network.silence(1, time=-_TRIED // 2)
+    code = torch.full((1,), SILENCE, device=next(network.parameters()).device)
+    logits = network.step(code, state)
+    session = Session(logits, state.map(torch.clone))
+    uniform = torch.linspace(0.01, 0.99, _TRIED, dtype=torch.float64, device=code.device).unsqueeze(0)
+    for drawn in kernel.draw_block(session, uniform, Drawing()).codes.unbind(1):
+        logits = network.step(drawn.long(), state)
+    if not (session.logits - logits).abs().max() <= _FAR[weights] * logits.std():  # NaN is far too
+        raise RuntimeError("its logits are not the network's on this GPU")
 
 
 @functools.cache

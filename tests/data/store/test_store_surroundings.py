@@ -87,8 +87,8 @@ def test_no_property_of_the_file(tmp_path: Path, what: str, monkeypatch: pytest.
     killer = tmp_path / "ffmpeg"
     killer.write_text(f"#!/bin/sh\n'{sys.executable}' -c 'import os; os.kill(os.getppid(), 9)'\n")
     killer.chmod(0o755)
-    failures["no ffmpeg"] = (decode, "ffmpeg", missing, "there is no ffmpeg")
-    failures["killed ffmpeg"] = (decode, "ffmpeg", lambda: str(killer), "ffmpeg was killed")
+    failures["no ffmpeg"] = (decode.by_ffmpeg, "ffmpeg", missing, "there is no ffmpeg")
+    failures["killed ffmpeg"] = (decode.by_ffmpeg, "ffmpeg", lambda: str(killer), "ffmpeg was killed")
     failures["no memory"] = (part, "_write_codes", no_memory, "MemoryError")
     failures["too many open files"] = (os, "open", no_files, "Too many open files")
     place, name, failing, reason = failures[what]

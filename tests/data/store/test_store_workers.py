@@ -22,7 +22,7 @@ def making(tmp_path, monkeypatch):
     """A process that makes a store of a file at which ffmpeg hangs, and ffmpeg's own process number."""
     ffmpeg = tmp_path / "ffmpeg"
     ffmpeg.write_text(
-        f"#!/bin/sh\necho $$ > {tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 600\n"
+        f"#!/bin/sh\n[ $1 = -version ] && exit\necho $$ > {tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 600\n"
     )
     ffmpeg.chmod(0o755)
     (tmp_path / "a.m4a").write_bytes(b"x" * 100)
