@@ -17,9 +17,13 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DOCUMENTS = [path for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md") if path.exists()]
+DOCUMENTS = [
+    *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "ARCHITECTURE")),
+    *(ROOT / "docs").glob("*.md"),
+]
 CUSTOMARY = {
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile", "pyproject.toml"),
+    "CITATION.cff",
     *("constraints.txt", "environment.yml", "train.py", "sample.py", ".gitignore", ".editorconfig"),
     *(".pre-commit-config.yaml", ".ci", "benchmarks", "configs", "data", "docs", "sequnet_pl", "tests"),
 }

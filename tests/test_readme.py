@@ -1,10 +1,12 @@
-"""Every command of the README runs, here with small networks and little to do, or stands in a list with the reason."""
+"""Every command of README and docs/ runs, here with small networks and little to do, or has its reason in a list."""
 
+import gzip
 import re
 import runpy
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ import soundfile
 import torch
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 _LITTLE = "--gpus 0 --output_size 256 --batch_size 2 --hop_size 9000 --max_steps 12 --num_workers 0 --logger none "
 _SEQUNET = f"{_LITTLE} --levels 3 --features 4 --depth 1 --kernel_size 3 --sample_audio.seconds 0.01"
@@ -27,6 +30,8 @@ RUN = {
     "python train.py --model sequnet --ckpt_path last": "--max_steps 20",
     "python train.py test --ckpt_path last": "",
     "python train.py --init_from CHECKPOINT --audio_dir music": _LITTLE,
+    "python train.py --config configs/demo.yaml --audio_dir music --gpus 0": f"{_SEQUNET} --last.every_n_steps 0",
+    "python train.py fit --help": "",
     "python sample.py --help": "",
     "python sample.py": _SHORT,
     "python sample.py --conditional 1 --batch_size 4": _SHORT,
@@ -45,13 +50,21 @@ RUN = {
 _TESTED = "run by "
 _NEEDS = "needs "
 NOT_RUN = {
-    "git clone <this repository> sequnet_pl && cd sequnet_pl": _NEEDS + "the repository's address",
     "make demo": _NEEDS + "the installation of packages; tests/test_project.py sees that it calls what is run here",
     "make test": "is what runs these tests",
-    "make test-full": "is what runs these tests",
-    "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e .": _NEEDS + "the installation of packages",
-    ".venv/bin/python train.py --config configs/demo.yaml --gpus 0": "takes minutes; it is what `make demo` runs",
-    ".venv/bin/python sample.py --conditional 1 --batch_size 4 --gpus 0": "follows the one before",
+    "python3 -m venv .venv": _NEEDS + "the installation of packages",
+    "source .venv/bin/activate": "changes the shell",
+    "pip install -c constraints.txt -e .": _NEEDS + "the installation of packages",
+    "python train.py --config configs/demo.yaml --gpus 0": "takes minutes; it is what `make demo` runs",
+    "python train.py test --ckpt_path last --gpus 0": "follows the one before; runs without --gpus 0",
+    "python sample.py --conditional 1 --batch_size 4 --gpus 0": "follows the one before; runs without --gpus 0",
+    "python train.py --config configs/sequnet_fast.yaml --gpus 1": _NEEDS + "33 GB of recordings and a GPU",
+    "python train.py --ckpt_path last": "runs with --model",
+    "python train.py --model sequnet --print_config": "is run by tests/test_settings.py",
+    "wandb login": _NEEDS + "an account",
+    "wandb sync": _NEEDS + "an account",
+    "wandb sweep configs/sweeps/learning.yaml": _NEEDS + "an account; tests/test_sweeps.py plays the agent",
+    "wandb agent": _NEEDS + "an account; tests/test_sweeps.py plays the agent",
     "conda env create -f environment.yml": _NEEDS + "conda; tests/test_project.py reads the file",
     'pip install -U "yt-dlp[default,deno]"': _NEEDS + "the installation of packages",
     "python train.py --model sequnet --gpus 1": _NEEDS + "33 GB of recordings and a GPU",
@@ -72,6 +85,12 @@ NOT_RUN = {
     "python -m sequnet_pl.data.store list": "stands for the line above it",
     "python -m sequnet_pl.models.published convert SNAPSHOT OUT.ckpt": _TESTED + "tests/training/test_snapshots.py",
     "python -m benchmarks.sampling --reference FOLDER": _TESTED + "tests/sampling/test_benchmark.py",
+    "python -m benchmarks.sampling --reference FOLDER --engines auto --clips 1 16 --threads 2": (
+        "takes minutes; tests/sampling/test_benchmark.py runs a smaller one"
+    ),
+    "python -m benchmarks.sampling --device cuda": _NEEDS + "a GPU",
+    "python -m benchmarks.training --device cuda --precisions bf16-mixed --options plain compile --batches 16 "
+    "--reference FOLDER": _NEEDS + "a GPU; tests/benchmarks/test_training_benchmark.py runs a smaller one",
     "python -m benchmarks.training --reference FOLDER": _TESTED + "tests/benchmarks/test_training_benchmark.py",
     "python -m benchmarks.training --networks sequnet --batches 1 --output_sizes 5000 32768 --precisions bf16-mixed": (
         "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
@@ -90,12 +109,15 @@ NOT_RUN = {
 
 
 def commands() -> set[str]:
-    """All command lines of the README, in blocks and in sentences, without their comments."""
+    """All command lines of the pages, in blocks and in sentences, without their comments."""
     fence = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
-    blocks = [text for language, text in fence.findall(README) if not language]
+    blocks = [text for language, text in fence.findall(TEXT) if not language]
     found = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
-    prose = fence.sub("", README)
-    found += [" ".join(text.split()) for text in re.findall(r"`((?:python|make|conda|pip)\s[^`]*)`", prose)]
+    prose = fence.sub("", TEXT)
+    found += [
+        " ".join(text.split())
+        for text in re.findall(r"`((?:python|make|conda|pip|wandb|torchrun|srun)\s[^`]*)`", prose)
+    ]
     return set(found)
 
 
@@ -164,3 +186,32 @@ def test_commands_do_what_they_say(place: Path, monkeypatch: pytest.MonkeyPatch,
     assert (place / "generated" / "index.html").is_file()
     for run in (place / "logs").glob("*/*"):
         assert (run / "report.html").is_file()
+
+
+def test_python_of_the_pages_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One block after the other, with a small checkpoint where one is named, and short clips."""
+    checkpoint = tmp_path / "last.ckpt"
+    checkpoint.write_bytes(gzip.decompress((ROOT / "tests/fixtures/checkpoints/sequnet-2.ckpt.gz").read_bytes()))
+    blocks = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    code = "\n".join(blocks).replace("logs/sequnet/my-run/checkpoints/last.ckpt", str(checkpoint))
+    names: dict[str, Any] = {}
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("32_000", "3_000").replace("seconds=2.0", "seconds=0.1"), names)
+    assert names["clips"].shape == (4, 1600)
+    assert names["sound"].shape == (1, 1400)
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    """To files that are there, and to headings that they have."""
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)]*)\)", page.read_text(encoding="utf-8")):
+            name, _, heading = target.partition("#")
+            path = page.parent / name if name else page
+            assert path.exists(), f"{page.name}: {target}"
+            if heading:
+                headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+                assert heading in {re.sub(r"[^\w -]", "", text).lower().replace(" ", "-") for text in headings}, target
+
+
+def test_the_readme_fits_one_sitting() -> None:
+    assert len(PAGES[0].read_text(encoding="utf-8").splitlines()) <= 160
