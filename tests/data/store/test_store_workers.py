@@ -21,9 +21,8 @@ make_store({"train": [Path(sys.argv[1])]}, Path(sys.argv[2]), workers=1, progres
 def making(tmp_path, monkeypatch):
     """A process that makes a store of a file at which ffmpeg hangs, and ffmpeg's own process number."""
     ffmpeg = tmp_path / "ffmpeg"
-    ffmpeg.write_text(
-        f"#!/bin/sh\n[ $1 = -version ] && exit\necho $$ > {tmp_path}/pid.new\nmv {tmp_path}/pid.new {tmp_path}/pid\nexec sleep 600\n"
-    )
+    lines = ["#!/bin/sh", "[ $1 = -version ] && exit", f"echo $$ > {tmp_path}/pid.new"]
+    ffmpeg.write_text("\n".join([*lines, f"mv {tmp_path}/pid.new {tmp_path}/pid", "exec sleep 600", ""]))
     ffmpeg.chmod(0o755)
     (tmp_path / "a.m4a").write_bytes(b"x" * 100)
     process = subprocess.Popen(
