@@ -59,7 +59,7 @@ def test_a_misspelt_model(run):
         ("--trainer.val_check_interval 0", "--trainer.val_check_interval is 0"),
         ("--trainer.check_val_every_n_epoch 0", "--trainer.check_val_every_n_epoch is 0, but must be 1 or more"),
         ("--trainer.accumulate_grad_batches 0", "--trainer.accumulate_grad_batches is 0, but must be 1 or more"),
-        ("--clip -1", "--clip is -1, but must be 0 or more"),
+        ("--clip -1", "but must be 0 or more"),
         ("--trainer.devices many", "should be an int > 0"),
         ("--trainer.strategy nope", "invalid strategy name"),
         ("--trainer.logger true", "--logger chooses"),

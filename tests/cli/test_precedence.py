@@ -94,7 +94,7 @@ def test_runs_are_looked_for_where_a_config_says(run, config, audio_folder, tmp_
         run(f"--config {path} --levels 2 --ckpt_path last --max_steps 3")[0] == 0
     )  # its run's settings below the config's
     status, said = run(line)
-    assert (status, "last.ckpt exists" in said) == (2, True)  # a name that is given is no other's
+    assert (status, "--ckpt_path last goes on from there" in said) == (2, True)  # a name that is given is no other's
 
 
 @pytest.mark.parametrize(

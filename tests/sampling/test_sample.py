@@ -140,7 +140,7 @@ def test_live_gives_the_same_samples(run, monkeypatch: pytest.MonkeyPatch, tmp_p
     written = Path("generated", made()[0]["wav"]).read_bytes()
     for option, skipped in (("raw", 44), ("wav", 0)):
         with (tmp_path / option).open("wb") as pipe:
-            monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe))
+            monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe, flush=pipe.flush))
             run("--conditional", 1, "--stdout", option, "--output_dir", "both")
         streamed = (tmp_path / option).read_bytes()
         assert streamed[44 - skipped :] == written[44:]
@@ -148,7 +148,7 @@ def test_live_gives_the_same_samples(run, monkeypatch: pytest.MonkeyPatch, tmp_p
     (tmp_path / "alone").mkdir()
     monkeypatch.chdir(tmp_path / "alone")
     with (tmp_path / "alone.wav").open("wb") as pipe:
-        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe))
+        monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=pipe, flush=pipe.flush))
         run("--stdout")
     assert not Path("generated").exists() and (tmp_path / "alone.wav").read_bytes()[:4] == b"RIFF"
 
@@ -178,7 +178,7 @@ def test_play(run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_slower_than_real_time_is_said(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr("sequnet_pl.cli.sample_progress.time.perf_counter", iter(range(1000)).__next__)
-    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=io.BytesIO()))
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=io.BytesIO(), flush=lambda: None))
     run("--stdout")
     assert caplog.text.count("slower than real time") == 1
 

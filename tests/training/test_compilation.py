@@ -41,8 +41,7 @@ def random_batch(network, crops=2, outputs=64):
 
 
 @pytest.mark.parametrize("build", NETWORKS)
-@pytest.mark.parametrize("checkpointed", [False, True])
-@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize(("checkpointed", "mixed"), [(False, False), (True, True)])
 def test_network_and_loss_are_one_graph(build, checkpointed, mixed):
     network = build()
     network.checkpoint_activations = checkpointed
@@ -80,8 +79,7 @@ def count(monkeypatch):
     return shapes
 
 
-@pytest.mark.parametrize("accumulated", [1, 2])
-@pytest.mark.parametrize("kind", [SeqUNetModule, WaveNetModule])
+@pytest.mark.parametrize(("kind", "accumulated"), [(SeqUNetModule, 2), (WaveNetModule, 1)])
 def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumulated):
     """Validation and the scores of an average are the plain network's."""
     shapes, weights = count(monkeypatch), []
