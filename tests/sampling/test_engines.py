@@ -54,8 +54,6 @@ def on_device(network, engine):
 
 
 def make_engine(network, name, weights="float32"):
-    if getattr(network, "normed", False) and name == "interpreted":
-        pytest.skip("the kernel knows no norm")
     if name == "graphless":
         return GraphsEngine(network)
     if name == "interpreted":
@@ -209,22 +207,27 @@ def test_reduced_weights_are_close(wide, weights, tolerance):
         assert 0 < error < tolerance * session.logits.std()
 
 
-@no_kernels
-@pytest.mark.parametrize("weights", ["float32", "bf16", "int8"])
-def test_broken_weights_are_seen(network, weights):
-    network.float()
-    list(network.parameters())[3].data.flatten()[0] = torch.nan
-    session, engine = start(network, None, 2), make_engine(network, "native", weights)
-    with pytest.raises(UserError, match="not numbers"):
-        list(extend(network, session, Noise(0, range(2)), Drawing(), 20, engine))
+def before_a_relu(network):
+    if isinstance(network, WaveNet):
+        return network.end_1.weight
+    return (network.levels[0].up if network.levels else network.bottleneck)[-1].conv.weight
 
 
-@no_gpu
-@pytest.mark.parametrize("name", ["cuda", "graphs"])
-def test_broken_weights_are_seen_on_a_gpu(network, name):
-    list(network.float().cuda().parameters())[3].data.flatten()[0] = torch.nan
+@pytest.mark.parametrize("broken", [lambda network: list(network.parameters())[3], before_a_relu], ids=["any", "relu"])
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        *(pytest.param("native", weights, marks=no_kernels) for weights in ("float32", "bf16", "int8")),
+        *(pytest.param(name, "float32", marks=no_gpu) for name in ("cuda", "graphs")),
+        ("interpreted", "float32"),
+    ],
+)
+def test_broken_weights_are_seen(network, broken, name, weights):
+    network = on_device(network, name)
+    broken(network).data.flatten()[0] = torch.nan
+    engine = make_engine(network, name, weights)
     with pytest.raises(UserError, match="not numbers"):
-        list(extend(network, start(network, None, 2), Noise(0, range(2)), Drawing(), 20, engine_for(network, name)))
+        list(extend(network, start(network, None, 2), Noise(0, range(2)), Drawing(), 20, engine))
 
 
 def test_choice_of_an_engine(network):
