@@ -224,10 +224,11 @@ def before_a_relu(network):
 )
 def test_broken_weights_are_seen(network, broken, name, weights):
     network = on_device(network, name)
+    session = start(network, None, 2)  # whose logits are numbers yet
     broken(network).data.flatten()[0] = torch.nan
     engine = make_engine(network, name, weights)
     with pytest.raises(UserError, match="not numbers"):
-        list(extend(network, start(network, None, 2), Noise(0, range(2)), Drawing(), 20, engine))
+        list(extend(network, session, Noise(0, range(2)), Drawing(), 20, engine))
 
 
 def test_choice_of_an_engine(network):
