@@ -57,9 +57,9 @@ struct Part {
 inline void normalise(const float* from, int channels, int pitch, float* to) {
     Floats squares = {};
     for (int i = 0; i < pitch; i += LANES) squares += load(from + i) * load(from + i);
-    float sum = 0;
-    for (int i = 0; i < LANES; ++i) sum += squares[i];
-    const float scale = 1 / std::sqrt(sum / channels + 1e-6f);
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; ++i) squares[i] += squares[i + half];
+    const float scale = 1 / std::sqrt(squares[0] / channels + 1e-6f);
     for (int i = 0; i < pitch; i += LANES) store(to + i, load(from + i) * scale);
 }
 
