@@ -18,8 +18,9 @@ from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, 
 TYPES: dict[WeightType, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}
 _WORKSPACE = 256 * (8 + 4 + 1 + 1)
 """Bytes of shared memory before the frames."""
-_MOST_BLOCKS: dict[WeightType, int] = {"float32": 96, "bf16": 64}
-"""More blocks read fewer weights each and wait longer for each other: of 180 channels 2 and 3 a block were quickest."""
+_MOST_BLOCKS = 128
+"""More blocks read fewer weights each and wait longer for each other: as many as there are channels were quickest, or
+half as many."""
 _MOST_HELD = 8
 """Chunks of weights that a thread loads ahead."""
 
@@ -69,7 +70,7 @@ class Layout:
         self._schedule, self._type = schedule, TYPES[weights]
         operations = schedule.operations
         self.chunk = 16 // self._type.itemsize
-        most = min(_MOST_BLOCKS[weights], limits.blocks)
+        most = min(_MOST_BLOCKS, limits.blocks)
         channels = max(output.ring.width for operation in operations for output in operation.outputs if output.gated)
         self.blocks = -(-channels // -(-channels // most))
         shares = [sum(map(self._share, operation.outputs)) for operation in operations]
