@@ -161,6 +161,10 @@ class TrainCLI(LightningCLI):
         model = config.model
         if CLASS_PATHS[checkpoints.network_name(content, Path(path))] != model.class_path:
             raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
+        if self.config.subcommand == "fit" and not content.get("optimizer_states"):
+            raise UsageError(
+                f"{path} holds weights alone, from which no run goes on; begin one with --init_from {path}"
+            )
         run = checkpoints.run_of_checkpoint(Path(path), Path(config.log_dir))
         own = run.settings["model"].get("init_args", {}) if run else {}
         for name, value in checkpoints.hyper_parameters(content).items():
