@@ -130,7 +130,7 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
         parser.add_argument("--threads", type=int | None, default=None, help="CPU threads of each process.")
-        parser.add_argument("--init_from", type=str | None, default=None, help="Begin with the weights of this file.")
+        parser.add_argument("--init_from", type=str | None, default=None, help="Begin with these weights.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
         parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
         parser.add_argument(
