@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
-_GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "locks", "printing", "processes"}
+_GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "locks", "printing", "processes", "project"}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 ROOMS = {  # each with the rooms that it may import from, besides itself
     "sequnet_pl": {"interrupts", "waiting"},
@@ -21,6 +21,7 @@ ROOMS = {  # each with the rooms that it may import from, besides itself
     "locks": {"errors"},
     "printing": set(),
     "processes": set(),
+    "project": set(),
     "audio": _GROUND,
     "data.store": _GROUND | {"audio"},
     "data.download": _GROUND | {"audio"},

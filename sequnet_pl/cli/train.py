@@ -1,7 +1,6 @@
 """train.py: LightningCLI with short names, run folders, and one line for what is wrong."""
 
 import os
-import shlex
 import sys
 from contextlib import nullcontext
 from itertools import pairwise
@@ -31,6 +30,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.processes import end_with_parent
+from sequnet_pl.project import command
 from sequnet_pl.report.card import told_checkpoint
 from sequnet_pl.report.metrics import Metrics
 from sequnet_pl.report.run_folder import REPORT
@@ -285,12 +285,11 @@ class TrainCLI(LightningCLI):
             return
         end_wandb(self.trainer.loggers)
         folder = Path(self.config.fit.last.dirpath)
-        words = ["python", "train.py", "test", "--ckpt_path", str(told_checkpoint(folder, Metrics(self.run_folder)))]
+        words = ["test", "--ckpt_path", told_checkpoint(folder, Metrics(self.run_folder))]
         if self.config.fit.snapshot_dir:
             words += ["--log_dir", self.config.fit.log_dir]  # where the run's settings are found
-        rank_zero_only(print)(
-            f"report: {self.run_folder / REPORT}\ncheckpoints in {folder}; test with: {shlex.join(words)}"
-        )
+        test = command("train", *words)
+        rank_zero_only(print)(f"report: {self.run_folder / REPORT}\ncheckpoints in {folder}; test with: {test}")
 
     def after_test(self) -> None:
         """Say where the scores are told in detail."""

@@ -1,7 +1,6 @@
 """Checkpoints while training: `last.ckpt`, from which a run goes on as if it had never stopped, and the best ones."""
 
 import logging
-import shlex
 import time
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,6 +10,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint
 
 from sequnet_pl.errors import UsageError
+from sequnet_pl.project import command
 from sequnet_pl.training import signals
 from sequnet_pl.training.checkpoints import LAST, is_of_an_end, read, score_of
 from sequnet_pl.training.final_validation import HeldOpen, can_validate, reached, validate_at_end
@@ -217,10 +217,10 @@ class LastCheckpoint(ModelCheckpoint):
     def _end(self, trainer: pl.Trainer) -> NoReturn:
         if trainer.is_global_zero:
             log.warning(
-                "asked to end: %s holds all until step %d; go on with: python train.py --ckpt_path %s",
+                "asked to end: %s holds all until step %d; go on with: %s",
                 self._path,
                 trainer.global_step,
-                shlex.quote(str(self._path)),
+                command("train", "--ckpt_path", self._path),
             )
             if self._requeue:
                 signals.requeue_job()
