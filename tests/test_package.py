@@ -16,6 +16,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SETUPTOOLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
 
+NOTEBOOK = ROOT / "notebooks" / "first_steps.ipynb"
+EXECUTE = """
+import pathlib, sys, nbclient, nbformat
+pathlib.Path("notebooks").mkdir()
+notebook = nbformat.reads(sys.stdin.read(), as_version=4)
+nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": "notebooks"}}).execute()
+print(nbformat.writes(notebook))
+"""
+"""Runs a notebook as if it lay in notebooks/, in the environment of this Python, and prints it with its outputs."""
+
 _SMALL = (
     "--levels 2 --features 2 --depth 1 --kernel_size 3 --output_size 256 --batch_size 1 --hop_size 2000 --max_steps 3 "
     "--gpus 0 --sample_audio.every_n_steps 0 --logger none --name run"
@@ -40,7 +50,7 @@ def test_every_file_that_is_no_code_is_named() -> None:
 
 
 @pytest.fixture(scope="module", params=["wheel", "editable"])
-def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     """Runs a command line in a folder of its own, where the project is installed, and gives what it prints."""
     if not importlib.util.find_spec("pip"):
         pytest.skip("pip is not installed")
@@ -73,11 +83,10 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     place.mkdir()
     path = f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
-    def run(line: str) -> str:
+    def run(line: str, stdin: str = "") -> str:
         variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PATH": path}
-        done = subprocess.run(
-            shlex.split(line), cwd=place, env=variables, capture_output=True, text=True, timeout=300, check=False
-        )
+        words = shlex.split(line)
+        done = subprocess.run(words, cwd=place, env=variables, input=stdin, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -85,7 +94,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.slow
-def test_installed_files_are_all_there(run: Callable[[str], str]) -> None:
+def test_installed_files_are_all_there(run: Callable[..., str]) -> None:
     root = Path(run("python -c 'from sequnet_pl.project import ROOT; print(ROOT)'").strip())
     assert not root.is_relative_to(ROOT)
     configs = [path.relative_to(ROOT) for path in (ROOT / "configs").rglob("*.yaml")]
@@ -98,7 +107,7 @@ def test_installed_files_are_all_there(run: Callable[[str], str]) -> None:
 
 
 @pytest.mark.slow
-def test_commands_train_in_two_processes_test_and_sample(run: Callable[[str], str], audio_folder: Path) -> None:
+def test_commands_train_in_two_processes_test_and_sample(run: Callable[..., str], audio_folder: Path) -> None:
     printed = run(f"sequnet-train --config configs/demo.yaml --trainer.devices 2 --audio_dir {audio_folder} {_SMALL}")
     _, _, test = printed.splitlines()[-1].partition("test with: ")
     assert test.startswith("sequnet-train test --ckpt_path logs/sequnet/run/checkpoints/best-")
@@ -111,3 +120,27 @@ def test_commands_train_in_two_processes_test_and_sample(run: Callable[[str], st
     assert trained.startswith("sequnet-train --config configs/demo.yaml --trainer.devices 2 ")
     count = "import torch; print(len(torch.load('logs/sequnet/run/checkpoints/last.ckpt')['run']['random_states']))"
     assert run(shlex.join(["python", "-c", count])) == "2\n"  # processes
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", ["wheel"], indirect=True)
+def test_the_notebook_trains_and_shows_sound_and_the_report(run: Callable[..., str]) -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    steps, fewer = "--max_steps 200", "--max_steps 5"
+    text = NOTEBOOK.read_text(encoding="utf-8")
+    assert steps in text
+    executed = json.loads(run(shlex.join(["python", "-c", EXECUTE]), text.replace(steps, fewer)))
+    shown = [output for cell in executed["cells"] for output in cell.get("outputs", [])]
+    pages = ["".join(output["data"]["text/html"]) for output in shown if "text/html" in output.get("data", {})]
+    assert sum("<audio" in page and "data:audio/" in page for page in pages) == 3
+    assert "<iframe srcdoc=" in pages[-1]
+    assert "logged until step 5" in pages[-1]
+
+
+def test_the_notebook_is_small_and_holds_no_outputs() -> None:
+    text = NOTEBOOK.read_text(encoding="utf-8")
+    cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
+    assert cells
+    assert not any(cell["outputs"] or cell["execution_count"] for cell in cells)
+    assert len(text) < 10_000
