@@ -180,7 +180,7 @@ class TrainCLI(LightningCLI):
         if config.trainer.logger:
             raise UsageError(f"--trainer.logger has no use here: --logger chooses among {', '.join(LOGGERS)}")
         network = next(name for name, known in CLASS_PATHS.items() if known == config.model.class_path)
-        check_numbers(config)
+        check_numbers(config, str(self.subcommand))
         if config.threads is not None:
             use_threads(config.threads)
         if _first_process():
