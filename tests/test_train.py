@@ -153,6 +153,20 @@ def test_no_test_recordings_are_one_line(run, audio_folder, tmp_path):
     assert "no recordings for this: the test split of" in one_line(err)
 
 
+def test_the_night_of_music_validates_and_samples_by_steps(run, audio_folder, tmp_path):
+    """However short an epoch is."""
+    config = Path(__file__).parents[1] / "configs" / "sequnet_music.yaml"
+    line = f"--config {config} --audio_dir {audio_folder} --levels 3 --features 4 --output_size 512 --num_workers 0"
+    steps = " --max_steps 7 --trainer.val_check_interval 3 --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01"
+    status, err, _ = run(line + steps + " --hop_size 4000 --log_interval 1")
+    assert status == 0, err
+    with (run_folder(tmp_path, "sequnet") / "metrics.csv").open(encoding="utf-8") as file:
+        validated = [int(row["step"]) for row in csv.DictReader(file) if row["val/bits_per_sample"]]
+    assert validated == [2, 5, 6]
+    samples = run_folder(tmp_path, "sequnet") / "samples"
+    assert sorted(path.name for path in samples.iterdir())[:2] == ["step-00000003", "step-00000006"]
+
+
 @pytest.mark.parametrize("config", ["sequnet", "wavenet", "demo"])
 def test_every_config_is_parsed(run, config):
     path = Path(__file__).parents[1] / "configs" / f"{config}.yaml"

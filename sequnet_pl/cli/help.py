@@ -28,6 +28,7 @@ What to train
 
 On what
   --dataset piano|builtin    the published recordings, or a synthesised piano that needs no download
+  --builtin_takes N          how often each of its training pieces is played (2): 40 are 4 hours
   --audio_dir FOLDER         your own audio: train/, val/, test/ in it, or split by file
   --audio_list FILE.csv      or a list of it, with the columns path and split
   --recordings FILE          or a list of URLs or YouTube ids, which are downloaded

@@ -298,7 +298,7 @@ class TrainCLI(LightningCLI):
 
 def _check_recordings(data: Namespace) -> None:
     """Raise what is wrong with the recordings before a network is built for them."""
-    given = (data.dataset, data.audio_dir, data.audio_list, data.recordings)
+    given = (data.dataset, data.audio_dir, data.audio_list, data.recordings, data.builtin_takes)
     sources.choose(Path(data.data_dir), data.sample_rate, *given).check()
 
 

@@ -28,12 +28,13 @@ class AudioDataModule(pl.LightningDataModule):
         audio_dir: A folder of audio files instead; with `train/`, `val/`, `test/` in it or split by file.
         audio_list: Or a csv of audio files, with the columns `path` and `split`.
         recordings: Or a list of URLs or YouTube ids to download.
+        builtin_takes: How often each piece of the built-in train split is played; None is twice. The other splits stay.
         data_dir: Where recordings and their codes are kept.
         sample_rate: Samples a second that recordings are converted to.
         channel: Of stereo recordings: the mean of both, or one of them.
         loudness: Bring each recording to so many LUFS; None leaves it as it is.
         skip_silence: Cut digital silence down to so many seconds; None keeps all of it.
-        store_workers: Processes that decode recordings; None takes as many as there are cores.
+        store_workers: Processes that make or decode recordings; None takes as many as there are cores.
         output_size: Targets a crop; rounded up to whole cycles of the network.
         batch_size: Crops a batch and process.
         hop_size: One training crop an epoch for every so many samples of a recording.
@@ -48,6 +49,7 @@ class AudioDataModule(pl.LightningDataModule):
         audio_dir: str | None = None,
         audio_list: str | None = None,
         recordings: str | None = None,
+        builtin_takes: int | None = None,
         data_dir: str = "data",
         sample_rate: int = SAMPLE_RATE,
         channel: Channel = "mix",

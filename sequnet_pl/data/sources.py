@@ -11,6 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
 from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
@@ -42,11 +45,19 @@ class Source:
 
 
 def choose(
-    data_dir: Path, rate: int, dataset: Dataset, audio_dir: str | None, audio_list: str | None, recordings: str | None
+    data_dir: Path,
+    rate: int,
+    dataset: Dataset,
+    audio_dir: str | None,
+    audio_list: str | None,
+    recordings: str | None,
+    builtin_takes: int | None = None,
+    workers: int | None = None,
 ) -> Source:
     """The recordings that the options name; what is made or downloaded goes below `data_dir`.
 
-    At most one of `audio_dir`, `audio_list` and `recordings` overrides the `dataset`: else UsageError.
+    At most one of `audio_dir`, `audio_list` and `recordings` overrides the `dataset`, and `builtin_takes` is of the
+    built-in one alone: else UsageError. So many `workers` make that, as many as there are cores by default.
     """
     options = {"audio_dir": audio_dir, "audio_list": audio_list, "recordings": recordings}
     given = [f"--{name} {value}" for name, value in options.items() if value is not None]
@@ -54,6 +65,11 @@ def choose(
         raise UsageError(f"{empty[0]} is empty: name what it is to be, or leave it out")
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} each say which recordings to take; keep one of them")
+    if builtin_takes is not None:
+        builtin.check_takes(builtin_takes)
+        if given or dataset != "builtin":
+            other = given[0] if given else f"--dataset {dataset}"
+            raise UsageError(f"--builtin_takes {builtin_takes} goes with --dataset builtin, not with {other}")
     kept = data_dir / "recordings"
     if audio_dir:
         path = Path(audio_dir)
@@ -69,8 +85,22 @@ def choose(
         folder = kept / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
         return Source(identity, path.stem, partial(from_downloads, path, folder), partial(read_list, path))
     if dataset == "builtin":
-        return Source(dataset, dataset, partial(builtin.write_recordings, kept / "builtin", rate))
+        takes = builtin_takes or builtin.TAKES
+        name = dataset if takes == builtin.TAKES else f"{dataset}-{takes}"
+        return Source(name, name, partial(_builtin, kept / name, rate, takes, workers))
     return Source(dataset, dataset, partial(piano, kept))
+
+
+def _builtin(folder: Path, rate: int, takes: int, workers: int | None) -> Parts:
+    """The built-in recordings, made as far as they are missing."""
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        made = bar.add_task("Playing the piano", visible=False)  # where all is there already
+
+        def show(done: int, total: int) -> None:
+            bar.update(made, completed=done, total=total, visible=True)
+
+        return builtin.write_recordings(folder, rate, takes, workers, show)
 
 
 def piano(folder: Path) -> Parts:

@@ -23,6 +23,7 @@ class StoredRecordings:
     audio_dir: str | None = None
     audio_list: str | None = None
     recordings: str | None = None
+    builtin_takes: int | None = None
     data_dir: str = "data"
     sample_rate: int = SAMPLE_RATE
     channel: Channel = "mix"
@@ -38,8 +39,8 @@ class StoredRecordings:
     @cached_property
     def source(self) -> sources.Source:
         """Where they come from. UsageError where options clash."""
-        where = self.audio_dir, self.audio_list, self.recordings
-        return sources.choose(Path(self.data_dir), self.sample_rate, self.dataset, *where)
+        which = self.dataset, self.audio_dir, self.audio_list, self.recordings, self.builtin_takes
+        return sources.choose(Path(self.data_dir), self.sample_rate, *which, self.store_workers)
 
     @cached_property
     def folder(self) -> Path:

@@ -10,6 +10,7 @@ from interpreter import Interpreter
 
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.precision import float32_products
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
@@ -83,7 +84,8 @@ def whole_logits(network, prompt, codes):
     behind = steps - codes.shape[1]  # whole cycles: what comes after the codes is seen by none of the outputs asked
     heard = torch.nn.functional.pad(heard, (0, behind), value=SILENCE)
     heard = torch.nn.functional.pad(heard, (max(0, inputs - heard.shape[1]), 0), value=SILENCE)[:, -inputs:]
-    return network(heard)[..., -steps - 1 :][..., : codes.shape[1] + 1]
+    with float32_products(tf32=False):
+        return network(heard)[..., -steps - 1 :][..., : codes.shape[1] + 1]
 
 
 def check_against_forward(network, name, clips, surplus):

@@ -82,12 +82,14 @@ class Layout:
         """Of all slots; times from here on have no tick that is 0."""
         if len(schedule.lookup) > 256 or self.period > 1 << 29:
             raise ValueError("the network has too long a kernel or too many levels for it")
+        if max(shares) > self.threads:
+            raise ValueError("the network has too many channels for it")
 
         sums = max(share * (2 * split + 1) for share, split in zip(shares, self._splits, strict=True))
         reads = sum(len(operation.reads) for operation in operations)
         targets = sum(len(operation.outputs) for operation in operations)
         steps = sum(map(len, schedule.patterns)) + len(schedule.patterns) + 1
-        table = 9 * (len(operations) + targets) + 8 * reads + steps  # at most
+        table = 11 * len(operations) + 9 * targets + 8 * reads + steps  # at most
         frames = self._keep_frames((limits.shared - _WORKSPACE) // 4 - sums - table)
         self.table, self.numbers = self._tables(frames)
         self.shared = _WORKSPACE + 4 * (self.numbers["frames_size"] + self.numbers["table_size"] + sums)
@@ -194,6 +196,8 @@ class Layout:
                     targets=first_target,
                     outputs=sum(map(self._share, op.outputs)),
                     split=split,
+                    inverse=-(-(1 << 16) // split),
+                    held=min(self._loads(op, split), _MOST_HELD),
                     identity=-1 if op.identity is None else op.identity,
                     relu=op.relu,
                 )

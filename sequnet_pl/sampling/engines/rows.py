@@ -60,5 +60,7 @@ class OperationRow(NamedTuple):
     targets: int
     outputs: int
     split: int
+    inverse: int
+    held: int
     identity: int
     relu: int

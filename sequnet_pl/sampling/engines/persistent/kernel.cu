@@ -50,7 +50,8 @@ struct Operation {
     int segments, chunks;      // in the order of a row of weights, and the chunks of such a row
     int fetches, fetch_count;  // the segments that are not in shared memory yet
     int targets, outputs;      // outputs: the sum of the shares
-    int split;                 // warps that share a row
+    int split, inverse;        // warps that share a sum, and the inverse of that in units of 2^-16, rounded up
+    int held;                  // chunks of a row that a thread loads ahead
     int identity;              // the segment that is added to gated outputs, or -1
     int relu;                  // of what is given
 };
@@ -145,14 +146,14 @@ __device__ float receive(const Job& job, Packet packet, const Packet* from, unsi
 __device__ __forceinline__ void fetch(const Job& job, const int* table, int list, int count, unsigned time,
                                       bool& stuck) {
     for (int first = threadIdx.x; first < count * WIDTH; first += AT_ONCE * THREADS) {
-        const Packet* from[AT_ONCE];
+        const Packet* from[AT_ONCE] = {};
         Packet packet[AT_ONCE];
         float* to[AT_ONCE];
         unsigned tick[AT_ONCE];
 #pragma unroll
         for (int i = 0; i < AT_ONCE; ++i) {
             const int item = first + i * THREADS;
-            from[i] = nullptr;
+            if (item - (int)threadIdx.x >= count * WIDTH) break;  // for all threads: a way out that costs nothing
             if (item >= count * WIDTH) continue;
             const Segment& s = entry<Segment>(table, job.segments, table[list + item / WIDTH]);
             const int channel = item % WIDTH;
@@ -185,6 +186,7 @@ struct Output {
 struct Row {
     const uint4* weights;
     int first, step, end;  // chunks
+    int added;             // where the number lies that is added to the output, or -1
     float start;
     uint4 held[HELD];
     int at[HELD];
@@ -192,6 +194,7 @@ struct Row {
     __device__ void load(const Job& job, const Operation& op, int unit, int part, unsigned time) {
         first = end = 0;
         step = 1;
+        added = -1;
         start = 0;
         if (unit >= 2 * op.outputs) return;
         const Output output(job, op, unit / 2);
@@ -207,9 +210,11 @@ struct Row {
         if (first == 0) start = job.biases[target.bias + row];
 #pragma unroll
         for (int i = 0; i < HELD; ++i) {
+            if (i >= op.held) break;
             const int chunk = first + i * step;
             if (chunk < end) held[i] = load_weights(weights + chunk), at[i] = place(job, op, chunk, time);
         }
+        if (op.identity >= 0 && unit % 2 + part == 0) added = place(job, op, op.identity * CHUNKS, time) + output.channel;
     }
 
     // Where the inputs of a chunk lie among the frames.
@@ -221,10 +226,12 @@ struct Row {
     __device__ float multiply(const Job& job, const Operation& op, unsigned time) const {
         float sum[4] = {start, 0, 0, 0};
 #pragma unroll
-        for (int i = 0; i < HELD; ++i)
+        for (int i = 0; i < HELD; ++i) {
+            if (i >= op.held) break;
             if (first + i * step < end) add(sum, held[i], frames() + at[i]);
+        }
 #pragma unroll 8
-        for (int chunk = first + HELD * step; chunk < end; chunk += step)
+        for (int chunk = first + min(op.held, HELD) * step; chunk < end; chunk += step)
             add(sum, load_weights(weights + chunk), frames() + place(job, op, chunk, time));
         return warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
     }
@@ -248,16 +255,28 @@ struct Row {
 
 // tanh(filter) * sigmoid(gate), to some 1e-7; not-a-number stays what it is.
 __device__ __forceinline__ float gated(float filter, float gate) {
-    return (1 - 2 / (1 + __expf(2 * filter))) / (1 + __expf(-gate));
+    return (1 - __fdividef(2, 1 + __expf(2 * filter))) * __fdividef(1, 1 + __expf(-gate));
 }
 
-// One exchange: wait for the frames that are read, multiply, hand the outputs on.
+// One exchange: wait for the frames that are read, multiply, hand the outputs on. What needs no frame is done before the
+// wait, for while it lasts it costs nothing.
 __device__ void run(const Job& job, const Operation& op, unsigned time, bool& stuck) {
-    const int warp = threadIdx.x / 32, part = warp % op.split, at_once = WARPS / op.split;
-    const int pitch = 2 * op.split + 1;  // sums of an output, and what is added to it
-    int unit = warp / op.split;          // two for each output
+    const int warp = threadIdx.x / 32, at_once = WARPS * op.inverse >> 16;
+    const int pitch = 2 * op.split + 1;   // sums of an output, and what is added to it
+    int unit = warp * op.inverse >> 16;  // two for each output
+    const int part = warp - unit * op.split;
     Row row;
     row.load(job, op, unit, part, time);
+    Packet* to = nullptr;  // this thread's output
+    unsigned tick = 0;
+    bool is_gated = false;
+    if (threadIdx.x < op.outputs) {
+        const Output output(job, op, threadIdx.x);
+        const Target& target = *output.target;
+        tick = (time >> target.shift) + target.ahead;
+        is_gated = target.gated;
+        if (output.exists()) to = job.packets + target.packets + (tick & target.mask) * WIDTH + output.channel;
+    }
     fetch(job, table(job), op.fetches, op.fetch_count, time, stuck);
     __syncthreads();
     while (unit < 2 * op.outputs) {
@@ -266,28 +285,20 @@ __device__ void run(const Job& job, const Operation& op, unsigned time, bool& st
             float* mine = sums(job) + unit / 2 * pitch;
             mine[unit % 2 * op.split + part] = sum;
             // read here, for the next operation's frames may come to lie there
-            if (unit % 2 + part == 0 && op.identity >= 0 && row.end) {
-                const int channel = Output(job, op, unit / 2).channel;
-                mine[pitch - 1] = frames()[Row::place(job, op, op.identity * CHUNKS, time) + channel];
-            }
+            if (row.added >= 0) mine[pitch - 1] = frames()[row.added];
         }
         unit += at_once;
         row.load(job, op, unit, part, time);
     }
     __syncthreads();
-    for (int k = threadIdx.x; k < op.outputs; k += THREADS) {
-        const Output output(job, op, k);
-        if (!output.exists()) continue;
-        const Target& to = *output.target;
-        const float* mine = sums(job) + k * pitch;
-        float filter = 0, gate = 0;
-        for (int i = 0; i < op.split; ++i) filter += mine[i], gate += mine[op.split + i];
-        float value = to.gated ? gated(filter, gate) : filter + gate;
-        if (op.identity >= 0) value += mine[pitch - 1];
-        if (op.relu && value < 0) value = 0;
-        const unsigned tick = (time >> to.shift) + to.ahead;
-        send(job.packets + to.packets + (tick & to.mask) * WIDTH + output.channel, tick, value);
-    }
+    if (!to) return;
+    const float* mine = sums(job) + threadIdx.x * pitch;
+    float filter = 0, gate = 0;
+    for (int i = 0; i < op.split; ++i) filter += mine[i], gate += mine[op.split + i];
+    float value = is_gated ? gated(filter, gate) : filter + gate;
+    if (op.identity >= 0) value += mine[pitch - 1];
+    if (op.relu && value < 0) value = 0;
+    send(to, tick, value);
 }
 
 // The input convolution, which every block computes for itself: all but the newest code, then the newest.
