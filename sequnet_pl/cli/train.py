@@ -36,6 +36,7 @@ from sequnet_pl.report.metrics import Metrics
 from sequnet_pl.report.run_folder import REPORT
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
+from sequnet_pl.training.best import BestCheckpoint
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import Advice, NonFinite
@@ -46,7 +47,7 @@ from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.rows import FirstAndLastRows
 from sequnet_pl.training.sampling import SampleAudio
-from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
+from sequnet_pl.training.saving import LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
 from sequnet_pl.training.scores import ScoreReport
 
