@@ -4,6 +4,8 @@ So crops and phases are views, and the libraries are at their fastest. Letters: 
 K kernel.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -39,20 +41,26 @@ def last(x: Tensor, frames: int) -> Tensor:
     return x[:, x.shape[1] - frames :]
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
-    """Valid convolution of x (B, T, C) with weight (C', C, K): (B, (T - K) // stride + 1, C')."""
+def convolve(inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
+    """Valid convolution of inputs (B, T, C), side by side, with weight (C', C, K): (B, (T - K) // stride + 1, C')."""
+    x = inputs[0]
     if x.is_cpu and x.dtype != torch.bfloat16:  # where the library takes four times as long for gradients of weights
-        return add_products(x, weight, bias, stride)
+        return add_products(inputs, weight, bias, stride)
+    x = x if len(inputs) == 1 else torch.cat(tuple(inputs), dim=-1)
     # libraries know frames as images of height 1 in the memory format "channels last"
     kernel = weight.unsqueeze(2).to(x.dtype, memory_format=torch.channels_last)
     return F.conv2d(x.transpose(1, 2).unsqueeze(2), kernel, bias, (1, stride)).squeeze(2).transpose(1, 2)
 
 
-def add_products(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
-    """The same, dilated too, as what it is: a sum of matrix products, one for each tap."""
-    frames = (x.shape[1] - (weight.shape[-1] - 1) * dilation - 1) // stride + 1
-    first, *others = weight.unbind(-1)
-    out = F.linear(x[:, : (frames - 1) * stride + 1 : stride], first, bias)
-    for tap, kernel in enumerate(others, start=1):
-        out = out + F.linear(x[:, tap * dilation :][:, : (frames - 1) * stride + 1 : stride], kernel)
+def add_products(inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
+    """The same, dilated too, as what it is: a sum of matrix products, one for each input and tap."""
+    span = inputs[0].shape[1] - (weight.shape[-1] - 1) * dilation
+    reads = [x[:, tap * dilation : tap * dilation + span : stride] for x in inputs for tap in range(weight.shape[-1])]
+    kernels = [kernel for part in weight.split([x.shape[-1] for x in inputs], dim=1) for kernel in part.unbind(-1)]
+    out = F.linear(reads[0], kernels[0], bias)
+    for read, kernel in zip(reads[1:], kernels[1:], strict=True):
+        if read.dtype == torch.float32:  # without the product beside the sum
+            out = torch.baddbmm(out, read, kernel.T.expand(len(read), -1, -1))
+        else:  # in bfloat16 that leaves holes in the heap
+            out = out + F.linear(read, kernel)
     return out

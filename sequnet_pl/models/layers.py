@@ -79,7 +79,7 @@ class CodeConv(nn.Module):
         dtype = compute_dtype(table)
         if codes.is_cuda and codes.shape[1] > self.kernel_size:
             one_hot = codes.unsqueeze(-1) == torch.arange(CLASSES, device=codes.device)
-            return convolve(one_hot.to(dtype), table.permute(2, 1, 0), bias)
+            return convolve([one_hot.to(dtype)], table.permute(2, 1, 0), bias)
         rows = codes.long().unfold(1, self.kernel_size, 1) + CLASSES * torch.arange(
             self.kernel_size, device=codes.device
         )
@@ -103,8 +103,8 @@ class GatedConv(nn.Module):
         """x and read (B, T, C) and condition (B, T' >= T, C) to (B, (T - K) // stride + 1, C)."""
         given = None if read is x else read  # one slice of x, else gradients would add up in another order
         x = x[:, (x.shape[1] - 1 - self.reach) % self.stride :]
-        inputs = x if given is None else last(given, x.shape[1])
-        inputs = inputs if condition is None else torch.cat((inputs, last(condition, x.shape[1])), dim=-1)
+        inputs = [x if given is None else last(given, x.shape[1])]
+        inputs += [] if condition is None else [last(condition, x.shape[1])]
         weight, bias = pad_gated(self.conv.weight, self.conv.bias, self.features, x.shape[-1])
         return x[:, self.reach :: self.stride] + gate(convolve(inputs, weight, bias, self.stride))
 
@@ -141,7 +141,7 @@ class GatedUpsample(nn.Module):
 
     def _phase(self, x: Tensor, read: Tensor, weight: Tensor) -> Tensor:
         weight, bias = pad_gated(weight, self.bias, self.features, x.shape[-1])
-        return x[:, weight.shape[-1] - 1 :] + gate(convolve(read, weight, bias))
+        return x[:, weight.shape[-1] - 1 :] + gate(convolve([read], weight, bias))
 
     def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Even and odd frame (B, C each), from the newest coarse frame x (B, C) and the window that ends with it."""

@@ -43,7 +43,7 @@ class Layer(nn.Module):
         Stream and gated frames have so many channels, the last of which are zeros: see `frames.width`.
         """
         weight = pad(pad(self.conv.weight, 0, self.channels, gated), 1, self.conv.in_channels, stream)
-        z = gate(add_products(x, weight, pad(_bias(self.conv), 0, self.channels, gated), dilation=self.dilation))
+        z = gate(add_products([x], weight, pad(_bias(self.conv), 0, self.channels, gated), dilation=self.dilation))
         if self.residual is None:
             return x, z
         weight = pad(pad(self.residual.weight.squeeze(-1), 0, self.conv.in_channels, stream), 1, self.channels, gated)

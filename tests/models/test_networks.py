@@ -88,10 +88,10 @@ def test_padded_channels_stay_zero(layer):
 def test_convolutions_are_those_of_torch(dtype, stride, frames_in):
     x, weight, bias = torch.randn(2, frames_in, 6), torch.randn(8, 6, 5), torch.randn(8)
     expected = F.conv1d(x.transpose(1, 2), weight, bias, stride).transpose(1, 2)
-    actual = frames.convolve(x.to(dtype), weight.to(dtype), bias.to(dtype), stride)
+    actual = frames.convolve([x.to(dtype)], weight.to(dtype), bias.to(dtype), stride)
     torch.testing.assert_close(actual.float(), expected, rtol=0, atol=1e-4 if dtype == torch.float32 else 0.3)
     dilated = F.conv1d(x.transpose(1, 2), weight, bias, dilation=3).transpose(1, 2)
-    torch.testing.assert_close(frames.add_products(x, weight, bias, dilation=3), dilated, rtol=0, atol=1e-4)
+    torch.testing.assert_close(frames.add_products([x], weight, bias, dilation=3), dilated, rtol=0, atol=1e-4)
 
 
 def test_a_table_row_sums_up_in_full_precision():
