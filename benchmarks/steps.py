@@ -162,7 +162,8 @@ class Runner:
         self._connections, self._processes = [here for here, _ in pairs], []
         for rank, (_, there) in enumerate(pairs):
             settings = (way, arguments.device, rank, arguments.threads, port, there)
-            self._processes.append(context.Process(target=serve, args=settings, daemon=True))
+            # no daemon: one would compile without processes of its own, many times as long
+            self._processes.append(context.Process(target=serve, args=settings))
             self._processes[-1].start()
             there.close()
         found = [self._received(connection) for connection in self._connections]

@@ -54,6 +54,7 @@ class TargetRow(NamedTuple):
 
 class OperationRow(NamedTuple):
     segments: int
+    fresh: int
     chunks: int
     fetches: int
     fetch_count: int
@@ -64,3 +65,4 @@ class OperationRow(NamedTuple):
     held: int
     identity: int
     relu: int
+    relu_first: int
