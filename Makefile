@@ -19,7 +19,7 @@ help: ## list the targets
 
 # What a network that comes with the package sounds like, where there is one, is heard before anything is trained.
 demo: $(RUNTIME) ## train a small Seq-U-Net on the built-in recordings and hear it (minutes, no GPU)
-	$(if $(SHIPPED),$(DEMO_SAMPLE) --pretrained piano --batch_size 2 --seconds 4 --output_dir generated/piano)
+	$(if $(SHIPPED),$(DEMO_SAMPLE) --pretrained piano --weights bf16 --conditional 1 --batch_size 4 --seconds 4 --output_dir generated/piano)
 	$(BIN)/python train.py --config configs/demo.yaml --gpus 0
 	$(BIN)/python train.py test --ckpt_path last --gpus 0
 	$(DEMO_SAMPLE) --conditional 1 --batch_size 4

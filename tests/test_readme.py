@@ -95,6 +95,9 @@ NOT_RUN = {
     "python -m benchmarks.sampling --reference FOLDER --engines auto --clips 1 16 --threads 2": (
         "takes minutes; tests/sampling/test_benchmark.py runs a smaller one"
     ),
+    "python -m benchmarks.sampling --networks piano-small --engines native --clips 1 --threads 2": (
+        "takes a minute; tests/sampling/test_benchmark.py runs a smaller one"
+    ),
     "python -m benchmarks.sampling --device cuda": _NEEDS + "a GPU",
     "python -m benchmarks.training --device cuda --precisions bf16-mixed --options plain compile --batches 16 "
     "--reference FOLDER": _NEEDS + "a GPU; tests/benchmarks/test_training_benchmark.py runs a smaller one",

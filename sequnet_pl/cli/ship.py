@@ -1,10 +1,10 @@
 """`python -m sequnet_pl.pretrained`: of a checkpoint, a network to give to others."""
 
 import logging
-import shlex
 from pathlib import Path
 
 from sequnet_pl.cli.one_line import OneLineParser
+from sequnet_pl.project import command
 from sequnet_pl.training.shipping import write_shipped
 from sequnet_pl.training.trained import newest_checkpoint
 
@@ -25,7 +25,7 @@ def ship(argv: list[str]) -> None:
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
     checkpoint, folder = newest_checkpoint(Path(options.checkpoint)), Path(options.folder)
     weights, scored = write_shipped(checkpoint, folder, Path(options.log_dir))
-    named = shlex.quote(str(weights))
-    log.info("%s: %.2f MB; hear it with: python sample.py --ckpt_path %s", weights, weights.stat().st_size / 1e6, named)
+    size, named = weights.stat().st_size / 1e6, ("--ckpt_path", weights)
+    log.info("%s: %.2f MB; hear it with: %s", weights, size, command("sample", *named))
     if not scored:
-        log.info("for a score in its card: python train.py test --ckpt_path %s, and then this again", named)
+        log.info("for a score in its card: %s, and then this again", command("train", "test", *named))

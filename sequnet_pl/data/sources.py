@@ -94,13 +94,18 @@ def choose(
 def _builtin(folder: Path, rate: int, takes: int, workers: int | None) -> Parts:
     """The built-in recordings, made as far as they are missing."""
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        made = bar.add_task("Playing the piano", visible=False)  # where all is there already
+    bar = Progress(*columns, console=Console(stderr=True))
+    made = bar.add_task("Playing the piano")
 
-        def show(done: int, total: int) -> None:
-            bar.update(made, completed=done, total=total, visible=True)
+    def show(done: int, total: int) -> None:
+        bar.start()  # not before, where all is there already
+        bar.update(made, completed=done, total=total)
 
+    try:
         return builtin.write_recordings(folder, rate, takes, workers, show)
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def piano(folder: Path) -> Parts:

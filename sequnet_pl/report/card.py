@@ -32,7 +32,7 @@ def write_card(folder: Path, checkpoints: Path) -> None:
         f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
         f"commit {facts.get('commit') or 'unknown'}): {facts.get('parameters', 0):,} parameters, receptive field "
         f"{facts.get('receptive_field_ms', '?')} ms.",
-        *_begun_from(facts),
+        *begun_from(facts),
         "## Data",
         "\n".join(data_lines(facts.get("data", {}))),
         RIGHTS,
@@ -46,7 +46,7 @@ def write_card(folder: Path, checkpoints: Path) -> None:
     atomic.write_text(checkpoints / CARD, "\n\n".join(lines) + "\n")
 
 
-def _begun_from(facts: Mapping[str, Any]) -> Iterator[str]:
+def begun_from(facts: Mapping[str, Any]) -> Iterator[str]:
     """The weights that it was fine-tuned from, by name and hash; where they lie is nobody's business."""
     if begun := facts.get("begun_from"):
         yield f"Begun from the weights of {Path(begun['path']).name}, step {begun['step']:,}, hash {begun['weights']}."

@@ -11,7 +11,7 @@ import yaml
 from sequnet_pl import atomic, pretrained
 from sequnet_pl.errors import UserError
 from sequnet_pl.pretrained import WEIGHTS
-from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, data_lines, recipe
+from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, recipe
 from sequnet_pl.report.run_folder import NETWORKS, read_config, read_facts
 from sequnet_pl.report.scores import bits
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
@@ -82,7 +82,8 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
     content, facts = read(checkpoint), read_facts(run) if run else {}
     config = (read_config(run) if run else {}) or {"model": hyper_parameters(content), "data": trained.data}
     network, data = trained.network, trained.data
-    others = any(data.get(source) for source in ("audio_dir", "audio_list", "recordings"))
+    heard = [data.get(source) for source in ("audio_dir", "audio_list", "recordings")]
+    ours = data.get("dataset") == "builtin" and not any([*heard, facts.get("begun_from")])
     ships = folder.parent == pretrained.FOLDER
     averaged = " These are averaged weights." if "averaging_state" in content else ""
     lines = [
@@ -92,8 +93,9 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
         f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in bfloat16, receptive field "
         f"{network.receptive_field / trained.sample_rate:.2f} s, {trained.step:,} steps of training.{averaged} "
         f"Hash of the weights: {trained.digest}.",
+        *begun_from(facts),
         "## Data and licence",
-        _BUILTIN if data.get("dataset") == "builtin" and not others else RIGHTS,
+        _BUILTIN if ours else RIGHTS,
         "\n".join(data_lines(facts.get("data", {}))),
         "## Score",
         "\n".join(score) or "Not tested yet.",

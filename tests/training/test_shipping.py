@@ -93,6 +93,16 @@ def test_the_builtin_recordings_are_nobodys(last: Path, tmp_path: Path) -> None:
     assert "MIT licence" not in card and RIGHTS in card
 
 
+def test_what_was_begun_from_others_is_not_ours_alone(last: Path, tmp_path: Path) -> None:
+    run = last.parent.parent
+    (run / "config.yaml").write_text("model: {class_path: sequnet_pl.training.module.SeqUNetModule}\n")
+    begun = {"path": "/home/me/published.ckpt", "step": 9, "weights": "f00d"}
+    (run / "run.json").write_text(json.dumps({"begun_from": begun}))
+    _, card = shipped(changed(last, datamodule_hyper_parameters={"dataset": "builtin"}), tmp_path / "given")
+    assert "Begun from the weights of published.ckpt, step 9, hash f00d." in card and "/home/me" not in card
+    assert "MIT licence" not in card and RIGHTS in card
+
+
 def test_the_score_is_of_these_weights_or_says_otherwise(last: Path, tmp_path: Path) -> None:
     folder, run = tmp_path / "given", last.parent.parent
     (run / "config.yaml").write_text("model: {class_path: sequnet_pl.training.module.SeqUNetModule}\n")
