@@ -21,6 +21,7 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.data.download import Result
 from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.shipping import write_shipped
 from sequnet_pl.training.snapshots import convert_snapshot
 
 TINY = {
@@ -142,6 +143,21 @@ def test_a_converted_snapshot_is_scored(run, audio_folder, tmp_path):
     assert status == 0, err
     scores = json.loads((tmp_path / "test.json").read_text())  # beside what was scored
     assert (scores["step"], scores["checkpoint"]) == (300, f"{tmp_path}/out.ckpt")
+
+
+def test_weights_alone_are_scored_and_begun_with_but_not_gone_on_with(run, audio_folder, tmp_path):
+    assert run(fit("sequnet", audio_folder, 2))[0] == 0
+    weights, _ = write_shipped(
+        run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", tmp_path / "mine", tmp_path
+    )
+    where = f"--audio_dir {audio_folder} --output_size 256"
+    status, err, _ = run(f"test --ckpt_path {weights} {where}")
+    assert status == 0, err
+    assert json.loads((tmp_path / "mine" / "test.json").read_text())["step"] == 2
+    status, err, _ = run(f"--ckpt_path {weights} {where} --max_steps 3")
+    assert status == 2
+    assert f"holds weights alone, from which no run goes on; begin one with --init_from {weights}" in one_line(err)
+    assert run(f"--init_from {weights} {where} --max_steps 1")[0] == 0
 
 
 def test_no_test_recordings_are_one_line(run, audio_folder, tmp_path):

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sequnet_pl import pretrained
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
@@ -84,6 +85,11 @@ def load_trained(path: Path, layers: int | None = None) -> Trained:
     network = _network(content, path)
     data = checkpoints.hyper_parameters(content, "datamodule_hyper_parameters")
     return Trained(path, network, int(content.get("global_step", 0)), data)
+
+
+def load_pretrained(name: str) -> Trained:
+    """A network that comes with the package. UsageError with the names that there are for another one."""
+    return load_trained(pretrained.weights_of(name))
 
 
 def _network(content: dict[str, Any], path: Path) -> Network:
