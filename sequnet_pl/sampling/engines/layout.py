@@ -187,6 +187,7 @@ class Layout:
                 kept = self._places[read.ring].shared is not None
                 comes = not kept or (read.back == 0 and read.ring in fetched)
                 normed = comes and read.back == 0 and read.ring.raw is not None
+                assert not normed or number - first_segment == fresh < 2  # as the kernel takes it
                 fresh += normed
                 if comes and read.ring is not self._schedule.input:
                     fetches.append(first_segment + len(op.reads) + len(raw) if normed else number)

@@ -222,7 +222,8 @@ struct Fresh {
             send(ring + c, tick, frame[c] * norm);
     }
 
-    // Make it what is read from now on. The block must have met; where it is not kept, another's may lie there already.
+    // Make it what is read from now on, once the block has met. One without slots is not read again here, and another
+    // may lie in its place already.
     __device__ void settle() const {
         if (!frame || !kept) return;
         for (int c = threadIdx.x; c < WIDTH; c += THREADS) frame[c] *= norm;
