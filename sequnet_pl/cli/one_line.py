@@ -89,5 +89,5 @@ def keep_text(parser: ArgumentParser) -> None:
     for action in parser._actions:
         if isinstance(action, ActionTypeHint):
             kinds = set(get_args(action._typehint))
-            if {str, NoneType} <= kinds <= {str, NoneType, Path}:
+            if {str, NoneType} <= kinds <= {str, NoneType, Path, list[str]}:
                 action.__class__ = _Text

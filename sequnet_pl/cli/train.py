@@ -25,8 +25,8 @@ from sequnet_pl.cli.quiet import hush
 from sequnet_pl.cli.run_name import new_name
 from sequnet_pl.cli.threads import use_threads
 from sequnet_pl.cli.train_parser import TrainParser
-from sequnet_pl.data import sources
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import CLASS_PATHS
@@ -158,6 +158,8 @@ class TrainCLI(LightningCLI):
         if not (path := config.ckpt_path):
             return
         content = checkpoints.read(Path(path))
+        data = StoredRecordings.of(config.data.as_dict())
+        config.data.split_time = data.kept_split_time(checkpoints.data_state(content))
         model = config.model
         if CLASS_PATHS[checkpoints.network_name(content, Path(path))] != model.class_path:
             raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
@@ -299,8 +301,7 @@ class TrainCLI(LightningCLI):
 
 def _check_recordings(data: Namespace) -> None:
     """Raise what is wrong with the recordings before a network is built for them."""
-    given = (data.dataset, data.audio_dir, data.audio_list, data.recordings)
-    sources.choose(Path(data.data_dir), data.sample_rate, *given).check()
+    StoredRecordings.of(data.as_dict()).source.check()
 
 
 def _tie_to_launcher() -> None:

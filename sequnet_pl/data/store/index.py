@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -124,12 +125,14 @@ class Index:
     """What read the files; see `audio.decode.decoders`. Empty in stores of the first revision."""
 
     def joined(self) -> "Index":
-        """The same without cuts in time: a recording that was cut is whole where its first piece was."""
-        splits = {
-            name: replace(split, recordings=tuple(r.joined() for r in split.recordings if not r.begin))
-            for name, split in self.splits.items()
-        }
+        """The same without cuts in time."""
+        splits = {name: replace(split, recordings=joined(split.recordings)) for name, split in self.splits.items()}
         return replace(self, splits=splits)
+
+
+def joined(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
+    """The whole ones of those that were cut in time, for their first pieces, and the others."""
+    return tuple(recording.joined() for recording in recordings if not recording.begin)
 
 
 def read_index(folder: Path) -> Index | None:
