@@ -67,13 +67,14 @@ def choose(
     files are cut in time wherever the split is not given.
     """
     folders = folders_of(audio_dir)
-    options = {"audio_dir": folders, "audio_list": [audio_list], "recordings": [recordings]}
-    options = {name: values for name, values in options.items() if values and values[0] is not None}
-    given = [f"--{name} {' '.join(values)}" for name, values in options.items()]
-    if empty := [name for name, values in options.items() if "" in values]:
+    lists = {"audio_list": audio_list, "recordings": recordings}
+    given = {} if audio_dir is None else {"audio_dir": folders or [""]}
+    given |= {name: [value] for name, value in lists.items() if value is not None}
+    if empty := [name for name, values in given.items() if "" in values]:
         raise UsageError(f"{empty[0]} is empty: name what it is to be, or leave it out")
     if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} each say which recordings to take; keep one of them")
+        both = " and ".join(f"--{name} {' '.join(values)}" for name, values in given.items())
+        raise UsageError(f"{both} each say which recordings to take; keep one of them")
     kept = data_dir / "recordings"
     if folders:
         return _of_folders([Path(folder) for folder in folders], in_time)

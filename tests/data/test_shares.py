@@ -81,6 +81,7 @@ def test_weights_that_make_no_sense(folders: list[str], weights: list[float], me
         (["a", "link"], "is named twice"),
         (["a/sub", "b", "a"], "a/sub lies in a,"),
         (["a", ""], "audio_dir is empty"),
+        ([], "audio_dir is empty"),
     ],
 )
 def test_folders_that_are_not_several(
