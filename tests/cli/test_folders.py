@@ -15,6 +15,7 @@ from tiny_run import TINY
 
 from sequnet_pl.cli.arguments import rewrite
 from sequnet_pl.errors import UsageError
+from sequnet_pl.training.trained import load_trained
 
 ROOT = Path(__file__).parents[2]
 TEXTS = ["null", "#1 hits", "&x", "1e3", "~", "[a]", "{b: 1}", "a: b", "x=y", "a,b", "-1", "ünï"]
@@ -156,6 +157,7 @@ def test_a_run_goes_on_with_the_split_it_had(run, folders: list[str], tmp_path: 
     torch.save(content, last["whole"])
     config = tmp_path / "logs/sequnet/whole/config.yaml"
     config.write_text("".join(row for row in config.read_text().splitlines(True) if "split_time" not in row))
+    assert {name: load_trained(path).data["split_time"] for name, path in last.items()} == {"cut": None, "whole": False}
     for step in (3, 4):
         for name, expected in (("cut", [step - 2] * 3), ("whole", [1, 0, 0])):
             if name == "whole" and step == 4:

@@ -124,10 +124,9 @@ class Update:
         if not self._found:
             first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
             raise UserError(f"none of {len(skipped)} audio files can be used{first}")
-        splits = self._placed(sources)
-        index = Index(self._options, splits, skipped, self._decoders)
+        index = Index(self._options, self._placed(sources), skipped, self._decoders)
         if index != self._old:
-            self._write(index)
+            index = self._write(index)
             _warn_of_leaks(index)
         clean(self._folder, index)
         if self._changed:
@@ -138,7 +137,7 @@ class Update:
             log.warning(
                 "%s: dropped %d recordings whose files are gone: %s", self._folder, len(removed), _some(removed)
             )
-        recordings = {name: split.recordings for name, split in splits.items()}
+        recordings = {name: index.splits.get(name, SplitIndex()).recordings for name in sources}
         cut = bool(_cuts(index) - _cuts(self._old))
         return Report(recordings, skipped, self._made, removed, cut)
 
@@ -159,13 +158,19 @@ class Update:
         recordings = divided({r.source: r for r in placed[first].recordings}, sources)
         return {name: replace(placed[first], recordings=recordings[name]) for name in sources}
 
-    def _write(self, index: Index) -> None:
+    def _write(self, index: Index) -> Index:
+        """Replace the index; gives what holds then. Where that fails, the old one may do, but for its cuts."""
         try:
             write_index(self._folder, index)
         except UserError as error:
-            if _codes(index) != _codes(self._old):
+            if _codes(index) == _codes(self._old):
+                log.warning("%s; its codes are used, they are the same", error)
+                return index
+            if _codes(index.joined()) != _codes(self._old.joined()):
                 raise
-            log.warning("%s; its codes are used, they are the same", error)
+            log.warning("%s; its codes are used, cut in time as they were before or not at all", error)
+            return self._old
+        return index
 
     def _sorted_skipped(self) -> tuple[Skipped, ...]:
         return tuple(self._skipped[source] for source in sorted(self._skipped))
@@ -212,6 +217,7 @@ def _codes(index: Index) -> object:
     return index.options, {
         name: (split.map, [(r.offset, r.length, r.codes_sha256) for r in split.recordings])
         for name, split in index.splits.items()
+        if split.recordings
     }
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from sequnet_pl.data.store import Split, fingerprint, make_store, open_split
+from sequnet_pl.data.store import Split, fingerprint, make_store, open_split, update
 from sequnet_pl.data.store.__main__ import main as look_into
 from sequnet_pl.data.store.update import Report
+from sequnet_pl.errors import UserError
 
 RATE = 1000
 SPLITS = ("train", "val", "test")
@@ -130,6 +131,24 @@ def test_cuts_come_and_go_without_decoding_again(tmp_path: Path, caplog: pytest.
         assert (store / "index.json").stat().st_mtime_ns == before
         assert set(store.glob("*.codes")) == {open_split(store, name).path for name in SPLITS}
     assert "same recording" not in caplog.text
+
+
+def test_a_store_that_cannot_be_written_is_used_without_its_cuts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = sound(tmp_path / "music/long.wav", 30)
+    make(tmp_path / "store", train=[file])
+
+    def read_only(folder: Path, index: object) -> None:
+        raise UserError(f"cannot write {folder}: it is read-only")
+
+    monkeypatch.setattr(update, "write_index", read_only)
+    report = split_in_time(tmp_path / "store", file)
+    assert {name: len(found) for name, found in report.recordings.items()} == {"train": 1, "val": 0, "test": 0}
+    assert stretches(open_split(tmp_path / "store", "train")) == [("long.wav", 0, 30_000)]
+    assert "it is read-only; its codes are used, cut in time as they were before or not at all" in caplog.text
+    with pytest.raises(UserError, match="it is read-only"):
+        split_in_time(tmp_path / "store", sound(tmp_path / "music/other.wav", 30, seed=1))
 
 
 def test_a_copy_leaks_only_where_what_is_learnt_is_scored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
