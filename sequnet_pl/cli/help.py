@@ -23,7 +23,7 @@ What to train
 
 On what
   --dataset piano|builtin    the published recordings, or a synthesised piano that needs no download
-  --audio_dir FOLDER ...     your own audio: train/, val/, test/ in it, or split by file, or in time if it is one
+  --audio_dir FOLDER ...     your own audio: train/, val/, test/ in it, or split by file, one in time
   --audio_weights W ...      parts of the training crops that several folders have, by their hours by default
   --split_time               cut each recording in time, where its split is not given
   --audio_list FILE.csv      or a list of it, with the columns path and split
