@@ -9,6 +9,7 @@ MADE := $(VENV)/.made
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
 DEMO_SAMPLE := $(BIN)/python sample.py --gpus 0
+SHIPPED := $(wildcard sequnet_pl/pretrained/piano/weights.ckpt)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup check test test-full clean
@@ -16,7 +17,9 @@ DEMO_SAMPLE := $(BIN)/python sample.py --gpus 0
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
+# What a network that comes with the package sounds like, where there is one, is heard before anything is trained.
 demo: $(RUNTIME) ## train a small Seq-U-Net on the built-in recordings and hear it (minutes, no GPU)
+	$(if $(SHIPPED),$(DEMO_SAMPLE) --pretrained piano --batch_size 2 --seconds 4 --output_dir generated/piano)
 	$(BIN)/python train.py --config configs/demo.yaml --gpus 0
 	$(BIN)/python train.py test --ckpt_path last --gpus 0
 	$(DEMO_SAMPLE) --conditional 1 --batch_size 4

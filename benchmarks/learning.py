@@ -51,6 +51,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast, muon 0.06": _FAST | {"muon": 0.06},
     "fast, norm": _FAST | {"norm": True},
     "fast, norm, muon 0.02": _FAST | {"norm": True, "muon": 0.02},
+    "fast, norm, muon 0.03": _FAST | {"norm": True, "muon": 0.03},
     "fast, norm, muon 0.06": _FAST | {"norm": True, "muon": 0.06},
     "fast, ema": _FAST | {"ema": 0.95},
 }

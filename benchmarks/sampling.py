@@ -34,11 +34,15 @@ from sequnet_pl.sampling.generate import start
 
 NETWORKS = {
     "sequnet": SeqUNet,
+    "sequnet-norm": lambda: SeqUNet(norm=True),
     "wavenet": WaveNet,
     "sequnet-small": lambda: SeqUNet(5, 12, 1, 5),
     "wavenet-small": lambda: WaveNet(4, 2, 8, 8, 16),
     "sequnet-tiny": lambda: SeqUNet(8, 32, 1, 5),
+    "sequnet-tiny-norm": lambda: SeqUNet(8, 32, 1, 5, norm=True),
     "wavenet-tiny": lambda: WaveNet(10, 3, 32, 32, 128),
+    "piano-small": lambda: SeqUNet(12, 80, 1, 5, norm=True),
+    "sequnet-piano": lambda: SeqUNet(12, 80, 1, 5, norm=True),
     "sequnet-mid": lambda: SeqUNet(10, 64, 2, 5),
     "wavenet-mid": lambda: WaveNet(12, 4, 64, 64, 256),
 }

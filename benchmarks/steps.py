@@ -5,6 +5,7 @@ A step is forward, loss, backward and Adam on random codes.
 
 import argparse
 import contextlib
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -108,18 +109,20 @@ def serve(way: Way, kind: str, rank: int, threads: int, port: int, connection: A
     """The life of one process: measure the first steps, then make as many as asked for and tell how long they took."""
     torch.set_num_threads(max(1, threads // way.processes))
     device = torch.device(kind, rank) if kind == "cuda" else torch.device(kind)
+    # the published code knows no such settings: it runs with PyTorch's own, convolutions in TF32
+    products = contextlib.nullcontext if way.reference else functools.partial(float32_products, tf32=True)
     if way.processes > 1:
         address = f"tcp://127.0.0.1:{port}"
         backend = "nccl" if kind == "cuda" else "gloo"
         distributed.init_process_group(backend, address, rank=rank, world_size=way.processes)
     try:
-        with PeakMemory(device) as memory, float32_products(tf32=not way.reference):
+        with PeakMemory(device) as memory, products():
             step, outputs = step_of(way, device, rank)
             timed(step, 5, device)  # memory of a CPU grows for some steps, until the gaps in it are of use
             seconds = timed(step, 1, device)
         connection.send(Measured(outputs, gflop(way), seconds, memory.megabytes))
         while steps := connection.recv():
-            with float32_products(tf32=not way.reference):
+            with products():
                 connection.send(timed(step, steps, device))
     except (UserError, RuntimeError, MemoryError) as error:
         said = "out of memory" if "memory" in str(error) else str(error).strip().partition("\n")[0]
@@ -159,7 +162,8 @@ class Runner:
         self._connections, self._processes = [here for here, _ in pairs], []
         for rank, (_, there) in enumerate(pairs):
             settings = (way, arguments.device, rank, arguments.threads, port, there)
-            self._processes.append(context.Process(target=serve, args=settings, daemon=True))
+            # no daemon: one would compile without processes of its own, many times as long
+            self._processes.append(context.Process(target=serve, args=settings))
             self._processes[-1].start()
             there.close()
         found = [self._received(connection) for connection in self._connections]

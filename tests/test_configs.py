@@ -41,6 +41,13 @@ def test_config_says_only_what_differs_from_the_defaults(settings):
             assert defaults[name].default != value, name
 
 
+def test_the_small_piano_network_fits_into_a_package_and_hears_two_seconds():
+    settings = yaml.safe_load((CONFIGS[0].parent / "piano_small.yaml").read_text(encoding="utf-8"))
+    network = module_class(settings)(**settings["model"]["init_args"]).network
+    assert network.receptive_field >= 2 * AudioDataModule(**settings["data"]).hparams["sample_rate"]
+    assert sum(parameter.numel() for parameter in network.parameters()) <= 3_900_000
+
+
 @pytest.mark.parametrize("path", [*CONFIGS, *CONFIGS[0].parent.glob("sweeps/*.yaml")], ids=lambda path: path.stem)
 def test_every_key_has_its_reason(path):
     """A comment beside each value, or above the file's first key for all of them."""

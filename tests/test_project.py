@@ -156,6 +156,7 @@ def fake_python(tmp_path: Path) -> Path:
     path = tmp_path / "fake-python"
     path.write_text(
         f"""#!{shutil.which("bash")}
+        echo "$*"
         case "$*" in
             -c*) exec "{sys.executable}" "$@" ;;
             "-m venv"*) mkdir -p "{tmp_path}/.venv/bin" && cp "$0" "{tmp_path}/.venv/bin/python" ;;
@@ -192,6 +193,20 @@ def test_the_demo_installs_no_development_tools(copy: Path, fake_python: Path) -
     assert run.returncode == 0, run.stderr
     assert (copy / "log").read_text() == "-m pip install -c constraints.txt -e .\n"
     assert f"{copy}/generated" in run.stdout.splitlines()[-1]
+
+
+@needs_make
+@needs_bash
+def test_the_demo_plays_what_comes_with_the_package_before_it_trains(copy: Path, fake_python: Path) -> None:
+    def played() -> list[bool]:
+        lines = make(copy, "demo", f"PYTHONS={fake_python}").stdout.splitlines()
+        return ["--pretrained piano" in line for line in lines if re.match(r"(sample|train).py", line)]
+
+    assert played() == [False] * 4
+    weights = copy / "sequnet_pl" / "pretrained" / "piano" / "weights.ckpt"
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    assert played() == [True, *[False] * 4]
 
 
 @needs_make

@@ -21,6 +21,7 @@ ROOMS = {  # each with the rooms that it may import from, besides itself
     "locks": {"errors"},
     "printing": set(),
     "processes": set(),
+    "pretrained": {"errors"},
     "audio": _GROUND,
     "data.store": _GROUND | {"audio"},
     "data.download": _GROUND | {"audio"},
@@ -30,11 +31,12 @@ ROOMS = {  # each with the rooms that it may import from, besides itself
     "report": _GROUND,
     "sampling": _GROUND | {"audio", "data.store", "models", "report"},
     "evaluate": _GROUND | {"audio", "data.store", "models", "report", "sampling"},
-    "training": _GROUND | _DATA | {"audio", "models", "report", "sampling"},
-    "cli": _GROUND | _DATA | {"audio", "models", "report", "sampling", "evaluate", "training"},
+    "training": _GROUND | _DATA | {"pretrained", "audio", "models", "report", "sampling"},
+    "cli": _GROUND | _DATA | {"pretrained", "audio", "models", "report", "sampling", "evaluate", "training"},
 }
 _HEAVY = {"torch", "librosa", "pytorch_lightning", "lightning_fabric"}
 ABSENT = {  # libraries that a room does without
+    "pretrained": _HEAVY,
     "audio": _HEAVY,
     "data.store": _HEAVY,
     "data.download": _HEAVY,

@@ -21,6 +21,7 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.data.download import Result
 from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.shipping import write_shipped
 from sequnet_pl.training.snapshots import convert_snapshot
 
 TINY = {
@@ -144,6 +145,21 @@ def test_a_converted_snapshot_is_scored(run, audio_folder, tmp_path):
     assert (scores["step"], scores["checkpoint"]) == (300, f"{tmp_path}/out.ckpt")
 
 
+def test_weights_alone_are_scored_and_begun_with_but_not_gone_on_with(run, audio_folder, tmp_path):
+    assert run(fit("sequnet", audio_folder, 2))[0] == 0
+    weights, _ = write_shipped(
+        run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", tmp_path / "mine", tmp_path
+    )
+    where = f"--audio_dir {audio_folder} --output_size 256"
+    status, err, _ = run(f"test --ckpt_path {weights} {where}")
+    assert status == 0, err
+    assert json.loads((tmp_path / "mine" / "test.json").read_text())["step"] == 2
+    status, err, _ = run(f"--ckpt_path {weights} {where} --max_steps 3")
+    assert status == 2
+    assert f"holds weights alone, from which no run goes on; begin one with --init_from {weights}" in one_line(err)
+    assert run(f"--init_from {weights} {where} --max_steps 1")[0] == 0
+
+
 def test_no_test_recordings_are_one_line(run, audio_folder, tmp_path):
     assert run(fit("sequnet", audio_folder, 2))[0] == 0
     path = tmp_path / "mine.csv"
@@ -151,6 +167,20 @@ def test_no_test_recordings_are_one_line(run, audio_folder, tmp_path):
     status, err, _ = run(f"test --ckpt_path last --audio_list {path}")
     assert status == 1
     assert "no recordings for this: the test split of" in one_line(err)
+
+
+def test_the_night_of_music_validates_and_samples_by_steps(run, audio_folder, tmp_path):
+    """However short an epoch is."""
+    config = Path(__file__).parents[1] / "configs" / "sequnet_music.yaml"
+    line = f"--config {config} --audio_dir {audio_folder} --levels 3 --features 4 --output_size 512 --num_workers 0"
+    steps = " --max_steps 7 --trainer.val_check_interval 3 --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01"
+    status, err, _ = run(line + steps + " --hop_size 4000 --log_interval 1")
+    assert status == 0, err
+    with (run_folder(tmp_path, "sequnet") / "metrics.csv").open(encoding="utf-8") as file:
+        validated = [int(row["step"]) for row in csv.DictReader(file) if row["val/bits_per_sample"]]
+    assert validated == [2, 5, 6]
+    samples = run_folder(tmp_path, "sequnet") / "samples"
+    assert sorted(path.name for path in samples.iterdir())[:2] == ["step-00000003", "step-00000006"]
 
 
 @pytest.mark.parametrize("config", ["sequnet", "wavenet", "demo"])

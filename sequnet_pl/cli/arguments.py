@@ -161,8 +161,12 @@ def _overrides(line: _Line, settings: dict[str, Any]) -> list[str]:
     And of lists, which one flag cannot tell from a text.
     """
     named = {flag.name for flag in line.flags}
-    others = [name for name in _RECORDINGS[1:] if name not in named and settings.get(name) is not None]
-    undone: dict[str, Any] = dict.fromkeys(others) if named & set(_RECORDINGS) else {}
+    where = [flag for flag in line.flags if flag.name in _RECORDINGS]
+    others: list[str] = [*_RECORDINGS[1:]]
+    if where and where[-1] != ("data.dataset", "builtin"):
+        others.append("data.builtin_takes")
+    others = [name for name in others if name not in named and settings.get(name) is not None]
+    undone: dict[str, Any] = dict.fromkeys(others) if where else {}
     if own := callbacks(line.flags):
         undone["trainer.callbacks"] = replaced(settings.get("trainer.callbacks"), own)
     undone |= line.lists

@@ -13,8 +13,8 @@ Train and score Seq-U-Net and WaveNet on raw audio.
 What to train
   --model sequnet|wavenet    the network, with its published settings (configs/)
   --config FILE              settings of your own, as YAML; flags win. --print_config prints all there are
-  --init_from CHECKPOINT     begin with the weights, network and sample rate of a checkpoint, a run folder or
-                             a published snapshot (of a WaveNet with --layers)
+  --init_from CHECKPOINT     begin with the weights, network and sample rate of a checkpoint, a run folder,
+                             a published snapshot (of a WaveNet with --layers) or a network of the package
   --levels --features --depth --kernel_size --norm              of the Seq-U-Net
   --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
   --lr RATE --eps E          of Adam
@@ -23,6 +23,7 @@ What to train
 
 On what
   --dataset piano|builtin    the published recordings, or a synthesised piano that needs no download
+  --builtin_takes N          how often each of its training pieces is played (2): 40 are 4 hours
   --audio_dir FOLDER ...     your own audio: train/, val/, test/ in it, or split by file, one in time
   --audio_weights W ...      parts of the training crops that several folders have, by their hours by default
   --split_time               cut each recording in time, where its split is not given

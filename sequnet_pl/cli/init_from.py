@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sequnet_pl import pretrained
 from sequnet_pl.cli.line import Flag
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network
@@ -52,8 +53,12 @@ def check(typed: Sequence[Flag], subcommand: str) -> None:
 
 
 def start(given: str, layers: str | None) -> Start:
-    """What is found at a path; a published WaveNet needs the layers of a block. UserError where there is nothing."""
-    path = newest_checkpoint(Path(given))
+    """What is found at a path, or comes with the package under this name; a published WaveNet needs its layers a block.
+
+    UserError where there is nothing.
+    """
+    shipped = given in pretrained.names() and not Path(given).exists()
+    path = pretrained.weights_of(given) if shipped else newest_checkpoint(Path(given))
     if layers is not None and not layers.isdecimal():
         raise UsageError(f"--layers takes a whole number, not {layers}")
     if layers is None and any("filter_convs." in name for name in read(path).get("model_state_dict", {})):

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import torch
 
+from sequnet_pl import pretrained
 from sequnet_pl.cli.configs import CONFIGS
 from sequnet_pl.cli.sample_options import NetworkOptions
 from sequnet_pl.cli.sample_progress import DownloadProgress
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.published import archive
+from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.training.checkpoints import Run, best_of, newest_run
 from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint
 
@@ -22,6 +24,8 @@ PRETRAINED = Path("data/pretrained")
 
 def find_checkpoint(options: NetworkOptions) -> Path:
     """The checkpoint that the options name, else the newest under the log root. UserError where there is none."""
+    if options.pretrained and options.pretrained not in CLASS_PATHS:
+        return pretrained.weights_of(options.pretrained)
     if options.pretrained:
         with DownloadProgress("the published weights") as progress:
             source = archive.read_source(CONFIGS / "pretrained.yaml")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from sequnet_pl import pretrained
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.cli.one_line import OneLineParser
 from sequnet_pl.errors import UsageError
@@ -114,7 +115,7 @@ def _check(options: Options, flags: set[str]) -> None:
     for one, other in together:
         if {one, other} <= flags:
             raise UsageError(f"{one} and {other} cannot be given together: keep one of them")
-    if options.pretrained and options.model not in (None, options.pretrained):
+    if options.pretrained in CLASS_PATHS and options.model not in (None, options.pretrained):
         raise UsageError(f"--pretrained {options.pretrained} and --model {options.model} contradict each other")
     if options.audio_dir and not (options.conditional or options.continue_clip):
         raise UsageError("--audio_dir has no use without --conditional 1, which goes on from recordings")
@@ -164,9 +165,10 @@ def add_network(parser: OneLineParser) -> None:
     network.add_argument("--model", type=Literal[tuple(CLASS_PATHS)], metavar="NAME", help=" or ".join(CLASS_PATHS))
     network.add_argument(
         "--pretrained",
-        type=Literal[tuple(CLASS_PATHS)],
+        type=Literal[(*pretrained.names(), *CLASS_PATHS)],
         metavar="NAME",
-        help="download the published weights and use them",
+        help=f"{''.join(f'{name}, which comes with the package, or ' for name in pretrained.names())}"
+        f"{' or '.join(CLASS_PATHS)}: the published weights, downloaded",
     )
     for name in ARCHITECTURE:
         network.add_argument(f"--{name}", type=int | None, metavar="N", help="checked against the checkpoint")

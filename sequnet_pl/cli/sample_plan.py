@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sequnet_pl import pretrained
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.audio.pcm import read_codes
 from sequnet_pl.cli.sample_network import device_for, find_checkpoint, open_network
@@ -177,7 +178,8 @@ def longer_clip(options: Options, wav: Path) -> Plan:
 
 def _command(options: Options, recipe: Recipe, count: int) -> str:
     """The command line that makes a clip, and the others of its batch, again."""
-    words: list[object] = ["--ckpt_path", recipe.checkpoint]
+    shipped = options.pretrained in pretrained.names()
+    words: list[object] = ["--pretrained", options.pretrained] if shipped else ["--ckpt_path", recipe.checkpoint]
     if "layers" in options.architecture:
         words += ["--layers", options.architecture["layers"]]
     if recipe.kind == "prompt":

@@ -16,7 +16,9 @@ def open_recordings(audio_dir: str | None, trained: Trained) -> StoredRecordings
     """
     data = StoredRecordings.of(trained.data)
     if audio_dir:
-        data = replace(data, audio_dir=audio_dir, audio_list=None, recordings=None)
+        data = replace(data, audio_dir=audio_dir, audio_list=None, recordings=None, builtin_takes=None)
+    if data.builtin_takes and read_index(data.folder) is None:  # of train, which nothing is sampled from
+        data = replace(data, builtin_takes=None)
     stored = read_index(data.folder) is not None
     made = data.dataset == "builtin" and not data.recordings
     if not (stored or data.audio_dir or data.audio_list or made):

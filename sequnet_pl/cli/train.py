@@ -130,7 +130,7 @@ class TrainCLI(LightningCLI):
         parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
         parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
         parser.add_argument("--threads", type=int | None, default=None, help="CPU threads of each process.")
-        parser.add_argument("--init_from", type=str | None, default=None, help="Begin with the weights of this file.")
+        parser.add_argument("--init_from", type=str | None, default=None, help="Begin with these weights.")
         parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
         parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
         parser.add_argument(
@@ -163,6 +163,10 @@ class TrainCLI(LightningCLI):
         model = config.model
         if CLASS_PATHS[checkpoints.network_name(content, Path(path))] != model.class_path:
             raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
+        if self.config.subcommand == "fit" and not content.get("optimizer_states"):
+            raise UsageError(
+                f"{path} holds weights alone, from which no run goes on; begin one with --init_from {path}"
+            )
         run = checkpoints.run_of_checkpoint(Path(path), Path(config.log_dir))
         own = run.settings["model"].get("init_args", {}) if run else {}
         for name, value in checkpoints.hyper_parameters(content).items():
@@ -301,7 +305,7 @@ class TrainCLI(LightningCLI):
 
 def _check_recordings(data: Namespace) -> None:
     """Raise what is wrong with the recordings before a network is built for them."""
-    StoredRecordings.of(data.as_dict()).source.check()
+    StoredRecordings.of(data.as_dict()).check()
 
 
 def _tie_to_launcher() -> None:

@@ -30,12 +30,13 @@ class AudioDataModule(pl.LightningDataModule):
         audio_weights: Of several folders: the parts that they have in the training crops; None goes by their hours.
         audio_list: Or a csv of audio files, with the columns `path` and `split`.
         recordings: Or a list of URLs or YouTube ids to download.
+        builtin_takes: How often each piece of the built-in train split is played; None is twice. The other splits stay.
         data_dir: Where recordings and their codes are kept.
         sample_rate: Samples a second that recordings are converted to.
         channel: Of stereo recordings: the mean of both, or one of them.
         loudness: Bring each recording to so many LUFS; None leaves it as it is.
         skip_silence: Cut digital silence down to so many seconds; None keeps all of it.
-        store_workers: Processes that decode recordings; None takes as many as there are cores.
+        store_workers: Processes that make or decode recordings; None takes as many as there are cores.
         split_time: Cut each recording in time where the split is not given; None does so where there are too few files
             to split by file, False nowhere.
         output_size: Targets a crop; rounded up to whole cycles of the network.
@@ -53,6 +54,7 @@ class AudioDataModule(pl.LightningDataModule):
         audio_weights: list[float] | None = None,
         audio_list: str | None = None,
         recordings: str | None = None,
+        builtin_takes: int | None = None,
         data_dir: str = "data",
         sample_rate: int = SAMPLE_RATE,
         channel: Channel = "mix",

@@ -12,6 +12,9 @@ from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
 from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
@@ -59,12 +62,15 @@ def choose(
     audio_dir: Folders,
     audio_list: str | None,
     recordings: str | None,
+    builtin_takes: int | None = None,
+    workers: int | None = None,
     in_time: bool = False,
 ) -> Source:
     """The recordings that the options name; what is made or downloaded goes below `data_dir`.
 
-    At most one of `audio_dir`, `audio_list` and `recordings` overrides the `dataset`: else UsageError. With `in_time`
-    files are cut in time wherever the split is not given.
+    At most one of `audio_dir`, `audio_list` and `recordings` overrides the `dataset`, and `builtin_takes` is of the
+    built-in one alone: else UsageError. So many `workers` make that, as many as there are cores by default. With
+    `in_time` files are cut in time wherever the split is not given.
     """
     folders = folders_of(audio_dir)
     lists = {"audio_list": audio_list, "recordings": recordings}
@@ -72,9 +78,14 @@ def choose(
     given |= {name: [value] for name, value in lists.items() if value is not None}
     if empty := [name for name, values in given.items() if "" in values]:
         raise UsageError(f"{empty[0]} is empty: name what it is to be, or leave it out")
-    if len(given) > 1:
-        both = " and ".join(f"--{name} {' '.join(values)}" for name, values in given.items())
-        raise UsageError(f"{both} each say which recordings to take; keep one of them")
+    told = [f"--{name} {' '.join(values)}" for name, values in given.items()]
+    if len(told) > 1:
+        raise UsageError(f"{' and '.join(told)} each say which recordings to take; keep one of them")
+    if builtin_takes is not None:
+        builtin.check_takes(builtin_takes)
+        if told or dataset != "builtin":
+            other = told[0] if told else f"--dataset {dataset}"
+            raise UsageError(f"--builtin_takes {builtin_takes} goes with --dataset builtin, not with {other}")
     kept = data_dir / "recordings"
     if folders:
         return _of_folders([Path(folder) for folder in folders], in_time)
@@ -86,9 +97,13 @@ def choose(
         path = Path(recordings)
         identity = f"downloads {path.resolve()}"
         folder = kept / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
-        return Source(identity, path.stem, partial(from_downloads, path, folder, in_time), partial(read_list, path))
+        find = partial(from_downloads, path, folder, in_time)
+        read = partial(read_list, path)
+        return Source(identity, path.stem, find, read, lambda: all(item.split != "val" for item in read()))
     if dataset == "builtin":
-        return Source(dataset, dataset, partial(builtin.write_recordings, kept / "builtin", rate))
+        takes = builtin_takes or builtin.TAKES
+        name = dataset if takes == builtin.TAKES else f"{dataset}-{takes}"
+        return Source(name, name, partial(_builtin, kept / name, rate, takes, workers), is_cut=lambda: False)
     return Source(dataset, dataset, partial(piano, kept, in_time))
 
 
@@ -115,6 +130,18 @@ def _of_folders(paths: list[Path], in_time: bool) -> Source:
 
     name = real[0].name if len(real) == 1 else f"{real[0].name}+{len(real) - 1}"
     return Source("\n".join(map(str, real)), name, find, check, lambda: is_cut(find()))
+
+
+def _builtin(folder: Path, rate: int, takes: int, workers: int | None) -> Parts:
+    """The built-in recordings, made as far as they are missing."""
+    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        made = bar.add_task("Playing the piano", visible=False)  # where all is there already
+
+        def show(done: int, total: int) -> None:
+            bar.update(made, completed=done, total=total, visible=True)
+
+        return builtin.write_recordings(folder, rate, takes, workers, show)
 
 
 def piano(folder: Path, in_time: bool = False) -> Parts:

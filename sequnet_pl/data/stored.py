@@ -27,6 +27,7 @@ class StoredRecordings:
     audio_dir: sources.Folders = None
     audio_list: str | None = None
     recordings: str | None = None
+    builtin_takes: int | None = None
     data_dir: str = "data"
     sample_rate: int = SAMPLE_RATE
     channel: Channel = "mix"
@@ -43,8 +44,9 @@ class StoredRecordings:
     @cached_property
     def source(self) -> sources.Source:
         """Where they come from. UsageError where options clash."""
-        where = self.audio_dir, self.audio_list, self.recordings
-        return sources.choose(Path(self.data_dir), self.sample_rate, self.dataset, *where, self.split_time is True)
+        which = self.dataset, self.audio_dir, self.audio_list, self.recordings, self.builtin_takes
+        in_time = self.split_time is True
+        return sources.choose(Path(self.data_dir), self.sample_rate, *which, self.store_workers, in_time)
 
     @cached_property
     def folder(self) -> Path:
@@ -57,14 +59,18 @@ class StoredRecordings:
         digest = hashlib.sha256(os.fsencode(what)).hexdigest()[:8]
         return Path(self.data_dir) / "codes" / f"{self.source.name}-{digest}"
 
+    def check(self) -> None:
+        """Raise UserError for what is wrong before anything is made, UsageError where cuts are asked for in vain."""
+        self.source.check()
+        if self.split_time and not self.source.is_cut():
+            raise UsageError("--split_time has nothing to cut, for what validates is given; leave it out")
+
     def make(self) -> Report:
         """Fetch the recordings, make their store or bring it up to date, and say what is in it.
 
-        UserError where there is nothing to learn from, UsageError where cuts are asked for and nothing can have any.
+        UserError where there is nothing to learn from.
         """
         parts = self.source.find()
-        if self.split_time and not sources.is_cut(parts):
-            raise UsageError("--split_time has nothing to cut, for what validates is given; leave it out")
         report = make_store(
             parts,
             self.folder,

@@ -24,8 +24,8 @@ def pad(x: Tensor, dim: int, channels: int, width: int) -> Tensor:
     """x with zeros after each `channels` entries of a dimension, so that they are `width`; itself where they are."""
     if width == channels:
         return x
-    groups = x.unflatten(dim, (-1, channels)).movedim(dim + 1, -1)
-    return F.pad(groups, (0, width - channels)).movedim(-1, dim + 1).flatten(dim, dim + 1)
+    groups = x.unflatten(dim, (-1, channels))
+    return F.pad(groups, (0, 0) * (x.dim() - dim - 1) + (0, width - channels)).flatten(dim, dim + 1)
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
@@ -44,7 +44,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor
     if x.is_cpu and x.dtype != torch.bfloat16:  # where the library takes four times as long for gradients of weights
         return add_products(x, weight, bias, stride)
     # libraries know frames as images of height 1 in the memory format "channels last"
-    kernel = weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    kernel = weight.unsqueeze(2).to(x.dtype, memory_format=torch.channels_last)
     return F.conv2d(x.transpose(1, 2).unsqueeze(2), kernel, bias, (1, stride)).squeeze(2).transpose(1, 2)
 
 

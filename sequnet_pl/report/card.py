@@ -14,8 +14,10 @@ from sequnet_pl.report.run_folder import read_config, read_facts
 
 CARD = "MODEL.md"
 
-_PRIVATE = ("audio_dir", "audio_list", "recordings", "data_dir")  # places on somebody's disk
-_RIGHTS = (
+PRIVATE = ("audio_dir", "audio_list", "recordings", "data_dir")  # places on somebody's disk
+"""Settings that are nobody's business."""
+_TRAINER = ("precision", "max_steps", "max_epochs", "gradient_clip_val", "accumulate_grad_batches")
+RIGHTS = (
     "The recordings are their owners', and nothing here says under which licence they may be used. Before you publish "
     "this checkpoint or what it generates, check that you have the right to."
 )
@@ -32,14 +34,14 @@ def write_card(folder: Path, checkpoints: Path) -> None:
         f"{facts.get('receptive_field_ms', '?')} ms.",
         *_begun_from(facts),
         "## Data",
-        "\n".join(_data(facts.get("data", {}))),
-        _RIGHTS,
+        "\n".join(data_lines(facts.get("data", {}))),
+        RIGHTS,
         "## Score",
         "\n".join(_scores(metrics)),
         "## Use",
         f"    python sample.py --ckpt_path {checkpoint}\n    python train.py test --ckpt_path {checkpoint}",
         "## Settings",
-        f"```yaml\n{yaml.safe_dump(_settings(config), sort_keys=False)}```",
+        f"```yaml\n{yaml.safe_dump(recipe(config), sort_keys=False)}```",
     ]
     atomic.write_text(checkpoints / CARD, "\n\n".join(lines) + "\n")
 
@@ -57,7 +59,8 @@ def told_checkpoint(checkpoints: Path, metrics: Metrics) -> Path:
     return next((path for path in found if path.is_file()), checkpoints / "last.ckpt")
 
 
-def _data(data: Mapping[str, Any]) -> Iterator[str]:
+def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
+    """What a run's facts say of its data."""
     yield f"- fingerprint {data.get('fingerprint', 'unknown')}"
     for name, split in data.get("splits", {}).items():
         yield f"- {name}: recordings: {split['recordings']}, {split['hours']} hours"
@@ -73,8 +76,9 @@ def _scores(metrics: Metrics) -> Iterator[str]:
             yield f"- {label}: {bits:.3f}"
 
 
-def _settings(config: Mapping[str, Any]) -> dict[str, Any]:
+def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
     """What shapes the network and its training, without places on a disk."""
-    data = {name: value for name, value in config.get("data", {}).items() if name not in _PRIVATE}
-    trainer = {name: config.get("trainer", {}).get(name) for name in ("precision", "max_steps", "max_epochs")}
-    return {"model": config.get("model"), "data": data, "trainer": trainer}
+    data = {name: value for name, value in config.get("data", {}).items() if name not in PRIVATE}
+    trainer = {name: config.get("trainer", {}).get(name) for name in _TRAINER}
+    run = {name: config.get(name) for name in ("gpu_precision", "seed_everything")}
+    return {"model": config.get("model"), "data": data, "trainer": trainer, **run}

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sequnet_pl import pretrained
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
@@ -86,6 +87,11 @@ def load_trained(path: Path, layers: int | None = None) -> Trained:
     if data.get("split_time") is None and not checkpoints.data_state(content).get("split_time"):
         data["split_time"] = False  # now others may cut the same recordings
     return Trained(path, network, int(content.get("global_step", 0)), data)
+
+
+def load_pretrained(name: str) -> Trained:
+    """A network that comes with the package. UsageError with the names that there are for another one."""
+    return load_trained(pretrained.weights_of(name))
 
 
 def _network(content: dict[str, Any], path: Path) -> Network:

@@ -34,6 +34,7 @@ def one_gpu(monkeypatch):
         ("--model sequnet --audio_list F.csv", ["--data.audio_list=F.csv"]),
         ("--model sequnet --recordings F", ["--data.recordings=F"]),
         ("--model sequnet --dataset builtin", ["--data.dataset=builtin"]),
+        ("--dataset builtin --builtin_takes 3 --model sequnet", ["--data.builtin_takes=3"]),
         ("--model sequnet --channel left --loudness -23", ["--data.channel=left", "--data.loudness=-23"]),
         ("--model sequnet --skip_silence 2", ["--data.skip_silence=2"]),
         ("--model sequnet --store_workers 1", ["--data.store_workers=1"]),

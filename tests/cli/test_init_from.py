@@ -9,10 +9,13 @@ import pytest
 import torch
 import yaml
 
+from sequnet_pl import pretrained
 from sequnet_pl.cli.arguments import rewrite
 from sequnet_pl.cli.configs import settings_of
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
+from sequnet_pl.errors import UserError
+from sequnet_pl.training.shipping import write_shipped
 from sequnet_pl.training.trained import load_trained
 
 SNAPSHOTS = Path(__file__).parents[1] / "fixtures" / "snapshots"
@@ -41,6 +44,17 @@ def test_network_and_rate_are_those_of_the_weights_and_all_else_is_published():
     assert words(f"--init_from {SEQUNET.parent} --lr 1e-4") == found  # the newest in a folder
     assert rewrite(words(f"--init_from {SEQUNET} --levels 2 --sr 16000 --model sequnet"))[0] == "fit"
     assert decided(words(f"--init_from {WAVENET} --layers 4"))["layers"] == 4
+
+
+def test_a_network_of_the_package_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
+    weights, _ = write_shipped(SEQUNET, tmp_path / "mine", tmp_path)
+    assert f"--init_from={weights}" in words("--init_from mine")
+    assert decided(words("--init_from mine"))["kernel_size"] == 7
+    monkeypatch.chdir(tmp_path / "mine")
+    Path("mine").mkdir()  # what is there is meant
+    with pytest.raises(UserError, match="there is no checkpoint in mine"):
+        words("--init_from mine")
 
 
 def test_a_config_says_all_else(tmp_path):

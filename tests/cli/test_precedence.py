@@ -71,6 +71,23 @@ def test_recordings_of_a_config_give_way(settings, config, tmp_path):
     assert (data["recordings"], data["audio_list"]) == ("r.csv", None)
 
 
+@pytest.mark.parametrize(
+    ("line", "takes"),
+    [
+        ("", 40),
+        ("--dataset builtin", 40),
+        ("--builtin_takes 7", 7),
+        ("--dataset piano", None),
+        ("--audio_dir mine", None),
+        ("--audio_list mine.csv", None),
+        ("--recordings mine.txt", None),
+    ],
+)
+def test_takes_of_a_config_give_way_with_their_recordings(settings, config, line, takes):
+    path = config(data={"dataset": "builtin", "builtin_takes": 40})
+    assert settings(f"--config {path} {line}")["data"]["builtin_takes"] == takes
+
+
 def test_a_callback_of_a_config_is_replaced_not_doubled(settings, config):
     path = config(trainer={"callbacks": [STOPPING, "LearningRateFinder"]})
     line = ["--config", str(path), "--early_stopping", "3", "--ema", "0.9"]

@@ -10,6 +10,7 @@ import soundfile
 
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError
 from sequnet_pl.training.module import SeqUNetModule
 
@@ -87,13 +88,20 @@ def test_what_is_too_short_all_trains_and_that_is_said(
     assert "music: nothing is validated or tested" in caplog.text
 
 
-def test_split_time_where_nothing_can_be_cut(tmp_path: Path, prepared) -> None:
+def test_split_time_where_nothing_can_be_cut(tmp_path: Path) -> None:
     for name in ("train/a", "val/b", "test/c"):
         sound(tmp_path / f"music/{name}.wav", 26)
-    with pytest.raises(UsageError, match="--split_time has nothing to cut"):
-        prepared(split_time=True)
-    with pytest.raises(UsageError, match="--split_time has nothing to cut"):
-        prepared(split_time=True, audio_dir=None, dataset="builtin")
+    (tmp_path / "list.csv").write_text("path,split\nmusic/train/a.wav,train\nmusic/val/b.wav,val\n")
+    (tmp_path / "urls.csv").write_text("url,split\nhttp://localhost/a,train\nhttp://localhost/b,val\n")
+    for source in (
+        {"audio_dir": str(tmp_path / "music")},
+        {"audio_list": str(tmp_path / "list.csv")},
+        {"recordings": str(tmp_path / "urls.csv")},
+        {"dataset": "builtin"},
+    ):
+        StoredRecordings(**source).check()
+        with pytest.raises(UsageError, match="--split_time has nothing to cut"):
+            StoredRecordings(**source, split_time=True).check()
 
 
 def test_a_list_of_one_file_is_cut_too(tmp_path: Path, prepared) -> None:

@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from download_server import QUICK, Page, Server
@@ -14,7 +15,7 @@ from sequnet_pl.data.splits import SPLITS, split_folder
 from sequnet_pl.errors import UsageError, UserError
 
 
-def chosen(data_dir: Path, **options: str) -> sources.Source:
+def chosen(data_dir: Path, **options: Any) -> sources.Source:
     defaults = {"dataset": "piano", "audio_dir": None, "audio_list": None, "recordings": None}
     return choose(data_dir, 16_000, **defaults | options)
 
@@ -96,9 +97,25 @@ def test_two_at_a_time_are_one_too_many(tmp_path: Path, pair: tuple[str, str]) -
         chosen(tmp_path, **dict.fromkeys(pair, "x"))
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"audio_dir": "x"}, {"dataset": "builtin", "audio_list": "x"}, {"dataset": "builtin", "recordings": "x"}],
+)
+def test_takes_of_other_recordings_there_are_none(tmp_path: Path, options: dict) -> None:
+    other = next((f"--{name} x" for name, value in options.items() if value == "x"), "--dataset piano")
+    with pytest.raises(UsageError, match=f"--builtin_takes 40 goes with --dataset builtin, not with {other}"):
+        chosen(tmp_path, **options, builtin_takes=40)
+
+
+def test_two_takes_are_the_ones_of_nobody_who_asks(tmp_path: Path) -> None:
+    plain, two, forty = (chosen(tmp_path, dataset="builtin", builtin_takes=takes) for takes in (None, 2, 40))
+    assert (plain.identity, plain.name) == (two.identity, two.name) == ("builtin", "builtin")
+    assert (forty.identity, forty.name) == ("builtin-40", "builtin-40")
+
+
 def test_sources_are_told_apart(tmp_path: Path) -> None:
     touch(tmp_path, "a/x.csv", "b/x.csv")
-    options = [{"dataset": "builtin"}, {"dataset": "piano"}]
+    options = [{"dataset": "builtin"}, {"dataset": "builtin", "builtin_takes": 3}, {"dataset": "piano"}]
     options += [{kind: f"{tmp_path}/{folder}/x.csv"} for kind in ("audio_list", "recordings") for folder in "ab"]
     options += [{"audio_dir": str(tmp_path / folder)} for folder in "ab"]
     assert len({chosen(tmp_path, **given).identity for given in options}) == len(options)

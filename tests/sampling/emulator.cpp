@@ -114,8 +114,11 @@ static T __shfl_sync(unsigned, T x, int from) {
     return exchange(x, from);
 }
 
+static int min(int x, int y) { return x < y ? x : y; }
 static int __ffs(int x) { return __builtin_ffs(x); }
 #define __expf(x) std::exp(x)  // a name that the C library has taken
+static float rsqrtf(float x) { return 1 / std::sqrt(x); }
+static float __fdividef(float x, float y) { return x / y; }
 template <class To, class From>
 static To bits(From x) {
     To to;

@@ -24,7 +24,7 @@ class Run:
     """A launch. One block does all: it owns every channel."""
 
     def __init__(self, layout: Layout, job: Mapping[str, Tensor | float]) -> None:
-        self.job, self.width = job, layout.constants["WIDTH"]
+        self.job, self.width, self.normed = job, layout.constants["WIDTH"], layout.constants["NORM"]
         self.table = job["table"].tolist()
         self.weights = job["weights"].float().view(-1, layout.chunk)
         self.values, self.ticks = job["packets"][:, 0].view(torch.float32), job["packets"][:, 1]
@@ -50,9 +50,20 @@ class Run:
             frame.zero_()
             frame[: segment.width] = self.values[packets]
 
-    def send(self, packets, mask, tick, frame):
+    def norm(self, segments, time):
+        """Those in their places, and what they were before."""
+        raw = [self.frames[self.place(segment, time)].clone() for segment in segments]
+        for segment, frame in zip(segments, raw, strict=True):
+            normed = frame * torch.rsqrt(frame.square().sum() / self.job["channels"] + 1e-6)
+            self.frames[self.place(segment, time)] = normed
+            tick = time >> segment.shift
+            self.send(segment.packets, segment.mask, tick, normed[: segment.width], again=True)
+        return raw
+
+    def send(self, packets, mask, tick, frame, again=False):
         begin = packets + (tick & mask) * self.width
-        assert (self.ticks[begin : begin + len(frame)] < tick).all(), "this frame is there already"
+        before = self.ticks[begin : begin + len(frame)]
+        assert (before < tick + again).all(), "this frame is there already"
         self.values[begin : begin + len(frame)] = frame
         self.ticks[begin : begin + len(frame)] = tick
 
@@ -62,7 +73,10 @@ class Run:
             self.row(SegmentRow, "segments", op.segments + index)
             for index in range(op.chunks * self.weights.shape[1] // self.width)
         ]
+        raw = self.norm(segments[: op.fresh], time)
         inputs = torch.cat([self.frames[self.place(segment, time)] for segment in segments])
+        if op.relu_first:
+            inputs[: self.width].relu_()
         target, outputs = op.targets, op.outputs
         while outputs > 0:
             to = self.row(TargetRow, "targets", target)
@@ -72,7 +86,8 @@ class Run:
             if to.gated:
                 frame = torch.tanh(frame[::2]) * torch.sigmoid(frame[1::2])
             if op.identity >= 0:
-                frame = frame + self.frames[self.place(segments[op.identity], time)][: to.width]
+                identity = raw[op.identity] if raw else self.frames[self.place(segments[op.identity], time)]
+                frame = frame + identity[: to.width]
             frame = torch.relu(frame) if op.relu else frame
             self.send(to.packets, to.mask, (time >> to.shift) + to.ahead, frame)
             target, outputs = target + 1, outputs - to.share
@@ -91,7 +106,8 @@ class Run:
             job["codes"][sample] = codes[-1]
             frame = job["lookup_bias"] + sum(job["lookup"][k, code] for k, code in enumerate(codes[-job["kernel"] :]))
             self.frames[self.place(entry, time)][: len(frame)] = frame
-            self.send(entry.packets, entry.mask, time, frame)
+            if not self.normed:
+                self.send(entry.packets, entry.mask, time, frame)
             pattern = min((time & -time).bit_length(), job["pattern_count"]) - 1
             begin, end = self.table[job["patterns"] + pattern : job["patterns"] + pattern + 2]
             for number in self.table[job["order"] + begin : job["order"] + end]:

@@ -10,6 +10,7 @@ from interpreter import Interpreter
 
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.precision import float32_products
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
@@ -34,6 +35,7 @@ DRAWINGS = [Drawing(), Drawing(0), Drawing(0.8, top_k=7), Drawing(1.3, top_p=0.6
 SHAPES = {  # beyond the small networks of all tests: several panels of channels, and single layers
     "sequnet-70": lambda: SeqUNet(3, 70, 1, 5),
     "sequnet-k9": lambda: SeqUNet(4, 17, 1, 9),
+    "sequnet-norm-40": lambda: SeqUNet(3, 40, 2, 3, norm=True),
     "wavenet-40": lambda: WaveNet(3, 2, 40, 70, 90),
     "wavenet-1": lambda: WaveNet(1, 1, 3, 40, 6, 4),
 }
@@ -53,8 +55,6 @@ def on_device(network, engine):
 
 
 def make_engine(network, name, weights="float32"):
-    if getattr(network, "normed", False) and name in ("native", "interpreted"):
-        pytest.skip("these kernels know no norm")
     if name == "graphless":
         return GraphsEngine(network)
     if name == "interpreted":
@@ -83,7 +83,8 @@ def whole_logits(network, prompt, codes):
     behind = steps - codes.shape[1]  # whole cycles: what comes after the codes is seen by none of the outputs asked
     heard = torch.nn.functional.pad(heard, (0, behind), value=SILENCE)
     heard = torch.nn.functional.pad(heard, (max(0, inputs - heard.shape[1]), 0), value=SILENCE)[:, -inputs:]
-    return network(heard)[..., -steps - 1 :][..., : codes.shape[1] + 1]
+    with float32_products(tf32=False):
+        return network(heard)[..., -steps - 1 :][..., : codes.shape[1] + 1]
 
 
 def check_against_forward(network, name, clips, surplus):
@@ -208,29 +209,34 @@ def test_reduced_weights_are_close(wide, weights, tolerance):
         assert 0 < error < tolerance * session.logits.std()
 
 
-@no_kernels
-@pytest.mark.parametrize("weights", ["float32", "bf16", "int8"])
-def test_broken_weights_are_seen(network, weights):
-    network.float()
-    list(network.parameters())[3].data.flatten()[0] = torch.nan
-    session, engine = start(network, None, 2), make_engine(network, "native", weights)
+def before_a_relu(network):
+    if isinstance(network, WaveNet):
+        return network.end_1.weight
+    return (network.levels[0].up if network.levels else network.bottleneck)[-1].conv.weight
+
+
+@pytest.mark.parametrize("broken", [lambda network: list(network.parameters())[3], before_a_relu], ids=["any", "relu"])
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        *(pytest.param("native", weights, marks=no_kernels) for weights in ("float32", "bf16", "int8")),
+        *(pytest.param(name, "float32", marks=no_gpu) for name in ("cuda", "graphs")),
+        ("interpreted", "float32"),
+    ],
+)
+def test_broken_weights_are_seen(network, broken, name, weights):
+    network = on_device(network, name)
+    session = start(network, None, 2)  # whose logits are numbers yet
+    broken(network).data.flatten()[0] = torch.nan
+    engine = make_engine(network, name, weights)
     with pytest.raises(UserError, match="not numbers"):
         list(extend(network, session, Noise(0, range(2)), Drawing(), 20, engine))
-
-
-@no_gpu
-@pytest.mark.parametrize("name", ["cuda", "graphs"])
-def test_broken_weights_are_seen_on_a_gpu(network, name):
-    list(network.float().cuda().parameters())[3].data.flatten()[0] = torch.nan
-    with pytest.raises(UserError, match="not numbers"):
-        list(extend(network, start(network, None, 2), Noise(0, range(2)), Drawing(), 20, engine_for(network, name)))
 
 
 def test_choice_of_an_engine(network):
     assert engine_for(network).name == "eager"  # float64
     network.float()
-    normed = getattr(network, "normed", False)
-    assert engine_for(network).name == ("native" if build.library() and not normed else "eager")
+    assert engine_for(network).name == ("native" if build.library() else "eager")
     assert engine_for(network, "eager").name == "eager"
     for name in ("fast", "cuda", "graphs"):
         with pytest.raises(UsageError):
@@ -242,17 +248,7 @@ def test_choice_of_an_engine(network):
         engine_for(network.double(), "native")
 
 
-def test_kernels_refuse_a_norm():
-    network = SeqUNet(3, 4, 1, 3, norm=True)
-    assert schedule(network) is None
-    for name, weights in (("native", "float32"), ("native", "bf16"), ("auto", "int8"), ("auto", "bf16")):
-        with pytest.raises(UsageError, match=r"^[^\n]*networks? without a norm on the CPU[^\n]*$"):
-            engine_for(network, name, weights)
-
-
 def test_without_a_compiler_sampling_goes_on_and_says_so(network, monkeypatch, tmp_path, caplog):
-    if getattr(network, "normed", False):
-        pytest.skip("no kernels are looked for: they know no norm")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from sequnet_pl.sampling.engines.schedules import schedule
 from sequnet_pl.sampling.generate import extend, start
 
 no_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no g++ here")
+NORMED = functools.partial(SeqUNet, norm=True)
 H100, SMALL = Limits(132, 227 << 10), Limits(28, 99 << 10)
 NETWORKS = {  # each with what the emulated GPU has
     "sequnet": (lambda: SeqUNet(3, 6, 2, 5), Emulator()),
@@ -28,17 +30,13 @@ NETWORKS = {  # each with what the emulated GPU has
     "sequnet-one-level": (lambda: SeqUNet(1, 4, 1, 3), Emulator(4, seed=2)),
     "sequnet-several-warps-a-row": (lambda: SeqUNet(2, 9, 1, 3), Emulator(9, warps=5, held=2, seed=3)),
     "sequnet-long-rows": (lambda: SeqUNet(2, 24, 1, 5), Emulator(6, warps=4, seed=6)),  # more chunks than are held
+    "sequnet-norm": (lambda: SeqUNet(3, 6, 2, 5, norm=True), Emulator(seed=7)),
+    "sequnet-norm-little-memory": (lambda: SeqUNet(4, 5, 2, 3, norm=True), Emulator(5, shared=12_000, seed=8)),
+    "sequnet-norm-one-level": (lambda: SeqUNet(1, 4, 1, 3, norm=True), Emulator(4, seed=9)),
+    "sequnet-norm-long-rows": (lambda: SeqUNet(2, 24, 1, 5, norm=True), Emulator(6, warps=4, held=2, seed=10)),
     "wavenet": (lambda: WaveNet(3, 2, 6, 5, 9, 3), Emulator(seed=4)),
-    "wavenet-one-layer": (lambda: WaveNet(1, 1, 3, 7, 20, 4), Emulator(2, seed=5)),
+    "wavenet-one-layer": (lambda: WaveNet(1, 1, 3, 7, 20, 4), Emulator(2, warps=4, seed=5)),
 }
-
-
-@pytest.fixture
-def network(network):
-    """Those that the kernel knows."""
-    if getattr(network, "normed", False):
-        pytest.skip("the kernel knows no norm")
-    return network
 
 
 def large(network):
@@ -95,14 +93,15 @@ def test_the_source_draws_as_the_reference(drawing):
     network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
     list(network.parameters())[-1].data.zero_()  # else the bias of the logits alone decides on the likeliest code
     _, codes, _ = drawn(network, engine_for(network, "eager"), [40], drawing)
-    engine = PersistentEngine(schedule(network), "float32", Emulator(2))
+    engine = PersistentEngine(schedule(network), "float32", Emulator(2, warps=4))
     assert torch.equal(drawn(network, engine, [40], drawing)[1], codes)
 
 
 @no_compiler
 @pytest.mark.parametrize("processor", [Emulator(), Interpreter()], ids=["source", "tables"])
-def test_bf16_weights_are_close(processor):
-    network = large(lambda: SeqUNet(3, 6, 1, 3))
+@pytest.mark.parametrize("norm", [False, True])
+def test_bf16_weights_are_close(processor, norm):
+    network = large(lambda: SeqUNet(3, 6, 1, 3, norm))
     exact, coarse = engine_for(network, "eager"), PersistentEngine(schedule(network), "bf16", processor)
     session, _, _ = drawn(network, exact, [1])
     other, _, _ = drawn(network, coarse, [1])
@@ -119,15 +118,29 @@ def test_a_block_that_waits_for_ever_is_an_error():
 
 
 @no_compiler
-def test_broken_weights_are_seen():
-    network = large(lambda: SeqUNet(2, 4, 1, 3))
-    list(network.parameters())[3].data.flatten()[0] = torch.nan
-    with pytest.raises(UserError, match="not numbers"):
-        drawn(network, PersistentEngine(schedule(network), "float32", Emulator()), [6])
+@pytest.mark.parametrize("network", [lambda: SeqUNet(2, 4, 1, 3), lambda: SeqUNet(2, 4, 1, 3, norm=True)])
+@pytest.mark.parametrize("layer", ["levels.0.down.0.conv", "levels.0.up.0.conv"])  # the last is read by a ReLU
+def test_broken_weights_are_seen(network, layer):
+    check_broken_weights(large(network), layer)
+
+
+@no_compiler
+@pytest.mark.parametrize("layer", ["layers.1.conv", "layers.1.skip", "end_1"])  # the last two are read by ReLUs
+def test_broken_weights_of_a_wavenet_are_seen(layer):
+    check_broken_weights(large(lambda: WaveNet(2, 1, 3, 7, 20, 4)), layer)
+
+
+def check_broken_weights(network, layer):
+    sessions = start(network, None, 1), start(network, None, 1)  # whose logits are numbers yet
+    network.get_submodule(layer).weight.data.flatten()[0] = torch.nan
+    for session, processor in zip(sessions, (Emulator(), Interpreter()), strict=True):
+        engine = PersistentEngine(schedule(network), "float32", processor)
+        with pytest.raises(UserError, match="not numbers"):
+            list(extend(network, session, Noise(1, range(1)), Drawing(), 6, engine))
 
 
 @pytest.mark.parametrize("limits", [H100, SMALL], ids=["large", "small"])
-@pytest.mark.parametrize("network", [SeqUNet, WaveNet])
+@pytest.mark.parametrize("network", [SeqUNet, NORMED, WaveNet])
 @pytest.mark.parametrize("weights", ["float32", "bf16"])
 def test_published_networks_fit(network, weights, limits):
     with torch.device("meta"):
@@ -146,7 +159,7 @@ def test_what_does_not_fit_is_told():
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-@pytest.mark.parametrize("network", [SeqUNet, WaveNet])
+@pytest.mark.parametrize("network", [SeqUNet, NORMED, WaveNet])
 def test_published_networks_on_a_gpu(network):
     """More than the samples of a launch's first steps: with the rings in global memory, and bf16 beside."""
     torch.manual_seed(0)
@@ -165,10 +178,10 @@ def test_published_networks_on_a_gpu(network):
 
 @pytest.mark.skipif(nvrtc() is None, reason="nvidia-cuda-nvrtc is not installed here")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90", "sm_100"])
-@pytest.mark.parametrize("weights", ["float32", "bf16"])
-def test_the_source_compiles_for_gpus(architecture, weights):
+@pytest.mark.parametrize(("network", "weights"), [(SeqUNet, "float32"), (SeqUNet, "bf16"), (NORMED, "bf16")])
+def test_the_source_compiles_for_gpus(architecture, network, weights):
     with torch.device("meta"):
-        layout = Layout(schedule(SeqUNet()), weights, H100)
+        layout = Layout(schedule(network()), weights, H100)
     cubin = compile_kernel(nvrtc(), layout.constants, architecture)
     assert cubin[:4] == b"\x7fELF" and b"sample" in cubin
 
@@ -176,7 +189,7 @@ def test_the_source_compiles_for_gpus(architecture, weights):
 @pytest.mark.skipif(nvrtc() is None, reason="nvidia-cuda-nvrtc is not installed here")
 def test_what_the_compiler_says_is_told():
     with pytest.raises(RuntimeError, match="HELD"):
-        compile_kernel(nvrtc(), {"WIDTH": 8, "THREADS": 64, "BF16": 0}, "sm_90")
+        compile_kernel(nvrtc(), {"WIDTH": 8, "THREADS": 64, "BF16": 0, "NORM": 0}, "sm_90")
 
 
 class TestChoice:

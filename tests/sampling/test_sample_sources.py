@@ -4,6 +4,7 @@ import os
 import shutil
 import threading
 import zipfile
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +16,8 @@ import torch
 from sample_run import RATE, codes, made
 
 from sequnet_pl.audio import mulaw
+from sequnet_pl.data import builtin
+from sequnet_pl.data.builtin.pieces import Piece
 
 SNAPSHOTS = Path(__file__).parents[1] / "fixtures" / "snapshots"
 
@@ -56,6 +59,19 @@ def test_recordings_that_have_moved(run, trained: Path, tmp_path: Path, caplog: 
     run("--conditional", 1, "--audio_dir", trained.parent / "audio", on=moved)
     run("--conditional", 1, "--audio_dir", trained.parent / "audio" / "test", "--output_dir", "two", on=moved)
     assert "go on from those of train" in caplog.text
+
+
+def test_more_takes_of_train_are_not_made_to_sample(run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    melody = Piece("scale", "test", 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1)
+    monkeypatch.setattr(builtin, "PIECES", (melody, replace(melody, name="march", split="train")))
+    content = torch.load(trained, weights_only=True)
+    content["datamodule_hyper_parameters"] |= {
+        "dataset": "builtin", "builtin_takes": 40, "audio_dir": None, "data_dir": "data"
+    }  # fmt: skip
+    torch.save(content, "many.ckpt")
+    run("--conditional", 1, on=Path("many.ckpt"))
+    assert made()[0]["kind"] == "continuation"
+    assert [path.name for path in Path("data/recordings").iterdir()] == ["builtin"]
 
 
 def test_a_prompt_of_another_rate_and_stereo(run, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,44 +6,72 @@ for the published experiment, which is on recordings of real pianos: bits per sa
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
-import soundfile
-
-from sequnet_pl.atomic import make_folder, replacing, write_text
-from sequnet_pl.data.builtin.pieces import PIECES
-from sequnet_pl.data.builtin.synth import record
-from sequnet_pl.errors import UserError
+from sequnet_pl.atomic import make_folder, write_text
+from sequnet_pl.data.builtin.pieces import PIECES, Piece
+from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.processes import answers, cores
 
 VERSION = 1
 """Counts up with every change that can be heard: recordings of another version are made anew."""
-TAKES = {"train": 2, "val": 1, "test": 1}
-"""How often each piece of a split is played, in another key and tempo each time."""
+TAKES = 2
+"""How often each piece of train is played unless more is asked for, in another key and tempo each time."""
+MOST_TAKES = 1000
+"""A hundred hours, and 7 GB."""
 
 _MANIFEST = "builtin.json"
 
 
+def check_takes(takes: int) -> None:
+    """UsageError for a number of takes that there is not."""
+    if not 1 <= takes <= MOST_TAKES:
+        raise UsageError(f"--builtin_takes is {takes}, but each piece is played 1 to {MOST_TAKES:,} times")
+
+
 def write_recordings(
-    folder: Path, rate: int = 16_000, progress: Callable[[int, int], None] = lambda done, total: None
+    folder: Path,
+    rate: int = 16_000,
+    takes: int = TAKES,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, list[Path]]:
     """Make the recordings that `folder` lacks, as 16-bit FLAC at `rate` Hz, and give the paths of all by split.
 
-    Each file is a function of its name, `rate` and VERSION alone (up to rounding) and appears when it is whole, so an
-    interrupted folder is completed and a finished one only listed. `progress(done, total)` is called after each file.
+    Each piece of train is there in so many `takes`, those of val and test in one. Each file is a function of its name,
+    `rate` and VERSION alone (up to rounding) and appears when it is whole, so an interrupted folder is completed and a
+    finished one only listed. `workers` processes make them, as many as there are cores by default;
+    `progress(done, total)` is called after each file that was missing.
     Raises UserError where `folder` cannot be written or holds files of somebody else.
     """
-    takes = {
+    pieces = {
         folder / piece.split / f"{piece.name}_{take}.flac": piece
+        for take in range(1, takes + 1)
         for piece in PIECES
-        for take in range(1, TAKES[piece.split] + 1)
+        if take == 1 or piece.split == "train"
     }
-    _claim(folder, rate, sorted(takes))
-    for done, (path, piece) in enumerate(takes.items(), start=1):
-        if not path.exists():
-            with replacing(path) as temporary, temporary.open("wb") as file:
-                soundfile.write(file, record(piece, path.stem, rate), rate, subtype="PCM_16", format="FLAC")
-        progress(done, len(takes))
-    return {split: sorted(path for path, piece in takes.items() if piece.split == split) for split in TAKES}
+    _claim(folder, rate, sorted(pieces))
+    missing = {path: piece for path, piece in pieces.items() if not path.exists()}
+    _make(missing, rate, workers or cores(), progress)
+    return {
+        split: sorted(path for path, piece in pieces.items() if piece.split == split)
+        for split in ("train", "val", "test")
+    }
+
+
+def _make(pieces: dict[Path, Piece], rate: int, workers: int, progress: Callable[[int, int], None]) -> None:
+    """Play and record each piece. UserError where one cannot be written."""
+    paths = list(pieces)
+    jobs = [json.dumps({"path": str(path), "rate": rate, "piece": asdict(piece)}) for path, piece in pieces.items()]
+    with closing(answers("sequnet_pl.data.builtin", (), jobs, min(workers, len(jobs)))) as answered:
+        for done, (place, line, status) in enumerate(answered, start=1):
+            if not line:
+                raise UserError(f"the process that made {paths[place]} died (status {status}); start again to go on")
+            if failed := json.loads(line):
+                raise UserError(failed)
+            progress(done, len(jobs))
 
 
 def _claim(folder: Path, rate: int, paths: Sequence[Path]) -> None:

@@ -24,8 +24,9 @@ from sequnet_pl.data.store.locks import hold, lock
 from sequnet_pl.data.store.maps import PARTS, complete
 from sequnet_pl.data.store.progress import StoreProgress
 from sequnet_pl.data.store.update import Report, Update
-from sequnet_pl.data.store.workers import cores, decode_all
+from sequnet_pl.data.store.workers import decode_all
 from sequnet_pl.errors import UserError
+from sequnet_pl.processes import cores
 
 __all__ = ["Recording", "Report", "Skipped", "Split", "fingerprint", "make_store", "open_split"]
 

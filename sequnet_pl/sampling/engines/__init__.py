@@ -37,9 +37,7 @@ def engine_for(network: Network, name: EngineName = "auto", weights: WeightType 
         raise UsageError(f"the {name} engine needs a network on a GPU; choose another, or move the network there")
     if name == "native" or (name == "auto" and native.supports(network)):
         if not native.supports(network):
-            raise UsageError(
-                "the native engine needs a float32 network without a norm on the CPU; choose another engine"
-            )
+            raise UsageError("the native engine needs a float32 network on the CPU; choose another engine")
         if kernels := library():
             return native.NativeEngine(network, weights, kernels)
         if name == "native" or weights != "float32":
@@ -48,7 +46,5 @@ def engine_for(network: Network, name: EngineName = "auto", weights: WeightType 
         return cuda_engine(network, weights, clips)
     if weights != "float32":
         fit = "the cuda engine or " if weights == "bf16" else ""
-        raise UsageError(
-            f"{weights} weights need {fit}the native engine, which runs float32 networks without a norm on the CPU"
-        )
+        raise UsageError(f"{weights} weights need {fit}the native engine, which runs float32 networks on the CPU")
     return GraphsEngine(network) if name == "graphs" else EagerEngine(network)

@@ -91,7 +91,7 @@ def kernel_engine(network: Network, weights: WeightType) -> Engine:
     """The kernel. ValueError where it does not suit the network, other errors where it cannot be had."""
     plan = schedule(network)
     if plan is None or any(parameter.dtype != torch.float32 for parameter in network.parameters()):
-        raise ValueError("it runs the two networks in float32, without a norm")
+        raise ValueError("it runs the two networks in float32")
     if weights not in TYPES:
         raise ValueError(f"it has no {weights} weights")
     return PersistentEngine(plan, weights, _gpu(plan.lookup.device))

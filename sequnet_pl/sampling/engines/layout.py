@@ -18,8 +18,9 @@ from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, 
 TYPES: dict[WeightType, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}
 _WORKSPACE = 256 * (8 + 4 + 1 + 1)
 """Bytes of shared memory before the frames."""
-_MOST_BLOCKS: dict[WeightType, int] = {"float32": 96, "bf16": 64}
-"""More blocks read fewer weights each and wait longer for each other: of 180 channels 2 and 3 a block were quickest."""
+_MOST_BLOCKS = 128
+"""More blocks read fewer weights each and wait longer for each other: as many as there are channels were quickest, or
+half as many."""
 _MOST_HELD = 8
 """Chunks of weights that a thread loads ahead."""
 
@@ -69,7 +70,7 @@ class Layout:
         self._schedule, self._type = schedule, TYPES[weights]
         operations = schedule.operations
         self.chunk = 16 // self._type.itemsize
-        most = min(_MOST_BLOCKS[weights], limits.blocks)
+        most = min(_MOST_BLOCKS, limits.blocks)
         channels = max(output.ring.width for operation in operations for output in operation.outputs if output.gated)
         self.blocks = -(-channels // -(-channels // most))
         shares = [sum(map(self._share, operation.outputs)) for operation in operations]
@@ -82,18 +83,22 @@ class Layout:
         """Of all slots; times from here on have no tick that is 0."""
         if len(schedule.lookup) > 256 or self.period > 1 << 29:
             raise ValueError("the network has too long a kernel or too many levels for it")
+        if max(shares) > self.threads:
+            raise ValueError("the network has too many channels for it")
 
         sums = max(share * (2 * split + 1) for share, split in zip(shares, self._splits, strict=True))
-        reads = sum(len(operation.reads) for operation in operations)
+        segments = fetches = sum(len(operation.reads) for operation in operations)
+        segments += sum(ring.raw is not None and not back for operation in operations for ring, back in operation.reads)
         targets = sum(len(operation.outputs) for operation in operations)
         steps = sum(map(len, schedule.patterns)) + len(schedule.patterns) + 1
-        table = 9 * (len(operations) + targets) + 8 * reads + steps  # at most
+        table = len(OperationRow._fields) * len(operations) + len(TargetRow._fields) * targets
+        table += len(SegmentRow._fields) * segments + fetches + steps  # at most
         frames = self._keep_frames((limits.shared - _WORKSPACE) // 4 - sums - table)
         self.table, self.numbers = self._tables(frames)
         self.shared = _WORKSPACE + 4 * (self.numbers["frames_size"] + self.numbers["table_size"] + sums)
         held = max(map(self._loads, operations, self._splits))
         self.constants = {"WIDTH": self._schedule.width, "THREADS": self.threads, "HELD": min(held, _MOST_HELD)}
-        self.constants["BF16"] = int(weights == "bf16")
+        self.constants |= {"BF16": int(weights == "bf16"), "NORM": int(schedule.normed)}
         self.weights, self.biases = self._pack()
         self._counts = [len(ticks(0)) for _, ticks in schedule.frames]
         places = [self._places[ring] for ring, _ in schedule.frames]
@@ -118,7 +123,8 @@ class Layout:
     def _place_packets(self) -> dict[Ring, _Place]:
         places: dict[Ring, _Place] = {}
         begin = 0
-        for ring in (self._schedule.input, *(o.ring for op in self._schedule.operations for o in op.outputs)):
+        given = (output.ring for op in self._schedule.operations for output in op.outputs)
+        for ring in (self._schedule.input, *given, *(ring for op in self._schedule.operations for ring, _ in op.reads)):
             if ring not in places:
                 # a block may be a step ahead of another, and have written a frame ahead of that
                 places[ring] = _Place(begin, _power_of_two(ring.reach + 3))
@@ -148,16 +154,18 @@ class Layout:
         lost = [[self._places[ring].shared is None for ring, _ in op.reads] for op in self._schedule.operations]
         return max(map(sum, lost))
 
-    def _segment(self, read: Read, free: int = 0) -> SegmentRow:
+    def _segment(self, read: Read, free: int = 0, given: bool = False) -> SegmentRow:
+        """A frame that is read, or the frame that it is the norm of, which comes to the same place in shared memory."""
         place, (ring, back) = self._places[read.ring], read
         shared = free if place.shared is None else place.shared
-        return SegmentRow(place.packets, place.slots - 1, ring.width, shared, place.kept - 1, ring.shift, back)
+        packets, slots, *_ = self._places[ring.given] if given else place
+        return SegmentRow(packets, slots - 1, ring.width, shared, place.kept - 1, ring.shift, back)
 
     def _fetched(self) -> list[set[Ring]]:
-        """Of which kept rings an operation may be the first of its step to read the newest frame."""
+        """Of which rings an operation may be the first of its step to read the newest frame."""
         found: list[set[Ring]] = [set() for _ in self._schedule.operations]
         for pattern in self._schedule.patterns:
-            here = {self._schedule.input}
+            here: set[Ring] = set()
             for number in pattern:
                 fresh = {ring for ring, back in self._schedule.operations[number].reads if not back} - here
                 found[number] |= fresh
@@ -173,12 +181,19 @@ class Layout:
         weights = biases = 0
         for op, split, fetched in zip(self._schedule.operations, self._splits, self._fetched(), strict=True):
             first_segment, first_fetch, first_target, other = len(segments), len(fetches), len(targets), free
-            for read in op.reads:
+            raw: list[SegmentRow] = []
+            fresh = 0
+            for number, read in enumerate(op.reads, first_segment):
                 kept = self._places[read.ring].shared is not None
-                if not kept or (read.back == 0 and read.ring in fetched):
-                    fetches.append(len(segments))
+                comes = not kept or (read.back == 0 and read.ring in fetched)
+                normed = comes and read.back == 0 and read.ring.raw is not None
+                fresh += normed
+                if comes and read.ring is not self._schedule.input:
+                    fetches.append(first_segment + len(op.reads) + len(raw) if normed else number)
+                    raw += [self._segment(read, other, given=True)] * normed
                 segments.append(self._segment(read, other))
                 other += 0 if kept else self._schedule.width
+            segments += raw
             for output in op.outputs:
                 place, ring, share = self._places[output.ring], output.ring, self._share(output)
                 address = (place.packets, place.slots - 1, ring.shift, output.ahead)
@@ -188,14 +203,18 @@ class Layout:
             operations.append(
                 OperationRow(
                     segments=first_segment,
+                    fresh=fresh,
                     chunks=self._chunks(op),
                     fetches=first_fetch,
                     fetch_count=len(fetches) - first_fetch,
                     targets=first_target,
                     outputs=sum(map(self._share, op.outputs)),
                     split=split,
+                    inverse=-(-(1 << 16) // split),
+                    held=min(self._loads(op, split), _MOST_HELD),
                     identity=-1 if op.identity is None else op.identity,
                     relu=op.relu,
+                    relu_first=op.relu_first,
                 )
             )
         numbers = {"input": len(segments)}

@@ -19,9 +19,9 @@ from sequnet_pl.sampling.engines.programs import DrawingStruct, JobStruct, Progr
 
 
 def supports(network: Network) -> bool:
-    """Whether the kernels know this network: one of the two, without a norm, in float32 and on the CPU."""
+    """Whether the kernels know this network: one of the two, in float32 and on the CPU."""
     weights = list(network.parameters())
-    known = isinstance(network, WaveNet) or (isinstance(network, SeqUNet) and not network.normed)
+    known = isinstance(network, SeqUNet | WaveNet)
     return known and all(weight.dtype == torch.float32 and weight.device.type == "cpu" for weight in weights)
 
 

@@ -40,7 +40,7 @@ class JobStruct(ctypes.Structure):
 
 class _SeqUNetStruct(ctypes.Structure):
     _fields_ = [(name, _pointer) for name in ("matrices", "biases", "table", "table_bias")] + [
-        (name, _int32) for name in ("blocks", "channels", "depth", "kernel")
+        (name, _int32) for name in ("blocks", "channels", "depth", "kernel", "normed")
     ]
 
 
@@ -110,6 +110,7 @@ class SeqUNetProgram:
             channels=features,
             depth=network.depth,
             kernel=network.kernel_size,
+            normed=network.normed,
         )
         self.most_threads = gates.panels
 

@@ -54,11 +54,15 @@ class TargetRow(NamedTuple):
 
 class OperationRow(NamedTuple):
     segments: int
+    fresh: int
     chunks: int
     fetches: int
     fetch_count: int
     targets: int
     outputs: int
     split: int
+    inverse: int
+    held: int
     identity: int
     relu: int
+    relu_first: int

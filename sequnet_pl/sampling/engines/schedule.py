@@ -23,6 +23,13 @@ class Ring:
     shift: int = 0
     reach: int = 0
     """Ticks that the oldest frame lies back that is read."""
+    raw: "Ring | None" = None
+    """Of frames divided by their root mean square: the ring of the frames before."""
+
+    @property
+    def given(self) -> "Ring":
+        """That a layer gives frames to."""
+        return self.raw or self
 
 
 class Read(NamedTuple):
@@ -52,10 +59,14 @@ class Operation:
     """A matrix product and what follows it."""
 
     reads: list[Read]
+    """Of normed frames the newest first."""
     outputs: list[Output]
     identity: int | None = None
-    """Which of the frames that are read is added to those that are given."""
+    """Which of the frames that are read is added to those that are given, as it was before it was normed."""
     relu: bool = False
+    """Of what is given."""
+    relu_first: bool = False
+    """Of the first frame that is read."""
 
 
 Ticks = Callable[[int], NDArray[np.int64]]
@@ -70,6 +81,8 @@ class Schedule:
     input: Ring
     lookup: Tensor  # (K, Q, C), the input convolution, which gives the frames of `input`
     lookup_bias: Tensor  # (C,)
+    normed: bool = False
+    """Whether all frames that are read are normed."""
     operations: list[Operation] = field(default_factory=list)
     patterns: list[list[int]] = field(default_factory=list)
     """The operations of a step, by how often its time can be divided by two (the last: so often or more)."""

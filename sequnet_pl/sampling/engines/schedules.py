@@ -18,9 +18,9 @@ from sequnet_pl.sampling.engines.schedule import Output, Read, Ring, Schedule, T
 
 @torch.no_grad()
 def schedule(network: Network) -> Schedule | None:
-    """The schedule of a network with the weights that it has now; None for one that is none of the two, or normed."""
+    """The schedule of a network with the weights that it has now; None for one that is none of the two."""
     if isinstance(network, SeqUNet):
-        return None if network.normed else _sequnet(network)
+        return _sequnet(network)
     return _wavenet(network) if isinstance(network, WaveNet) else None
 
 
@@ -51,21 +51,25 @@ def _taps(ring: Ring, backs: Iterable[int]) -> list[Read]:
 def _sequnet(network: SeqUNet) -> Schedule:
     """Level l has a tick every 2^l samples. The rings are those that the CPU kernels have, see native/sequnet.h."""
     features, kernel_size, bottom = network.features, network.kernel_size, len(network.levels)
-    result = Schedule(_width(features), Ring(features), network.input_conv.weight, network.input_conv.bias)
-    window = range(kernel_size - 1, -1, -1)  # ticks back, the oldest first
-    coarse_window = range(kernel_size // 2, -1, -1)
+
+    def ring(shift: int) -> Ring:
+        return Ring(features, shift, raw=Ring(features, shift) if network.normed else None)
+
+    lookup = network.input_conv
+    result = Schedule(_width(features), ring(0), lookup.weight, lookup.bias, network.normed)
+    window, coarse_window = range(kernel_size), range(kernel_size // 2 + 1)  # ticks back, the newest first
     frames: list[list[tuple[Ring, Ticks]]] = [[] for _ in range(bottom + 1)]  # of a state, by level
 
     def keep(ring: Ring, level: int, backs: range = window) -> None:
-        ticks = np.array(backs)
+        ticks = np.array(backs[::-1])
         frames[level].append((ring, lambda time: (time >> ring.shift) - ticks))
 
     def layer(conv: nn.Conv1d, x: Ring, shift: int, condition: Ring | None = None) -> tuple[int, Ring]:
-        y = Ring(features, shift)
+        y = ring(shift)
         # input channels are those of x, then those of the condition
-        weight = conv.weight.unflatten(1, (-1, features)).transpose(2, 3).flatten(1, 2)
-        reads = _taps(x, window) + (_taps(condition, window) if condition else [])
-        return result.add(reads, [Output(y, weight, _bias(conv), gated=True)], identity=kernel_size - 1), y
+        weight = conv.weight.unflatten(1, (-1, features)).permute(0, 3, 1, 2).flip(1).flatten(1, 2)
+        reads = [Read(source, back) for back in window for source in (x, condition) if source]
+        return result.add(reads, [Output(y.given, weight, _bias(conv), gated=True)], identity=0), y
 
     down: list[list[int]] = []  # operations, by level
     strided, upsample, up = [0] * bottom, [0] * bottom, [[0]] * bottom
@@ -83,25 +87,26 @@ def _sequnet(network: SeqUNet) -> Schedule:
             skips.append(x)
             strided[index], x = layer(network.levels[index].strided.conv, x, index + 1)
     for index in reversed(range(bottom)):
-        level, condition = network.levels[index], Ring(features, index)
+        level, condition = network.levels[index], ring(index)
         # both phases read the same frames but for the oldest, which the odd one does not see
         weights = level.upsample.even.weight, F.pad(level.upsample.odd.weight, (1, 0))
         outputs = [
-            Output(condition, weight.transpose(1, 2), level.upsample.bias, gated=True, ahead=phase)
+            Output(condition.given, weight.transpose(1, 2).flip(1), level.upsample.bias, gated=True, ahead=phase)
             for phase, weight in enumerate(weights)
         ]
         keep(x, index, coarse_window)
-        frames[index].append((condition, lambda time, index=index: np.array([time >> index | 1])))
-        upsample[index] = result.add(_taps(x, coarse_window), outputs, identity=kernel_size // 2)
+        frames[index].append((condition.given, lambda time, index=index: np.array([time >> index | 1])))
+        upsample[index] = result.add(_taps(x, coarse_window), outputs, identity=0)
         x, up[index] = skips[index], []
         for one in level.up:
             keep(x, index)
             keep(condition, index)
             number, x = layer(one.conv, x, index, condition)
             up[index].append(number)
-    result.operations[-1].relu = True
+    result.operations[-1].relu = not network.normed
     output = network.output_conv
     result.add_linear([Read(x, 0)], output.weight.transpose(1, 2), _bias(output))
+    result.operations[-1].relu_first = network.normed
     result.frames = [frame for level in frames for frame in level]
     for deepest in range(bottom + 1):  # the first level whose strided layer is not due
         steps = [*down[0]]

@@ -9,15 +9,16 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from sequnet_pl import atomic
+from sequnet_pl import atomic, processes
 from sequnet_pl.audio import files, mulaw
 from sequnet_pl.data import store
-from sequnet_pl.data.store import fingerprint, locks, maps, open_split, part, update, workers
+from sequnet_pl.data.store import fingerprint, locks, maps, open_split, part, update
 from sequnet_pl.errors import UserError
 
 
@@ -286,18 +287,18 @@ def test_who_waits_for_the_lock_says_so(tmp_path: Path, five: list[Path], caplog
 
 
 def test_a_decoder_that_dies_costs_one_file(tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch):
-    real = workers._send
+    real = processes._send
     sent = 0
 
-    def killing(process: subprocess.Popen[str], job: workers.Job) -> workers.Job:
+    def killing(process: subprocess.Popen[str], *job: Any) -> int:
         nonlocal sent
         sent += 1
         if sent == 2:
             process.kill()
-        return real(process, job)
+        return real(process, *job)
 
     with monkeypatch.context() as patch:
-        patch.setattr(workers, "_send", killing)
+        patch.setattr(processes, "_send", killing)
         report = make(tmp_path / "store", five)
     (skipped,) = report.skipped
     assert skipped.reason == "its decoding process died (status -9)"

@@ -1,6 +1,8 @@
 // Rings of frames: what the layers read, one frame (clips, pitch) a slot, padded with zeros.
 #pragma once
 
+#include <cmath>
+
 #include "matrix.h"
 #include "team.h"
 
@@ -44,49 +46,86 @@ class Quantized {
     Buffer<float> scale;
 };
 
+// A tensor (clips, stride, frames) of a state, of which a ring holds `channels` from the `first` on.
+struct Part {
+    float* numbers;
+    int stride, first, channels, frames;
+    bool raw;  // frames as they are, also under a norm
+};
+
+// to = from / sqrt(mean of squares + 1e-6), the mean over the channels that are not padding.
+inline void normalise(const float* from, int channels, int pitch, float* to) {
+    Floats squares = {};
+    for (int i = 0; i < pitch; i += LANES) squares += load(from + i) * load(from + i);
+    for (int half = LANES / 2; half; half /= 2)
+        for (int i = 0; i < half; ++i) squares[i] += squares[i + half];
+    const float scale = 1 / std::sqrt(squares[0] / channels + 1e-6f);
+    for (int i = 0; i < pitch; i += LANES) store(to + i, load(from + i) * scale);
+}
+
+// Under a norm, frames are written as they are, and each thread keeps its own copy of what layers read of them.
 class Ring {
   public:
     Ring() = default;
-    // `slots` is a power of two
-    Ring(int slots, int clips, int pitch, int threads, bool quantize)
-        : slots(slots), clips(clips), pitch(pitch), values((size_t)slots * clips * pitch) {
+    // `slots` is a power of two; `normed`: channels of the norm, 0 for none
+    Ring(int slots, int clips, int pitch, int threads, bool quantize, int normed = 0)
+        : slots(slots), clips(clips), pitch(pitch), channels(normed), values((size_t)slots * clips * pitch) {
+        for (int thread = 0; normed && thread < threads; ++thread) copies.emplace_back((size_t)slots * clips * pitch);
+        for (int thread = 0; thread < threads; ++thread) reads.push_back(normed ? copies[thread] : values);
         for (int thread = 0; quantize && thread < threads; ++thread) quantized.emplace_back(slots * clips, pitch);
     }
 
     float* frame(int64_t time, int clip) const { return values + (size_t)index(time, clip) * pitch; }
 
+    // What layers read of a frame.
+    float* read(int thread, int64_t time, int clip) const { return reads[thread] + (size_t)index(time, clip) * pitch; }
+
     // A thread calls this for each new frame, once all have written their part of it.
     void take(int thread, int64_t time) {
-        if (quantized.empty()) return;
-        for (int clip = 0; clip < clips; ++clip) quantized[thread].put(index(time, clip), frame(time, clip));
+        for (int clip = 0; channels && clip < clips; ++clip)
+            normalise(frame(time, clip), channels, pitch, read(thread, time, clip));
+        quantize(thread, time);
     }
 
     Input input(int thread, int64_t time, int clip) const {
-        if (quantized.empty()) return {frame(time, clip), nullptr, nullptr, 0};
-        return quantized[thread].input(index(time, clip), frame(time, clip));
+        if (quantized.empty()) return {read(thread, time, clip), nullptr, nullptr, 0};
+        return quantized[thread].input(index(time, clip), read(thread, time, clip));
     }
 
-    // Frames from a tensor (clips, stride, frames), of which this ring holds the channels from `first` on; the last frame is `time`.
-    void read(const float* from, int stride, int first, int channels, int frames, int64_t time) {
-        for (int clip = 0; clip < clips; ++clip)
-            for (int c = 0; c < channels; ++c)
-                for (int k = 0; k < frames; ++k)
-                    frame(time - frames + 1 + k, clip)[c] = from[((size_t)clip * stride + first + c) * frames + k];
-        for (int thread = 0; thread < (int)quantized.size(); ++thread)
-            for (int k = 0; k < frames; ++k) take(thread, time - k);
+    // Take over frames from a part of a state, of which the last is `time`.
+    void take_over(const Part& part, int64_t time) {
+        for (int thread = 0; thread < (int)reads.size(); ++thread) {
+            each_number(part, time, thread, [](float& own, float& state) { own = state; });
+            for (int k = 0; k < part.frames; ++k) part.raw ? take(thread, time - k) : quantize(thread, time - k);
+        }
     }
 
-    void write(float* to, int stride, int first, int channels, int frames, int64_t time) const {
-        for (int clip = 0; clip < clips; ++clip)
-            for (int c = 0; c < channels; ++c)
-                for (int k = 0; k < frames; ++k)
-                    to[((size_t)clip * stride + first + c) * frames + k] = frame(time - frames + 1 + k, clip)[c];
+    void hand_over(const Part& part, int64_t time) const {
+        each_number(part, time, 0, [](float& own, float& state) { state = own; });
     }
 
   private:
     int index(int64_t time, int clip) const { return (int)(time & (slots - 1)) * clips + clip; }
 
-    int slots = 0, clips = 0, pitch = 0;
+    void quantize(int thread, int64_t time) {
+        for (int clip = 0; !quantized.empty() && clip < clips; ++clip)
+            quantized[thread].put(index(time, clip), read(thread, time, clip));
+    }
+
+    template <class Visit>  // visit(number in this ring, number in the state)
+    void each_number(const Part& part, int64_t time, int thread, const Visit& visit) const {
+        for (int clip = 0; clip < clips; ++clip)
+            for (int k = 0; k < part.frames; ++k) {
+                const int64_t then = time - part.frames + 1 + k;
+                float* own = part.raw ? frame(then, clip) : read(thread, then, clip);
+                for (int c = 0; c < part.channels; ++c)
+                    visit(own[c], part.numbers[((size_t)clip * part.stride + part.first + c) * part.frames + k]);
+            }
+    }
+
+    int slots = 0, clips = 0, pitch = 0, channels = 0;
     Buffer<float> values;
-    std::vector<Quantized> quantized;
+    std::vector<Buffer<float>> copies;  // by thread, under a norm
+    std::vector<float*> reads;          // by thread: one of these
+    std::vector<Quantized> quantized;   // by thread
 };

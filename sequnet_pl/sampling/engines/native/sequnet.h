@@ -13,6 +13,7 @@ struct SeqUNet {             // made by sequnet.py
     const float* table;  // (kernel, 256, pitch), the input convolution
     const float* table_bias;
     int32_t blocks, channels, depth, kernel;  // blocks: levels without the bottleneck
+    int32_t normed;                           // whether layers read norms of frames
 };
 
 struct Tap {
@@ -97,7 +98,8 @@ class SeqUNetProgram {
         const bool quantize = QUANTIZE_INPUTS && matrix->format == INT8;
         int slots = 4;
         while (slots < net.kernel + 3) slots *= 2;
-        const auto ring = [&] { return Ring(slots, job.clips, pitch, job.threads, quantize); };
+        const int normed = net.normed ? net.channels : 0;
+        const auto ring = [&] { return Ring(slots, job.clips, pitch, job.threads, quantize, normed); };
         levels.resize(net.blocks + 1);
         for (int l = 0; l <= net.blocks; ++l) {
             Level& level = levels[l];
@@ -229,7 +231,7 @@ class SeqUNetProgram {
         start_sums(job.logits, output_bias, *output, job.clips, thread, job.threads);
         for (int clip = 0; clip < job.clips; ++clip)
             for (int c = 0; c < pitch; c += LANES)
-                store(mine.frame(0, clip) + c, relu(load(result(0).frame(time, clip) + c)));
+                store(mine.frame(0, clip) + c, relu(load(result(0).read(thread, time, clip) + c)));
         mine.take(0, 0);
         for (int clip = 0; clip < job.clips; ++clip)
             columns[thread][clip] = {mine.input(0, 0, clip), job.logits + clip * CLASSES};
@@ -241,36 +243,35 @@ class SeqUNetProgram {
 
     // The tensors of the state: codes (clips, kernel), then by level those of the layers down, of the layer up to it, its
     // odd frame, and [skip, condition] of the layers up; then those of the bottleneck.
-    template <class Visit>  // visit(ring, tensor, stride of a clip, first channel, frames, time of the last)
+    template <class Visit>  // visit(ring, part, time of the last frame)
     void each_state(int64_t time, const Visit& visit) {
         const int channels = net.channels;
         float* const* tensor = job.state + 1;
+        const auto window = [&](int frames) { return Part{*tensor++, channels, 0, channels, frames, false}; };
         for (int l = 0; l < net.blocks; ++l) {
             Level& level = levels[l];
             const int64_t n = time >> l;
-            for (Ring& input : level.inputs) visit(input, *tensor++, channels, 0, net.kernel, n);
-            visit(result(l + 1), *tensor++, channels, 0, net.kernel / 2 + 1, n >> 1);
-            visit(level.condition, *tensor++, channels, 0, 1, n | 1);
+            for (Ring& input : level.inputs) visit(input, window(net.kernel), n);
+            visit(result(l + 1), window(net.kernel / 2 + 1), n >> 1);
+            visit(level.condition, Part{*tensor++, channels, 0, channels, 1, true}, n | 1);
             for (int i = 0; i < net.depth; ++i, ++tensor) {
-                visit(i ? level.outputs[i - 1] : level.inputs.back(), *tensor, 2 * channels, 0, net.kernel, n);
-                visit(level.condition, *tensor, 2 * channels, channels, net.kernel, n);
+                Part half{*tensor, 2 * channels, 0, channels, net.kernel, false};
+                visit(i ? level.outputs[i - 1] : level.inputs.back(), half, n);
+                half.first = channels;
+                visit(level.condition, half, n);
             }
         }
         for (int i = 0; i < net.depth; ++i)
-            visit(levels[net.blocks].inputs[i], *tensor++, channels, 0, net.kernel, time >> net.blocks);
+            visit(levels[net.blocks].inputs[i], window(net.kernel), time >> net.blocks);
     }
 
     void read_state() {
-        each_state(job.time, [this](Ring& ring, const float* from, int stride, int first, int frames, int64_t time) {
-            ring.read(from, stride, first, net.channels, frames, time);
-        });
+        each_state(job.time, [](Ring& ring, const Part& part, int64_t time) { ring.take_over(part, time); });
     }
 
     void write_state() {
         const int64_t end = job.time + job.samples;
-        each_state(end, [this](const Ring& ring, float* to, int stride, int first, int frames, int64_t time) {
-            ring.write(to, stride, first, net.channels, frames, time);
-        });
+        each_state(end, [](const Ring& ring, const Part& part, int64_t time) { ring.hand_over(part, time); });
         for (int clip = 0; clip < job.clips; ++clip) {
             const uint8_t* drawn = job.codes + (size_t)clip * job.samples;
             float* codes = job.state[0] + clip * net.kernel;

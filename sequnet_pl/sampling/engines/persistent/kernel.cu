@@ -13,9 +13,14 @@
 // are not zero, so that no packet of an earlier launch can be mistaken for one of this. Frames of rings that are `kept`
 // also stay in each block's shared memory, where their older taps are found without reading them again.
 //
+// Under a norm, what is multiplied is frames divided by their root mean square, and rings hold these. Layers give frames
+// as they are, to small rings of their own. The operation that is the first to read one brings it to its place in shared
+// memory, where every warp finds its norm, and multiplies what it reads of it; identities are read there too. Before the
+// next operation the frame is normed in its place, and each block has handed its own channels on to the ring.
+//
 // What a step does is not decided here but by a table of operations (schedule.py and layout.py), one list for each
 // pattern of steps. The structures below are those of rows.py, field by field.
-// Compiled by NVRTC, without any header, with WIDTH (channels of a frame, a multiple of 8), THREADS, HELD and BF16.
+// Compiled by NVRTC, without any header, with WIDTH (channels of a frame, a multiple of 8), THREADS, HELD, BF16 and NORM.
 
 typedef unsigned long long Packet;  // the value in the low half, the tick in the high one
 #if BF16
@@ -28,6 +33,7 @@ constexpr int WARPS = THREADS / 32;
 constexpr int CHUNK = 16 / sizeof(Weight);  // weights that a thread loads at once
 constexpr int CHUNKS = WIDTH / CHUNK;       // of a frame
 constexpr int AT_ONCE = 4;                  // packets that a thread has in flight
+constexpr int FRESH = 2;                    // frames that an operation norms at most
 #ifndef SPINS
 constexpr int SPINS = 1 << 23;  // reads of a packet, seconds, after which a block is taken to be stuck
 #endif
@@ -47,12 +53,14 @@ struct Target {  // a frame, or a part of one, that an operation gives
 };
 
 struct Operation {
-    int segments, chunks;      // in the order of a row of weights, and the chunks of such a row
+    int segments, fresh;       // in the order of a row of weights, and how many of the first are to be normed
+    int chunks;                // of such a row
     int fetches, fetch_count;  // the segments that are not in shared memory yet
     int targets, outputs;      // outputs: the sum of the shares
-    int split;                 // warps that share a row
+    int split, inverse;        // warps that share a sum, and the inverse of that in units of 2^-16, rounded up
+    int held;                  // chunks of a row that a thread loads ahead
     int identity;              // the segment that is added to gated outputs, or -1
-    int relu;                  // of what is given
+    int relu, relu_first;      // of what is given; of the first segment
 };
 
 struct Job {
@@ -145,14 +153,14 @@ __device__ float receive(const Job& job, Packet packet, const Packet* from, unsi
 __device__ __forceinline__ void fetch(const Job& job, const int* table, int list, int count, unsigned time,
                                       bool& stuck) {
     for (int first = threadIdx.x; first < count * WIDTH; first += AT_ONCE * THREADS) {
-        const Packet* from[AT_ONCE];
+        const Packet* from[AT_ONCE] = {};
         Packet packet[AT_ONCE];
         float* to[AT_ONCE];
         unsigned tick[AT_ONCE];
 #pragma unroll
         for (int i = 0; i < AT_ONCE; ++i) {
             const int item = first + i * THREADS;
-            from[i] = nullptr;
+            if (item - (int)threadIdx.x >= count * WIDTH) break;  // for all threads: a way out that costs nothing
             if (item >= count * WIDTH) continue;
             const Segment& s = entry<Segment>(table, job.segments, table[list + item / WIDTH]);
             const int channel = item % WIDTH;
@@ -180,11 +188,53 @@ struct Output {
     __device__ bool exists() const { return channel < target->width; }
 };
 
+// A frame that an operation is the first to read, under a norm.
+struct Fresh {
+    float* frame;  // in shared memory, nullptr: there is none
+    Packet* ring;  // its norm's packets
+    unsigned tick;
+    bool kept;
+    float norm;  // that it is to be multiplied with
+
+    __device__ void prepare(const Job& job, const Operation& op, int number, unsigned time) {
+        frame = nullptr;
+        if (!NORM || number >= op.fresh) return;
+        const Segment& s = entry<Segment>(table(job), job.segments, op.segments + number);
+        tick = time >> s.shift;
+        frame = frames() + s.shared + (tick & s.kept) * WIDTH;
+        ring = job.packets + s.packets + (tick & s.mask) * WIDTH;
+        kept = s.kept;
+    }
+
+    // Every warp does that for itself: to wait for another's would take longer.
+    __device__ void find(float share) {
+        if (!frame) return;
+        float squares = 0;
+#pragma unroll
+        for (int c = threadIdx.x % 32; c < WIDTH; c += 32) squares = fmaf(frame[c], frame[c], squares);
+        norm = rsqrtf(fmaf(warp_sum(squares), share, 1e-6f));
+    }
+
+    // Let the last warp give this block's own channels to the ring.
+    __device__ void hand_on(const Job& job) const {
+        if (!frame || threadIdx.x < THREADS - 32) return;
+        for (int c = blockIdx.x + threadIdx.x % 32 * gridDim.x; c < job.channels; c += 32 * gridDim.x)
+            send(ring + c, tick, frame[c] * norm);
+    }
+
+    // Make it what is read from now on. The block must have met; where it is not kept, another's may lie there already.
+    __device__ void settle() const {
+        if (!frame || !kept) return;
+        for (int c = threadIdx.x; c < WIDTH; c += THREADS) frame[c] *= norm;
+    }
+};
+
 // What a thread multiplies for one of the two sums of an output: those of the filter's and the gate's row, or of the two
 // halves of a linear row. Each is shared by `split` warps. The first chunks are loaded before their frames are there.
 struct Row {
     const uint4* weights;
     int first, step, end;  // chunks
+    int added;             // where the number lies that is added to the output, or -1
     float start;
     uint4 held[HELD];
     int at[HELD];
@@ -192,6 +242,7 @@ struct Row {
     __device__ void load(const Job& job, const Operation& op, int unit, int part, unsigned time) {
         first = end = 0;
         step = 1;
+        added = -1;
         start = 0;
         if (unit >= 2 * op.outputs) return;
         const Output output(job, op, unit / 2);
@@ -207,9 +258,11 @@ struct Row {
         if (first == 0) start = job.biases[target.bias + row];
 #pragma unroll
         for (int i = 0; i < HELD; ++i) {
+            if (i >= op.held) break;
             const int chunk = first + i * step;
             if (chunk < end) held[i] = load_weights(weights + chunk), at[i] = place(job, op, chunk, time);
         }
+        if (op.identity >= 0 && unit % 2 + part == 0) added = place(job, op, op.identity * CHUNKS, time) + output.channel;
     }
 
     // Where the inputs of a chunk lie among the frames.
@@ -218,22 +271,34 @@ struct Row {
         return s.shared + (((time >> s.shift) - s.back) & s.kept) * WIDTH + chunk % CHUNKS * CHUNK;
     }
 
-    __device__ float multiply(const Job& job, const Operation& op, unsigned time) const {
+    __device__ float multiply(const Job& job, const Operation& op, unsigned time, const Fresh* fresh) const {
         float sum[4] = {start, 0, 0, 0};
 #pragma unroll
-        for (int i = 0; i < HELD; ++i)
-            if (first + i * step < end) add(sum, held[i], frames() + at[i]);
+        for (int i = 0; i < HELD; ++i) {
+            if (i >= op.held) break;
+            const int chunk = first + i * step;
+            if (chunk < end) add(sum, held[i], frames() + at[i], op, chunk, fresh);
+        }
 #pragma unroll 8
-        for (int chunk = first + HELD * step; chunk < end; chunk += step)
-            add(sum, load_weights(weights + chunk), frames() + place(job, op, chunk, time));
+        for (int chunk = first + min(op.held, HELD) * step; chunk < end; chunk += step)
+            add(sum, load_weights(weights + chunk), frames() + place(job, op, chunk, time), op, chunk, fresh);
         return warp_sum(sum[0] + sum[1] + (sum[2] + sum[3]));
     }
 
-    static __device__ __forceinline__ void add(float* sum, uint4 w, const float* inputs) {
+    static __device__ __forceinline__ void add(float* sum, uint4 w, const float* inputs, const Operation& op, int chunk,
+                                               const Fresh* fresh) {
         const unsigned words[4] = {w.x, w.y, w.z, w.w};
         alignas(16) float x[CHUNK];
 #pragma unroll
         for (int i = 0; i < CHUNK; i += 4) *(float4*)(x + i) = *(const float4*)(inputs + i);
+        if (NORM && chunk < op.fresh * CHUNKS) {
+            const float norm = chunk < CHUNKS ? fresh[0].norm : fresh[1].norm;
+#pragma unroll
+            for (int i = 0; i < CHUNK; ++i) {
+                x[i] *= norm;
+                if (op.relu_first && x[i] < 0) x[i] = 0;
+            }
+        }
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
 #if BF16  // the upper half of a float32 is a bf16
@@ -248,46 +313,61 @@ struct Row {
 
 // tanh(filter) * sigmoid(gate), to some 1e-7; not-a-number stays what it is.
 __device__ __forceinline__ float gated(float filter, float gate) {
-    return (1 - 2 / (1 + __expf(2 * filter))) / (1 + __expf(-gate));
+    return (1 - __fdividef(2, 1 + __expf(2 * filter))) * __fdividef(1, 1 + __expf(-gate));
 }
 
-// One exchange: wait for the frames that are read, multiply, hand the outputs on.
+// One exchange: wait for the frames that are read, multiply, hand the outputs on. What needs no frame is done before the
+// wait, for while it lasts it costs nothing.
 __device__ void run(const Job& job, const Operation& op, unsigned time, bool& stuck) {
-    const int warp = threadIdx.x / 32, part = warp % op.split, at_once = WARPS / op.split;
-    const int pitch = 2 * op.split + 1;  // sums of an output, and what is added to it
-    int unit = warp / op.split;          // two for each output
+    const int warp = threadIdx.x / 32, at_once = WARPS * op.inverse >> 16;
+    const int pitch = 2 * op.split + 1;   // sums of an output, and what is added to it
+    int unit = warp * op.inverse >> 16;  // two for each output
+    const int part = warp - unit * op.split;
     Row row;
     row.load(job, op, unit, part, time);
+    Packet* to = nullptr;  // this thread's output
+    unsigned tick = 0;
+    bool is_gated = false;
+    if (threadIdx.x < op.outputs) {
+        const Output output(job, op, threadIdx.x);
+        const Target& target = *output.target;
+        tick = (time >> target.shift) + target.ahead;
+        is_gated = target.gated;
+        if (output.exists()) to = job.packets + target.packets + (tick & target.mask) * WIDTH + output.channel;
+    }
+    Fresh fresh[FRESH];
+    const float share = 1.0f / job.channels;
+#pragma unroll
+    for (int i = 0; i < FRESH; ++i) fresh[i].prepare(job, op, i, time);
     fetch(job, table(job), op.fetches, op.fetch_count, time, stuck);
     __syncthreads();
+#pragma unroll
+    for (int i = 0; i < FRESH; ++i) fresh[i].find(share);
     while (unit < 2 * op.outputs) {
-        const float sum = row.multiply(job, op, time);
+        const float sum = row.multiply(job, op, time, fresh);
         if (threadIdx.x % 32 == 0) {
             float* mine = sums(job) + unit / 2 * pitch;
             mine[unit % 2 * op.split + part] = sum;
             // read here, for the next operation's frames may come to lie there
-            if (unit % 2 + part == 0 && op.identity >= 0 && row.end) {
-                const int channel = Output(job, op, unit / 2).channel;
-                mine[pitch - 1] = frames()[Row::place(job, op, op.identity * CHUNKS, time) + channel];
-            }
+            if (row.added >= 0) mine[pitch - 1] = frames()[row.added];
         }
         unit += at_once;
         row.load(job, op, unit, part, time);
     }
+#pragma unroll
+    for (int i = 0; i < FRESH; ++i) fresh[i].hand_on(job);
     __syncthreads();
-    for (int k = threadIdx.x; k < op.outputs; k += THREADS) {
-        const Output output(job, op, k);
-        if (!output.exists()) continue;
-        const Target& to = *output.target;
-        const float* mine = sums(job) + k * pitch;
+    if (to) {
+        const float* mine = sums(job) + threadIdx.x * pitch;
         float filter = 0, gate = 0;
         for (int i = 0; i < op.split; ++i) filter += mine[i], gate += mine[op.split + i];
-        float value = to.gated ? gated(filter, gate) : filter + gate;
+        float value = is_gated ? gated(filter, gate) : filter + gate;
         if (op.identity >= 0) value += mine[pitch - 1];
         if (op.relu && value < 0) value = 0;
-        const unsigned tick = (time >> to.shift) + to.ahead;
-        send(job.packets + to.packets + (tick & to.mask) * WIDTH + output.channel, tick, value);
+        send(to, tick, value);
     }
+#pragma unroll
+    for (int i = 0; i < FRESH; ++i) fresh[i].settle();
 }
 
 // The input convolution, which every block computes for itself: all but the newest code, then the newest.
@@ -312,7 +392,8 @@ __device__ void look_up_newest(const Job& job, unsigned time) {
     const float* row = job.lookup + ((job.kernel - 1) * CLASSES + work().codes[time % 256]) * job.channels;
     for (int c = threadIdx.x; c < job.channels; c += THREADS) {
         const float value = input_frame(job, time)[c] += row[c];
-        if (c % gridDim.x == blockIdx.x) send(job.packets + s.packets + (time & s.mask) * WIDTH + c, time, value);
+        if (!NORM && c % gridDim.x == blockIdx.x)  // else the first layer hands it on
+            send(job.packets + s.packets + (time & s.mask) * WIDTH + c, time, value);
     }
 }
 

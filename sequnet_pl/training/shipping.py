@@ -1,0 +1,106 @@
+"""A trained network to give to others: its weights in bfloat16 and no more, and a card that says what it is."""
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sequnet_pl import atomic, pretrained
+from sequnet_pl.errors import UserError
+from sequnet_pl.pretrained import WEIGHTS
+from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, data_lines, recipe
+from sequnet_pl.report.run_folder import NETWORKS, read_config, read_facts
+from sequnet_pl.report.scores import bits
+from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
+from sequnet_pl.training.checkpoints import hyper_parameters, read, run_of_checkpoint
+from sequnet_pl.training.trained import Trained, architecture, load_trained
+
+_BUILTIN = (
+    "Public-domain melodies, played and synthesised by sequnet_pl itself: nobody's recordings. The weights are under "
+    "the MIT licence, as the project is."
+)
+
+
+def write_shipped(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, bool]:
+    """Write the network of a checkpoint to `folder`; gives its new checkpoint, and whether the card has a score.
+
+    That can be sampled, scored and fine-tuned as any other. The score is that of a `test.json` in `folder`, where it is
+    newer than the weights, else that of the run, which is looked for around the checkpoint and below `log_dir`.
+    Raises UserError where there is no network in `checkpoint`, or `folder` cannot be written.
+    """
+    trained, weights = load_trained(checkpoint), folder / WEIGHTS
+    rounded = {name: tensor.bfloat16() for name, tensor in trained.network.state_dict().items()}
+    trained.network.load_state_dict(rounded)
+    data = {name: value for name, value in trained.data.items() if name not in PRIVATE}
+    if not _lies_at(weights, trained, data):
+        content = {
+            "network": trained.name,
+            "hyper_parameters": architecture(trained.network),
+            "datamodule_hyper_parameters": data,
+            "state_dict": {f"network.{name}": tensor for name, tensor in rounded.items()},
+            "global_step": trained.step,
+            "pytorch-lightning_version": version("pytorch-lightning"),
+            "callbacks": {},  # so that a test says after how many steps
+        }
+        WholeCheckpointIO().save_checkpoint(content, weights)
+    run = run_of_checkpoint(checkpoint, log_dir)
+    own, trains = folder / "test.json", run and run.folder / "test.json"
+    score: list[str] = []
+    if own.is_file() and own.stat().st_mtime >= weights.stat().st_mtime:
+        score = list(_score(own, trained.step, "these weights"))
+    if not score and trains:
+        score = list(_score(trains, trained.step, "the weights before they were rounded to bfloat16"))
+    atomic.write_text(folder / CARD, _card(folder.resolve(), trained, checkpoint, run and run.folder, score))
+    return weights, bool(score)
+
+
+def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
+    """Whether this network is there already, so that a score that is newer is its own."""
+    try:
+        there = load_trained(weights)
+    except UserError:
+        return False
+    return (there.digest, there.step, there.data) == (trained.digest, trained.step, data)
+
+
+def _score(path: Path, step: int, what: str) -> Iterator[str]:
+    """What a test has found, where it is one after so many steps."""
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+        if scores["step"] == step:
+            yield f"Bits per sample of {what} on the test recordings, lower is better:\n"
+            for name, value in scores["bits_per_sample"].items():
+                yield f"- {name}: {bits(value)}"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+
+
+def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, score: list[str]) -> str:
+    content, facts = read(checkpoint), read_facts(run) if run else {}
+    config = (read_config(run) if run else {}) or {"model": hyper_parameters(content), "data": trained.data}
+    network, data = trained.network, trained.data
+    others = any(data.get(source) for source in ("audio_dir", "audio_list", "recordings"))
+    ships = folder.parent == pretrained.FOLDER
+    averaged = " These are averaged weights." if "averaging_state" in content else ""
+    lines = [
+        f"# {folder.name}",
+        f"A {NETWORKS[trained.name]} that makes raw audio at {trained.sample_rate} Hz, one sample at a time "
+        f"(sequnet_pl, commit {facts.get('commit') or 'unknown'}): "
+        f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in bfloat16, receptive field "
+        f"{network.receptive_field / trained.sample_rate:.2f} s, {trained.step:,} steps of training.{averaged} "
+        f"Hash of the weights: {trained.digest}.",
+        "## Data and licence",
+        _BUILTIN if data.get("dataset") == "builtin" and not others else RIGHTS,
+        "\n".join(data_lines(facts.get("data", {}))),
+        "## Score",
+        "\n".join(score) or "Not tested yet.",
+        "## Use",
+        f"    python sample.py {f'--pretrained {folder.name}' if ships else f'--ckpt_path {WEIGHTS}'}\n"
+        f"    python train.py --init_from {folder.name if ships else WEIGHTS} --audio_dir FOLDER",
+        "## Recipe",
+        f"```yaml\n{yaml.safe_dump(recipe(config), sort_keys=False)}```",
+    ]
+    return "\n\n".join(lines) + "\n"
