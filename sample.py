@@ -2,8 +2,7 @@
 
 import sys
 
-from sequnet_pl.cli.commands import sample
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.commands import sequnet_sample
 
 if __name__ == "__main__":
-    sys.exit(run_main("sample.py", sample, sys.argv[1:]))
+    sys.exit(sequnet_sample())

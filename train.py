@@ -2,8 +2,7 @@
 
 import sys
 
-from sequnet_pl.cli.commands import train
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.commands import sequnet_train
 
 if __name__ == "__main__":
-    sys.exit(run_main("train.py", train, sys.argv[1:]))
+    sys.exit(sequnet_train())

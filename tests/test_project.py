@@ -25,7 +25,7 @@ CUSTOMARY = {
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "Makefile", "pyproject.toml"),
     "CITATION.cff",
     *("constraints.txt", "environment.yml", "train.py", "sample.py", ".gitignore", ".editorconfig"),
-    *(".pre-commit-config.yaml", ".ci", "benchmarks", "configs", "data", "docs", "sequnet_pl", "tests"),
+    *(".pre-commit-config.yaml", ".ci", "benchmarks", "configs", "data", "docs", "notebooks", "sequnet_pl", "tests"),
 }
 BROUGHT_BY_TORCH = re.compile(r"nvidia-|cuda-|triton")  # its CUDA build pins them, its CPU build has none
 

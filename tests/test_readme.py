@@ -1,10 +1,12 @@
 """Every command of README and docs/ runs, here with small networks and little to do, or has its reason in a list."""
 
 import gzip
+import pkgutil
 import re
 import runpy
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import torch
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 _LITTLE = "--gpus 0 --output_size 256 --batch_size 2 --hop_size 9000 --max_steps 12 --num_workers 0 --logger none "
@@ -33,7 +36,10 @@ RUN = {
     "python train.py --config configs/demo.yaml --audio_dir music --gpus 0": f"{_SEQUNET} --last.every_n_steps 0",
     "python train.py fit --help": "",
     "python sample.py --help": "",
+    "sequnet-train --config configs/demo.yaml --audio_dir music": _SEQUNET,
+    "sequnet-train": "--help",
     "python sample.py": _SHORT,
+    "sequnet-sample": _SHORT,
     "python sample.py --conditional 1 --batch_size 4": _SHORT,
     "python sample.py --prompt song.mp3 --prompt_start 30 --seconds 5": f"{_SHORT} --prompt_start 0.5",
     "python sample.py --ckpt_path best --temp 0.8 0.9 1.0 --batch_size 4 --num_batches 2": _SHORT,
@@ -117,7 +123,7 @@ def commands() -> set[str]:
     prose = fence.sub("", TEXT)
     found += [
         " ".join(text.split())
-        for text in re.findall(r"`((?:python|make|conda|pip|wandb|torchrun|srun)\s[^`]*)`", prose)
+        for text in re.findall(r"`((?:(?:python|make|conda|pip|wandb|torchrun|srun)\s|sequnet-)[^`]*)`", prose)
     ]
     return set(found)
 
@@ -171,12 +177,14 @@ def test_commands_do_what_they_say(place: Path, monkeypatch: pytest.MonkeyPatch,
     torch.set_num_threads(1)
     for command, more in RUN.items():
         for line in variants(command, place):
-            _, *words = shlex.split(f"{line} {more}".replace("--gpus 1", "--gpus 0"))
-            module = words.pop(0) == "-m" if words[0] == "-m" else False
-            name = words.pop(0)
+            program, *words = shlex.split(f"{line} {more}".replace("--gpus 1", "--gpus 0"))
+            module = words.pop(0) == "-m" if words[:1] == ["-m"] else False
+            name = program if program in SCRIPTS else words.pop(0)
             monkeypatch.setattr(sys, "argv", [name, *words])
             with pytest.raises(SystemExit) as end:
-                if module:
+                if name in SCRIPTS:
+                    sys.exit(pkgutil.resolve_name(SCRIPTS[name])())
+                elif module:
                     runpy.run_module(name, run_name="__main__", alter_sys=True)
                 else:
                     runpy.run_path(str(ROOT / name), run_name="__main__")

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
-_GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "locks", "printing", "processes"}
+_GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "locks", "printing", "processes", "project"}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 ROOMS = {  # each with the rooms that it may import from, besides itself
     "sequnet_pl": {"interrupts", "waiting"},
@@ -22,6 +22,7 @@ ROOMS = {  # each with the rooms that it may import from, besides itself
     "printing": set(),
     "processes": set(),
     "pretrained": {"errors"},
+    "project": set(),
     "audio": _GROUND,
     "data.store": _GROUND | {"audio"},
     "data.download": _GROUND | {"audio"},

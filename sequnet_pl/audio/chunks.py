@@ -7,15 +7,13 @@ samples go as far as the header says only where well-formed chunks follow to the
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from sequnet_pl.audio.forms import W64, WAV, Form, form_of, is_container
 from sequnet_pl.audio.link import Link, Outline, read_at
 
-_W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
-_W64_TAIL = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"  # of the identifiers of what wav files have too
 _TAIL = 1 << 22  # bytes at the end of a file where chunks are looked for
 _NEAR = 1 << 16
 _LONGEST = 1 << 46  # bytes; more is no length of a recording
@@ -57,52 +55,6 @@ _AFTER = frozenset(
 """Chunks that may be cut off without harm to the samples."""
 
 
-@dataclass(frozen=True)
-class Form:
-    """How the chunks of a container are written."""
-
-    size: str
-    """Of a chunk, for struct."""
-    first: int
-    """Offset of the first chunk."""
-    data: bytes
-    lead: int = 0
-    """Bytes of the data chunk before its samples."""
-    identifier: int = 4
-    even: int = 2
-    """Chunks begin at multiples of this."""
-    inclusive: bool = False
-    """Whether a size counts the chunk's own head."""
-
-    @property
-    def head(self) -> int:
-        """Bytes before the content of a chunk."""
-        return self.identifier + struct.calcsize(self.size)
-
-    def chunk(self, file: BinaryIO, position: int) -> tuple[bytes, int] | None:
-        """Name and size of the content of a chunk; None where there is none."""
-        head = read_at(file, position, self.head)
-        name = head[:4]
-        proper = self.identifier == 4 or head[4:16] == _W64_TAIL
-        if len(head) < self.head or not proper or not all(32 <= byte < 127 for byte in name):
-            return None
-        (size,) = struct.unpack(self.size, head[self.identifier :])
-        return name, size - (self.head if self.inclusive else 0)
-
-
-_WAV = Form("<I", 12, b"data")
-_FORMS: dict[tuple[bytes, bytes], Form] = {
-    (b"RIFF", b"WAVE"): _WAV,
-    (b"RF64", b"WAVE"): _WAV,
-    (b"BW64", b"WAVE"): _WAV,
-    (b"RIFX", b"WAVE"): Form(">I", 12, b"data"),
-    (b"FORM", b"AIFF"): Form(">I", 12, b"SSND", lead=8),
-    (b"FORM", b"AIFC"): Form(">I", 12, b"SSND", lead=8),
-}
-_W64 = Form("<Q", 40, b"data", identifier=16, even=8, inclusive=True)
-_CAF = Form(">Q", 8, b"data", lead=4, even=1)
-
-
 class _Data(NamedTuple):
     """The samples of a container that begins at `begin`."""
 
@@ -132,24 +84,11 @@ def outline(file: BinaryIO, size: int) -> Outline | None:
         if following is None:
             break
         after = following
-        if data.form.chunk(file, following) is None or _is_container(file, following):
+        if data.form.chunk(file, following) is None or is_container(file, following):
             begin = following
     if not links:
         return None
     return Outline(() if plain else tuple(links), present=present)
-
-
-def _is_container(file: BinaryIO, position: int) -> bool:
-    return read_at(file, position, 4) in (b".snd", b"dns.") or _form(file, position) is not None
-
-
-def _form(file: BinaryIO, begin: int) -> Form | None:
-    head = read_at(file, begin, 40)
-    if head[:16] == _W64_RIFF:
-        return _W64
-    if head[:4] == b"caff":
-        return _CAF
-    return _FORMS.get((head[:4], head[8:12]))
 
 
 def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
@@ -158,7 +97,7 @@ def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
         start, claimed = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:])
         form = Form(">I" if head[:1] == b"." else "<I", start, b"")
         return _Data(form, begin, begin + 8, begin + start, claimed, b"")
-    form = _form(file, begin)
+    form = form_of(file, begin)
     if form is None:
         return None
     long = form_bytes = b""
@@ -209,7 +148,7 @@ def _rest(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int | None]:
     """Whether what follows the samples is chunks, tags or nothing; and where a joined file or more samples begin."""
     position = _next(file, data.form, data.start + data.claimed)
     while position < size:
-        if _is_container(file, position):
+        if is_container(file, position):
             return True, position
         head = read_at(file, position, 8)
         if (head[:3] == b"TAG" and size - position == 128) or head[:8] == b"APETAGEX":
@@ -234,7 +173,7 @@ def _is_no_sound(file: BinaryIO, data: _Data, position: int, size: int) -> bool:
         return False
     if left <= _ZEROS and not read_at(file, position, left).strip(b"\0"):
         return True
-    if data.form is not _WAV or len(data.format) < 16:
+    if data.form is not WAV or len(data.format) < 16:
         return False
     (whole,) = struct.unpack("<I", read_at(file, data.begin + 4, 4))
     rate = int.from_bytes(data.format[8:12], "little")
@@ -278,7 +217,7 @@ def _header(file: BinaryIO, data: _Data, end: int) -> bytes:
     """A header that tells the true length of the samples."""
     length = end - data.start
     form = data.form
-    if form in (_WAV, _W64):
+    if form in (WAV, W64):
         body = struct.pack("<4sI", b"fmt ", len(data.format)) + data.format + bytes(len(data.format) % 2)
         if length < 2**32 - _NEAR:
             return (

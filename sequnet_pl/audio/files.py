@@ -18,7 +18,10 @@ from sequnet_pl.errors import UsageError
 
 SAMPLE_RATE = 16_000
 """Samples a second, where nothing else is asked for."""
-SUFFIXES = FFMPEG_SUFFIXES | {".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".wma"}
+SUFFIXES = FFMPEG_SUFFIXES | {
+    *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".caf", ".au", ".snd"),
+    *(".flac", ".ogg", ".oga", ".opus", ".mp3", ".wma"),
+}
 """What counts as audio by its name: lower case, with the dot."""
 
 Channel = Literal["mix", "left", "right"]

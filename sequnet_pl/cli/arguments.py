@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sequnet_pl.cli import init_from
-from sequnet_pl.cli.configs import CONFIGS, GROUPS, network_of, read, settings_of
+from sequnet_pl.cli.configs import GROUPS, find, network_of, read, settings_of
 from sequnet_pl.cli.flags import LISTS, OF_NETWORK, SHORT, SPECIAL, SWITCHES
 from sequnet_pl.cli.line import Flag, flags_of, with_lists
 from sequnet_pl.cli.meant import meant
@@ -18,6 +18,7 @@ from sequnet_pl.cli.run_name import job_name
 from sequnet_pl.cli.special import callbacks, check_pairs, devices, replaced, seeds, several
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.names import CLASS_PATHS
+from sequnet_pl.project import CONFIGS
 from sequnet_pl.training import checkpoints
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -72,8 +73,8 @@ def rewrite(argv: Sequence[str]) -> list[str]:
 
 
 def _config(name: str, value: str) -> str:
-    """A config as it is named, or that of a group of settings as one of all settings."""
-    return value if name == "config" else json.dumps({name: read(value)})
+    """Where a config is, or that of a group of settings as one of all settings."""
+    return find(value) if name == "config" else json.dumps({name: read(find(value))})
 
 
 def _checkpoint(line: _Line, subcommand: str) -> Path | None:

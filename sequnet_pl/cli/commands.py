@@ -1,20 +1,32 @@
-"""train.py and sample.py: what can be said at once is said before torch, which takes seconds to load."""
+"""train.py and sample.py, installed or not: what can be said at once is said before torch, which loads for seconds."""
 
 import sys
 
-from sequnet_pl.cli.help import TRAIN_HELP
+from sequnet_pl.cli.help import train_help
+from sequnet_pl.cli.main import run_main
 from sequnet_pl.errors import UsageError
 from sequnet_pl.interrupts import loading
+from sequnet_pl.project import program
+
+
+def sequnet_train() -> int:
+    """The command sequnet-train, and train.py; gives the exit status."""
+    return run_main(program("train"), train, sys.argv[1:])
+
+
+def sequnet_sample() -> int:
+    """The command sequnet-sample, and sample.py; gives the exit status."""
+    return run_main(program("sample"), sample, sys.argv[1:])
 
 
 def train(argv: list[str]) -> int:
     """Train or score, or help."""
     if argv in ([], ["-h"], ["--help"]):
-        sys.stdout.write(TRAIN_HELP)
+        sys.stdout.write(train_help())
         return 0 if argv else UsageError.exit_status
     if {"-h", "--help"} & set(argv):
-        sys.stdout.write(TRAIN_HELP.rpartition("\n\n")[0] + "\n\nAll options, Lightning's among them:\n\n")
-    with loading("train.py"):
+        sys.stdout.write(train_help().rpartition("\n\n")[0] + "\n\nAll options, Lightning's among them:\n\n")
+    with loading(program("train")):
         from sequnet_pl.cli.train import train
 
     return train(argv)
@@ -22,7 +34,7 @@ def train(argv: list[str]) -> int:
 
 def sample(argv: list[str]) -> None:
     """Make sound, or help; options that make no sense are told at once, too."""
-    with loading("sample.py"):
+    with loading(program("sample")):
         from sequnet_pl.cli.sample_options import parse
 
         options = parse(argv)

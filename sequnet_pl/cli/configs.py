@@ -1,5 +1,6 @@
 """Settings in YAML: what configs say, one after the other, so that what is decided from flags looks there too."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,7 @@ import yaml
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import CLASS_PATHS
-
-CONFIGS = Path(__file__).parents[2] / "configs"
-"""The published networks and training, and others of ours."""
-
+from sequnet_pl.project import CONFIGS
 
 GROUPS = ("data", "trainer")
 """Groups of settings that can be a config of their own."""
@@ -34,6 +32,12 @@ def network_of(settings: Mapping[str, Any]) -> str | None:
     return next((name for name, class_path in CLASS_PATHS.items() if class_path == given), None)
 
 
+def find(config: str) -> str:
+    """A config as it can be read from here: `configs/NAME` is also one of ours, where no file here has that name."""
+    ours = {f"configs/{path.name}": str(path) for path in CONFIGS.glob("*.yaml")}
+    return ours[config] if config in ours and not Path(config).exists() else config
+
+
 def read(config: str, folder: Path = Path()) -> dict[str, Any]:
     """The settings of a config, with those groups of them in place that it names as files beside it."""
     text, called = config, config
@@ -42,7 +46,8 @@ def read(config: str, folder: Path = Path()) -> dict[str, Any]:
         try:
             text = (folder / config).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise UsageError(f"cannot read {called}: {getattr(error, 'strerror', None) or error}") from error
+            wrong = getattr(error, "strerror", None) or error
+            raise UsageError(f"cannot read {called}: {wrong}{_meant(config)}") from error
     try:
         settings = yaml.safe_load(text) or {}
     except (yaml.YAMLError, ValueError) as error:
@@ -53,6 +58,12 @@ def read(config: str, folder: Path = Path()) -> dict[str, Any]:
         if isinstance(settings.get(group), str):
             settings[group] = read(settings[group], (folder / config).parent)
     return settings
+
+
+def _meant(config: str) -> str:
+    """The question whether one of ours was meant, or nothing."""
+    close = difflib.get_close_matches(Path(config).stem, [path.stem for path in CONFIGS.glob("*.yaml")], n=1)
+    return f"; did you mean configs/{close[0]}.yaml?" if close else ""
 
 
 def _leaves(settings: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:

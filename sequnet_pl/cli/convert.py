@@ -1,11 +1,11 @@
 """`python -m sequnet_pl.models.published convert`: a published snapshot to a checkpoint."""
 
 import logging
-import shlex
 from pathlib import Path
 
 from sequnet_pl.cli.one_line import OneLineParser
 from sequnet_pl.errors import UsageError
+from sequnet_pl.project import command
 from sequnet_pl.training.snapshots import convert_snapshot
 from sequnet_pl.training.trained import PUBLISHED_LAYERS, newest_checkpoint
 
@@ -30,4 +30,4 @@ def convert(argv: list[str]) -> None:
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # a trainer is made only to write the file
     step = convert_snapshot(newest_checkpoint(Path(options.snapshot)), out, options.layers)
-    log.info("%s: step %d; go on with: python train.py --ckpt_path %s", out, step, shlex.quote(str(out)))
+    log.info("%s: step %d; go on with: %s", out, step, command("train", "--ckpt_path", out))

@@ -1,5 +1,9 @@
 """What `train.py --help` says: the short names; LightningCLI knows all the others."""
 
+import re
+
+from sequnet_pl.project import command
+
 TRAIN_HELP = """\
 Train and score Seq-U-Net and WaveNet on raw audio.
 
@@ -12,7 +16,8 @@ Train and score Seq-U-Net and WaveNet on raw audio.
 
 What to train
   --model sequnet|wavenet    the network, with its published settings (configs/)
-  --config FILE              settings of your own, as YAML; flags win. --print_config prints all there are
+  --config FILE              settings of your own, as YAML; flags win. --print_config prints all there are.
+                             configs/demo.yaml and its like are found from any folder
   --init_from CHECKPOINT     begin with the weights, network and sample rate of a checkpoint, a run folder,
                              a published snapshot (of a WaveNet with --layers) or a network of the package
   --levels --features --depth --kernel_size --norm              of the Seq-U-Net
@@ -62,3 +67,12 @@ Where to
 The first word may be fit (the default), validate or test. All other options, Lightning's among them:
   python train.py fit --help
 """
+
+
+def train_help() -> str:
+    """The text, with the command by the name that it has here."""
+
+    def called(example: re.Match[str]) -> str:
+        return example[0].replace("python train.py", command("train")).ljust(len(example[0]))
+
+    return re.sub(r"python train\.py(?: \S+)+", called, TRAIN_HELP)

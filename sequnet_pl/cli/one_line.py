@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from itertools import chain
 from pathlib import Path
 from types import NoneType
 from typing import Any, NoReturn, get_args
@@ -13,7 +14,12 @@ from sequnet_pl.cli.line import flags_of
 from sequnet_pl.cli.meant import meant
 from sequnet_pl.errors import UsageError
 
-_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false", "str": "a text (in quotes)"}
+_KINDS = {
+    "int": ["a whole number"],
+    "float": ["a number"],
+    "bool": ["true", "false"],
+    "str": ["a text (in quotes)"],
+}
 
 
 class OneLineErrors(ArgumentParser):
@@ -49,10 +55,11 @@ class OneLineErrors(ArgumentParser):
 
 def _expected(message: str, value: str) -> str:
     """What a value may be."""
+    types = re.search(r"Subtypes: .*", message)  # of several: below, a literal number counts as its class
     words = re.findall(r"(?<=['\[ ])[^', \[\]]+(?=['\],])", "".join(re.findall(r"Literal(\[.*?\])", message)))
-    kinds = [_KINDS[name] for name in re.findall(r"Expected an? <class '(\w+)'>", message) if name in _KINDS]
-    choices = list(dict.fromkeys(words or kinds or ["the name of a class"]))
-    return " or ".join(choices) + (meant(value, choices, dashes="") if words else "")
+    kinds = [_KINDS[name] for name in re.findall(r"<class '(\w+)'>", types[0] if types else message) if name in _KINDS]
+    *others, last = dict.fromkeys([*chain(*kinds), *words] or ["the name of a class"])
+    return (", ".join(others) + " or ") * bool(others) + last + (meant(value, words, dashes="") if words else "")
 
 
 class OneLineHelp(argparse.HelpFormatter):

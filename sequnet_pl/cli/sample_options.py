@@ -8,6 +8,7 @@ from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.cli.one_line import OneLineParser
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import CLASS_PATHS, EngineName, WeightType
+from sequnet_pl.project import command, program
 
 SECONDS = 2.0
 ARCHITECTURE = (
@@ -137,9 +138,9 @@ _DECIDED_BY_THE_CLIP = {
 
 def _parser() -> OneLineParser:
     parser = OneLineParser(
-        prog="sample.py",
+        prog=program("sample"),
         description="Make sound with a trained network: wav files, their spectrograms, and a page to listen on.",
-        usage="python sample.py [options]",
+        usage=f"{command('sample')} [options]",
     )
     add_network(parser)
     _add_clips(parser)

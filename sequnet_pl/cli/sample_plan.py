@@ -3,7 +3,6 @@
 import logging
 import math
 import re
-import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sequnet_pl import pretrained
+from sequnet_pl import pretrained, project
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.audio.pcm import read_codes
 from sequnet_pl.cli.sample_network import device_for, find_checkpoint, open_network
@@ -197,4 +196,4 @@ def _command(options: Options, recipe: Recipe, count: int) -> str:
     words += ["--weights", recipe.weights] if recipe.weights != "float32" else []
     words += ["--double"] if recipe.precision == "float64" else []
     words += ["--gpus", int(recipe.device == "cuda"), "--threads", recipe.threads]
-    return shlex.join(["python", "sample.py", *map(str, words)])
+    return project.command("sample", *words)

@@ -1,7 +1,5 @@
 """train.py: LightningCLI with short names, run folders, and one line for what is wrong."""
 
-import os
-import shlex
 import sys
 from contextlib import nullcontext
 from itertools import pairwise
@@ -13,15 +11,16 @@ import torch
 from jsonargparse import Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import LearningRateMonitor, Timer
-from pytorch_lightning.cli import LightningArgumentParser, LightningCLI, SaveConfigCallback
+from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
-from sequnet_pl import atomic
 from sequnet_pl.cli import arguments, init_from, run_folder
+from sequnet_pl.cli.launched import first_process, tie_to_launcher
 from sequnet_pl.cli.loader import read_any_names
 from sequnet_pl.cli.numbers import check_numbers
 from sequnet_pl.cli.one_line import keep_text
 from sequnet_pl.cli.quiet import hush
+from sequnet_pl.cli.run_config import SaveRunConfig
 from sequnet_pl.cli.run_name import new_name
 from sequnet_pl.cli.threads import use_threads
 from sequnet_pl.cli.train_parser import TrainParser
@@ -30,12 +29,13 @@ from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import CLASS_PATHS
-from sequnet_pl.processes import end_with_parent
+from sequnet_pl.project import command
 from sequnet_pl.report.card import told_checkpoint
 from sequnet_pl.report.metrics import Metrics
 from sequnet_pl.report.run_folder import REPORT
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
+from sequnet_pl.training.best import BestCheckpoint
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import Advice, NonFinite
@@ -46,20 +46,18 @@ from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.rows import FirstAndLastRows
 from sequnet_pl.training.sampling import SampleAudio
-from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
+from sequnet_pl.training.saving import LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
 from sequnet_pl.training.scores import ScoreReport
 
 LOGGERS = ("wandb", "tensorboard", "none")
-
-_LAUNCHER = "SEQUNET_PL_LAUNCHER"  # in the environment: the process whose children inherit it
 
 
 def train(argv: list[str]) -> int:
     """The whole of train.py but its help; what is not the user's to mend is raised."""
     again = "--ckpt_path=auto" in argv or ("--ckpt_path", "auto") in pairwise(argv)
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
-    _tie_to_launcher()
+    tie_to_launcher()
     hush()
     read_any_names()
     TrainCLI(
@@ -82,19 +80,6 @@ def train(argv: list[str]) -> int:
         again=again,
     )
     return 0
-
-
-class SaveRunConfig(SaveConfigCallback):
-    """Writes the resolved config.yaml of a fit to its run folder: all that it takes to go on."""
-
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """See SaveConfigCallback; scoring a checkpoint leaves the config of its training as it is."""
-        folder = trainer.log_dir  # all processes ask, for it is sent to all
-        if stage == "fit" and trainer.is_global_zero and folder and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            settings = self.config.clone()
-            settings.pop("ckpt_path", None)
-            text = self.parser.dump(settings, skip_none=False)
-            atomic.write_text(Path(folder) / self.config_filename, text)
 
 
 class TrainCLI(LightningCLI):
@@ -186,10 +171,10 @@ class TrainCLI(LightningCLI):
         if config.trainer.logger:
             raise UsageError(f"--trainer.logger has no use here: --logger chooses among {', '.join(LOGGERS)}")
         network = next(name for name, known in CLASS_PATHS.items() if known == config.model.class_path)
-        check_numbers(config)
+        check_numbers(config, str(self.subcommand))
         if config.threads is not None:
             use_threads(config.threads)
-        if _first_process():
+        if first_process():
             _check_recordings(config.data)
         root = Path(config.log_dir)
         root = root if root.name == network else root / network
@@ -204,7 +189,7 @@ class TrainCLI(LightningCLI):
 
     def _settle(self, config: Namespace, root: Path, snapshots: Path | None, run: checkpoints.Run | None) -> None:
         """Claim the folder of a fit, under the name that it has or gets here."""
-        writes = _first_process() and not config.trainer.fast_dev_run
+        writes = first_process() and not config.trainer.fast_dev_run
         if run and run_folder.is_same(run, root, config.log_dir, config.name):
             self.run_folder = run.folder
             if writes:
@@ -229,7 +214,7 @@ class TrainCLI(LightningCLI):
             if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
                 loggers = [AppendingCSVLogger(str(root), network, name)]
                 logger = config.logger if can_log_to(self.run_folder) else "none"
-                if logger == "wandb" and _first_process() and not config.trainer.fast_dev_run:
+                if logger == "wandb" and first_process() and not config.trainer.fast_dev_run:
                     wandb = wandb_logger(self.run_folder, f"{network}-{name}", network)
                     loggers += [wandb] if wandb else []
                 if logger == "tensorboard":
@@ -270,7 +255,7 @@ class TrainCLI(LightningCLI):
 
     def _run_subcommand(self, subcommand: str) -> None:
         """Say in one line what a user can do something about; the report of a fit shows what was warned of."""
-        writes = subcommand == "fit" and _first_process() and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
+        writes = subcommand == "fit" and first_process() and not self.trainer.fast_dev_run  # type: ignore[attr-defined]
         try:
             with (
                 warnings_noted(self.run_folder) if writes else nullcontext(),
@@ -291,12 +276,11 @@ class TrainCLI(LightningCLI):
             return
         end_wandb(self.trainer.loggers)
         folder = Path(self.config.fit.last.dirpath)
-        words = ["python", "train.py", "test", "--ckpt_path", str(told_checkpoint(folder, Metrics(self.run_folder)))]
+        words = ["test", "--ckpt_path", told_checkpoint(folder, Metrics(self.run_folder))]
         if self.config.fit.snapshot_dir:
             words += ["--log_dir", self.config.fit.log_dir]  # where the run's settings are found
-        rank_zero_only(print)(
-            f"report: {self.run_folder / REPORT}\ncheckpoints in {folder}; test with: {shlex.join(words)}"
-        )
+        test = command("train", *words)
+        rank_zero_only(print)(f"report: {self.run_folder / REPORT}\ncheckpoints in {folder}; test with: {test}")
 
     def after_test(self) -> None:
         """Say where the scores are told in detail."""
@@ -306,18 +290,6 @@ class TrainCLI(LightningCLI):
 def _check_recordings(data: Namespace) -> None:
     """Raise what is wrong with the recordings before a network is built for them."""
     StoredRecordings.of(data.as_dict()).check()
-
-
-def _tie_to_launcher() -> None:
-    """Let the processes that Lightning launches end with the one that launches them."""
-    if os.environ.get(_LAUNCHER) == str(os.getppid()):
-        end_with_parent()
-    os.environ[_LAUNCHER] = str(os.getpid())
-
-
-def _first_process() -> bool:
-    """Whether this is the process of a run that writes, before the trainer could say."""
-    return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
 
 
 def _computes_bfloat16(config: Namespace) -> bool:

@@ -1,6 +1,5 @@
 """The model card beside a run's checkpoints: what was learnt, from what, how well, and how to hear it."""
 
-import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import yaml
 
 from sequnet_pl import atomic
+from sequnet_pl.project import command
 from sequnet_pl.report.charts import REFERENCES
 from sequnet_pl.report.metrics import Metrics
 from sequnet_pl.report.run_folder import read_config, read_facts
@@ -26,7 +26,7 @@ RIGHTS = (
 def write_card(folder: Path, checkpoints: Path) -> None:
     """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError where that fails."""
     facts, config, metrics = read_facts(folder), read_config(folder), Metrics(folder)
-    checkpoint = shlex.quote(str(told_checkpoint(checkpoints, metrics)))
+    use = ("--ckpt_path", told_checkpoint(checkpoints, metrics))
     lines = [
         f"# {facts.get('network', 'network')} {folder.name}",
         f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
@@ -39,7 +39,7 @@ def write_card(folder: Path, checkpoints: Path) -> None:
         "## Score",
         "\n".join(_scores(metrics)),
         "## Use",
-        f"    python sample.py --ckpt_path {checkpoint}\n    python train.py test --ckpt_path {checkpoint}",
+        f"    {command('sample', *use)}\n    {command('train', 'test', *use)}",
         "## Settings",
         f"```yaml\n{yaml.safe_dump(recipe(config), sort_keys=False)}```",
     ]

@@ -12,6 +12,7 @@ import yaml
 
 from sequnet_pl.errors import UserError
 from sequnet_pl.names import CLASS_PATHS
+from sequnet_pl.project import program
 
 LAST = "last.ckpt"
 
@@ -21,7 +22,9 @@ _UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingErr
 def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     """The content of a checkpoint. UserError where there is none, it is damaged, or it holds more than numbers."""
     if not path.is_file():
-        raise UserError(f"there is no checkpoint {path}; name one with --ckpt_path, or train one with train.py")
+        raise UserError(
+            f"there is no checkpoint {path}; name one with --ckpt_path, or train one with {program('train')}"
+        )
     try:
         content = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:

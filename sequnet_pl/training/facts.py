@@ -1,14 +1,13 @@
 """What a run is, in a file of its folder: enough for its report, its model card and the settings that loggers show."""
 
 import json
-import shlex
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from sequnet_pl import atomic
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.project import this_command
 from sequnet_pl.report.run_folder import FACTS, read_facts
 from sequnet_pl.training.module import NAMES, AudioModule
 
@@ -23,7 +22,7 @@ def write_facts(
     Raises UserError where that fails.
     """
     rate, network, before = data.hparams["sample_rate"], module.network, read_facts(folder)
-    commands = [*before.get("commands", []), shlex.join(["python", *sys.orig_argv[1:]])]
+    commands = [*before.get("commands", []), this_command()]
     facts: dict[str, Any] = {
         "network": NAMES[type(module)],
         "parameters": sum(parameter.numel() for parameter in network.parameters()),

@@ -134,11 +134,15 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     """W&B for a run folder: online where a key is set, else offline; a resumed run goes on in the same W&B run.
 
     The WANDB_ variables mean what W&B's documents say, and win over what is chosen here; None where they disable it.
-    All that W&B keeps for a later upload lies in the run folder where they name none. UsageError for a wrong mode.
+    All that W&B keeps for a later upload lies in the run folder where they name none. UsageError for a wrong mode,
+    W&B's own error for what else it finds wrong in them, before anything is written.
     """
     if (mode := _mode()) == "disabled":
         return None
+    import wandb  # slow to import, and not everybody logs with it
+
     given = os.environ
+    wandb.Settings().update_from_env_vars(dict(given))
     save_dir = given.get("WANDB_DIR") or folder
     given.setdefault("WANDB_DATA_DIR", str(Path(save_dir, "wandb").absolute()))  # of tables and artifacts
     logger = _AnyArgvWandbLogger(
@@ -171,7 +175,7 @@ def _mode() -> str:
         raise UsageError(f"WANDB_MODE is {given!r}, but must be one of {', '.join(_MODES)}")
     if mode in ("disabled", "offline"):
         return mode
-    import wandb  # slow to import, and not everybody logs with it
+    import wandb
 
     return mode if wandb.login(prompt=False) else "offline"
 

@@ -19,10 +19,10 @@ from sequnet_pl.report.card import CARD, write_card
 from sequnet_pl.report.run import write_report
 from sequnet_pl.report.run_folder import WARNINGS, mark_training, read_config, read_text
 from sequnet_pl.training import dashboard
+from sequnet_pl.training.best import BestCheckpoint
 from sequnet_pl.training.facts import write_facts
 from sequnet_pl.training.module import AudioModule
 from sequnet_pl.training.sampling import SampleAudio
-from sequnet_pl.training.saving import BestCheckpoint
 
 log = logging.getLogger(__name__)
 

@@ -37,6 +37,13 @@ def test_wav_of_any_depth_rate_and_channels(tmp_path: Path, subtype: str, rate: 
         ("a.opus", "OGG", "OPUS", 0.02),
         ("a.mp3", "MP3", "MPEG_LAYER_III", 0.02),
         ("a.aiff", "AIFF", "PCM_16", 1e-3),
+        ("a.aifc", "AIFF", "FLOAT", 1e-3),
+        ("a.caf", "CAF", "PCM_16", 1e-3),
+        ("a.CAF", "CAF", "ALAC_16", 1e-3),
+        ("a.snd", "AU", "PCM_16", 1e-3),
+        ("a.wave", "WAV", "PCM_16", 1e-3),
+        ("a.bwf", "WAVEX", "PCM_24", 1e-3),
+        ("a.rf64", "RF64", "PCM_16", 1e-3),
         ("a.W64", "W64", "PCM_16", 1e-3),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 from sounds import assert_close, encode, needs_ffmpeg, sine, whole
 
-from sequnet_pl.audio import chunks, files
+from sequnet_pl.audio import chunks, files, forms
 from sequnet_pl.audio.decode import Damaged, Undecodable
 from sequnet_pl.audio.link import View
 
@@ -190,8 +190,8 @@ def test_codecs_of_ffmpeg_in_a_wav_that_lies(tmp_path: Path, size: int | None):
     "content",
     [
         b".snd\0\0\0\x18",
-        chunks._W64_RIFF + bytes(24) + b"fmt " + chunks._W64_TAIL + bytes(80),
-        chunks._W64_RIFF + bytes(24) + b"junk" + chunks._W64_TAIL + b"\xff" * 80,
+        forms._W64_RIFF + bytes(24) + b"fmt " + forms._W64_TAIL + bytes(80),
+        forms._W64_RIFF + bytes(24) + b"junk" + forms._W64_TAIL + b"\xff" * 80,
         b"caff\0\1\0\0desc" + b"\xff" * 60,
         b"RIFF\0\0\0\0WAVEdata" + b"\xff" * 60,
         b"fLaC" + bytes(60),

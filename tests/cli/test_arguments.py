@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from sequnet_pl.cli.arguments import CONFIGS, rewrite
+from sequnet_pl.cli.arguments import rewrite
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.project import CONFIGS
 
 SEQUNET = f"--config={CONFIGS / 'sequnet.yaml'}"
 PUBLISHED = (
@@ -56,6 +57,34 @@ def test_short_names(line, expected):
     assert rewritten[0] == "fit"
     assert set(expected) <= set(rewritten)
     assert rewrite(rewritten) == rewritten  # launched processes rewrite again
+
+
+@pytest.mark.parametrize("flag", ["--config", "-c"])
+def test_configs_of_the_project_are_found_from_any_folder_that_has_none_of_that_name(tmp_path, monkeypatch, flag):
+    monkeypatch.chdir(tmp_path)
+    demo = rewrite([flag, "configs/demo.yaml", "--gpus", "0"])
+    assert demo[1] == f"--config={CONFIGS / 'demo.yaml'}"
+    assert rewrite(demo) == demo
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "demo.yaml").write_text("model: sequnet_pl.training.module.WaveNetModule")
+    assert rewrite([flag, "configs/demo.yaml"])[1] == "--config=configs/demo.yaml"
+
+
+@pytest.mark.parametrize(
+    ("config", "question"),
+    [
+        ("demo.yaml", "; did you mean configs/demo.yaml?"),  # which might be a file of one's own, elsewhere
+        ("configs/sequnet-fast.yaml", "; did you mean configs/sequnet_fast.yaml?"),
+        ("configs/../data/README.md", ""),
+        ("configs", ""),
+        ("mine.yaml", ""),
+    ],
+)
+def test_no_other_file_of_the_project_is_a_config(tmp_path, monkeypatch, config, question):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as caught:
+        rewrite(["--model", "sequnet", "--config", config])
+    assert str(caught.value) == f"cannot read the config {config}: No such file or directory{question}"
 
 
 def test_negative_numbers_are_values():

@@ -1,4 +1,4 @@
-"""Help is there at once: before torch is loaded."""
+"""Help is there at once: before torch is loaded. What is printed to be typed names the command that was typed."""
 
 import subprocess
 import sys
@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from sequnet_pl import project
+
 ROOT = Path(__file__).parents[2]
 RUN = """
 import runpy, sys
 sys.path.insert(0, {root!r})
-sys.argv = [{script!r}, "--help"]
+sys.argv = [{script!r}, {words}]
 try:
     runpy.run_path({script!r}, run_name="__main__")
 finally:
@@ -18,9 +20,51 @@ finally:
 """
 
 
-@pytest.mark.parametrize("script", ["train.py", "sample.py"])
-def test_help_needs_no_torch(script):
-    code = RUN.format(root=str(ROOT), script=str(ROOT / script))
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert f"python {script}" in done.stdout
+def run(folder, name, words="'--help'"):
+    """A script of the clone, or what pip makes of the commands in pyproject.toml."""
+    script = ROOT / name
+    if not script.suffix:
+        script = folder / name
+        function = name.replace("-", "_")
+        script.write_text(f"import sys; from sequnet_pl.cli.commands import {function}; sys.exit({function}())")
+    code = RUN.format(root=str(ROOT), script=str(script), words=words)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("train.py", "python train.py --config configs/demo.yaml                    train"),
+        ("sample.py", "usage: python sample.py [options]"),
+        ("sequnet-train", "sequnet-train --config configs/demo.yaml                      train"),
+        ("sequnet-sample", "usage: sequnet-sample [options]"),
+    ],
+)
+def test_help_needs_no_torch(tmp_path, name, command):
+    done = run(tmp_path, name)
+    assert command in done.stdout
     assert (done.returncode, done.stderr) == (0, "False\n")
+
+
+@pytest.mark.parametrize("name", ["train.py", "sequnet-train"])
+def test_errors_begin_with_the_command(tmp_path, name):
+    assert run(tmp_path, name, "'--levels', ''").stderr.startswith(f"{name}: error: --levels has an empty value")
+
+
+@pytest.mark.parametrize(
+    ("script", "typed", "again"),
+    [
+        ("train.py", "python train.py 'my folder'", "python train.py test 'my folder/last.ckpt'"),
+        ("bin/sequnet-train", "sequnet-train 'my folder'", "sequnet-train test 'my folder/last.ckpt'"),
+    ],
+)
+def test_commands_that_are_printed_can_be_typed(monkeypatch, script, typed, again):
+    monkeypatch.setattr(sys, "argv", [script, "rewritten"])
+    monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", script, "my folder"])
+    assert project.this_command() == typed
+    assert project.command("train", "test", Path("my folder/last.ckpt")) == again
+
+
+def test_what_is_installed_without_the_clone_has_no_scripts(monkeypatch, tmp_path):
+    monkeypatch.setattr(project, "_CLONE", tmp_path)
+    assert project.command("sample") == "sequnet-sample"  # in a notebook, say

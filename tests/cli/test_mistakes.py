@@ -1,7 +1,12 @@
 """What jsonargparse and Lightning find wrong, in one line with the names that were typed."""
 
+import gzip
+from pathlib import Path
+
 import pytest
 from tiny_run import TINY
+
+CHECKPOINTS = Path(__file__).parents[1] / "fixtures" / "checkpoints"
 
 
 @pytest.mark.parametrize(
@@ -17,7 +22,10 @@ from tiny_run import TINY
         ("--dataset builtin --builtin_takes many", "--builtin_takes many: expected a whole number"),
         ("--builtin_takes 40", "--builtin_takes 40 goes with --dataset builtin, not with --dataset piano"),
         ("--val_hours some", "--val_hours some: expected a number"),
-        ("--channel middle", "--channel middle: expected mix or left or right"),
+        ("--channel middle", "--channel middle: expected mix, left or right"),
+        ("--compile fast", "--compile fast: expected true, false or auto"),
+        ("--trainer.deterministic maybe", "--trainer.deterministic maybe: expected true, false or warn"),
+        ("--precision half", "--precision half: expected 64, 32, 16, transformer-engine"),
         ("--precision 16-mixd", "did you mean 16-mixed?"),
         ("--seed x", "--seed takes a whole number from 0, not x"),
         ("--ema 1", "--ema takes a number from 0 to below 1, not 1"),
@@ -62,6 +70,10 @@ def test_a_misspelt_model(run):
         ("--trainer.val_check_interval 0", "--trainer.val_check_interval is 0"),
         ("--trainer.check_val_every_n_epoch 0", "--trainer.check_val_every_n_epoch is 0, but must be 1 or more"),
         ("--trainer.accumulate_grad_batches 0", "--trainer.accumulate_grad_batches is 0, but must be 1 or more"),
+        ("--trainer.limit_train_batches 0", "--trainer.limit_train_batches is 0, which leaves nothing to fit"),
+        ("--trainer.limit_train_batches 0.0", "--trainer.limit_train_batches is 0"),
+        ("--max_steps 0", "--max_steps is 0"),
+        ("--epochs 0", "--epochs is 0"),
         ("--clip -1", "but must be 0 or more"),
         ("--trainer.devices many", "should be an int > 0"),
         ("--trainer.strategy nope", "invalid strategy name"),
@@ -83,3 +95,13 @@ def test_what_is_not_installed(run, audio_folder, tmp_path, monkeypatch):
         monkeypatch.setattr(f"lightning_fabric.loggers.tensorboard.{package}", False)
     status, said = run(f"--model sequnet {TINY} {where} --logger tensorboard")
     assert (status, "tensorboard" in said) == (2, True), said
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize(("subcommand", "batches"), [("test", "test"), ("validate", "val")])
+def test_scores_of_nothing(run, tmp_path, subcommand, batches):
+    checkpoint = tmp_path / "last.ckpt"
+    checkpoint.write_bytes(gzip.decompress((CHECKPOINTS / "sequnet-2.ckpt.gz").read_bytes()))
+    status, said = run(f"{subcommand} --ckpt_path {checkpoint} --trainer.limit_{batches}_batches 0")
+    expected = f"--trainer.limit_{batches}_batches is 0, which leaves nothing to {subcommand}; raise it or leave it out"
+    assert (status, said) == (2, f"train.py: error: {expected}")

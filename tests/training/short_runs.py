@@ -8,10 +8,11 @@ import pytorch_lightning as pl
 import torch
 
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training.best import BestCheckpoint
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import SeqUNetModule
-from sequnet_pl.training.saving import BestCheckpoint, LastCheckpoint
+from sequnet_pl.training.saving import LastCheckpoint
 from sequnet_pl.training.scores import ScoreReport
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+import wandb
 from sequnet_pl.errors import UsageError
+from sequnet_pl.training.failures import said_by_a_library
 from sequnet_pl.training.loggers import wandb_logger
 
 
@@ -35,12 +37,31 @@ def test_what_is_chosen_here(tmp_path):
         ("RUN_GROUP", "group"),
         ("DIR", "dir"),
         ("RUN_ID", "id"),
-        ("RESUME", "resume"),
     ],
 )
 def test_what_is_set_wins(tmp_path, monkeypatch, variable, argument):
     monkeypatch.setenv(f"WANDB_{variable}", "mine")
     assert arguments(tmp_path)[argument] == "mine"
+
+
+def test_how_to_resume_wins(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_RESUME", "never")
+    assert arguments(tmp_path)["resume"] == "never"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("RUN_ID", "a/b"), ("RUN_ID", " "), ("PROJECT", "a/b"), ("RESUME", "mine"), ("SILENT", "so")],
+)
+def test_what_wandb_refuses_is_not_kept(tmp_path, monkeypatch, variable, value):
+    kept = arguments(tmp_path)["id"]
+    monkeypatch.setenv(f"WANDB_{variable}", value)
+    with pytest.raises((wandb.errors.UsageError, ValueError)) as caught:
+        wandb_logger(tmp_path, "sequnet-run", "sequnet")
+    said = said_by_a_library(caught.value)
+    assert said is not None and str(said).startswith("W&B: ")
+    monkeypatch.delenv(f"WANDB_{variable}")
+    assert arguments(tmp_path)["id"] == kept
 
 
 def test_an_agents_id_wins_and_is_kept(tmp_path, monkeypatch):

@@ -9,8 +9,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.project import ROOT
 
-PIANO_LIST = Path(__file__).parents[3] / "data" / "piano.csv"
+PIANO_LIST = ROOT / "data" / "piano.csv"
 """The recordings of the published experiment."""
 SPLITS = ("train", "val", "test")
 
