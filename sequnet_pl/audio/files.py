@@ -65,12 +65,13 @@ def consume(
     use: Callable[[Iterator[NDArray[np.float32]]], Made],
     channel: Channel = "mix",
     start: float = 0.0,
+    rates: set[int] | None = None,
 ) -> Made:
     """What `use` makes of the mono samples of a file at `rate` Hz, which it is given block by block (T,).
 
     Memory does not grow with the file's length. Where one decoder does not come to the end, `use` is called again with
     all that another one gives. `mix` is the mean of the channels; of a mono file every choice gives its one channel.
-    Resampling may overshoot 1.
+    Resampling may overshoot 1. The file's own rates are put into `rates`: one, or several of joined files.
     The blocks raise Undecodable where nothing can be used (NaN and infinite samples too), and, after the last block of
     a file that ends before its time, Damaged.
     """
@@ -79,11 +80,12 @@ def consume(
     least = 0.0
     for decoder in (Decoder.QUICK, Decoder.FFMPEG):
         try:
-            with closing(_mono(path, rate, channel, frames(path, start, decoder, least), start)) as blocks:
+            source = frames(path, start, decoder, least)
+            with closing(_mono(path, rate, channel, source, start, rates)) as blocks:
                 return use(blocks)
         except Unfinished as unfinished:
             least = max(least, unfinished.seconds)
-    with closing(_mono(path, rate, channel, frames(path, start, Decoder.LAST), start)) as blocks:
+    with closing(_mono(path, rate, channel, frames(path, start, Decoder.LAST), start, rates)) as blocks:
         return use(blocks)
 
 
@@ -123,13 +125,20 @@ def write_wav(path: Path, samples: NDArray[np.floating], rate: int) -> None:
 
 
 def _mono(
-    path: Path, rate: int, channel: Channel, source: Iterator[tuple[int, NDArray[np.float32]]], start: float
+    path: Path,
+    rate: int,
+    channel: Channel,
+    source: Iterator[tuple[int, NDArray[np.float32]]],
+    start: float,
+    rates: set[int] | None,
 ) -> Generator[NDArray[np.float32]]:
     resampler, resampled = None, rate  # what it takes in, in Hz
     damage: Damaged | None = None
     yielded, position = 0, start
     try:
         for source_rate, block in source:
+            if rates is not None:
+                rates.add(source_rate)
             mono = _one_channel(block, channel)
             if not np.isfinite(mono).all():
                 where = position + int(np.argmin(np.isfinite(mono))) / source_rate

@@ -11,11 +11,11 @@ from typing import Any
 
 from sequnet_pl.cli import init_from
 from sequnet_pl.cli.configs import GROUPS, find, network_of, read, settings_of
-from sequnet_pl.cli.flags import OF_NETWORK, SHORT, SPECIAL, SWITCHES
-from sequnet_pl.cli.line import Flag, flags_of
+from sequnet_pl.cli.flags import LISTS, OF_NETWORK, SHORT, SPECIAL, SWITCHES
+from sequnet_pl.cli.line import Flag, flags_of, with_lists
 from sequnet_pl.cli.meant import meant
 from sequnet_pl.cli.run_name import job_name
-from sequnet_pl.cli.special import callbacks, check_pairs, devices, replaced, seeds
+from sequnet_pl.cli.special import callbacks, check_pairs, devices, replaced, seeds, several
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.project import CONFIGS
@@ -30,8 +30,11 @@ class _Line:
     """What a command line says: its flags by the names of LightningCLI, and below them what its configs say."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        self.typed = flags_of(arguments)
+        self.typed, lists = with_lists(flags_of(arguments), LISTS)
         self.flags = [Flag(SHORT.get(flag.name, flag.name), flag.value) for flag in self.typed]
+        self.lists = several(
+            {SHORT.get(flag.name, flag.name): lists[flag.name] for flag in self.typed if flag.name in lists}
+        )
         self.configs = [_config(name, value) for name, value in self.flags if name in _CONFIGS and value]
         self.settings = settings_of(self.configs)
 
@@ -61,7 +64,8 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     configs += start.config(settings_of(configs)) if start else []
     settings = settings_of(configs)
     configs = [*configs, *_overrides(line, settings)]
-    words = [word for flag, typed in zip(line.flags, line.typed, strict=True) for word in _words(flag, typed, network)]
+    flags = [pair for pair in zip(line.flags, line.typed, strict=True) if pair[0].name not in line.lists]
+    words = [word for flag, typed in flags for word in _words(flag, typed, network)]
     words += devices(line.flags, settings) + seeds(line.flags)
     words += [f"--ckpt_path={checkpoint}"] if checkpoint else []
     words += [f"--init_from={start.path}"] if start else []
@@ -153,7 +157,10 @@ def _from_hyper_parameters(content: dict[str, Any], network: str) -> str:
 
 
 def _overrides(line: _Line, settings: dict[str, Any]) -> list[str]:
-    """A config of what flags undo in others: recordings that the line does not name, callbacks that it has anew."""
+    """A config of what flags undo in others: recordings that the line does not name, callbacks that it has anew.
+
+    And of lists, which one flag cannot tell from a text.
+    """
     named = {flag.name for flag in line.flags}
     where = [flag for flag in line.flags if flag.name in _RECORDINGS]
     others: list[str] = [*_RECORDINGS[1:]]
@@ -163,6 +170,7 @@ def _overrides(line: _Line, settings: dict[str, Any]) -> list[str]:
     undone: dict[str, Any] = dict.fromkeys(others) if where else {}
     if own := callbacks(line.flags):
         undone["trainer.callbacks"] = replaced(settings.get("trainer.callbacks"), own)
+    undone |= line.lists
     return [json.dumps(undone)] if undone else []
 
 
@@ -181,8 +189,8 @@ def _words(flag: Flag, typed: Flag, network: str) -> list[str]:
     if owners and network not in owners:
         question = meant(typed.name, OF_NETWORK[network])
         raise UsageError(f"--{typed.name} belongs to {owners[0]}, but the model is {network}{question}")
-    if owners and value is None:
-        if typed.name not in SWITCHES:
-            raise UsageError(f"--{typed.name} needs a value")
+    if value is None and typed.name in SWITCHES:
         return [Flag(name, "true").word()]
+    if owners and value is None:
+        raise UsageError(f"--{typed.name} needs a value")
     return [flag.word()]

@@ -156,7 +156,8 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
 
 
 def _places(split: Split, stretches: list[clips.Stretch], rate: int) -> list[tuple[str, float]]:
-    return [(split.recordings[stretch.recording].source, stretch.start / rate) for stretch in stretches]
+    found = [(split.recordings[stretch.recording], stretch.start) for stretch in stretches]
+    return [(recording.source, (recording.begin + start) / rate) for recording, start in found]
 
 
 def _write(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from sequnet_pl.audio import files
 from sequnet_pl.cli.sample_recordings import open_recordings
+from sequnet_pl.data.sources import folders_of
 from sequnet_pl.data.splits import split_folders
 from sequnet_pl.data.store import Split, make_store, open_split
 from sequnet_pl.errors import UserError
@@ -20,20 +21,17 @@ def held_out(audio_dir: str | None, trained: Trained | None, rate: int) -> Split
     A folder other than that of the training is held out as a whole where it has no train/, val/ or test/.
     UserError where nothing is held out.
     """
-    if audio_dir and not (trained and _same(audio_dir, trained.data.get("audio_dir"))):
+    learnt = folders_of(trained.data.get("audio_dir")) if trained else []
+    if audio_dir and Path(audio_dir).resolve() not in [Path(folder).resolve() for folder in learnt]:
         return _folder(Path(audio_dir), trained, rate)
     assert trained
-    data = open_recordings(None, trained)
+    data = open_recordings(audio_dir if len(learnt) > 1 else None, trained)  # one of several is split as it was there
     for name in ("test", "val"):
         if len((split := data.splits[name]).lengths):
             if name == "val":
                 log.warning("there are no test recordings; those of val are taken, which chose the best checkpoint")
             return split
     raise UserError(f"no recordings in {data.folder} are held out; name a folder of others with --audio_dir")
-
-
-def _same(audio_dir: str, other: str | None) -> bool:
-    return bool(other) and Path(audio_dir).resolve() == Path(other or "").resolve()
 
 
 def _folder(folder: Path, trained: Trained | None, rate: int) -> Split:

@@ -26,11 +26,11 @@ OF_NETWORK = {name: _settings(module) for name, module in MODULES.items()}
 """The settings of each network and its training, which are short names too."""
 SWITCHES = {
     name
-    for settings in OF_NETWORK.values()
+    for settings in (*OF_NETWORK.values(), inspect.signature(AudioDataModule).parameters)
     for name, setting in settings.items()
     if bool in (setting.annotation, *get_args(setting.annotation))
 }
-"""Those of them that need no value."""
+"""Those of them, and of the data, that need no value."""
 SHORT = {name: f"model.init_args.{name}" for settings in OF_NETWORK.values() for name in settings}
 SHORT |= {name: f"data.{key}" for name, key in _DATA.items()}
 SHORT |= {name: f"trainer.{key}" for name, key in _TRAINER.items()}
@@ -38,6 +38,9 @@ SHORT |= {"keep": "best.save_top_k", "skip_nonfinite": "nonfinite.skip", "-c": "
 """Short names, and what LightningCLI calls them."""
 SPECIAL = ("model", "gpus", "cuda", "seed", "early_stopping", "ema", "init_from")
 """Short names that stand for more than one thing."""
+LISTS = {name for name, long in SHORT.items() if long in ("data.audio_dir", "data.audio_weights")}
+LISTS |= {"data.audio_dir", "data.audio_weights"}
+"""Names of flags that take several values."""
 _TYPED = {long: name for name, long in reversed(SHORT.items()) if name != "-c"}
 
 

@@ -29,7 +29,9 @@ What to train
 On what
   --dataset piano|builtin    the published recordings, or a synthesised piano that needs no download
   --builtin_takes N          how often each of its training pieces is played (2): 40 are 4 hours
-  --audio_dir FOLDER         your own audio: train/, val/, test/ in it, or split by file
+  --audio_dir FOLDER ...     your own audio: train/, val/, test/ in it, or split by file, one in time
+  --audio_weights W ...      parts of the training crops that several folders have, by their hours by default
+  --split_time               cut each recording in time, where its split is not given
   --audio_list FILE.csv      or a list of it, with the columns path and split
   --recordings FILE          or a list of URLs or YouTube ids, which are downloaded
   --sample_rate HZ           16000 by default

@@ -1,6 +1,6 @@
 """A command line taken apart into flags and their values, before anything is understood."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from sequnet_pl.errors import UsageError
@@ -37,6 +37,23 @@ def flags_of(arguments: Sequence[str]) -> list[Flag]:
         if value == "":
             raise UsageError(f"--{last.lstrip('-')} has an empty value: give it one, or leave it out")
     return flags
+
+
+def with_lists(flags: Sequence[Flag], names: Collection[str]) -> tuple[list[Flag], dict[str, list[str]]]:
+    """The flags, each with its first value, and all the values of the last one of each of the `names`.
+
+    Values that follow one of the names are its own; those after another flag stay where they are.
+    """
+    kept: list[Flag] = []
+    lists: dict[str, list[str]] = {}
+    for flag in flags:
+        if flag.name in names and flag.value is not None:
+            lists[flag.name] = [flag.value]
+        elif flag.name == "" and kept and kept[-1].name in lists and flag.value is not None:
+            lists[kept[-1].name].append(flag.value)
+            continue
+        kept.append(flag)
+    return kept, lists
 
 
 def _is_number(word: str) -> bool:

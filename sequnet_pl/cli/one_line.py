@@ -37,7 +37,7 @@ class OneLineErrors(ArgumentParser):
         """See jsonargparse. Always raises UsageError."""
         if found := re.search(r"nrecognized arguments: (-*)([^\s=]+)", message):
             message = f"there is no option {found[1]}{found[2]}{meant(found[2], self.flags())}"
-        elif found := re.search(r"argument --([\w.]+): expected", message):
+        elif found := re.search(r"argument --([\w.]+)(?:/--[\w.+]+)?: expected", message):
             message = f"--{self.called(found[1])} needs a value"
         elif found := re.search(r"^    - (?!Expected |Not |Problem |Import)(\S.*)$", message, re.MULTILINE):
             message = found[1]  # of a part of a setting, where it has been said already
@@ -96,5 +96,5 @@ def keep_text(parser: ArgumentParser) -> None:
     for action in parser._actions:
         if isinstance(action, ActionTypeHint):
             kinds = set(get_args(action._typehint))
-            if {str, NoneType} <= kinds <= {str, NoneType, Path}:
+            if {str, NoneType} <= kinds <= {str, NoneType, Path, list[str]}:
                 action.__class__ = _Text

@@ -1,5 +1,6 @@
 """Flags of train.py that stand for more than one setting, and those that say the same thing twice."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -83,6 +84,30 @@ def replaced(there: Any, own: Sequence[dict[str, Any]]) -> list[Any]:
 def _class(callback: Any) -> str:
     path = callback.get("class_path", "") if isinstance(callback, dict) else callback
     return str(path).rpartition(".")[2]
+
+
+def several(lists: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Flags with several values, as configs have them; a single weight too, but a single folder is a text."""
+    found: dict[str, Any] = {name: list(values) for name, values in lists.items() if len(values) > 1}
+    weights = lists.get("data.audio_weights", ())
+    if weights and not _is_yaml(weights):
+        found["data.audio_weights"] = [_number("audio_weights", weight) for weight in weights]
+    return found
+
+
+def _is_yaml(values: Sequence[str]) -> bool:
+    """Whether one value says it all, as `[3, 1]` and `null` do."""
+    return len(values) == 1 and (values[0] == "null" or values[0].startswith("["))
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise UsageError(f"--{name} takes numbers above 0, not {value}")
+    return number
 
 
 def _whole(name: str, value: str | None) -> int:

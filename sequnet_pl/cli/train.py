@@ -24,8 +24,8 @@ from sequnet_pl.cli.run_config import SaveRunConfig
 from sequnet_pl.cli.run_name import new_name
 from sequnet_pl.cli.threads import use_threads
 from sequnet_pl.cli.train_parser import TrainParser
-from sequnet_pl.data import sources
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import CLASS_PATHS
@@ -143,6 +143,8 @@ class TrainCLI(LightningCLI):
         if not (path := config.ckpt_path):
             return
         content = checkpoints.read(Path(path))
+        data = StoredRecordings.of(config.data.as_dict())
+        config.data.split_time = data.kept_split_time(checkpoints.data_state(content))
         model = config.model
         if CLASS_PATHS[checkpoints.network_name(content, Path(path))] != model.class_path:
             raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
@@ -287,8 +289,7 @@ class TrainCLI(LightningCLI):
 
 def _check_recordings(data: Namespace) -> None:
     """Raise what is wrong with the recordings before a network is built for them."""
-    given = (data.dataset, data.audio_dir, data.audio_list, data.recordings, data.builtin_takes)
-    sources.choose(Path(data.data_dir), data.sample_rate, *given).check()
+    StoredRecordings.of(data.as_dict()).check()
 
 
 def _computes_bfloat16(config: Namespace) -> bool:

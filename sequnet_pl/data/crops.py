@@ -23,6 +23,13 @@ Plan = NDArray[np.int64]
 EMPTY = (-1, 0)
 
 
+class Groups(NamedTuple):
+    """Recordings in groups that have shares of the training crops, whatever their lengths."""
+
+    numbers: NDArray[np.int64]  # of the group of each recording
+    weights: NDArray[np.float64]  # of each group, above 0
+
+
 class Batch(NamedTuple):
     """What the loaders give."""
 
@@ -40,19 +47,35 @@ def _from_arrays(*fields: NDArray[Any]) -> Batch:
     return Batch(*map(torch.from_numpy, fields))
 
 
-def training_plan(lengths: NDArray[np.int64], outputs: int, hop: int, seed: int, epoch: int) -> Plan:
+def training_plan(
+    lengths: NDArray[np.int64], outputs: int, hop: int, seed: int, epoch: int, groups: Groups | None = None
+) -> Plan:
     """The crops of a training epoch in random order: max(1, ceil(length / hop)) of each recording.
 
+    With `groups` there are as many, but each group has its share of them, as evenly from its recordings as they allow.
     The middle of the targets is uniform over the recording, and a crop that would stick out is moved inside: so every
     sample is about as likely a target, and only recordings shorter than `outputs` give crops with a tail. A pure
     function of its arguments.
     """
     random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     recordings = np.repeat(np.arange(len(lengths)), np.maximum(1, -(-lengths // hop)))
+    if groups:
+        recordings = _shared(recordings, groups, random)
     long = lengths[recordings]
     middles = (random.random(len(recordings)) * long).astype(np.int64)
     starts = np.clip(middles - outputs // 2, 0, np.maximum(0, long - outputs))
     return random.permutation(np.stack((recordings, starts), axis=1))
+
+
+def _shared(recordings: NDArray[np.int64], groups: Groups, random: np.random.Generator) -> NDArray[np.int64]:
+    """As many recordings, in the shares of their groups: to a crop in an epoch, and exactly over many epochs."""
+    ends = len(recordings) * np.cumsum(groups.weights) / groups.weights.sum()
+    ends = np.append(np.floor(ends[:-1] + random.random()), len(recordings))
+    drawn: list[NDArray[np.int64]] = []
+    for group, count in enumerate(np.diff(ends, prepend=0).astype(np.int64)):
+        own = recordings[groups.numbers[recordings] == group]
+        drawn += [np.tile(own, count // len(own)), random.permutation(own)[: count % len(own)]]
+    return np.concatenate(drawn)
 
 
 def scoring_plan(lengths: NDArray[np.int64], outputs: int, most: int | None = None) -> Plan:

@@ -12,7 +12,8 @@ from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources, summary
 from sequnet_pl.data.crops import Crops, Plan, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
-from sequnet_pl.data.store import Split, fingerprint
+from sequnet_pl.data.shares import FolderShares
+from sequnet_pl.data.store import Split
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network, Window
@@ -25,7 +26,8 @@ class AudioDataModule(pl.LightningDataModule):
 
     Args:
         dataset: `piano`, the published recordings, or `builtin`, a synthesised piano that needs no download.
-        audio_dir: A folder of audio files instead; with `train/`, `val/`, `test/` in it or split by file.
+        audio_dir: A folder of audio files instead; with `train/`, `val/`, `test/` in it or split by file. Or several.
+        audio_weights: Of several folders: the parts that they have in the training crops; None goes by their hours.
         audio_list: Or a csv of audio files, with the columns `path` and `split`.
         recordings: Or a list of URLs or YouTube ids to download.
         builtin_takes: How often each piece of the built-in train split is played; None is twice. The other splits stay.
@@ -35,6 +37,8 @@ class AudioDataModule(pl.LightningDataModule):
         loudness: Bring each recording to so many LUFS; None leaves it as it is.
         skip_silence: Cut digital silence down to so many seconds; None keeps all of it.
         store_workers: Processes that make or decode recordings; None takes as many as there are cores.
+        split_time: Cut each recording in time where the split is not given; None does so where there are too few files
+            to split by file, False nowhere.
         output_size: Targets a crop; rounded up to whole cycles of the network.
         batch_size: Crops a batch and process.
         hop_size: One training crop an epoch for every so many samples of a recording.
@@ -46,7 +50,8 @@ class AudioDataModule(pl.LightningDataModule):
     def __init__(
         self,
         dataset: sources.Dataset = "piano",
-        audio_dir: str | None = None,
+        audio_dir: str | list[str] | None = None,
+        audio_weights: list[float] | None = None,
         audio_list: str | None = None,
         recordings: str | None = None,
         builtin_takes: int | None = None,
@@ -56,6 +61,7 @@ class AudioDataModule(pl.LightningDataModule):
         loudness: float | None = None,
         skip_silence: float | None = None,
         store_workers: int | None = None,
+        split_time: bool | None = None,
         output_size: int = 5000,
         batch_size: int = 16,
         hop_size: int = 40_000,
@@ -71,6 +77,7 @@ class AudioDataModule(pl.LightningDataModule):
                 raise UsageError(f"{name} is {value}, but must be more than 0")
         if num_workers < 0 or seed < 0:
             raise UsageError(f"num_workers is {num_workers} and seed {seed}, but neither can be below 0")
+        self._shares = FolderShares.of(sources.folders_of(audio_dir), audio_weights)
         self.save_hyperparameters()
         self.batch_size = batch_size  # where Lightning's batch size finder looks
         self.splits: dict[str, Split] = {}
@@ -93,7 +100,7 @@ class AudioDataModule(pl.LightningDataModule):
         """Open the store, and tell the loggers of a fit what it holds."""
         if not self.splits:
             self.splits = self._stored.splits
-            self.fingerprint = fingerprint(self.store)
+            self.fingerprint = self._stored.fingerprint
         needed = {"fit": "train", "validate": "val", "test": "test"}.get(stage)
         if needed and not len(self.splits[needed].lengths):
             raise UserError(f"there are no recordings for this: the {needed} split of {self.store} is empty")
@@ -107,10 +114,11 @@ class AudioDataModule(pl.LightningDataModule):
         """Random crops, other ones each epoch; a pure function of (seed, epoch, index)."""
         split, outputs = self.splits["train"], self._window.outputs
         fixed = getattr(self.trainer, "overfit_batches", 0) > 0
+        folders = self._shares and self._shares.groups(split)
 
         def plan(epoch: int) -> Plan:
             epoch = 0 if fixed else epoch
-            return training_plan(split.lengths, outputs, self.hparams["hop_size"], self.hparams["seed"], epoch)
+            return training_plan(split.lengths, outputs, self.hparams["hop_size"], self.hparams["seed"], epoch, folders)
 
         return self._loader(split, plan)
 
@@ -156,7 +164,8 @@ class AudioDataModule(pl.LightningDataModule):
 
     def state_dict(self) -> dict[str, Any]:
         """What the recordings were, for the checkpoint."""
-        return {"fingerprint": self.fingerprint, "store": self.store.name}
+        in_time = any(recording.whole for split in self.splits.values() for recording in split.recordings)
+        return {"fingerprint": self.fingerprint, "store": self.store.name, "split_time": in_time}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Warn where the recordings are others than those of the checkpoint."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
+from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
@@ -20,10 +21,13 @@ from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import read_list
 from sequnet_pl.data.download.report import REPORT
 from sequnet_pl.data.splits import SPLITS, Parts, check_folder, checked, hold_out_val, split_files, split_folder
+from sequnet_pl.data.store.cuts import cut_sources
 from sequnet_pl.data.store.locks import lock
 from sequnet_pl.errors import UsageError, UserError
 
 Dataset = Literal["piano", "builtin"]
+Folders = str | list[str] | None
+"""One folder, several, or none."""
 
 
 @dataclass(frozen=True)
@@ -36,59 +40,96 @@ class Source:
         find: Gives the audio files of each split, after making or downloading them. Raises UserError where there is
             nothing to train on.
         check: Raises UserError where that is certain before anything is made or downloaded.
+        is_cut: Whether any file is cut in time, as far as that is known before anything is downloaded.
     """
 
     identity: str
     name: str
     find: Callable[[], Parts]
     check: Callable[[], object] = lambda: None
+    is_cut: Callable[[], bool] = lambda: True
+
+
+def folders_of(audio_dir: Folders) -> list[str]:
+    """The folders that are named, as a list."""
+    return [audio_dir] if isinstance(audio_dir, str) else audio_dir or []
 
 
 def choose(
     data_dir: Path,
     rate: int,
     dataset: Dataset,
-    audio_dir: str | None,
+    audio_dir: Folders,
     audio_list: str | None,
     recordings: str | None,
     builtin_takes: int | None = None,
     workers: int | None = None,
+    in_time: bool = False,
 ) -> Source:
     """The recordings that the options name; what is made or downloaded goes below `data_dir`.
 
     At most one of `audio_dir`, `audio_list` and `recordings` overrides the `dataset`, and `builtin_takes` is of the
-    built-in one alone: else UsageError. So many `workers` make that, as many as there are cores by default.
+    built-in one alone: else UsageError. So many `workers` make that, as many as there are cores by default. With
+    `in_time` files are cut in time wherever the split is not given.
     """
-    options = {"audio_dir": audio_dir, "audio_list": audio_list, "recordings": recordings}
-    given = [f"--{name} {value}" for name, value in options.items() if value is not None]
-    if empty := [name for name, value in options.items() if value == ""]:
+    folders = folders_of(audio_dir)
+    lists = {"audio_list": audio_list, "recordings": recordings}
+    given = {} if audio_dir is None else {"audio_dir": folders or [""]}
+    given |= {name: [value] for name, value in lists.items() if value is not None}
+    if empty := [name for name, values in given.items() if "" in values]:
         raise UsageError(f"{empty[0]} is empty: name what it is to be, or leave it out")
-    if len(given) > 1:
-        raise UsageError(f"{' and '.join(given)} each say which recordings to take; keep one of them")
+    told = [f"--{name} {' '.join(values)}" for name, values in given.items()]
+    if len(told) > 1:
+        raise UsageError(f"{' and '.join(told)} each say which recordings to take; keep one of them")
     if builtin_takes is not None:
         builtin.check_takes(builtin_takes)
-        if given or dataset != "builtin":
-            other = given[0] if given else f"--dataset {dataset}"
+        if told or dataset != "builtin":
+            other = told[0] if told else f"--dataset {dataset}"
             raise UsageError(f"--builtin_takes {builtin_takes} goes with --dataset builtin, not with {other}")
     kept = data_dir / "recordings"
-    if audio_dir:
-        path = Path(audio_dir)
-        return Source(
-            str(path.resolve()), path.resolve().name, partial(split_folder, path), partial(check_folder, path)
-        )
+    if folders:
+        return _of_folders([Path(folder) for folder in folders], in_time)
     if audio_list:
         path = Path(audio_list)
-        return Source(f"list {path.resolve()}", path.stem, partial(from_list, path), partial(_listed, path))
+        find = partial(from_list, path, in_time)
+        return Source(f"list {path.resolve()}", path.stem, find, partial(_listed, path), lambda: is_cut(find()))
     if recordings:
         path = Path(recordings)
         identity = f"downloads {path.resolve()}"
         folder = kept / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
-        return Source(identity, path.stem, partial(from_downloads, path, folder), partial(read_list, path))
+        find = partial(from_downloads, path, folder, in_time)
+        read = partial(read_list, path)
+        return Source(identity, path.stem, find, read, lambda: all(item.split != "val" for item in read()))
     if dataset == "builtin":
         takes = builtin_takes or builtin.TAKES
         name = dataset if takes == builtin.TAKES else f"{dataset}-{takes}"
-        return Source(name, name, partial(_builtin, kept / name, rate, takes, workers))
-    return Source(dataset, dataset, partial(piano, kept))
+        return Source(name, name, partial(_builtin, kept / name, rate, takes, workers), is_cut=lambda: False)
+    return Source(dataset, dataset, partial(piano, kept, in_time))
+
+
+def is_cut(parts: Parts) -> bool:
+    """Whether any file is cut in time."""
+    return bool(cut_sources({split: [str(path) for path in paths] for split, paths in parts.items()}))
+
+
+def _of_folders(paths: list[Path], in_time: bool) -> Source:
+    """One folder, or several, each split by itself. UsageError where one lies in another."""
+    real = [path.resolve() for path in paths]
+    for one, other in permutations(range(len(paths)), 2):
+        if real[one].is_relative_to(real[other]):
+            what = "is named twice" if real[one] == real[other] else f"lies in {paths[other]}"
+            raise UsageError(f"--audio_dir: {paths[one]} {what}, but a recording belongs to one folder")
+
+    def find() -> Parts:
+        each = [split_folder(path, in_time=in_time) for path in paths]
+        return {split: [file for parts in each for file in parts[split]] for split in SPLITS}
+
+    def check() -> None:
+        for path in paths:
+            check_folder(path)
+
+    name = real[0].name if len(real) == 1 else f"{real[0].name}+{len(real) - 1}"
+    return Source("\n".join(map(str, real)), name, find, check, lambda: is_cut(find()))
 
 
 def _builtin(folder: Path, rate: int, takes: int, workers: int | None) -> Parts:
@@ -108,15 +149,15 @@ def _builtin(folder: Path, rate: int, takes: int, workers: int | None) -> Parts:
             bar.stop()
 
 
-def piano(folder: Path) -> Parts:
+def piano(folder: Path, in_time: bool = False) -> Parts:
     """The published recordings, downloaded as far as they are missing; no val of theirs, so some of train's."""
     with lock(atomic.make_folder(folder)):
         download.download_piano(folder)
     parts: Parts = {split: files.find(folder / split).files for split in SPLITS}
-    return checked(hold_out_val(parts, folder), folder)
+    return checked(hold_out_val(parts, folder, in_time=in_time), folder)
 
 
-def from_downloads(path: Path, folder: Path) -> Parts:
+def from_downloads(path: Path, folder: Path, in_time: bool = False) -> Parts:
     """The recordings of a list of URLs or YouTube ids, downloaded into `folder`; split as the list says, else by file.
 
     Raises UserError where the list is of no use or nothing came.
@@ -129,16 +170,16 @@ def from_downloads(path: Path, folder: Path) -> Parts:
         raise UserError(f"none of the {len(items)} recordings of {path} could be downloaded ({why})")
     if any(item.split for item in items):
         parts = {split: sorted(f for f in result.files if f.parent.name == split) for split in SPLITS}
-        return checked(hold_out_val(parts, folder), path)
-    return checked(split_files(sorted(result.files), folder), path)
+        return checked(hold_out_val(parts, folder, in_time=in_time), path)
+    return checked(split_files(sorted(result.files), folder, in_time=in_time), path)
 
 
-def from_list(path: Path) -> Parts:
+def from_list(path: Path, in_time: bool = False) -> Parts:
     """The files of a csv with the columns `path`, from its own folder on where it is relative, and `split`.
 
     Without any in val, some of train's. Raises UserError with the line of a row that is of no use.
     """
-    return checked(hold_out_val(_listed(path), path.parent), path)
+    return checked(hold_out_val(_listed(path), path.parent, in_time=in_time), path)
 
 
 def _listed(path: Path) -> Parts:

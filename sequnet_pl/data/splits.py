@@ -1,4 +1,7 @@
-"""Which recordings train, validate and test: what a folder's own subfolders say, or a seeded hash of the names."""
+"""Which recordings train, validate and test: what a folder's own subfolders say, or a seeded hash of the names.
+
+A file that stands in several splits is cut in time among them, once it is decoded (see `data.store.cuts`).
+"""
 
 import hashlib
 import logging
@@ -21,23 +24,25 @@ _NO_SPLITS = {"training", "testing", "tests", "evaluation", "vali", "held-out", 
 log = logging.getLogger(__name__)
 
 
-def split_folder(folder: Path, seed: int = 0, val_share: float = 0.1, test_share: float = 0.1) -> Parts:
+def split_folder(
+    folder: Path, seed: int = 0, val_share: float = 0.1, test_share: float = 0.1, in_time: bool = False
+) -> Parts:
     """The audio files of each split, each list sorted by path.
 
     A folder with subfolders of splits (see `split_folders`) is taken at its word; without files in `val/`, `val_share`
-    of train's are held out. Any other folder is split by file, never within one: by a hash of (seed, path in the
-    folder), so that the split outlives a move and an added file; each split gets at least one file from three files up,
-    fewer all train.
+    of train's are held out. Any other folder is split by file: by a hash of (seed, path in the folder), so that the
+    split outlives a move and an added file; each split gets at least one file from three files up. Where there are too
+    few files for that, or with `in_time`, each is cut in time instead.
     Raises UserError for a folder that is missing, cannot be read, is empty, without audio, or with nothing to train on.
     """
     if val_share < 0 or test_share < 0 or val_share + test_share >= 1:
         raise UsageError(f"shares of {val_share} for val and {test_share} for test leave nothing to train on")
     folder = Path(folder)
     if places := split_folders(folder):
-        parts, unread = _from_subfolders(folder, places, seed, val_share)
+        parts, unread = _from_subfolders(folder, places, seed, val_share, in_time)
     else:
         found, unread = files.find(folder)
-        parts = split_files(found, folder, seed, val_share, test_share)
+        parts = split_files(found, folder, seed, val_share, test_share, in_time)
     if not any(parts.values()) and not unread:
         raise _without_audio(folder)
     if parts["train"] or not unread:  # else the store says why
@@ -90,10 +95,18 @@ def _folders(folder: Path) -> list[str]:
         raise UserError(f"cannot read the folder {folder}: {error.strerror}") from error
 
 
-def split_files(found: list[Path], root: Path, seed: int = 0, val_share: float = 0.1, test_share: float = 0.1) -> Parts:
-    """Split files by a hash of (seed, path from `root`); each split gets one from three files up, fewer all train."""
-    if len(found) < 3:
-        return {"train": found, "val": [], "test": []}
+def split_files(
+    found: list[Path],
+    root: Path,
+    seed: int = 0,
+    val_share: float = 0.1,
+    test_share: float = 0.1,
+    in_time: bool = False,
+) -> Parts:
+    """Split files by a hash of (seed, path from `root`); fewer than three, or with `in_time` all, are cut in time."""
+    if in_time or len(found) < 3:
+        shares = {"train": 1.0, "val": val_share, "test": test_share}
+        return {split: found if share else [] for split, share in shares.items()}
     ranked = _ranked(root, found, seed)
     tests = _count(len(found), test_share, most=len(found) - 2)
     vals = _count(len(found), val_share, most=len(found) - tests - 1)
@@ -103,11 +116,16 @@ def split_files(found: list[Path], root: Path, seed: int = 0, val_share: float =
     return {split: [path for path in found if place[path] == split] for split in SPLITS}
 
 
-def hold_out_val(parts: Parts, root: Path, seed: int = 0, share: float = 0.1) -> Parts:
-    """Where nothing validates, hold out a share of train's files, by a hash of (seed, path from `root`)."""
+def hold_out_val(parts: Parts, root: Path, seed: int = 0, share: float = 0.1, in_time: bool = False) -> Parts:
+    """Where nothing validates, hold out a share of train's files, by a hash of (seed, path from `root`).
+
+    A single file, or with `in_time` each of them, is cut in time instead.
+    """
     train = parts["train"]
-    if parts["val"] or len(train) < 2:
+    if parts["val"] or not share:
         return parts
+    if in_time or len(train) < 2:
+        return parts | {"val": train}
     held_out = set(_ranked(root, train, seed)[: _count(len(train), share, most=len(train) - 1)])
     return parts | {
         "train": [path for path in train if path not in held_out],
@@ -121,12 +139,18 @@ def checked(parts: Parts, where: Path) -> Parts:
     if "train" in empty:
         raise UserError(f"{where} has no audio to train on")
     if empty:
-        what = " or ".join({"val": "validated", "test": "tested"}[split] for split in empty)
-        log.warning("%s: files that train: %d; nothing is %s", where, len(parts["train"]), what)
+        log.warning("%s: files that train: %d; nothing is %s", where, len(parts["train"]), lacking(empty))
     return parts
 
 
-def _from_subfolders(folder: Path, places: Parts, seed: int, val_share: float) -> tuple[Parts, list[Path]]:
+def lacking(splits: Sequence[str]) -> str:
+    """What is not done without any of val and test."""
+    return " or ".join({"val": "validated", "test": "tested"}[split] for split in splits)
+
+
+def _from_subfolders(
+    folder: Path, places: Parts, seed: int, val_share: float, in_time: bool
+) -> tuple[Parts, list[Path]]:
     """The files of each split, and what cannot be read."""
     found = {split: [files.find(place) for place in places[split]] for split in SPLITS}
     inside = {place.name for split in SPLITS for place in places[split]}
@@ -135,7 +159,7 @@ def _from_subfolders(folder: Path, places: Parts, seed: int, val_share: float) -
         log.warning("%s: %d files outside train/, val/ and test/ are not used", folder, len(outside))
     parts = {split: [path for there in found[split] for path in there.files] for split in SPLITS}
     unread = [path for split in SPLITS for there in found[split] for path in there.unread]
-    return hold_out_val(parts, folder, seed, val_share), unread
+    return hold_out_val(parts, folder, seed, val_share, in_time), unread
 
 
 def _count(files_in_all: int, share: float, most: int) -> int:

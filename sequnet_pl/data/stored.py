@@ -1,18 +1,22 @@
 """The recordings that options name and the codes that are kept of them; without Lightning, which sampling lacks."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources
-from sequnet_pl.data.splits import SPLITS
-from sequnet_pl.data.store import Report, Split, make_store, open_split
-from sequnet_pl.data.store.index import Options
+from sequnet_pl.data.splits import SPLITS, lacking
+from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
+from sequnet_pl.data.store.index import Options, joined
+from sequnet_pl.errors import UsageError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,7 @@ class StoredRecordings:
     """Those options of AudioDataModule, which explains them, that decide what is stored."""
 
     dataset: sources.Dataset = "piano"
-    audio_dir: str | None = None
+    audio_dir: sources.Folders = None
     audio_list: str | None = None
     recordings: str | None = None
     builtin_takes: int | None = None
@@ -30,6 +34,7 @@ class StoredRecordings:
     loudness: float | None = None
     skip_silence: float | None = None
     store_workers: int | None = None
+    split_time: bool | None = None
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -40,22 +45,34 @@ class StoredRecordings:
     def source(self) -> sources.Source:
         """Where they come from. UsageError where options clash."""
         which = self.dataset, self.audio_dir, self.audio_list, self.recordings, self.builtin_takes
-        return sources.choose(Path(self.data_dir), self.sample_rate, *which, self.store_workers)
+        in_time = self.split_time is True
+        return sources.choose(Path(self.data_dir), self.sample_rate, *which, self.store_workers, in_time)
 
     @cached_property
     def folder(self) -> Path:
-        """The store: the folder of the codes of these recordings under these options."""
+        """The store: the folder of the codes of these recordings under these options.
+
+        One that never cuts in time is one with that of the default, and leaves its cuts out.
+        """
         options = Options(self.sample_rate, self.channel, self.loudness, self.skip_silence)
-        digest = hashlib.sha256(os.fsencode(f"{self.source.identity}\n{options.key()}")).hexdigest()[:8]
+        what = f"{self.source.identity}\n{options.key()}" + "\nsplit_time" * (self.split_time is True)
+        digest = hashlib.sha256(os.fsencode(what)).hexdigest()[:8]
         return Path(self.data_dir) / "codes" / f"{self.source.name}-{digest}"
+
+    def check(self) -> None:
+        """Raise UserError for what is wrong before anything is made, UsageError where cuts are asked for in vain."""
+        self.source.check()
+        if self.split_time and not self.source.is_cut():
+            raise UsageError("--split_time has nothing to cut, for what validates is given; leave it out")
 
     def make(self) -> Report:
         """Fetch the recordings, make their store or bring it up to date, and say what is in it.
 
         UserError where there is nothing to learn from.
         """
-        return make_store(
-            self.source.find(),
+        parts = self.source.find()
+        report = make_store(
+            parts,
             self.folder,
             self.sample_rate,
             channel=self.channel,
@@ -63,8 +80,32 @@ class StoredRecordings:
             skip_silence=self.skip_silence,
             workers=self.store_workers,
         )
+        if self.split_time is False:
+            held = {name: joined(recordings) for name, recordings in report.recordings.items()}
+            report = replace(report, recordings=held, cut=False)
+        if sources.is_cut(parts):
+            empty = [split for split, recordings in report.recordings.items() if parts[split] and not recordings]
+            if empty:
+                log.warning("%s: nothing is %s", self.source.name, lacking(empty))
+        return report
 
     @cached_property
     def splits(self) -> dict[str, Split]:
         """Each split of the store, opened. UserError where there is no store."""
-        return {name: open_split(self.folder, name) for name in SPLITS}
+        return {name: open_split(self.folder, name, joined=self.split_time is False) for name in SPLITS}
+
+    @property
+    def fingerprint(self) -> str:
+        """Short hash of what the recordings hold. UserError where there is no store."""
+        return fingerprint(self.folder, joined=self.split_time is False)
+
+    def kept_split_time(self, state: Mapping[str, Any]) -> bool | None:
+        """What `split_time` is to be, so that a run goes on with the split that it had.
+
+        `state` is the AudioDataModule's in a checkpoint. Other recordings than its, and what is set, stay as they are.
+        """
+        if self.split_time is not None or state.get("store") != self.folder.name:
+            return self.split_time
+        if not state.get("split_time"):
+            return False
+        return None if self.source.is_cut() else True

@@ -78,8 +78,10 @@ def prompt(split: Split, stretch: Stretch, context: int, rate: int) -> Prompt:
     """What is heard before a stretch, up to `context` samples; silence at the start of a recording."""
     end = int(split.offsets[stretch.recording]) + stretch.start
     codes = np.array(split.codes[end - min(context, stretch.start) : end])
-    source = split.recordings[stretch.recording].source
-    return Prompt(codes, 0, source, stretch.start / rate) if stretch.start else replace(prompts.SILENCE, source=source)
+    found = split.recordings[stretch.recording]
+    if not stretch.start:
+        return replace(prompts.SILENCE, source=found.source)
+    return Prompt(codes, 0, found.source, (found.begin + stretch.start) / rate)
 
 
 def generate(

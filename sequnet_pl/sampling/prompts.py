@@ -80,9 +80,9 @@ def from_split(split: Split, rate: int, context: int, seconds: float, seed: int,
     place = int(np.random.default_rng([seed, clip]).integers(ends[-1]))
     recording = int(np.searchsorted(ends, place, side="right"))
     end = int(split.lengths[recording]) - (int(ends[recording]) - 1 - place)
-    offset = int(split.offsets[recording])
+    offset, found = int(split.offsets[recording]), split.recordings[recording]
     codes = np.array(split.codes[offset + max(0, end - max(context, heard)) : offset + end])
-    return Prompt(codes, min(heard, end), split.recordings[recording].source, end / rate)
+    return Prompt(codes, min(heard, end), found.source, (found.begin + end) / rate)
 
 
 def stack(prompts: Sequence[Prompt], context: int) -> Tensor:

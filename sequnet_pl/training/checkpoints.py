@@ -41,6 +41,12 @@ def hyper_parameters(checkpoint: dict[str, Any], key: str = "hyper_parameters") 
     return {name: value for name, value in checkpoint.get(key, {}).items() if not name.startswith("_")}
 
 
+def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of the recordings that it learnt from, by AudioDataModule.state_dict; {} if nothing."""
+    states = (state for state in checkpoint.values() if isinstance(state, dict) and "fingerprint" in state)
+    return next(states, {})
+
+
 def network_name(checkpoint: dict[str, Any], path: Path) -> str:
     """Which network a checkpoint is of. UserError where it is none of ours."""
     name = checkpoint.get("network")

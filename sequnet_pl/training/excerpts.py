@@ -37,7 +37,8 @@ class Excerpts:
 
     def names(self, rate: int) -> list[str]:
         """The recordings and the times in them, for people."""
-        return [f"{self.split.recordings[each].source}, {at / rate:.2f} s" for each, at in self.places.tolist()]
+        found = [(self.split.recordings[each], at) for each, at in self.places.tolist()]
+        return [f"{recording.source}, {(recording.begin + at) / rate:.2f} s" for recording, at in found]
 
     def before(self, samples: int) -> Tensor:
         """Codes (B, samples) that end at the places; before a recording's start lies silence."""

@@ -86,14 +86,29 @@ def test_an_accent_written_in_two_ways_is_one_name(tmp_path: Path):
     assert numbers[0] == numbers[1]
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_fewer_than_three_all_train_and_it_says_so(tmp_path: Path, count: int, caplog: pytest.LogCaptureFixture):
-    touch(tmp_path, *(f"{i}.wav" for i in range(count)))
+@pytest.mark.parametrize(("count", "in_time"), [(1, False), (2, False), (1, True), (7, True)])
+def test_fewer_than_three_are_cut_in_time_and_all_where_that_is_asked_for(tmp_path: Path, count: int, in_time: bool):
+    files = [f"{i}.wav" for i in range(count)]
+    touch(tmp_path, *files)
+    assert names(split_folder(tmp_path, in_time=in_time), tmp_path) == dict.fromkeys(SPLITS, files)
+
+
+@pytest.mark.parametrize(("count", "in_time"), [(1, False), (1, True), (5, True)])
+def test_without_val_a_single_file_of_train_is_cut_in_time(
+    tmp_path: Path, count: int, in_time: bool, caplog: pytest.LogCaptureFixture
+):
+    files = [f"train/{i}.wav" for i in range(count)]
+    touch(tmp_path, *files)
     with caplog.at_level(logging.WARNING):
-        parts = split_folder(tmp_path)
-    assert [len(parts[split]) for split in SPLITS] == [count, 0, 0]
+        assert names(split_folder(tmp_path, in_time=in_time), tmp_path) == {"train": files, "val": files, "test": []}
     (record,) = caplog.records
-    assert "nothing is validated or tested" in record.getMessage()
+    assert f"files that train: {count}; nothing is tested" in record.getMessage()
+
+
+def test_what_is_given_is_not_cut(tmp_path: Path):
+    touch(tmp_path, "train/a.wav", "val/b.wav", "test/c.wav")
+    assert split_folder(tmp_path, in_time=True) == split_folder(tmp_path)
+    assert all(len(paths) == 1 for paths in split_folder(tmp_path).values())
 
 
 def test_files_beside_the_subfolders_are_said_to_be_unused(tmp_path: Path, caplog: pytest.LogCaptureFixture):

@@ -44,7 +44,8 @@ def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), dat
     torch.manual_seed(0)
     module = module or SeqUNetModule(2, 2, 1, 3)
     settings = {"output_size": 256, "batch_size": 2, "hop_size": 2000, "num_workers": 0} | (data or {})
-    datamodule = AudioDataModule(audio_dir=str(audio), data_dir=str(Path(root) / "data"), **settings)
+    folders = audio if isinstance(audio, list) else str(audio)
+    datamodule = AudioDataModule(audio_dir=folders, data_dir=str(Path(root) / "data"), **settings)
     best = BestCheckpoint(
         str(checkpoints),
         monitor="val/bits_per_sample",

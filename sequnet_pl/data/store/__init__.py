@@ -44,6 +44,8 @@ def make_store(
 ) -> Report:
     """Make the store in `folder` hold exactly the audio `files` of each split, and decode only what it does not have.
 
+    A file that several splits name is cut in time among them (see `cuts`); it is stored once, and what they hold are
+    views. All splits of such a store share a map.
     A file is known by its size and time, else by its content. `rate` in Hz; `loudness` in LUFS and `skip_silence` in
     seconds are off by default (see Options); `workers` processes decode, as many as there are cores by default;
     `progress` shows a bar. What cannot be used is skipped, with a line and in the report.
@@ -108,18 +110,29 @@ def opened_index(folder: Path) -> Index:
     return index
 
 
-def open_split(folder: Path, split: str) -> Split:
-    """One split of a store; one that the store does not have has no recordings. Raises UserError without a store."""
+def _opened(folder: Path, joined: bool) -> Index:
     index = opened_index(folder)
+    return index.joined() if joined else index
+
+
+def open_split(folder: Path, split: str, joined: bool = False) -> Split:
+    """One split of a store, `joined` without its cuts in time; one that the store does not have has no recordings.
+
+    Raises UserError without a store.
+    """
+    index = _opened(folder, joined)
     while True:
         found = index.splits.get(split, SplitIndex())
         opened = Split(Path(folder) / found.map, found.length, found.recordings)
-        if opened.hold() or index == (index := opened_index(folder)):
+        if opened.hold() or index == (index := _opened(folder, joined)):
             return opened  # else another process has replaced the index and its maps meanwhile
 
 
-def fingerprint(folder: Path) -> str:
-    """A short hash of the options and the codes of every split, in order; wherever the recordings came from."""
-    index = opened_index(folder)
-    content = {name: [r.codes_sha256 for r in split.recordings] for name, split in sorted(index.splits.items())}
+def fingerprint(folder: Path, joined: bool = False) -> str:
+    """A short hash of the options, the codes of every split, in order, and the cuts; wherever recordings came from."""
+    index = _opened(folder, joined)
+    content = {
+        name: [[r.codes_sha256, r.begin, r.length] if r.is_piece else r.codes_sha256 for r in split.recordings]
+        for name, split in sorted(index.splits.items())
+    }
     return hashlib.sha256(json.dumps([asdict(index.options), content]).encode()).hexdigest()[:12]

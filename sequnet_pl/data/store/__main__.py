@@ -65,7 +65,7 @@ def _stores(console: Console, root: Path) -> int:
             continue
         found = [index.splits.get(name) for name in SPLITS]
         hours = [sum(r.length for r in split.recordings) / index.options.rate / 3600 if split else 0 for split in found]
-        megabytes = sum(split.length for split in found if split) / 1e6
+        megabytes = sum({split.map: split.length for split in found if split}.values()) / 1e6  # pieces share one
         table.add_row(
             _shown(folder), f"{index.options.rate} Hz", *(f"{each:.3f}" for each in hours), f"{megabytes:.1f}"
         )
@@ -82,14 +82,16 @@ def _info(console: Console, folder: Path, index: Index) -> int:
     console.print(f"{options.rate} Hz, channel {options.channel}, loudness {loudness}, digital silence {silence}")
     console.print(f"fingerprint {fingerprint(folder)}, skipped files {len(index.skipped)}")
     table = Table("split", *(_right(name) for name in ("recordings", "hours", "MB on disk", "clipped", "silent")))
+    maps: set[str] = set()
     for name, split in index.splits.items():
         recordings = split.recordings
         codes = sum(r.length for r in recordings)
         clipped, silent = (sum(getattr(r, share) * r.length for r in recordings) for share in ("clipped", "silent"))
         shares = [f"{part / max(codes, 1):.2%}" for part in (clipped, silent)]
-        table.add_row(
-            name, str(len(recordings)), f"{codes / options.rate / 3600:.3f}", f"{split.length / 1e6:.1f}", *shares
-        )
+        shared = split.map and split.map in maps  # as pieces of recordings do
+        megabytes = "" if shared else f"{split.length / 1e6:.1f}"
+        maps.add(split.map)
+        table.add_row(name, str(len(recordings)), f"{codes / options.rate / 3600:.3f}", megabytes, *shares)
     console.print(table)
     _print_histogram(console, [open_split(folder, name) for name in index.splits])
     return 0
@@ -126,7 +128,7 @@ def _list(console: Console, folder: Path, index: Index) -> int:
     for name, split in index.splits.items():
         for r in split.recordings:
             levels = [f"{r.length / r.rate:.2f}", f"{r.peak:.3f}", f"{r.clipped:.2%}", f"{r.silent:.2%}"]
-            table.add_row(name, *levels, _shown(r.source), _shown(r.note))
+            table.add_row(name, *levels, _shown(r.source), _shown(r.told()))
     console.print(table)
     if index.skipped:
         skipped = Table("file", "reason", title="skipped")
@@ -137,9 +139,10 @@ def _list(console: Console, folder: Path, index: Index) -> int:
 
 
 def _verify(console: Console, folder: Path, index: Index) -> int:
-    damaged = 0
+    damaged = count = 0
     for name in index.splits:
-        split = open_split(folder, name)
+        split = open_split(folder, name, joined=True)
+        count += len(split.recordings)
         for recording in split.recordings:
             digest = hashlib.sha256()
             for chunk in _chunks(split, recording):
@@ -149,7 +152,6 @@ def _verify(console: Console, folder: Path, index: Index) -> int:
                 console.print(f"damaged: the codes of {_shown(recording.source)} ({name})", highlight=False)
             if change := _change(recording):
                 console.print(f"{change}: {_shown(recording.source)} ({name})", highlight=False)
-    count = sum(len(split.recordings) for split in index.splits.values())
     if damaged:
         console.print(f"{damaged} of {count} recordings are damaged; delete {_shown(folder)}, and make it again")
         return 1

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any, Self
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
@@ -63,6 +65,34 @@ class Recording:
     mtime_ns: int
     note: str = ""
     """What a user should know about this recording, or nothing."""
+    own_rate: int = 0
+    """Of the audio file in Hz, where that is lower than `rate`; else 0."""
+    begin: int = 0
+    """Of a piece of a recording: where it begins there, in samples."""
+    whole: int = 0
+    """Length of the recording that was to be cut in time, of which this is a piece, or all where it is short; else 0.
+
+    The other fields but `offset` and `length` are those of the whole recording.
+    """
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether this is not all of its recording."""
+        return 0 < self.length < self.whole
+
+    def joined(self) -> Self:
+        """The whole recording."""
+        return replace(self, offset=self.offset - self.begin, length=self.whole or self.length, begin=0, whole=0)
+
+    def told(self) -> str:
+        """What a user should know about this recording or piece, or nothing."""
+        cut = ""
+        if self.is_piece:
+            first, last = self.begin / self.rate, (self.begin + self.length) / self.rate
+            cut = f"{first:.2f} to {last:.2f} s of {self.whole / self.rate:.2f} s"
+        elif self.whole:
+            cut = "too short to be cut in time, all of it trains"
+        return "; ".join(filter(None, [cut, self.note]))
 
 
 @dataclass(frozen=True)
@@ -94,6 +124,16 @@ class Index:
     decoders: str = ""
     """What read the files; see `audio.decode.decoders`. Empty in stores of the first revision."""
 
+    def joined(self) -> "Index":
+        """The same without cuts in time."""
+        splits = {name: replace(split, recordings=joined(split.recordings)) for name, split in self.splits.items()}
+        return replace(self, splits=splits)
+
+
+def joined(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
+    """The whole ones of those that were cut in time, for their first pieces, and the others."""
+    return tuple(recording.joined() for recording in recordings if not recording.begin)
+
 
 def read_index(folder: Path) -> Index | None:
     """The index of a store, None where there is none. Raises UserError where it cannot be read."""
@@ -118,4 +158,10 @@ def read_index(folder: Path) -> Index | None:
 
 def write_index(folder: Path, index: Index) -> None:
     """Replace the index of a store. Raises UserError where that fails; the old one then stays."""
-    atomic.write_text(folder / _NAME, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
+    content = asdict(index, dict_factory=_written)
+    atomic.write_text(folder / _NAME, json.dumps({"format": _FORMAT, **content}, indent=1) + "\n")
+
+
+def _written(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Without what few recordings have, so that the index of others is what it always was."""
+    return {name: value for name, value in fields if value or name not in ("own_rate", "begin", "whole")}

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from sequnet_pl.audio.decode import REVISION, decoders
+from sequnet_pl.data.store.cuts import cut_sources, divided
 from sequnet_pl.data.store.index import Index, Options, Recording, Skipped, SplitIndex, read_index, write_index
 from sequnet_pl.data.store.maps import PARTS, Piece, clean, complete, place, unnamed
 from sequnet_pl.data.store.part import DAMAGED, Answer, part_path
@@ -29,6 +30,8 @@ class Report:
     """Files that were decoded."""
     removed: tuple[str, ...]
     """Sources of recordings that the store held, and holds no more."""
+    cut: bool = False
+    """Whether recordings are cut in time as they were not before."""
 
 
 class Update:
@@ -45,8 +48,8 @@ class Update:
         self._changed: list[str] = []
         self._homes: dict[str, dict[str, Piece]] = {}  # by split and hash: where the old maps have codes
         for name, split in self._old.splits.items():
-            pieces = {r.codes_sha256: Piece(folder / split.map, r.offset, r.length) for r in split.recordings}
-            self._homes[name] = pieces
+            wholes = [r.joined() for r in split.recordings]
+            self._homes[name] = {r.codes_sha256: Piece(folder / split.map, r.offset, r.length) for r in wholes}
 
     def find_jobs(self, sources: Sources) -> list[Job]:
         """Settle every source that has not changed; the others are jobs, the largest first.
@@ -103,7 +106,7 @@ class Update:
     def unchanged(self, sources: Sources) -> Report | None:
         """What the store holds, where that is just what it should and nothing is left to clean up; else None."""
         old = self._old
-        recordings = {name: self._wanted(sources[name]) for name in sources}
+        recordings = divided(self._found, sources)
         skipped = self._sorted_skipped()
         same = recordings == {name: split.recordings for name, split in old.splits.items()} and skipped == old.skipped
         if not same or not self._found or unnamed(self._folder, old):
@@ -121,37 +124,53 @@ class Update:
         if not self._found:
             first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
             raise UserError(f"none of {len(skipped)} audio files can be used{first}")
-        splits: dict[str, SplitIndex] = {}
-        for name in sources:
-            wanted = self._wanted(sources[name])
-            pieces = [self._piece(recording, name) for recording in wanted]
-            old = self._old.splits.get(name, SplitIndex())
-            splits[name] = place(self._folder, name, old, list(zip(wanted, pieces, strict=True)))
-        index = Index(self._options, splits, skipped, self._decoders)
+        index = Index(self._options, self._placed(sources), skipped, self._decoders)
         if index != self._old:
-            self._write(index)
+            index = self._write(index)
             _warn_of_leaks(index)
         clean(self._folder, index)
         if self._changed:
             what = "%s: read %d recordings anew, which a former version had not read whole: %s"
             log.warning(what, self._folder, len(self._changed), _some(self._changed))
-        removed = tuple(r.source for r in self._recordings() if r.source not in self._found)
+        removed = tuple(dict.fromkeys(r.source for r in self._recordings() if r.source not in self._found))
         if removed:
             log.warning(
                 "%s: dropped %d recordings whose files are gone: %s", self._folder, len(removed), _some(removed)
             )
-        return Report({name: split.recordings for name, split in splits.items()}, skipped, self._made, removed)
+        recordings = {name: index.splits.get(name, SplitIndex()).recordings for name in sources}
+        cut = bool(_cuts(index) - _cuts(self._old))
+        return Report(recordings, skipped, self._made, removed, cut)
 
-    def _write(self, index: Index) -> None:
+    def _placed(self, sources: Sources) -> dict[str, SplitIndex]:
+        """Bring the codes of all that was found into maps: one for each split, or for all where any source is cut."""
+        first, *_ = sources
+        maps = {first: [s for split in sources.values() for s in split]} if cut_sources(sources) else sources
+        placed: dict[str, SplitIndex] = {}
+        for name, wanted in maps.items():
+            old = self._old.splits.get(name, SplitIndex())
+            if name != first and old.map == self._old.splits.get(first, SplitIndex()).map:
+                old = SplitIndex()  # one map for all, as long as anything was cut
+            found = [self._found[source] for source in dict.fromkeys(wanted) if source in self._found]
+            pieces = [self._piece(recording, name) for recording in found]
+            placed[name] = place(self._folder, name, old, list(zip(found, pieces, strict=True)))
+        if maps is sources:
+            return placed
+        recordings = divided({r.source: r for r in placed[first].recordings}, sources)
+        return {name: replace(placed[first], recordings=recordings[name]) for name in sources}
+
+    def _write(self, index: Index) -> Index:
+        """Replace the index; gives what holds then. Where that fails, the old one may do, but for its cuts."""
         try:
             write_index(self._folder, index)
         except UserError as error:
-            if _codes(index) != _codes(self._old):
+            if _codes(index) == _codes(self._old):
+                log.warning("%s; its codes are used, they are the same", error)
+                return index
+            if _codes(index.joined()) != _codes(self._old.joined()):
                 raise
-            log.warning("%s; its codes are used, they are the same", error)
-
-    def _wanted(self, sources: Sequence[str]) -> tuple[Recording, ...]:
-        return tuple(self._found[source] for source in sources if source in self._found)
+            log.warning("%s; its codes are used, cut in time as they were before or not at all", error)
+            return self._old
+        return index
 
     def _sorted_skipped(self) -> tuple[Skipped, ...]:
         return tuple(self._skipped[source] for source in sorted(self._skipped))
@@ -161,7 +180,7 @@ class Update:
             log.warning("%s: skipped %d files again, which are as they were", self._folder, self._again)
 
     def _recordings(self) -> list[Recording]:
-        return [recording for split in self._old.splits.values() for recording in split.recordings]
+        return [recording.joined() for split in self._old.splits.values() for recording in split.recordings]
 
     def _piece(self, recording: Recording, split: str) -> Piece:
         """Where the codes of a recording are: in its own split's map at best, in another's, or in a new part."""
@@ -198,7 +217,12 @@ def _codes(index: Index) -> object:
     return index.options, {
         name: (split.map, [(r.offset, r.length, r.codes_sha256) for r in split.recordings])
         for name, split in index.splits.items()
+        if split.recordings
     }
+
+
+def _cuts(index: Index) -> set[tuple[str, int, int]]:
+    return {(r.source, r.begin, r.length) for split in index.splits.values() for r in split.recordings if r.whole}
 
 
 def _identity(source: str) -> tuple[int, int]:
@@ -212,9 +236,12 @@ def _identity(source: str) -> tuple[int, int]:
 
 def _warn_of_leaks(index: Index) -> None:
     """Say where splits share a recording, so that a network is scored on what it has learnt from."""
-    place_of: dict[str, tuple[str, str]] = {}
+    places: dict[str, list[tuple[str, Recording]]] = {}
     for name, split in index.splits.items():
-        for recording in split.recordings:
-            other, source = place_of.setdefault(recording.sha256, (name, recording.source))
-            if other != name:
-                log.warning("%s (%s) and %s (%s) are the same recording", source, other, recording.source, name)
+        for r in split.recordings:
+            same = places.setdefault(r.sha256, [])
+            for where, other in same:
+                if where != name and other.begin < r.begin + r.length and r.begin < other.begin + other.length:
+                    log.warning("%s (%s) and %s (%s) are the same recording", other.source, where, r.source, name)
+                    break
+            same.append((name, r))

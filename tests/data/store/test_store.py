@@ -236,12 +236,12 @@ def test_the_fingerprint_tells_order_and_split(tmp_path: Path, five: list[Path])
 
 
 def test_the_same_content_twice(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
-    twin = Path(shutil.copy(five[0], tmp_path / "music/twin.wav"))
+    twin, held_out = (Path(shutil.copy(five[0], tmp_path / f"music/{name}.wav")) for name in ("twin", "val"))
     assert "same recording" not in caplog.text
     for _ in range(3):  # and it stays where it is
-        make(tmp_path / "store", [*five, twin], [five[0]])
+        make(tmp_path / "store", [*five, twin], [held_out])
         assert_holds(tmp_path / "store", "train", [*five, twin])
-        assert_holds(tmp_path / "store", "val", [five[0]])
+        assert_holds(tmp_path / "store", "val", [held_out])
         assert on_disk(tmp_path / "store") == ["test.0.codes", "train.0.codes", "val.0.codes"]
     assert caplog.text.count("same recording") == 1, "the network would be scored on what it has learnt from"
     lengths = open_split(tmp_path / "store", "train").lengths

@@ -35,6 +35,7 @@ class Part:
     clipped: float
     silent: float
     note: str
+    own_rate: int = 0
 
 
 @dataclass(frozen=True)
@@ -107,14 +108,16 @@ def _part(path: Path, codes_path: Path, options: Options) -> Part:
 
 def _write_codes(path: Path, out: BinaryIO, options: Options) -> Part:
     gain, notes = _gain(path, options)
+    rates: set[int] = set()
 
     def write(blocks: Iterator[NDArray[np.float32]]) -> Part:
         out.seek(0)
         out.truncate()  # what a decoder gave that did not come to the end
         return _write_blocks(path, blocks, out, options, np.float32(gain))
 
-    part = files.consume(path, options.rate, write, options.channel)
-    return replace(part, note="; ".join(filter(None, [*notes, part.note])))
+    part = files.consume(path, options.rate, write, options.channel, rates=rates)
+    own_rate = max(rates) if max(rates) < options.rate else 0
+    return replace(part, note="; ".join(filter(None, [*notes, part.note])), own_rate=own_rate)
 
 
 def _write_blocks(
