@@ -42,7 +42,6 @@ NETWORKS = {
     "sequnet-tiny-norm": lambda: SeqUNet(8, 32, 1, 5, norm=True),
     "wavenet-tiny": lambda: WaveNet(10, 3, 32, 32, 128),
     "piano-small": lambda: SeqUNet(12, 80, 1, 5, norm=True),
-    "sequnet-piano": lambda: SeqUNet(12, 80, 1, 5, norm=True),
     "sequnet-mid": lambda: SeqUNet(10, 64, 2, 5),
     "wavenet-mid": lambda: WaveNet(12, 4, 64, 64, 256),
 }
