@@ -8,6 +8,8 @@ import argparse
 import json
 import statistics
 import tempfile
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ NETWORKS: dict[str, tuple[type[AudioModule], dict[str, Any]]] = {
         {"layers": 9, "blocks": 2, "dilation_channels": 32, "residual_channels": 32, "skip_channels": 64},
     ),
 }
+TURNS, STEPS_A_TURN = 3, 12
 _ANNEALED = {"lr": 6e-3, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0}
 _FAST = _ANNEALED | {"lr": 2e-2, "code_frequency": 10.0}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -58,13 +61,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """What differs from the published settings; `clip` and `ema` are the trainer's, the others the module's."""
 
 
-def bits(network: str, setting: str, seed: int, steps: int, data: dict[str, Any]) -> float:
-    """Bits per sample on the test split after training."""
+def fitted(
+    network: str, setting: str, seed: int, steps: int, data: dict[str, Any], *callbacks: Callback
+) -> tuple[pl.Trainer, AudioModule, AudioDataModule]:
+    """A network that has learnt for so many steps."""
     pl.seed_everything(seed, verbose=False)
     module_class, shape = NETWORKS[network]
     options = dict(SETTINGS[setting])
     clip, ema = options.pop("clip", None), options.pop("ema", None)
-    callbacks: list[Callback] = [EMAWeightAveraging(decay=ema)] if ema else []
+    averaging: list[Callback] = [EMAWeightAveraging(decay=ema)] if ema else []
     datamodule = AudioDataModule(**data, seed=seed)
     trainer = pl.Trainer(
         accelerator="auto",
@@ -72,7 +77,7 @@ def bits(network: str, setting: str, seed: int, steps: int, data: dict[str, Any]
         max_steps=steps,
         max_epochs=-1,
         gradient_clip_val=clip,
-        callbacks=callbacks,
+        callbacks=[*averaging, *callbacks],
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,
@@ -82,8 +87,51 @@ def bits(network: str, setting: str, seed: int, steps: int, data: dict[str, Any]
     )
     module = module_class(**shape, **options)
     trainer.fit(module, datamodule)
+    return trainer, module, datamodule
+
+
+def bits(network: str, setting: str, seed: int, steps: int, data: dict[str, Any]) -> float:
+    """Bits per sample on the test split after training."""
+    trainer, module, datamodule = fitted(network, setting, seed, steps, data)
     (scores,) = trainer.test(module, datamodule, verbose=False)
     return float(scores["test/bits_per_sample"])
+
+
+class Clock(Callback):
+    """Processor seconds of each step, loading and optimizer included: other jobs do not count."""
+
+    def __init__(self) -> None:
+        self._ends: list[float] = []
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Another step is made."""
+        self._ends.append(time.process_time())
+
+    @property
+    def seconds(self) -> float:
+        """Of a step, the median."""
+        return statistics.median(end - begin for begin, end in pairwise(self._ends))
+
+
+def as_many_steps(network: str, setting: str, other: str, steps: int, data: dict[str, Any]) -> int:
+    """The steps of a setting that take as long as so many of another one; some of both are timed, in turns."""
+    if setting == other:
+        return steps
+    ratios = []
+    for _ in range(TURNS):
+        clocks = Clock(), Clock()
+        for name, clock in zip((other, setting), clocks, strict=True):
+            fitted(network, name, 0, STEPS_A_TURN, data, clock)
+        ratios.append(clocks[0].seconds / clocks[1].seconds)
+    return round(steps * statistics.median(ratios))
+
+
+def as_long_as(text: str) -> tuple[str, int]:
+    """SETTING:STEPS."""
+    setting, _, steps = text.rpartition(":")
+    if setting not in SETTINGS or not steps.isdecimal() or int(steps) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no SETTING:STEPS, such as fast:400")
+    return setting, int(steps)
 
 
 def main() -> None:
@@ -93,6 +141,12 @@ def main() -> None:
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["published", "fast"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument(
+        "--as_long_as",
+        type=as_long_as,
+        metavar="SETTING:STEPS",
+        help="instead of --steps: each setting as many as take the processor time of so many steps of this one",
+    )
     parser.add_argument("--output_size", type=int, default=4096)
     parser.add_argument("--batch_size", type=int, default=4)
     parser.add_argument("--data_dir", default=str(Path(tempfile.gettempdir()) / "sequnet_pl-learning"))
@@ -102,19 +156,22 @@ def main() -> None:
     sizes = {"output_size": arguments.output_size, "batch_size": arguments.batch_size, "num_workers": 0}
     data = source | sizes | {"data_dir": arguments.data_dir}
     results: dict[str, float] = json.loads(arguments.json.read_text()) if arguments.json.is_file() else {}
-    table = Table("network", "settings", "bits per sample", "seeds", title=f"{arguments.steps} steps")
+    table = Table("network", "settings", "steps", "bits per sample", "seeds")
     for network in arguments.networks:
         for setting in arguments.settings:
-            scores = []
+            scores, steps = [], arguments.steps
+            if arguments.as_long_as:
+                other, count = arguments.as_long_as
+                steps = as_many_steps(network, setting, other, count, data)
             for seed in arguments.seeds:
-                key = f"{network}, {setting}, seed {seed}, {arguments.steps} steps, {source}, {sizes}"
+                key = f"{network}, {setting}, seed {seed}, {steps} steps, {source}, {sizes}"
                 if key not in results:
-                    results[key] = bits(network, setting, seed, arguments.steps, data)
+                    results[key] = bits(network, setting, seed, steps, data)
                     atomic.write_text(arguments.json, json.dumps(results, indent=2))
                 scores.append(results[key])
             each = " ".join(f"{score:.3f}" for score in scores)
-            table.add_row(network, setting, f"{statistics.mean(scores):.3f}", each)
-            Console().print(f"{network} {setting}: {each}")
+            table.add_row(network, setting, str(steps), f"{statistics.mean(scores):.3f}", each)
+            Console().print(f"{network} {setting}, {steps} steps: {each}")
     Console().print(table)
 
 

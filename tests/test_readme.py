@@ -85,6 +85,10 @@ NOT_RUN = {
     "snapshots/sequnet --model sequnet --batch_size 2 --num_batches 3": _NEEDS
     + "a GPU; tests/sampling runs a smaller one",
     "python sample.py --stdout wav --seconds 60 | ffplay -": _NEEDS + "a sound device; tests/sampling reads the pipe",
+    "python sample.py --pretrained piano": "stands for the line below it",
+    "python sample.py --pretrained piano --conditional 1 --batch_size 4 --seconds 4 --weights bf16 --gpus 0": (
+        "makes the built-in recordings; tests/sampling/test_sample_pretrained.py runs a smaller one"
+    ),
     "python sample.py --pretrained sequnet": _NEEDS + "a download; tests/models/published/test_archive.py serves one",
     "python -m sequnet_pl.data.download --limit 10 --sleep 20 --cookies cookies.txt": _NEEDS
     + "a download; tests/data/download/test_download_command.py serves one",
@@ -99,6 +103,9 @@ NOT_RUN = {
         "takes a minute; tests/sampling/test_benchmark.py runs a smaller one"
     ),
     "python -m benchmarks.sampling --device cuda": _NEEDS + "a GPU",
+    "python -m benchmarks.sampling --device cuda --clips 1": _NEEDS + "a GPU",
+    'python -m benchmarks.learning --networks sequnet --seeds 0 1 --settings "fast" "fast, norm" "fast, muon 0.02" '
+    '"fast, norm, muon 0.02" "fast, norm, muon 0.03" "fast, norm, muon 0.06"': "takes half an hour on a CPU",
     "python -m benchmarks.training --device cuda --precisions bf16-mixed --options plain compile --batches 16 "
     "--reference FOLDER": _NEEDS + "a GPU; tests/benchmarks/test_training_benchmark.py runs a smaller one",
     "python -m benchmarks.training --reference FOLDER": _TESTED + "tests/benchmarks/test_training_benchmark.py",
