@@ -103,7 +103,7 @@ class Clock(Callback):
     def __init__(self) -> None:
         self._ends: list[float] = []
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         """Another step is made."""
         self._ends.append(time.process_time())
 
