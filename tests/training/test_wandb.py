@@ -1,8 +1,8 @@
 """The WANDB_ variables mean what W&B's documents say."""
 
 import pytest
-
 import wandb
+
 from sequnet_pl.errors import UsageError
 from sequnet_pl.training.failures import said_by_a_library
 from sequnet_pl.training.loggers import wandb_logger
