@@ -23,9 +23,9 @@ logger = logging.getLogger(__name__)
 FEW_CLIPS = 8
 """Clips up to which the kernel, which draws them one after the other, is the quicker.
 
-Measured on an H100 with the published Seq-U-Net in float32: a sketch of the kernel drew 40,770 samples a second
-whatever the number of clips; graphs make 4,711 steps of one clip, so of 8 at most 37,688 samples, and 50,737 of 16.
-Between 8 and 16 clips, with the WaveNet and on other GPUs it was not measured.
+Measured on an H100 with the published networks in float32, one clip: the kernel draws 39,748 samples of the Seq-U-Net
+and 8,524 of the WaveNet a second, whatever the number of clips; graphs make 4,857 and 1,159 steps, so of 8 clips at most
+38,856 and 9,272 samples; 50,737 of 16. In between, and on other GPUs, it was not measured.
 """
 
 
