@@ -24,8 +24,8 @@ FEW_CLIPS = 8
 """Clips up to which the kernel, which draws them one after the other, is the quicker.
 
 Measured on an H100 with the published networks in float32, one clip: the kernel draws 39,748 samples of the Seq-U-Net
-and 8,524 of the WaveNet a second, whatever the number of clips; graphs make 4,857 and 1,159 steps, so of 8 clips at most
-38,856 and 9,272 samples; 50,737 of 16. In between, and on other GPUs, it was not measured.
+and 8,524 of the WaveNet a second, whatever the number of clips; graphs make 4,857 and 1,159 steps, so of 8 clips at
+most 38,856 and 9,272 samples; 50,737 of 16. In between, and on other GPUs, it was not measured.
 """
 
 
