@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 MADE := $(VENV)/.made
 RUNTIME := $(VENV)/.runtime
 DEV := $(VENV)/.dev
+# Tests of a file may share what its first one makes.
+AT_ONCE := -n 2 --dist loadfile
 DEMO_SAMPLE := $(BIN)/python sample.py --gpus 0
 SHIPPED := $(wildcard sequnet_pl/pretrained/piano/weights.ckpt)
 
@@ -34,10 +36,10 @@ check: $(DEV) ## lint, formatting and types
 	$(BIN)/basedpyright
 
 test: check ## check, then the tests that take seconds
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(AT_ONCE)
 
 test-full: check ## check, then all tests
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(BIN)/python -m pytest $(AT_ONCE) -m "slow or not slow"
 
 clean: ## remove the environment and caches; recordings, runs and clips stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

@@ -15,6 +15,7 @@ from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl.cli import arguments, init_from, run_folder
+from sequnet_pl.cli.going_on import agree
 from sequnet_pl.cli.launched import first_process, tie_to_launcher
 from sequnet_pl.cli.loader import read_any_names
 from sequnet_pl.cli.numbers import check_numbers
@@ -41,7 +42,7 @@ from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import Advice, NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.module import REVISABLE, AudioModule
+from sequnet_pl.training.module import AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.rows import FirstAndLastRows
@@ -140,28 +141,8 @@ class TrainCLI(LightningCLI):
     def _parse_ckpt_path(self) -> None:
         """Raise where flags contradict the checkpoint, whose hyper-parameters would else silently win."""
         config = self.config[self.config.subcommand]
-        if not (path := config.ckpt_path):
-            return
-        content = checkpoints.read(Path(path))
-        data = StoredRecordings.of(config.data.as_dict())
-        config.data.split_time = data.kept_split_time(checkpoints.data_state(content))
-        model = config.model
-        if CLASS_PATHS[checkpoints.network_name(content, Path(path))] != model.class_path:
-            raise UsageError(f"{path} is not a checkpoint of {model.class_path}; leave --model out")
-        if self.config.subcommand == "fit" and not content.get("optimizer_states"):
-            raise UsageError(
-                f"{path} holds weights alone, from which no run goes on; begin one with --init_from {path}"
-            )
-        run = checkpoints.run_of_checkpoint(Path(path), Path(config.log_dir))
-        own = run.settings["model"].get("init_args", {}) if run else {}
-        for name, value in checkpoints.hyper_parameters(content).items():
-            if name in REVISABLE:
-                continue
-            given = model.init_args.get(name, value)
-            if given not in (value, own.get(name, value)):
-                raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
-            if name in model.init_args:
-                model.init_args[name] = value  # where the run has found a better one, as for the learning rate
+        if config.ckpt_path:
+            agree(config, Path(config.ckpt_path), fit=self.config.subcommand == "fit")
 
     def before_instantiate_classes(self) -> None:
         """Settle the run folder."""
