@@ -78,7 +78,7 @@ def _border(share: float, after: str = "") -> Markup:
     """The line where the prompt ends; its sides are named, where they have room, if `after` names the second."""
     if share == 0:
         return Markup()
-    before = Markup('<b class="before">prompt</b>') if after and share > 0.15 else Markup()
+    before = Markup('<b class="before">prompt</b>') if after and share > 0.25 else Markup()  # of a narrow card
     after = Markup("<b>{}</b>").format(after) if after and share < 0.8 else Markup()
     return Markup('<i class="border" style="left:{:.3f}%">{}{}</i>').format(100 * share, before, after)
 
