@@ -68,7 +68,7 @@ def works() -> dict[str, Callable[[], object]]:
     settings = yaml.safe_load((CONFIGS / "demo.yaml").read_text(encoding="utf-8"))
     shape, data = settings["model"]["init_args"], settings["data"]
     torch.manual_seed(0)
-    network = SeqUNet(shape["levels"], shape["features"], shape["depth"])
+    network = SeqUNet(shape["levels"], shape["features"], shape["depth"], norm=shape["norm"])
     inputs, outputs = network.window(data["output_size"])
     codes = torch.randint(256, (data["batch_size"], inputs + 1), dtype=torch.uint8)
     adam = torch.optim.Adam(network.parameters(), lr=shape["lr"])
