@@ -22,7 +22,6 @@ from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data.store.index import Index, Options, Recording, Skipped, SplitIndex, read_index
 from sequnet_pl.data.store.locks import hold, lock
 from sequnet_pl.data.store.maps import PARTS, complete
-from sequnet_pl.data.store.progress import StoreProgress
 from sequnet_pl.data.store.update import Report, Update
 from sequnet_pl.data.store.workers import decode_all
 from sequnet_pl.errors import UserError
@@ -61,6 +60,8 @@ def make_store(
         update = Update(folder, options)
         jobs = update.find_jobs(sources)
         if jobs:
+            from sequnet_pl.data.store.progress import StoreProgress  # not for processes that decode: rich takes long
+
             answers = decode_all(jobs, folder / PARTS, options, min(workers or cores(), len(jobs)))
             # Closed here, so that no process works on after an error or a Ctrl-C.
             with closing(answers), StoreProgress(jobs, rate, shown=progress) as bar:
