@@ -62,7 +62,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     for name in ("pyproject.toml", "README.md", "LICENSE", "train.py", "sample.py"):
         shutil.copy(ROOT / name, source)
     for name in ("sequnet_pl", "configs", "data"):
-        ignored = shutil.ignore_patterns("__pycache__", "recordings", "codes", "pretrained")
+        ignored = shutil.ignore_patterns("__pycache__", "recordings", "codes")
         shutil.copytree(ROOT / name, source / name, ignore=ignored)
     (source / "data" / "recordings").mkdir()
     (source / "data" / "recordings" / "mine.csv").write_text("not to be packed")
@@ -106,6 +106,7 @@ def test_installed_files_are_all_there(run: Callable[..., str]) -> None:
         assert [path.name for path in (root / "data").rglob("*.csv")] == ["piano.csv"]
     assert "  sequnet-train --config configs/demo.yaml  " in run("sequnet-train --help")
     assert "usage: sequnet-sample [options]" in run("sequnet-sample --help")
+    run("sequnet-sample --pretrained piano --seconds 0.01 --gpus 0 --output_dir heard")
 
 
 @pytest.mark.slow

@@ -116,6 +116,7 @@ NOT_RUN = {
     "python -m benchmarks.training --batches 1 --precisions float32 --processes 1 2": (
         "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
     ),
+    "python -m benchmarks.waiting --rounds 9": "takes minutes, and a machine that does nothing else",
     "python -m benchmarks.store --audio hour.mp3": _NEEDS + "an hour of audio",
     "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour",
     "python -m benchmarks.comparison --scale tiny": "takes minutes; tests/benchmarks runs a smaller one",
