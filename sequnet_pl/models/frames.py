@@ -44,7 +44,7 @@ def last(x: Tensor, frames: int) -> Tensor:
 def convolve(inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
     """Valid convolution of inputs (B, T, C), side by side, with weight (C', C, K): (B, (T - K) // stride + 1, C')."""
     x = inputs[0]
-    if x.is_cpu and x.dtype != torch.bfloat16:  # where the library takes four times as long for gradients of weights
+    if x.is_cpu and x.dtype != torch.bfloat16 and x.shape[-1] >= 64:  # where libraries are slower: docs/measured.md
         return add_products(inputs, weight, bias, stride)
     x = x if len(inputs) == 1 else torch.cat(tuple(inputs), dim=-1)
     # libraries know frames as images of height 1 in the memory format "channels last"
