@@ -58,7 +58,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast, norm, muon 0.06": _FAST | {"norm": True, "muon": 0.06},
     "fast, ema": _FAST | {"ema": 0.95},
 }
-"""What differs from the published settings; `clip` and `ema` are the trainer's, the others the module's."""
+"""What differs from the published settings; `clip`, `ema` and `precision` are the trainer's, `batch_size` and
+`output_size` the crops', the others the module's."""
+
+Way = tuple[str, str]
+"""A network, and its setting."""
 
 
 def fitted(
@@ -68,15 +72,17 @@ def fitted(
     pl.seed_everything(seed, verbose=False)
     module_class, shape = NETWORKS[network]
     options = dict(SETTINGS[setting])
-    clip, ema = options.pop("clip", None), options.pop("ema", None)
+    clip, ema, precision = (options.pop(name, None) for name in ("clip", "ema", "precision"))
     averaging: list[Callback] = [EMAWeightAveraging(decay=ema)] if ema else []
-    datamodule = AudioDataModule(**data, seed=seed)
+    crops = {name: options.pop(name) for name in ("batch_size", "output_size") if name in options}
+    datamodule = AudioDataModule(**data | crops, seed=seed)
     trainer = pl.Trainer(
         accelerator="auto",
         devices=1,
         max_steps=steps,
         max_epochs=-1,
         gradient_clip_val=clip,
+        precision=precision,
         callbacks=[*averaging, *callbacks],
         limit_val_batches=0,
         logger=False,
@@ -113,25 +119,26 @@ class Clock(Callback):
         return statistics.median(end - begin for begin, end in pairwise(self._ends))
 
 
-def as_many_steps(network: str, setting: str, other: str, steps: int, data: dict[str, Any]) -> int:
-    """The steps of a setting that take as long as so many of another one; some of both are timed, in turns."""
-    if setting == other:
+def as_many_steps(way: Way, other: Way, steps: int, data: dict[str, Any]) -> int:
+    """The steps of one way that take as long as so many of another one; some of both are timed, in turns."""
+    if way == other:
         return steps
     ratios = []
     for _ in range(TURNS):
         clocks = Clock(), Clock()
-        for name, clock in zip((other, setting), clocks, strict=True):
-            fitted(network, name, 0, STEPS_A_TURN, data, clock)
+        for (network, setting), clock in zip((other, way), clocks, strict=True):
+            fitted(network, setting, 0, STEPS_A_TURN, data, clock)
         ratios.append(clocks[0].seconds / clocks[1].seconds)
     return round(steps * statistics.median(ratios))
 
 
-def as_long_as(text: str) -> tuple[str, int]:
-    """SETTING:STEPS."""
-    setting, _, steps = text.rpartition(":")
-    if setting not in SETTINGS or not steps.isdecimal() or int(steps) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no SETTING:STEPS, such as fast:400")
-    return setting, int(steps)
+def as_long_as(text: str) -> tuple[str, str, int]:
+    """[NETWORK/]SETTING:STEPS; the network is empty where none is named."""
+    way, _, steps = text.rpartition(":")
+    network, slash, setting = way.rpartition("/")
+    if setting not in SETTINGS or not steps.isdecimal() or int(steps) < 1 or (slash and network not in NETWORKS):
+        raise argparse.ArgumentTypeError(f"{text!r} is no [NETWORK/]SETTING:STEPS, such as fast:400, wavenet/fast:400")
+    return network, setting, int(steps)
 
 
 def main() -> None:
@@ -144,8 +151,9 @@ def main() -> None:
     parser.add_argument(
         "--as_long_as",
         type=as_long_as,
-        metavar="SETTING:STEPS",
-        help="instead of --steps: each setting as many as take the processor time of so many steps of this one",
+        metavar="[NETWORK/]SETTING:STEPS",
+        help="instead of --steps: each setting as many as take the processor time of so many steps of this one, which "
+        "is of the same network, unless one is named",
     )
     parser.add_argument("--output_size", type=int, default=4096)
     parser.add_argument("--batch_size", type=int, default=4)
@@ -161,8 +169,8 @@ def main() -> None:
         for setting in arguments.settings:
             scores, steps = [], arguments.steps
             if arguments.as_long_as:
-                other, count = arguments.as_long_as
-                steps = as_many_steps(network, setting, other, count, data)
+                other, its_setting, count = arguments.as_long_as
+                steps = as_many_steps((network, setting), (other or network, its_setting), count, data)
             for seed in arguments.seeds:
                 key = f"{network}, {setting}, seed {seed}, {steps} steps, {source}, {sizes}"
                 if key not in results:
