@@ -32,6 +32,7 @@ NETWORKS: dict[str, tuple[type[AudioModule], dict[str, Any]]] = {
 TURNS, STEPS_A_TURN = 3, 12
 _ANNEALED = {"lr": 6e-3, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0}
 _FAST = _ANNEALED | {"lr": 2e-2, "code_frequency": 10.0}
+_ONE_CROP = _FAST | {"norm": True, "muon": 0.015, "batch_size": 1}
 SETTINGS: dict[str, dict[str, Any]] = {
     "published": {},
     "lr 3e-3": {"lr": 3e-3},
@@ -57,6 +58,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast, norm, muon 0.03": _FAST | {"norm": True, "muon": 0.03},
     "fast, norm, muon 0.06": _FAST | {"norm": True, "muon": 0.06},
     "fast, ema": _FAST | {"ema": 0.95},
+    "one crop": _ONE_CROP,
+    "one crop, bf16": _ONE_CROP | {"precision": "bf16-mixed"},
+    "one crop, 6 levels": _ONE_CROP | {"levels": 6},
+    "one crop, kernel 3, 9 levels": _ONE_CROP | {"kernel_size": 3, "levels": 9},
+    "one crop, kernel 3": _ONE_CROP | {"kernel_size": 3},
+    "one crop, kernel 3, depth 2": _ONE_CROP | {"kernel_size": 3, "depth": 2},
+    "one crop, kernel 3, features 48": _ONE_CROP | {"kernel_size": 3, "features": 48},
 }
 """What differs from the published settings; `clip`, `ema` and `precision` are the trainer's, `batch_size` and
 `output_size` the crops', the others the module's."""
@@ -91,7 +99,7 @@ def fitted(
         enable_progress_bar=False,
         use_distributed_sampler=False,
     )
-    module = module_class(**shape, **options)
+    module = module_class(**shape | options)
     trainer.fit(module, datamodule)
     return trainer, module, datamodule
 
