@@ -28,11 +28,11 @@ from rich.table import Table
 from benchmarks.steps import timed
 from sequnet_pl.atomic import write_text
 from sequnet_pl.cli.arguments import CONFIGS
-from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.generate import start
 from sequnet_pl.training.metrics import nats
+from sequnet_pl.training.module import SeqUNetModule
 
 SPINNING = {"GOMP_SPINCOUNT": "300000", "KMP_BLOCKTIME": "200"}  # what OpenMP does by itself
 SAMPLES = 4000  # of a stretch of sampling
@@ -68,7 +68,7 @@ def works() -> dict[str, Callable[[], object]]:
     settings = yaml.safe_load((CONFIGS / "demo.yaml").read_text(encoding="utf-8"))
     shape, data = settings["model"]["init_args"], settings["data"]
     torch.manual_seed(0)
-    network = SeqUNet(shape["levels"], shape["features"], shape["depth"], norm=shape["norm"])
+    network = SeqUNetModule(**shape).network
     inputs, outputs = network.window(data["output_size"])
     codes = torch.randint(256, (data["batch_size"], inputs + 1), dtype=torch.uint8)
     adam = torch.optim.Adam(network.parameters(), lr=shape["lr"])
