@@ -1,10 +1,11 @@
-"""How well networks learn in the same number of steps, by settings: `python -m benchmarks.learning --audio_dir FOLDER`.
+"""How well networks learn in as many steps, or as much processor time, by settings: `python -m benchmarks.learning`.
 
 Trains each setting with each seed, scores the test split, and prints bits per sample, lower is better. Results are
 kept in a JSON file as they come, so that an interrupted comparison goes on.
 """
 
 import argparse
+import inspect
 import json
 import statistics
 import tempfile
@@ -71,6 +72,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 Way = tuple[str, str]
 """A network, and its setting."""
+
+
+_NOT_THE_MODULES = frozenset({"clip", "ema", "precision", "batch_size", "output_size"})
+
+
+def misfit(network: str, setting: str) -> str | None:
+    """What a setting has that a network does not know, such as norm; None where it knows all."""
+    known = inspect.signature(NETWORKS[network][0]).parameters
+    return next((name for name in SETTINGS[setting] if name not in known and name not in _NOT_THE_MODULES), None)
 
 
 def fitted(
@@ -168,6 +178,12 @@ def main() -> None:
     parser.add_argument("--data_dir", default=str(Path(tempfile.gettempdir()) / "sequnet_pl-learning"))
     parser.add_argument("--json", type=Path, default=Path("learning.json"))
     arguments = parser.parse_args()
+    ways = [(network, setting) for network in arguments.networks for setting in arguments.settings]
+    if arguments.as_long_as:
+        ways += [(arguments.as_long_as[0] or network, arguments.as_long_as[1]) for network in arguments.networks]
+    for network, setting in ways:
+        if name := misfit(network, setting):
+            parser.error(f"{network} has no {name}, which the setting {setting!r} is about")
     source = {"audio_dir": arguments.audio_dir} if arguments.audio_dir else {"dataset": "builtin"}
     sizes = {"output_size": arguments.output_size, "batch_size": arguments.batch_size, "num_workers": 0}
     data = source | sizes | {"data_dir": arguments.data_dir}

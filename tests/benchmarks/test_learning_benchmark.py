@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -35,12 +36,35 @@ def test_a_network_may_be_named():
     assert learning.as_long_as("wavenet/fast:400") == ("wavenet", "fast", 400)
 
 
-def test_the_steps_are_those_that_are_made(monkeypatch, tmp_path, capsys):
-    made = []
-    monkeypatch.setattr(learning, "as_many_steps", lambda way, other, steps, data: steps // 2)
+@pytest.mark.parametrize(("named", "other"), [("fast:400", "sequnet"), ("wavenet/fast:400", "wavenet")])
+def test_the_steps_are_those_that_are_made(monkeypatch, tmp_path, capsys, named, other):
+    made, asked = [], []
+    monkeypatch.setattr(
+        learning, "as_many_steps", lambda way, other, steps, _: asked.append((way, other)) or steps // 2
+    )
     monkeypatch.setattr(learning, "bits", lambda network, setting, seed, steps, data: made.append(steps) or 3.0)
-    words = ["--networks", "sequnet", "--settings", "fast, norm", "--as_long_as", "fast:400"]
+    words = ["--networks", "sequnet", "--settings", "fast, norm", "--as_long_as", named]
     monkeypatch.setattr(sys, "argv", ["learning", *words, "--json", str(tmp_path / "learning.json")])
     learning.main()
     assert made == [200]
+    assert asked == [(("sequnet", "fast, norm"), (other, "fast"))]
     assert "200 steps: 3.000" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", ["--settings fast,_norm", "--settings fast --as_long_as fast,_norm:400"])
+def test_a_setting_that_a_network_does_not_know_is_one_line(monkeypatch, capsys, words):
+    words = [word.replace("_", " ") if "norm" in word else word for word in words.split()]
+    monkeypatch.setattr(sys, "argv", ["learning", "--networks", "sequnet", "wavenet", *words])
+    with pytest.raises(SystemExit):
+        learning.main()
+    assert "wavenet has no norm, which the setting 'fast, norm' is about" in capsys.readouterr().err
+
+
+def test_crops_and_precision_of_a_setting_are_taken(monkeypatch):
+    given = {}
+    monkeypatch.setattr(learning, "AudioDataModule", lambda **options: given.update(options))
+    trainer = MagicMock(side_effect=lambda **options: given.update(options) or MagicMock())
+    monkeypatch.setattr(learning.pl, "Trainer", trainer)
+    *_, module, _ = learning.fitted("sequnet", "one crop, bf16", 0, 3, {"batch_size": 4, "output_size": 64})
+    assert (given["batch_size"], given["output_size"], given["precision"]) == (1, 64, "bf16-mixed")
+    assert module.hparams["muon"] == 0.015
