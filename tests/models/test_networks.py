@@ -85,11 +85,26 @@ def test_padded_channels_stay_zero(layer):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize(("stride", "frames_in"), [(1, 20), (2, 20), (2, 21)])
-def test_convolutions_are_those_of_torch(dtype, stride, frames_in):
-    x, weight, bias = torch.randn(2, frames_in, 6), torch.randn(8, 6, 5), torch.randn(8)
+@pytest.mark.parametrize("channels", [6, 64])  # where the library convolves, and where products are added up
+@pytest.mark.parametrize("inputs", [1, 2])
+def test_convolutions_are_those_of_torch(dtype, stride, frames_in, channels, inputs):
+    x, bias = torch.randn(2, frames_in, inputs * channels), torch.randn(8)
+    weight = torch.randn(8, inputs * channels, 5) / channels**0.5
+    given = [leaf.to(dtype).requires_grad_() for leaf in (x, weight, bias)]
     expected = F.conv1d(x.transpose(1, 2), weight, bias, stride).transpose(1, 2)
-    actual = frames.convolve([x.to(dtype)], weight.to(dtype), bias.to(dtype), stride)
-    torch.testing.assert_close(actual.float(), expected, rtol=0, atol=1e-4 if dtype == torch.float32 else 0.3)
+    actual = frames.convolve(given[0].split(channels, -1), given[1], given[2], stride)
+    tolerance = 1e-4 if dtype == torch.float32 else 0.3
+    torch.testing.assert_close(actual.float(), expected, rtol=0, atol=tolerance)
+    cost = torch.randn_like(expected)
+    leaves = [leaf.requires_grad_() for leaf in (x, weight, bias)]
+    wanted = torch.autograd.grad(F.conv1d(x.transpose(1, 2), weight, bias, stride).transpose(1, 2), leaves, cost)
+    got = torch.autograd.grad(actual, given, cost.to(dtype))
+    for one, other in zip(got, wanted, strict=True):
+        torch.testing.assert_close(one.float(), other, rtol=0, atol=tolerance)
+
+
+def test_dilated_products_are_a_convolution_of_torch():
+    x, weight, bias = torch.randn(2, 20, 6), torch.randn(8, 6, 5), torch.randn(8)
     dilated = F.conv1d(x.transpose(1, 2), weight, bias, dilation=3).transpose(1, 2)
     torch.testing.assert_close(frames.add_products([x], weight, bias, dilation=3), dilated, rtol=0, atol=1e-4)
 
