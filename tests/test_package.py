@@ -130,7 +130,7 @@ def test_commands_train_in_two_processes_test_and_sample(run: Callable[..., str]
 def test_the_notebook_trains_and_shows_sound_and_the_report(run: Callable[..., str]) -> None:
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
-    steps, fewer = "--max_steps 200", "--max_steps 5"
+    steps, fewer = "--max_steps 800", "--max_steps 5"
     text = NOTEBOOK.read_text(encoding="utf-8")
     assert steps in text
     executed = json.loads(run(shlex.join(["python", "-c", EXECUTE]), text.replace(steps, fewer)))
