@@ -58,6 +58,7 @@ _NEEDS = "needs "
 NOT_RUN = {
     "make demo": _NEEDS + "the installation of packages; tests/test_project.py sees that it calls what is run here",
     "make test": "is what runs these tests",
+    "git clone ADDRESS sequnet_pl && cd sequnet_pl": _NEEDS + "the address, which the project's files do not know",
     "python3 -m venv .venv": _NEEDS + "the installation of packages",
     "source .venv/bin/activate": "changes the shell",
     "pip install -c constraints.txt -e .": _NEEDS + "the installation of packages",
