@@ -72,8 +72,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 Way = tuple[str, str]
 """A network, and its setting."""
-
-
 _NOT_THE_MODULES = frozenset({"clip", "ema", "precision", "batch_size", "output_size"})
 
 
