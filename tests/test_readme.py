@@ -81,7 +81,7 @@ NOT_RUN = {
     "srun python train.py --model sequnet --gpus 4 --num_nodes 2 --ckpt_path auto": _NEEDS
     + "SLURM; tests/training/test_processes.py plays its part",
     "python train.py --cuda --features 180 --levels 11 --depth 2 --log_dir logs/sequnet --snapshot_dir "
-    "snapshots/sequnet --model sequnet": _NEEDS + "a GPU; tests/test_train.py runs a smaller one",
+    "snapshots/sequnet --model sequnet": _NEEDS + "a GPU; tests/train/test_train.py runs a smaller one",
     "python sample.py --cuda --conditional 1 --gen_samples 16000 --features 180 --levels 11 --depth 2 --snapshot_dir "
     "snapshots/sequnet --model sequnet --batch_size 2 --num_batches 3": _NEEDS
     + "a GPU; tests/sampling runs a smaller one",

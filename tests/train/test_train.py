@@ -1,75 +1,21 @@
-"""train.py from end to end: train, stop, go on, test; and each mistake in one line with nothing lost."""
+"""train.py from end to end: train, stop, go on, test."""
 
 import csv
-import errno
 import json
-import os
-import pickle
 import shutil
-import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 import yaml
+from tiny import ROOT, TINY, fit, one_line, rows, run_folder
 
-from sequnet_pl.cli.main import run_main
-from sequnet_pl.cli.train import train
-from sequnet_pl.data.download import Result
 from sequnet_pl.training.module import AudioModule
 from sequnet_pl.training.shipping import write_shipped
 from sequnet_pl.training.snapshots import convert_snapshot
-
-TINY = {
-    "sequnet": "--levels 3 --features 4 --depth 1 --kernel_size 3",
-    "wavenet": "--layers 3 --blocks 2 --dilation_channels 4 --residual_channels 4 --skip_channels 4",
-}
-
-
-@pytest.fixture
-def run(monkeypatch, capfd, tmp_path):
-    """Run train.py in this process: exit status and what stood on stderr."""
-
-    def run(line, *more, defaults=True):
-        if defaults:
-            line += f" --gpus 0 --log_dir {tmp_path}/logs --data_dir {tmp_path}/data --num_workers 0"
-            line += " --sample_audio.every_n_epochs 0" * ("sample_audio" not in line) + " --logger none" * (
-                "--logger" not in line
-            )
-        monkeypatch.setattr(sys, "argv", ["train.py"])
-        try:
-            status = run_main("train.py", train, [*line.split(), *more])
-        except SystemExit as end:  # Lightning's own, after Ctrl-C
-            status = end.code
-        captured = capfd.readouterr()
-        return status, captured.err, captured.out
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # more only wait for each other in networks as small as these
-    yield run
-    torch.set_num_threads(threads)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def fit(model, audio_folder, steps):
-    return (
-        f"--model {model} {TINY[model]} --audio_dir {audio_folder} --output_size 256 --batch_size 2 --hop_size 2000 "
-        f"--max_steps {steps} --trainer.log_every_n_steps 1"
-    )
-
-
-def run_folder(tmp_path, model):
-    (folder,) = (tmp_path / "logs" / model).iterdir()
-    return folder
-
-
-def rows(folder):
-    with (folder / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("model", TINY)
@@ -137,7 +83,7 @@ def test_a_checkpoint_alone_is_enough(run, audio_folder, tmp_path):
 
 
 def test_a_converted_snapshot_is_scored(run, audio_folder, tmp_path):
-    snapshot = Path(__file__).parent / "fixtures" / "snapshots" / "sequnet_l2_f5_d3_k7" / "checkpoint_300"
+    snapshot = ROOT / "tests" / "fixtures" / "snapshots" / "sequnet_l2_f5_d3_k7" / "checkpoint_300"
     convert_snapshot(snapshot, tmp_path / "out.ckpt")
     status, err, _ = run(f"test --ckpt_path {tmp_path}/out.ckpt --audio_dir {audio_folder} --output_size 256")
     assert status == 0, err
@@ -160,18 +106,9 @@ def test_weights_alone_are_scored_and_begun_with_but_not_gone_on_with(run, audio
     assert run(f"--init_from {weights} {where} --max_steps 1")[0] == 0
 
 
-def test_no_test_recordings_are_one_line(run, audio_folder, tmp_path):
-    assert run(fit("sequnet", audio_folder, 2))[0] == 0
-    path = tmp_path / "mine.csv"
-    path.write_text(f"path,split\n{audio_folder}/test/0.wav,train\n")
-    status, err, _ = run(f"test --ckpt_path last --audio_list {path}")
-    assert status == 1
-    assert "no recordings for this: the test split of" in one_line(err)
-
-
 def test_the_night_of_music_validates_and_samples_by_steps(run, audio_folder, tmp_path):
     """However short an epoch is."""
-    config = Path(__file__).parents[1] / "configs" / "sequnet_music.yaml"
+    config = ROOT / "configs" / "sequnet_music.yaml"
     line = f"--config {config} --audio_dir {audio_folder} --levels 3 --features 4 --output_size 512 --num_workers 0"
     steps = " --max_steps 7 --trainer.val_check_interval 3 --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01"
     status, err, _ = run(line + steps + " --hop_size 4000 --log_interval 1")
@@ -185,7 +122,7 @@ def test_the_night_of_music_validates_and_samples_by_steps(run, audio_folder, tm
 
 @pytest.mark.parametrize("config", ["sequnet", "wavenet", "demo"])
 def test_every_config_is_parsed(run, config):
-    path = Path(__file__).parents[1] / "configs" / f"{config}.yaml"
+    path = ROOT / "configs" / f"{config}.yaml"
     status, _, out = run(f"--config {path} --print_config", defaults=False)
     assert status == 0
     settings = yaml.safe_load(out)
@@ -265,145 +202,6 @@ def test_compiled_training_learns_the_same(run, audio_folder, tmp_path):
     assert run("--ckpt_path last --name compiled --max_steps 6")[0] == 0
 
 
-def one_line(err):
-    (line,) = [line for line in err.splitlines() if line.startswith("train.py: error: ")]
-    assert "Traceback" not in err
-    return line
-
-
-@pytest.mark.parametrize(
-    ("line", "status", "message"),
-    [
-        ("--model sequnet --levels 0", 2, "levels is 0"),
-        ("--model sequnet --kernel_size 4", 2, "kernel_size is 4"),
-        ("--model sequnet --levels many", 2, "--levels many"),
-        ("--model sequnet --lr -1", 2, "lr is -1"),
-        ("--model wavenet --code_frequency -1", 2, "code_frequency is -1"),
-        ("--model sequnet --batch_size 0", 2, "batch_size is 0"),
-        ("--model sequnet --logger paper", 2, "there is no logger paper"),
-        ("--model sequnet --sample_audio.seconds -1", 2, "seconds"),
-        ("--model sequnet --audio_dir nowhere", 1, "there is no folder nowhere"),
-        ("--model sequnet --trainer.precision half", 2, "precision"),
-    ],
-)
-def test_mistakes_are_one_line(run, line, status, message):
-    result, err, _ = run(line)
-    assert result == status, err
-    assert message in one_line(err)
-
-
-def test_folders_without_audio(run, tmp_path):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "text").mkdir()
-    (tmp_path / "text" / "note.txt").write_text("no audio")
-    (tmp_path / "fake").mkdir()
-    for number in range(3):
-        (tmp_path / "fake" / f"{number}.wav").write_text("this is not audio")
-    for folder in ("empty", "text", "fake"):
-        status, err, _ = run(f"--model sequnet --audio_dir {tmp_path / folder}")
-        assert status == 1
-        assert str(tmp_path / folder) in one_line(err)
-
-
-def test_a_piano_without_recordings_names_what_to_do(run, tmp_path, monkeypatch):
-    asked = []
-
-    def limited(items, folder, **_):
-        asked.append(folder)
-        return Result([], len(items), "www.youtube.com limits how much it gives", folder)
-
-    monkeypatch.setattr("sequnet_pl.data.download.download", limited)  # no test asks the network
-    status, err, _ = run("--model sequnet --dataset piano")
-    assert (status, asked) == (1, [tmp_path / "data" / "recordings"])
-    assert "www.youtube.com limits" in one_line(err)
-    assert "--audio_dir FOLDER" in one_line(err)
-    assert "--dataset builtin" in one_line(err)
-
-
-def test_own_recordings_take_the_place_of_those_of_the_run(run, audio_folder, tmp_path, caplog):
-    assert run(fit("sequnet", audio_folder, 3))[0] == 0
-    path = tmp_path / "mine.csv"
-    path.write_text(f"path,split\n{audio_folder}/test/0.wav,train\n{audio_folder}/test/1.wav,test\n")
-    status, err, out = run(f"test --ckpt_path last --audio_list {path}")
-    assert status == 0, err
-    assert "learnt from other recordings" in caplog.text
-    assert "this network" in out
-    status, err, _ = run(f"test --ckpt_path last --audio_list {path} --audio_dir {audio_folder}")
-    assert status == 2
-    assert f"--audio_dir {audio_folder} and --audio_list {path}" in one_line(err)
-
-
-def test_output_folders_that_cannot_be_made(run, audio_folder, tmp_path):
-    (tmp_path / "file").write_text("")
-    status, err, _ = run(
-        f"--model sequnet --gpus 0 --audio_dir {audio_folder} --log_dir {tmp_path}/file/logs", defaults=False
-    )
-    assert status == 1
-    assert f"{tmp_path}/file/logs" in one_line(err)
-
-
-def test_no_space_for_a_checkpoint_keeps_the_old_one(run, audio_folder, tmp_path, monkeypatch):
-    assert run(fit("sequnet", audio_folder, 3))[0] == 0
-    path = run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt"
-    before = path.read_bytes()
-
-    def full(temporary, target):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("sequnet_pl.atomic._publish", full)
-    status, err, _ = run("--ckpt_path last --max_steps 5")
-    assert status == 1
-    assert "No space left" in one_line(err)
-    assert path.read_bytes() == before
-    assert {file.name for file in path.parent.iterdir()} <= {"last.ckpt", "best-step00000003.ckpt", "MODEL.md"}
-
-
-def test_bad_checkpoints(run, audio_folder, tmp_path):
-    assert run(fit("sequnet", audio_folder, 3))[0] == 0
-    last = run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt"
-    half = tmp_path / "half.ckpt"
-    half.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
-    evil = tmp_path / "evil.ckpt"
-    torch.save({"state_dict": Malicious(tmp_path / "run")}, evil)
-    other = tmp_path / "other.ckpt"
-    torch.save({"weights": torch.zeros(1)}, other)
-    for path, message in ((half, "damaged"), (evil, "refused"), (other, "names no network")):
-        for command in ("test", "fit"):
-            status, err, _ = run(f"{command} --ckpt_path {path}")
-            assert status == 1
-            assert message in one_line(err)
-            assert str(path) in err
-    assert not (tmp_path / "run").exists()
-    status, err, _ = run(f"fit --model wavenet --ckpt_path {last}")
-    assert status == 2
-    assert "checkpoint of sequnet" in one_line(err)
-    status, err, _ = run(f"fit --ckpt_path {last} --features 5")
-    assert status == 2
-    assert "--features 5" in one_line(err)
-
-
-class Malicious:
-    """A pickle that makes a file when it is loaded carelessly."""
-
-    def __init__(self, path):
-        self.path = str(path)
-
-    def __reduce__(self):
-        return os.mkdir, (self.path,)
-
-
-def test_the_malicious_pickle_would_have_run(tmp_path):
-    pickle.loads(pickle.dumps(Malicious(tmp_path / "run")))  # noqa: S301
-    assert (tmp_path / "run").exists()
-
-
-def test_a_new_run_does_not_overwrite_another(run, audio_folder):
-    assert run(fit("sequnet", audio_folder, 2) + " --name mine")[0] == 0
-    status, err, _ = run(fit("sequnet", audio_folder, 2) + " --name mine")
-    assert status == 2
-    assert "--ckpt_path last goes on" in one_line(err)
-
-
 def test_ctrl_c_keeps_what_was_learnt(run, audio_folder, tmp_path, monkeypatch):
     assert run(fit("sequnet", audio_folder, 9) + " --name unbroken")[0] == 0
     step = AudioModule.training_step
@@ -430,7 +228,6 @@ def test_ctrl_c_keeps_what_was_learnt(run, audio_folder, tmp_path, monkeypatch):
 @pytest.mark.slow  # tests/training has groups of processes that start at once
 def test_two_processes_learn_what_one_does(audio_folder, tmp_path):
     """Two CPU processes with batches of one do what one process does with batches of two, to rounding."""
-    root = Path(__file__).parents[1]
     common = fit("sequnet", audio_folder, 6).replace("--batch_size 2", "")
     common += f" --gpus 0 --data_dir {tmp_path}/data --num_workers 0 --logger none --sample_audio.every_n_epochs 0"
     lines = (
@@ -439,7 +236,7 @@ def test_two_processes_learn_what_one_does(audio_folder, tmp_path):
     )
     for line in lines:
         done = subprocess.run(
-            [sys.executable, str(root / "train.py"), *line.split()], capture_output=True, text=True, timeout=300
+            [sys.executable, str(ROOT / "train.py"), *line.split()], capture_output=True, text=True, timeout=300
         )
         assert done.returncode == 0, done.stderr
     losses = []

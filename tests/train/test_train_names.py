@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FOLDER, RUN = os.fsdecode(b"caf\xe9"), os.fsdecode(b"n\xe9")
 
 
