@@ -1,7 +1,8 @@
 """What threads that wait for each other cost: `python -m benchmarks.waiting --help`.
 
-The demo's network trains, and samples as sample.py does, with one thread and with several, which wait as the project
-has them wait or spin for long as OpenMP does by itself; on a machine with nothing else to do and beside busy processes.
+A Seq-U-Net, the demo's unless another is named, trains, and samples as sample.py does, with one thread and with
+several, which wait as the project has them wait or spin for long as OpenMP does by itself; on a machine with nothing
+else to do and beside busy processes.
 Every way lives in a process of its own, since OpenMP asks once how to wait. Ways take turns; times are medians.
 """
 
@@ -63,14 +64,14 @@ class Row:
     times_one_thread: float  # alone, on a machine with nothing else to do
 
 
-def works() -> dict[str, Callable[[], object]]:
-    """A training step of the demo's network, and a stretch of sampling with it."""
-    settings = yaml.safe_load((CONFIGS / "demo.yaml").read_text(encoding="utf-8"))
+def works(arguments: argparse.Namespace) -> dict[str, Callable[[], object]]:
+    """A training step of a config's network, and a stretch of sampling with it."""
+    settings = yaml.safe_load(arguments.config.read_text(encoding="utf-8"))
     shape, data = settings["model"]["init_args"], settings["data"]
     torch.manual_seed(0)
     network = SeqUNetModule(**shape).network
-    inputs, outputs = network.window(data["output_size"])
-    codes = torch.randint(256, (data["batch_size"], inputs + 1), dtype=torch.uint8)
+    inputs, outputs = network.window(arguments.output_size or data["output_size"])
+    codes = torch.randint(256, (arguments.batch_size or data["batch_size"], inputs + 1), dtype=torch.uint8)
     adam = torch.optim.Adam(network.parameters(), lr=shape["lr"])
 
     def train() -> None:
@@ -85,10 +86,10 @@ def works() -> dict[str, Callable[[], object]]:
     }
 
 
-def serve(threads: int, connection: Connection) -> None:
+def serve(threads: int, arguments: argparse.Namespace, connection: Connection) -> None:
     """The life of one process: do what is asked for so many times, and tell how long it took."""
     torch.set_num_threads(threads)
-    found = works()
+    found = works(arguments)
     for work in found.values():
         timed(work, 2, CPU)
     connection.send(list(found))
@@ -97,12 +98,12 @@ def serve(threads: int, connection: Connection) -> None:
         connection.send(timed(found[what], count, CPU))
 
 
-def started(way: Way) -> Any:
+def started(way: Way, arguments: argparse.Namespace) -> Any:
     """The process of a way, once it is ready."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     with patch.dict(os.environ, SPINNING if way.spins else {}):
-        context.Process(target=serve, args=(way.threads, there), daemon=True).start()
+        context.Process(target=serve, args=(way.threads, arguments, there), daemon=True).start()
     there.close()
     return here
 
@@ -120,7 +121,7 @@ def busy(count: int) -> Iterator[None]:
 
 def measure(ways: list[Way], arguments: argparse.Namespace) -> Iterator[Row]:
     """A row for each way, work and number of busy processes; the first way is one thread."""
-    connections = [started(way) for way in ways]
+    connections = [started(way, arguments) for way in ways]
     names, *_ = [connection.recv() for connection in connections]
     seconds: dict[tuple[str, int, int], list[float]] = {}
     for _ in range(arguments.rounds):
@@ -150,6 +151,9 @@ def table(rows: list[Row]) -> Table:
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description="What waiting threads cost.")
+    parser.add_argument("--config", type=Path, default=CONFIGS / "demo.yaml", help="of a Seq-U-Net")
+    parser.add_argument("--batch_size", type=int, help="crops of a step; the config's without it")
+    parser.add_argument("--output_size", type=int, help="targets of a crop; the config's without it")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--busy", nargs="+", type=int, default=[1], help="processes that compute beside it")
     parser.add_argument("--steps", type=int, default=3, help="of a turn")
