@@ -65,7 +65,7 @@ def _model(folder: Path, network: Network, outputs: int) -> nn.Module:
     assert isinstance(network, SeqUNet)
     channels, kernel_size = network.output_conv.in_channels, network.kernel_size
     model = _imported(folder, "sequnet_res").Sequnet
-    return model(CLASSES, channels, network.cycle.bit_length(), CLASSES, kernel_size, outputs, network.depth)
+    return model(CLASSES, channels, network.cycle.bit_length(), CLASSES, kernel_size, outputs, network.depths[0])
 
 
 def _imported(folder: Path, module: str) -> Any:

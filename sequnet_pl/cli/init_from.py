@@ -21,7 +21,7 @@ class Start:
     path: Path
     network: str
     """sequnet or wavenet."""
-    decided: Mapping[str, int]
+    decided: Mapping[str, int | list[int]]
     """What the weights decide of the settings."""
 
     def agree(self, network: str | None, flags: Sequence[Flag], typed: Sequence[Flag]) -> None:
@@ -29,7 +29,7 @@ class Start:
         if network not in (None, self.network):
             raise UsageError(f"the model is {network}, but {self.path} is of {self.network}; leave --model out")
         for (name, value), (short, _) in zip(flags, typed, strict=True):
-            if name in self.decided and value != str(self.decided[name]):
+            if name in self.decided and _compact(value) != _compact(self.decided[name]):
                 what = f"{self.path} has {name.split('.')[-1]} {self.decided[name]}"
                 raise UsageError(f"--{short} {value}, but {what}; leave --{short} out")
 
@@ -77,5 +77,9 @@ def take_weights(path: Path, network: Network, layers: int | None) -> Trained:
     return trained
 
 
-def _told(shape: dict[str, int]) -> str:
+def _compact(value: object) -> str:
+    return str(value).replace(" ", "")  # [2,1] is [2, 1]
+
+
+def _told(shape: dict[str, int | list[int]]) -> str:
     return ", ".join(f"{name} {value}" for name, value in shape.items())

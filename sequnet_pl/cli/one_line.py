@@ -58,6 +58,7 @@ def _expected(message: str, value: str) -> str:
     types = re.search(r"Subtypes: .*", message)  # of several: below, a literal number counts as its class
     words = re.findall(r"(?<=['\[ ])[^', \[\]]+(?=['\],])", "".join(re.findall(r"Literal(\[.*?\])", message)))
     kinds = [_KINDS[name] for name in re.findall(r"<class '(\w+)'>", types[0] if types else message) if name in _KINDS]
+    kinds += [["a list of them"]] * (types is not None and "list[int]" in types[0])
     *others, last = dict.fromkeys([*chain(*kinds), *words] or ["the name of a class"])
     return (", ".join(others) + " or ") * bool(others) + last + (meant(value, words, dashes="") if words else "")
 

@@ -27,6 +27,14 @@ def gated_convs(depth: int, features: int, kernel_size: int, conditioned: bool =
     return cast(Sequence[GatedConv], layers)
 
 
+def layers_by_level(depth: int | list[int], levels: int) -> list[int]:
+    """The depth of each level, the finest first; UsageError where one is less than 1, or there are too many or none."""
+    given = depth if isinstance(depth, list) else [depth]
+    if not 1 <= len(given) <= levels or min(given) < 1:
+        raise UsageError(f"depth is {depth}, but must be 1 or more, or a list of as much for up to {levels} levels")
+    return given + given[-1:] * (levels - len(given))
+
+
 class Level(nn.Module):
     """The layers of one level except the bottleneck, on the way down and on the way up again.
 
@@ -77,29 +85,35 @@ class SeqUNet(Network):
     Args:
         levels: Number of levels, the bottleneck included; `cycle` is 2^(levels - 1).
         features: Channels of every level.
-        depth: Gated layers a level, each way.
+        depth: Gated layers a level, each way; of a list the first is the finest level's, the last all further ones'.
         kernel_size: Taps of every convolution; odd, 3 or more.
         norm: Whether convolutions, and the output, read frames divided by their root mean square. The identities, and
             with them odd frames that are held, stay as they are; windows hold what convolutions read.
     """
 
     def __init__(
-        self, levels: int = 11, features: int = 180, depth: int = 2, kernel_size: int = 5, norm: bool = False
+        self,
+        levels: int = 11,
+        features: int = 180,
+        depth: int | list[int] = 2,
+        kernel_size: int = 5,
+        norm: bool = False,
     ) -> None:
         super().__init__()
-        for name, value in (("levels", levels), ("features", features), ("depth", depth)):
+        for name, value in (("levels", levels), ("features", features)):
             if value < 1:
                 raise UsageError(f"{name} is {value}, but must be 1 or more")
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise UsageError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
-        self.features, self.depth, self.kernel_size = features, depth, kernel_size
+        self.features, self.kernel_size = features, kernel_size
+        self.depths = layers_by_level(depth, levels)
         self.cycle = 2 ** (levels - 1)
         self.input_conv = CodeConv(features, kernel_size)
         self.normed = norm
         self.norm = RMSNorm(features) if norm else nn.Identity()
-        blocks = nn.ModuleList(Level(features, depth, kernel_size, self.norm) for _ in range(levels - 1))
+        blocks = nn.ModuleList(Level(features, layers, kernel_size, self.norm) for layers in self.depths[:-1])
         self.levels = cast(Sequence[Level], blocks)
-        self.bottleneck = gated_convs(depth, features, kernel_size)
+        self.bottleneck = gated_convs(self.depths[-1], features, kernel_size)
         self.output_conv = nn.Conv1d(features, CLASSES, 1)
         self.receptive_field = self._receptive_field()
 
@@ -115,11 +129,12 @@ class SeqUNet(Network):
         outputs = -(-outputs // self.cycle) * self.cycle
         reach = self.kernel_size - 1  # frames that a convolution drops
         size = outputs
-        for _ in self.levels:
-            size = -(-(size + self.depth * reach + reach) // 2)
-        size += self.depth * reach
-        for _ in self.levels:
-            size = 2 * (size - 1) + 1 + reach + self.depth * reach
+        *depths, bottleneck = self.depths
+        for depth in depths:
+            size = -(-(size + depth * reach + reach) // 2)
+        size += bottleneck * reach
+        for depth in reversed(depths):
+            size = 2 * (size - 1) + 1 + reach + depth * reach
         return Window(size + reach, outputs)
 
     def forward(self, codes: Tensor) -> Tensor:
@@ -266,20 +281,19 @@ class SeqUNet(Network):
     def _receptive_field(self) -> int:
         """How far the outputs of a cycle look back at the most: the reach of each level, by phase, up to the output."""
         taps = np.arange(self.kernel_size)
-        reach = self.kernel_size - 1  # samples back from a frame to the first code that it sees
-        for level in range(len(self.levels)):
-            reach += (self.depth + 1) * taps[-1] * 2**level
-        bottom = 2 ** len(self.levels)
-        lags = np.array([reach + self.depth * taps[-1] * bottom])  # by phase of the frame in the cycle
+        *depths, bottleneck = self.depths
+        # samples back from a frame to the first code that it sees
+        reach = 1 + bottleneck * 2 ** len(depths) + sum((depth + 1) * 2**level for level, depth in enumerate(depths))
+        lags = np.array([reach * taps[-1]])  # by phase of the frame in the cycle
 
         def back(lags: np.ndarray, taps: np.ndarray, spacing: int) -> np.ndarray:
             return np.max([np.roll(lags, tap) + tap * spacing for tap in taps], axis=0)
 
-        for level in reversed(range(len(self.levels))):
+        for level, depth in reversed(list(enumerate(depths))):
             coarse = 2 ** (level + 1)
             even = back(lags, taps[: self.kernel_size // 2 + 1], coarse)
             odd = back(lags, taps[: self.kernel_size // 2], coarse) + 2**level
             lags = np.stack((even, odd), axis=-1).reshape(-1)
-            for _ in range(self.depth):
+            for _ in range(depth):
                 lags = back(lags, taps, 2**level)
         return int(lags.max()) + 1

@@ -131,7 +131,7 @@ class SeqUNetModule(AudioModule):
     Args:
         levels: Number of levels; the deepest ticks every 2^(levels - 1) samples.
         features: Channels of every level.
-        depth: Gated layers a level, on each way.
+        depth: Gated layers a level, on each way; of a list the first is the finest level's, the last all further ones'.
         kernel_size: Taps of every convolution; odd.
         norm: Whether convolutions read frames divided by their root mean square, see SeqUNet.
         lr: Learning rate, the highest of its schedule.
@@ -153,7 +153,7 @@ class SeqUNetModule(AudioModule):
         self,
         levels: int = 11,
         features: int = 180,
-        depth: int = 2,
+        depth: int | list[int] = 2,
         kernel_size: int = 5,
         norm: bool = False,
         lr: float = 5e-4,

@@ -113,13 +113,13 @@ def network_name(network: Network) -> str:
     return next(name for name, kind in NETWORKS.items() if isinstance(network, kind))
 
 
-def architecture(network: Network) -> dict[str, int]:
+def architecture(network: Network) -> dict[str, int | list[int]]:
     """The arguments that a network of this shape is built with."""
     if isinstance(network, SeqUNet):
         return {
             "levels": len(network.levels) + 1,
             "features": network.input_conv.weight.shape[-1],
-            "depth": network.depth,
+            "depth": network.depths[0] if len(set(network.depths)) == 1 else network.depths,
             "kernel_size": network.kernel_size,
             **({"norm": True} if network.normed else {}),
         }

@@ -17,6 +17,7 @@ CHECKPOINTS = Path(__file__).parents[1] / "fixtures" / "checkpoints"
         ("--anneal maybe", "--anneal maybe: expected true or false"),
         ("--levels", "--levels needs a value"),
         ("--batch_size", "--batch_size needs a value"),
+        ("--depth 2,1", "--depth 2,1: expected a whole number or a list of them"),
         ("--batch_size 2.5", "--batch_size 2.5: expected a whole number"),
         ("--dataset builtin --builtin_takes 0", "--builtin_takes is 0, but each piece is played 1 to 1,000 times"),
         ("--dataset builtin --builtin_takes many", "--builtin_takes many: expected a whole number"),

@@ -56,11 +56,11 @@ def from_published(network: Network, tensors: Mapping[str, Tensor]) -> Weights:
 def to_published(network: Network, tensors: Mapping[str, Tensor] | None = None) -> Weights:
     """Tensors by our names, the network's weights or its gradients, under the published names and in their layout.
 
-    The convolution of the published WaveNet that feeds nothing, which ours lacks, is zeros. UserError for a normed
-    network.
+    The convolution of the published WaveNet that feeds nothing, which ours lacks, is zeros. UserError for a Seq-U-Net
+    with what the published one lacks: a norm, levels of different depths.
     """
-    if isinstance(network, SeqUNet) and network.normed:
-        raise UserError("the published Seq-U-Net has no norm, and this one has; it cannot be converted")
+    if isinstance(network, SeqUNet) and (network.normed or len(set(network.depths)) > 1):
+        raise UserError("the published Seq-U-Net has no norm and one depth; this one differs and cannot be converted")
     tensors = network.state_dict() if tensors is None else tensors
     published: Weights = {}
     for theirs, name, kind in _modules(network):
@@ -189,12 +189,12 @@ def _modules(network: Network) -> Iterator[tuple[str, str, _Kind]]:
         yield "input_conv", "input_conv", _Table
         for level in range(len(network.levels)):
             down, up = f"downsampling_blocks.{level}", f"upsampling_blocks.{level}"
-            for layer in range(network.depth):
+            for layer in range(network.depths[level]):
                 yield f"{down}.convs.{layer}", f"levels.{level}.down.{layer}", _Gated
                 yield f"{up}.convs.{layer}", f"levels.{level}.up.{layer}", _Gated
             yield f"{down}.downconv", f"levels.{level}.strided", _Gated
             yield f"{up}.upconv", f"levels.{level}.upsample", _Upsample
-        for layer in range(network.depth):
+        for layer in range(network.depths[-1]):
             yield f"bottlenecks.{layer}", f"bottleneck.{layer}", _Gated
         yield "output_conv.1", "output_conv", _Plain
     if isinstance(network, WaveNet):

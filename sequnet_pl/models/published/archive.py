@@ -48,9 +48,7 @@ def read_source(config: Path) -> Source:
     try:
         return Source(**yaml.safe_load(config.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, TypeError) as error:
-        raise UserError(
-            f"{config} does not say where the published weights are: address, sha256, most_bytes"
-        ) from error
+        raise UserError(f"{config} lacks address, sha256 or most_bytes of the published weights") from error
 
 
 def fetch(network: str, source: Source, folder: Path, watch: Watch = lambda done, total: None) -> Path:
@@ -66,9 +64,8 @@ def fetch(network: str, source: Source, folder: Path, watch: Watch = lambda done
             _download(source, archive, watch)
         _check_hash(archive, source)
         _unpack(archive, unpacked, source.most_bytes)
-    found = sorted(
-        {path.parent for path in unpacked.rglob("checkpoint_*") if network in path.parent.as_posix().lower()}
-    )
+    folders = {path.parent for path in unpacked.rglob("checkpoint_*")}
+    found = sorted(path for path in folders if network in path.as_posix().lower())
     if len(found) == 1:
         return found[0]
     if found:

@@ -39,8 +39,8 @@ class JobStruct(ctypes.Structure):
 
 
 class _SeqUNetStruct(ctypes.Structure):
-    _fields_ = [(name, _pointer) for name in ("matrices", "biases", "table", "table_bias")] + [
-        (name, _int32) for name in ("blocks", "channels", "depth", "kernel", "normed")
+    _fields_ = [(name, _pointer) for name in ("matrices", "biases", "table", "table_bias", "depths")] + [
+        (name, _int32) for name in ("blocks", "channels", "kernel", "normed")
     ]
 
 
@@ -101,14 +101,15 @@ class SeqUNetProgram:
         padding = (0, gates.pitch // 2 - features)
         self._table = nn.functional.pad(network.input_conv.weight.detach(), padding).contiguous()
         self._table_bias = nn.functional.pad(network.input_conv.bias.detach(), padding)
+        self._depths = (_int32 * len(network.depths))(*network.depths)
         self._struct = _SeqUNetStruct(
             matrices=ctypes.addressof(self._packed.matrices),
             biases=ctypes.addressof(self._packed.biases),
             table=self._table.data_ptr(),
             table_bias=self._table_bias.data_ptr(),
+            depths=ctypes.addressof(self._depths),
             blocks=len(network.levels),
             channels=features,
-            depth=network.depth,
             kernel=network.kernel_size,
             normed=network.normed,
         )

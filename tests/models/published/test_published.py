@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -117,10 +118,14 @@ def test_published_sizes():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("levels", 0), ("features", 0), ("depth", -1), ("kernel_size", 4), ("kernel_size", 1)]
+    ("name", "value"),
+    [
+        *(("levels", 0), ("features", 0), ("kernel_size", 4), ("kernel_size", 1)),
+        *(("depth", -1), ("depth", [2, 0]), ("depth", []), ("depth", [1] * 12)),
+    ],
 )
 def test_bad_sequnet_shapes_are_told(name, value):
-    with pytest.raises(ValueError, match=f"{name} is {value}"):
+    with pytest.raises(ValueError, match=re.escape(f"{name} is {value}")):
         SeqUNet(**{name: value})
 
 
@@ -130,6 +135,17 @@ def test_bad_wavenet_shapes_are_told(name):
         WaveNet(**{name: 0})
 
 
-def test_a_norm_has_no_published_form():
-    with pytest.raises(UserError, match="has no norm"):
-        to_published(SeqUNet(2, 3, 1, 3, norm=True))
+@pytest.mark.parametrize("network", [SeqUNet(2, 3, 1, 3, norm=True), SeqUNet(2, 3, [2, 1], 3)])
+def test_what_the_published_network_lacks_is_not_converted(network):
+    with pytest.raises(UserError, match="no norm and one depth"):
+        to_published(network)
+
+
+def test_the_last_depth_of_a_list_goes_on_to_the_deepest_level():
+    assert SeqUNet(5, 3, [3, 2, 1], 3).depths == [3, 2, 1, 1, 1]
+    same, listed = SeqUNet(4, 3, 2, 5), SeqUNet(4, 3, [2, 2], 5)
+    assert listed.depths == same.depths
+    assert listed.receptive_field == same.receptive_field
+    assert {name: x.shape for name, x in listed.state_dict().items()} == {
+        name: x.shape for name, x in same.state_dict().items()
+    }

@@ -12,8 +12,9 @@ struct SeqUNet {             // made by sequnet.py
     const float* const* biases;
     const float* table;  // (kernel, 256, pitch), the input convolution
     const float* table_bias;
-    int32_t blocks, channels, depth, kernel;  // blocks: levels without the bottleneck
-    int32_t normed;                           // whether layers read norms of frames
+    const int32_t* depths;             // layers each way, by level, the bottleneck's last
+    int32_t blocks, channels, kernel;  // blocks: levels without the bottleneck
+    int32_t normed;                    // whether layers read norms of frames
 };
 
 struct Tap {
@@ -103,8 +104,8 @@ class SeqUNetProgram {
         levels.resize(net.blocks + 1);
         for (int l = 0; l <= net.blocks; ++l) {
             Level& level = levels[l];
-            for (int i = 0; i <= net.depth; ++i) level.inputs.push_back(ring());
-            for (int i = 0; i < net.depth; ++i) level.outputs.push_back(ring());
+            for (int i = 0; i <= net.depths[l]; ++i) level.inputs.push_back(ring());
+            for (int i = 0; i < net.depths[l]; ++i) level.outputs.push_back(ring());
             level.condition = ring();
         }
         for (int thread = 0; thread < job.threads; ++thread) {
@@ -113,19 +114,20 @@ class SeqUNetProgram {
         }
         for (int l = 0; l < net.blocks; ++l) {
             Level& level = levels[l];
-            for (int i = 0; i <= net.depth; ++i)
-                level.down.emplace_back(matrix, *bias++, level.inputs[i], net.kernel, i < net.depth ? 1 : 2, job);
+            const int depth = net.depths[l];
+            for (int i = 0; i <= depth; ++i)
+                level.down.emplace_back(matrix, *bias++, level.inputs[i], net.kernel, i < depth ? 1 : 2, job);
             const Ring& coarse = result(l + 1);
             level.upsample.emplace_back(matrix, *bias, coarse, net.kernel / 2 + 1, 1, job);
             level.upsample.emplace_back(matrix, *bias++, coarse, net.kernel / 2, 1, job);
-            for (int i = 0; i < net.depth; ++i) {
-                const Ring& source = i ? level.outputs[i - 1] : level.inputs[net.depth];
+            for (int i = 0; i < depth; ++i) {
+                const Ring& source = i ? level.outputs[i - 1] : level.inputs[depth];
                 level.up.emplace_back(matrix, *bias++, source, net.kernel, 1, job);
                 level.up.back().add_taps(matrix, level.condition, net.kernel, 1);
             }
         }
         Level& bottom = levels[net.blocks];
-        for (int i = 0; i < net.depth; ++i)
+        for (int i = 0; i < net.depths[net.blocks]; ++i)
             bottom.down.emplace_back(matrix, *bias++, bottom.inputs[i], net.kernel, 1, job);
         output = matrix;
         output_bias = *bias;
@@ -137,7 +139,7 @@ class SeqUNetProgram {
             for (int l = 0; l <= net.blocks; ++l) {
                 const int64_t next = (job.time >> l) + 1;
                 for (int i = 0; i < (int)levels[l].down.size(); ++i)
-                    levels[l].down[i].resume(thread, i < net.depth ? next : (job.time >> (l + 1)) + 1);
+                    levels[l].down[i].resume(thread, i < net.depths[l] ? next : (job.time >> (l + 1)) + 1);
                 for (Convolution& up : levels[l].upsample) up.resume(thread, (job.time >> (l + 1)) + 1);
                 for (Convolution& up : levels[l].up) up.resume(thread, next);
             }
@@ -179,7 +181,8 @@ class SeqUNetProgram {
         for (;; ++l) {
             Level& level = levels[l];
             const int64_t n = time >> l;
-            for (int i = 0; i < net.depth; ++i) layer(thread, level.down[i], n, level.inputs[i], n, level.inputs[i + 1]);
+            for (int i = 0; i < net.depths[l]; ++i)
+                layer(thread, level.down[i], n, level.inputs[i], n, level.inputs[i + 1]);
             if (l == net.blocks || n % 2) break;
             layer(thread, level.down.back(), n / 2, level.inputs.back(), n, levels[l + 1].inputs[0]);
         }
@@ -197,7 +200,7 @@ class SeqUNetProgram {
                 level.condition.take(thread, n);
                 level.condition.take(thread, n + 1);
             }
-            for (int i = 0; i < net.depth; ++i) {
+            for (int i = 0; i < net.depths[l]; ++i) {
                 const Ring& source = i ? level.outputs[i - 1] : level.inputs.back();
                 layer(thread, level.up[i], n, source, n, level.outputs[i]);
             }
@@ -254,14 +257,14 @@ class SeqUNetProgram {
             for (Ring& input : level.inputs) visit(input, window(net.kernel), n);
             visit(result(l + 1), window(net.kernel / 2 + 1), n >> 1);
             visit(level.condition, Part{*tensor++, channels, 0, channels, 1, true}, n | 1);
-            for (int i = 0; i < net.depth; ++i, ++tensor) {
+            for (int i = 0; i < net.depths[l]; ++i, ++tensor) {
                 Part half{*tensor, 2 * channels, 0, channels, net.kernel, false};
                 visit(i ? level.outputs[i - 1] : level.inputs.back(), half, n);
                 half.first = channels;
                 visit(level.condition, half, n);
             }
         }
-        for (int i = 0; i < net.depth; ++i)
+        for (int i = 0; i < net.depths[net.blocks]; ++i)
             visit(levels[net.blocks].inputs[i], window(net.kernel), time >> net.blocks);
     }
 
