@@ -1,7 +1,9 @@
 """Batches of crops: each process its share without repeats, and a position in the epoch that a checkpoint keeps."""
 
 import time
+import weakref
 from collections.abc import Callable, Iterator
+from multiprocessing.util import Finalize
 from typing import Any
 
 import torch
@@ -9,6 +11,8 @@ from torch.utils.data import DataLoader, Sampler
 
 from sequnet_pl.data.crops import EMPTY, Batch, Crops, Plan
 from sequnet_pl.processes import end_with_parent, shielded
+
+_FIRST = 100  # of what is done at exit: before queues close, which tell workers to end
 
 
 class Shard(Sampler[Plan]):
@@ -84,7 +88,10 @@ class CropLoader(DataLoader[Batch]):
 
     def _get_iterator(self) -> Any:
         with shielded():  # a run that is asked to end needs its workers until it has saved
-            return super()._get_iterator()
+            iterator = super()._get_iterator()
+        if self.num_workers:  # at exit Python asks them to end by a signal that they shrug off, and waits
+            Finalize(None, _end_workers, (weakref.ref(iterator),), exitpriority=_FIRST)
+        return iterator
 
     def state_dict(self) -> dict[str, Any]:
         """The position, as plain numbers."""
@@ -96,6 +103,14 @@ class CropLoader(DataLoader[Batch]):
         self.shard.epoch = state["epoch"]
         size = self.shard.batch_size * self.shard.ranks
         self.shard.batches_done = state["batches_done"] * state["batch_size"] // size
+
+
+def _end_workers(found: Callable[[], Any]) -> None:
+    """End the workers of an iterator that is still there, such as that of a validation that was broken off."""
+    if iterator := found():
+        iterator._shutdown_workers()
+        for worker in iterator._workers:
+            worker.kill()  # one that a slow disk holds
 
 
 def _begin(worker: int) -> None:

@@ -85,6 +85,33 @@ def test_a_group_ends_saved_and_goes_on_exactly(tmp_path, audio_folder, group, s
     assert all(torch.equal(unbroken["state_dict"][name], value) for name, value in broken["state_dict"].items())
 
 
+def ends_in_validation(words, act):
+    """Run train.py, which does something in its first batch of validation."""
+    os.setsid()
+
+    def validation_step(self, batch, batch_idx):
+        act()
+
+    AudioModule.validation_step = validation_step
+    return run_main("train.py", train, words.split())
+
+
+def terminate_the_group():
+    os.killpg(0, signal.SIGTERM)
+
+
+def interrupt():
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(("act", "status"), [(terminate_the_group, 143), (interrupt, 130)])
+def test_workers_of_a_validation_that_was_broken_off_end_too(tmp_path, audio_folder, group, act, status):
+    words = line(tmp_path, audio_folder, "--num_workers 2 --name run --trainer.val_check_interval 2")
+    statuses, logs = group(1, ends_in_validation, f"{words} --trainer.num_sanity_val_steps 0", act).wait()
+    assert statuses == [status], logs
+    assert "Traceback" not in logs[0]
+
+
 def test_the_same_interrupt_sent_twice_is_one(tmp_path, audio_folder, group):
     """As `timeout` sends it: to the process, and to its group."""
     words = line(tmp_path, audio_folder, "--num_workers 0 --name run")
