@@ -53,6 +53,11 @@ def find(folder: Path) -> Found:
             for path in (Path(name, f) for f in files if not f.startswith(".")):
                 if path.suffix.lower() in SUFFIXES:
                     (found.files if os.path.isfile(path) else found.unread).append(path)  # noqa: PTH113 (never raises)
+                elif os.path.islink(path):  # noqa: PTH114 (never raises)
+                    try:
+                        path.stat()
+                    except OSError as error:  # it may lead to a folder
+                        failed(error)
         seen.add(real)
     for paths in found:
         paths.sort(key=lambda path: path.relative_to(folder).as_posix())

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 from pathlib import Path
 
 from sequnet_pl.audio import files
@@ -22,7 +23,7 @@ def held_out(audio_dir: str | None, trained: Trained | None, rate: int) -> Split
     UserError where nothing is held out.
     """
     learnt = folders_of(trained.data.get("audio_dir")) if trained else []
-    if audio_dir and Path(audio_dir).resolve() not in [Path(folder).resolve() for folder in learnt]:
+    if audio_dir and os.path.realpath(audio_dir) not in [os.path.realpath(folder) for folder in learnt]:
         return _folder(Path(audio_dir), trained, rate)
     assert trained
     data = open_recordings(audio_dir if len(learnt) > 1 else None, trained)  # one of several is split as it was there

@@ -1,6 +1,7 @@
 """What parts several folders have in the training crops."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -39,7 +40,7 @@ class FolderShares:
         @cache
         def number(place: Path) -> int:
             for index, folder in enumerate(self.folders):
-                if place.exists() and place.samefile(folder):  # however it is written
+                if os.path.exists(place) and place.samefile(folder):  # noqa: PTH110 (never raises); however it is written
                     return index
             return -1 if place == place.parent else number(place.parent)
 

@@ -92,10 +92,10 @@ def choose(
     if audio_list:
         path = Path(audio_list)
         find = partial(from_list, path, in_time)
-        return Source(f"list {path.resolve()}", path.stem, find, partial(_listed, path), lambda: is_cut(find()))
+        return Source(f"list {os.path.realpath(path)}", path.stem, find, partial(_listed, path), lambda: is_cut(find()))
     if recordings:
         path = Path(recordings)
-        identity = f"downloads {path.resolve()}"
+        identity = f"downloads {os.path.realpath(path)}"
         folder = kept / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
         find = partial(from_downloads, path, folder, in_time)
         read = partial(read_list, path)
@@ -114,7 +114,7 @@ def is_cut(parts: Parts) -> bool:
 
 def _of_folders(paths: list[Path], in_time: bool) -> Source:
     """One folder, or several, each split by itself. UsageError where one lies in another."""
-    real = [path.resolve() for path in paths]
+    real = [Path(os.path.realpath(path)) for path in paths]  # which a link to itself does not stop
     for one, other in permutations(range(len(paths)), 2):
         if real[one].is_relative_to(real[other]):
             what = "is named twice" if real[one] == real[other] else f"lies in {paths[other]}"

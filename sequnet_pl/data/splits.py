@@ -72,7 +72,8 @@ def split_folders(folder: Path) -> Parts:
         log.warning("%s: not taken as splits, which are named train/, val/ and test/: %s", folder, listed)
     places: Parts = {split: [] for split in SPLITS}
     for name, split in split_of.items():
-        if not any(place.samefile(folder / name) for place in places[split]):
+        real = os.path.realpath(folder / name)
+        if all(os.path.realpath(place) != real for place in places[split]):
             places[split].append(folder / name)
     return places if split_of else {}
 
@@ -88,11 +89,19 @@ def check_folder(folder: Path) -> None:
 def _folders(folder: Path) -> list[str]:
     """The names of the folders in one. UserError where it is missing or cannot be read."""
     try:
-        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
+        return sorted(entry.name for entry in os.scandir(folder) if _may_be_folder(entry))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"there is no folder {folder}; name one that holds audio files") from error
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror}") from error
+
+
+def _may_be_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether this is a folder, or a link that cannot be followed, which `files.find` will name."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return True
 
 
 def split_files(

@@ -34,12 +34,15 @@ def test_find_tells_files_from_what_is_only_called_so(tmp_path: Path):
     os.mkfifo(tmp_path / "sub/pipe.wav")
     (tmp_path / "broken.wav").symlink_to("nowhere.wav")
     (tmp_path / "round.wav").symlink_to("round.wav")
+    (tmp_path / "round").symlink_to("round")
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "long").symlink_to("a" * 300)
     (tmp_path / "device.wav").symlink_to("/dev/zero")
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "folder.wav").mkdir()
     found, unread = files.find(tmp_path)
     assert [path.name for path in found] == ["a.wav", "linked.wav"]
-    assert [path.name for path in unread] == ["broken.wav", "device.wav", "round.wav", "pipe.wav"]
+    assert [path.name for path in unread] == ["broken.wav", "device.wav", "long", "round", "round.wav", "pipe.wav"]
 
 
 def test_find_names_folders_that_cannot_be_read(tmp_path: Path, unprivileged: list[str]):

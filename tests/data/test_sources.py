@@ -31,6 +31,13 @@ def listed(folder: Path, text: str) -> Path:
     return folder / "list.csv"
 
 
+@pytest.mark.parametrize("option", ["audio_dir", "audio_list", "recordings"])
+def test_a_link_to_itself_is_one_line(tmp_path: Path, option: str) -> None:
+    (tmp_path / "round").symlink_to("round")
+    with pytest.raises(UserError, match=r"cannot read the .*round: Too many levels"):
+        chosen(tmp_path, **{option: str(tmp_path / "round")}).check()
+
+
 @pytest.mark.parametrize("split", SPLITS)
 def test_a_list_is_taken_at_its_word(tmp_path: Path, split: str) -> None:
     touch(tmp_path, "a/1.wav", "2, two.mp3", "3.flac", "4.ogg")

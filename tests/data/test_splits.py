@@ -191,6 +191,36 @@ def test_what_cannot_be_read_is_handed_on_and_decides_no_split(tmp_path: Path):
     assert after | {"train": after["train"][:-2]} == before
 
 
+def test_a_link_that_cannot_be_followed_is_named_and_the_rest_used(tmp_path: Path):
+    touch(tmp_path, *(f"{number}.wav" for number in range(12)))
+    before = split_folder(tmp_path)
+    (tmp_path / "self.wav").symlink_to("self.wav")
+    (tmp_path / "self").symlink_to("self")
+    after = split_folder(tmp_path)
+    assert after["train"][-2:] == [tmp_path / "self", tmp_path / "self.wav"]
+    assert after | {"train": after["train"][:-2]} == before
+
+
+def test_splits_whose_links_cannot_be_followed_are_still_splits(tmp_path: Path):
+    touch(tmp_path, "train/a.wav", "train/b.wav", "c.wav")
+    (tmp_path / "val").symlink_to("val")
+    (tmp_path / "valid").symlink_to("a" * 300)
+    parts = split_folder(tmp_path, val_share=0)
+    assert names(parts, tmp_path) == {"train": ["train/a.wav", "train/b.wav", "val", "valid"], "val": [], "test": []}
+
+
+def test_a_link_into_a_folder_one_may_not_enter_is_named(tmp_path: Path, unprivileged: list[str]):
+    touch(tmp_path, "locked/in/a.wav", "music/b.wav", "music/c.wav")
+    (tmp_path / "music/linked").symlink_to(tmp_path / "locked/in", target_is_directory=True)
+    (tmp_path / "locked").chmod(0o0)
+    code = "import pathlib, sys; from sequnet_pl.data.splits import split_folder as split\n"
+    code += "print(*(path.name for path in split(pathlib.Path(sys.argv[1]))['train']))"
+    command = [*unprivileged, sys.executable, "-c", code, str(tmp_path / "music")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    (tmp_path / "locked").chmod(0o700)
+    assert done.stdout == "b.wav c.wav linked\n", done.stderr
+
+
 def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path, unprivileged: list[str]):
     touch(tmp_path / "all", "a.wav")
     code = (
