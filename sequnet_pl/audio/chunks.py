@@ -64,8 +64,15 @@ class _Data(NamedTuple):
     """Position of the data chunk's size."""
     start: int
     claimed: int
-    format: bytes
+    format: bytes = b""
     """The content of `fmt `."""
+    before: tuple[tuple[int, int], ...] = ()
+    """Where each chunk before it begins, and where the next one does."""
+
+    @property
+    def is_found(self) -> bool:
+        """Whether libsndfile finds it: not where a chunk before it is odd and not filled up."""
+        return all((there - self.begin) % self.form.even == 0 for _, there in self.before)
 
 
 def outline(file: BinaryIO, size: int) -> Outline | None:
@@ -77,7 +84,7 @@ def outline(file: BinaryIO, size: int) -> Outline | None:
     while (data := _data(file, begin, size, after)) is not None:
         lie, end, present, following = _extent(file, data, size)
         # What is whole is left as it is, with all its chunks; not what is empty, which ffmpeg would take for unknown.
-        whole = not lie and after == begin and data.claimed > 0
+        whole = not lie and after == begin and data.claimed > 0 and data.is_found
         if data.claimed or following is None:
             links.append(Link(begin, following or size) if whole else Link(data.start, end, _header(file, data, end)))
         plain &= whole and following is None
@@ -95,13 +102,14 @@ def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
     """The first data chunk from `after` on of the container that begins at `begin`, and what comes before."""
     if (head := read_at(file, begin, 12))[:4] in (b".snd", b"dns.") and len(head) == 12:
         start, claimed = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:])
-        form = Form(">I" if head[:1] == b"." else "<I", start, b"")
-        return _Data(form, begin, begin + 8, begin + start, claimed, b"")
+        form = Form(">I" if head[:1] == b"." else "<I", 4, b"")
+        return _Data(form, begin, begin + 8, begin + start, claimed)
     form = form_of(file, begin)
     if form is None:
         return None
     long = form_bytes = b""
     position = begin + form.first
+    before: list[tuple[int, int]] = []
     while position < size and (chunk := form.chunk(file, position)) is not None:
         name, length = chunk
         content = position + form.head
@@ -109,20 +117,23 @@ def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
             if length == 2**32 - 1 and len(long) >= 16:
                 length = int.from_bytes(long[8:16], "little")
             field, start = position + form.identifier, content + form.lead
-            return _Data(form, begin, field, start, length - form.lead, form_bytes)
+            return _Data(form, begin, field, start, length - form.lead, form_bytes, tuple(before))
         if not 0 <= length <= size - content:
             return None
         if name == b"ds64":
             long = read_at(file, content, min(length, 64))
         if name == b"fmt ":
             form_bytes = read_at(file, content, min(length, 1 << 12))
-        position = _next(file, form, content + length)
+        following = _next(file, form, begin, content + length)
+        if name != form.data:
+            before.append((position, following))
+        position = following
     return None
 
 
-def _next(file: BinaryIO, form: Form, end: int) -> int:
+def _next(file: BinaryIO, form: Form, begin: int, end: int) -> int:
     """Where the chunk after one that ends here begins: some writers forget to fill up to an even position."""
-    filled = -(-end // form.even) * form.even
+    filled = begin - (begin - end) // form.even * form.even
     return filled if filled < 1 << 62 and not read_at(file, end, filled - end).strip(b"\0") else end
 
 
@@ -146,7 +157,7 @@ def _unknown(claimed: int) -> bool:
 
 def _rest(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int | None]:
     """Whether what follows the samples is chunks, tags or nothing; and where a joined file or more samples begin."""
-    position = _next(file, data.form, data.start + data.claimed)
+    position = _next(file, data.form, data.begin, data.start + data.claimed)
     while position < size:
         if is_container(file, position):
             return True, position
@@ -158,7 +169,7 @@ def _rest(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int | None]:
             return _is_no_sound(file, data, position, size), None
         if chunk[0] == data.form.data:
             return True, position
-        position = _next(file, data.form, position + data.form.head + max(0, chunk[1]))
+        position = _next(file, data.form, data.begin, position + data.form.head + max(0, chunk[1]))
         if position > size + 1 and chunk[0] not in _AFTER:
             return False, None
     return True, None
@@ -229,8 +240,10 @@ def _header(file: BinaryIO, data: _Data, end: int) -> bytes:
         return (
             struct.pack("<4sI4s", b"RF64", 2**32 - 1, b"WAVE") + long + body + struct.pack("<4sI", b"data", 2**32 - 1)
         )
-    header = bytearray(read_at(file, data.begin, data.start - data.begin))
-    field = data.field - data.begin
+    header = read_at(file, data.begin, form.first)
+    for here, there in data.before:
+        header += read_at(file, here, there - here) + bytes((here - there) % form.even)
     known = min(length + form.lead, 2 ** (8 * struct.calcsize(form.size)) - 2)
-    struct.pack_into(form.size, header, field, known)
-    return bytes(header)
+    header += read_at(file, data.field - form.identifier, form.identifier) + struct.pack(form.size, known)
+    after = data.field + struct.calcsize(form.size)
+    return header + read_at(file, after, data.start - after)

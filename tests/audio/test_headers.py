@@ -144,10 +144,51 @@ def test_other_containers_that_lie(tmp_path: Path, form: str, lie: Callable[[byt
     assert_close(whole(path), TONE, 1e-3, slack=0)
 
 
+@pytest.mark.parametrize("pad", [b"", b"\0"], ids=["bare", "filled"])
+@pytest.mark.parametrize(
+    ("form", "size", "names", "lie"),
+    [
+        ("WAV", "<I", ["fmt ", "data"], lambda content: content),
+        ("WAV", "<I", ["data"], lambda content: put(content, content.index(b"data") + 4, "<I", 0)),
+        ("RF64", "<I", ["fmt "], lambda content: content),
+        ("RF64", "<I", ["data"], lambda content: content),
+        ("W64", "<Q", ["fmt \xf3", "data\xf3"], lambda content: content),
+        ("AIFF", ">I", ["COMM", "SSND"], lambda content: content),
+        ("AIFF", ">I", ["SSND"], _aiff(0)),
+        ("CAF", ">Q", ["data"], lambda content: content),
+    ],
+)
+def test_odd_chunks_before_the_samples(
+    tmp_path: Path, form: str, size: str, names: list[str], lie: Callable[[bytes], bytes], pad: bytes
+):
+    """Filled up to where the next may begin, or not, as some writers leave them."""
+    sf.write(tmp_path / "a", TONE, 16_000, format=form, subtype="PCM_16")
+    content, odd = lie((tmp_path / "a").read_bytes()), b"an odd number"
+    if form == "W64":
+        chunk = b"junk" + forms._W64_TAIL + struct.pack(size, 24 + len(odd)) + odd + pad * 3
+    else:
+        chunk = (b"free" if form == "CAF" else b"JUNK") + struct.pack(size, len(odd)) + odd + pad * (form != "CAF")
+    for name in names:
+        content = content.replace(name.encode("latin1"), chunk + name.encode("latin1"), 1)
+    path = written(tmp_path / "a", content)
+    assert_close(whole(path), TONE, 1e-3, slack=0)
+    assert_close(files.read(path, 16_000, 0.5, 0.25), TONE[8_000:12_000], 1e-3, slack=0)
+
+
+def test_a_joined_file_may_begin_anywhere(tmp_path: Path):
+    content, at = wav(tmp_path / "a.wav")
+    odd = put(content, at, "<I", 31_999)[:-1]
+    second = content[:12] + b"JUNK" + struct.pack("<I", 7) + b"seven b\0" + content[12:]
+    assert_close(whole(written(tmp_path / "ab.wav", odd + second)), np.concatenate([TONE[:-1], TONE]), 1e-3, slack=0)
+
+
 @pytest.mark.parametrize("size", [32_000, 0, 9_000])
-def test_big_endian_wav(tmp_path: Path, size: int):
+@pytest.mark.parametrize("odd", [b"", b"JUNK\0\0\0\5five!"], ids=["alone", "odd"])
+def test_big_endian_wav(tmp_path: Path, size: int, odd: bytes):
     samples = np.round(TONE * 32_767).astype(">i2").tobytes()
-    head = b"WAVEfmt " + struct.pack(">IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16) + b"data" + struct.pack(">I", size)
+    head = (
+        b"WAVEfmt " + struct.pack(">IHHIIHH", 16, 1, 1, 16_000, 32_000, 2, 16) + odd + b"data" + struct.pack(">I", size)
+    )
     path = written(tmp_path / "a.wav", b"RIFX" + struct.pack(">I", 32_036) + head + samples)
     assert_close(whole(path), TONE, 1e-3, slack=0)
 
