@@ -68,11 +68,14 @@ class _Data(NamedTuple):
     """The content of `fmt `."""
     before: tuple[tuple[int, int], ...] = ()
     """Where each chunk before it begins, and where the next one does."""
+    long: bytes = b""
+    """The content of `ds64`."""
 
     @property
     def is_found(self) -> bool:
-        """Whether libsndfile finds it: not where a chunk before it is odd and not filled up."""
-        return all((there - self.begin) % self.form.even == 0 for _, there in self.before)
+        """Whether libsndfile finds all of it: it wants odd chunks filled up, and believes `ds64` first of all."""
+        filled = all((there - self.begin) % self.form.even == 0 for _, there in self.before)
+        return filled and (not self.long or int.from_bytes(self.long[8:16], "little") == self.claimed)
 
 
 def outline(file: BinaryIO, size: int) -> Outline | None:
@@ -117,7 +120,7 @@ def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
             if length == 2**32 - 1 and len(long) >= 16:
                 length = int.from_bytes(long[8:16], "little")
             field, start = position + form.identifier, content + form.lead
-            return _Data(form, begin, field, start, length - form.lead, form_bytes, tuple(before))
+            return _Data(form, begin, field, start, length - form.lead, form_bytes, tuple(before), long)
         if not 0 <= length <= size - content:
             return None
         if name == b"ds64":

@@ -111,6 +111,17 @@ def _rf64(length: int) -> Callable[[bytes], bytes]:
     return lambda content: put(content, content.index(b"ds64") + 16, "<Q", length)
 
 
+def _true_32_bits(length: int, magic: bytes = b"RF64") -> Callable[[bytes], bytes]:
+    """A `ds64` that is not true, beside a size of the samples that is."""
+
+    def lie(content: bytes) -> bytes:
+        at = content.index(b"ds64") + 8
+        content = magic + content[4:at] + struct.pack("<QQQ", 0, length, 0) + content[at + 24 :]
+        return put(content, content.index(b"data") + 4, "<I", 32_000)
+
+    return lie
+
+
 def _w64(length: int) -> Callable[[bytes], bytes]:
     return lambda content: put(content, content.index(b"data\xf3\xac") + 16, "<Q", length)
 
@@ -131,6 +142,8 @@ def _caf(length: int) -> Callable[[bytes], bytes]:
     ("form", "lie"),
     [
         *(("RF64", _rf64(length)) for length in (0, 8_000, 2**63 - 1, 2**64 - 1)),
+        *(("RF64", _true_32_bits(length)) for length in (0, 8_000, 32_000, 40_000, 2**64 - 1)),
+        ("RF64", _true_32_bits(0, b"BW64")),
         *(("W64", _w64(length)) for length in (0, 24, 8_024, 2**63 - 1)),
         *(("AIFF", _aiff(length)) for length in (0, 8_008, 0x7FFFFFFF, 0xFFFFFFFF)),
         *(("AIFF", _aiff(length, b"ANNO\0\0\0\xc8" + b"n" * 200)) for length in (0, 8_008, 32_008)),
