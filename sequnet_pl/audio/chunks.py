@@ -88,6 +88,8 @@ def outline(file: BinaryIO, size: int) -> Outline | None:
         lie, end, present, following = _extent(file, data, size)
         # What is whole is left as it is, with all its chunks; not what is empty, which ffmpeg would take for unknown.
         whole = not lie and after == begin and data.claimed > 0 and data.is_found
+        # libsndfile takes what follows the samples of a W64 file for more of them
+        whole &= data.form is not W64 or (following or size) - end < W64.even
         if data.claimed or following is None:
             links.append(Link(begin, following or size) if whole else Link(data.start, end, _header(file, data, end)))
         plain &= whole and following is None

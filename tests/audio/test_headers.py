@@ -50,6 +50,13 @@ def test_what_follows_the_samples_is_no_sound(tmp_path: Path, tail: bytes):
     assert_close(whole(written(tmp_path / "a.wav", content + tail)), TONE, 1e-3, slack=0)
 
 
+def test_a_chunk_after_the_samples_of_a_w64_is_no_sound(tmp_path: Path):
+    sf.write(tmp_path / "a.w64", TONE, 16_000, subtype="PCM_16")
+    chunk = b"levl" + forms._W64_TAIL + struct.pack("<Q", 24 + 4_000) + b"levels\1\0" * 500
+    path = written(tmp_path / "a.w64", (tmp_path / "a.w64").read_bytes() + chunk)
+    assert_close(whole(path), TONE, 1e-3, slack=0)
+
+
 @pytest.mark.parametrize("size", [None, 0], ids=["true", "zero"])
 @pytest.mark.parametrize("pad", [b"", b"\0"], ids=["bare", "padded"])
 @pytest.mark.parametrize("tail", [b"", LIST], ids=["alone", "list"])
