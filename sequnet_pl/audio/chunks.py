@@ -19,39 +19,25 @@ _NEAR = 1 << 16
 _LONGEST = 1 << 46  # bytes; more is no length of a recording
 _ZEROS = 1 << 16
 _JUNK = 0.1  # seconds; what is shorter, after a length that all sizes agree on, is no sound
-_AFTER = frozenset(
-    f"{name:<4}".encode()
-    for name in [
-        "LIST",
-        "id3",
-        "ID3",
-        "bext",
-        "iXML",
-        "JUNK",
-        "junk",
-        "PAD",
-        "cue",
-        "smpl",
-        "inst",
-        "fact",
-        "PEAK",
-        "afsp",
-        "_PMX",
-        "axml",
-        "chna",
-        "acid",
-        "plst",
-        "umid",
-        "NAME",
-        "AUTH",
-        "ANNO",
-        "(c)",
-        "COMT",
-        "MARK",
-        "INST",
-        "APPL",
-    ]
-)
+_AFTER = {
+    *(
+        b"LIST",
+        b"id3 ",
+        b"ID3 ",
+        b"bext",
+        b"iXML",
+        b"JUNK",
+        b"junk",
+        b"PAD ",
+        b"cue ",
+        b"smpl",
+        b"inst",
+        b"fact",
+        b"PEAK",
+    ),
+    *(b"afsp", b"_PMX", b"axml", b"chna", b"acid", b"plst", b"umid"),
+    *(b"NAME", b"AUTH", b"ANNO", b"(c) ", b"COMT", b"MARK", b"INST", b"APPL"),
+}
 """Chunks that may be cut off without harm to the samples."""
 
 
@@ -76,6 +62,18 @@ class _Data(NamedTuple):
         """Whether libsndfile finds all of it: it wants odd chunks filled up, and believes `ds64` first of all."""
         filled = all((there - self.begin) % self.form.even == 0 for _, there in self.before)
         return filled and (not self.long or int.from_bytes(self.long[8:16], "little") == self.claimed)
+
+    def container_end(self, file: BinaryIO) -> int | None:
+        """Where the container ends by its header; None where that does not say."""
+        if not self.form.data or self.form.lead == 4:  # AU and CAF files
+            return None
+        if self.form is W64:
+            size = int.from_bytes(read_at(file, self.begin + 16, 8), "little") - 8
+        elif self.long:
+            size = int.from_bytes(self.long[:8], "little")
+        else:
+            (size,) = struct.unpack(self.form.size, read_at(file, self.begin + 4, 4))
+        return None if _unknown(size) else self.begin + 8 + size
 
 
 def outline(file: BinaryIO, size: int) -> Outline | None:
@@ -174,10 +172,19 @@ def _rest(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int | None]:
             return _is_no_sound(file, data, position, size), None
         if chunk[0] == data.form.data:
             return True, position
-        position = _next(file, data.form, data.begin, position + data.form.head + max(0, chunk[1]))
-        if position > size + 1 and chunk[0] not in _AFTER:
+        end = position + data.form.head + max(0, chunk[1])
+        position = _next(file, data.form, data.begin, end)
+        if position > size + 1 and chunk[0] not in _AFTER and not _is_chunk(file, data, end):
             return False, None
     return True, None
+
+
+def _is_chunk(file: BinaryIO, data: _Data, end: int) -> bool:
+    """Whether what looks like a chunk is one, though it would end beyond the file, which has then been cut off."""
+    container = data.container_end(file)
+    if data.form.head > 8:  # few samples look like a size of 64 bits
+        return end < _LONGEST
+    return container is not None and end <= container + 1
 
 
 def _is_no_sound(file: BinaryIO, data: _Data, position: int, size: int) -> bool:
@@ -189,11 +196,13 @@ def _is_no_sound(file: BinaryIO, data: _Data, position: int, size: int) -> bool:
         return False
     if left <= _ZEROS and not read_at(file, position, left).strip(b"\0"):
         return True
-    if data.form is not WAV or len(data.format) < 16:
+    container = data.container_end(file)
+    if container is not None and left < data.form.head <= container - position:  # a cut-off head of a chunk
+        return True
+    if container is None or data.form is not WAV or len(data.format) < 16:
         return False
-    (whole,) = struct.unpack("<I", read_at(file, data.begin + 4, 4))
     rate = int.from_bytes(data.format[8:12], "little")
-    return abs(data.begin + 8 + whole - position) <= 1 and left < _JUNK * rate
+    return abs(container - position) <= 1 and left < _JUNK * rate
 
 
 def _before_chunks(file: BinaryIO, data: _Data, size: int) -> int:

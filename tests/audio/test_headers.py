@@ -50,11 +50,46 @@ def test_what_follows_the_samples_is_no_sound(tmp_path: Path, tail: bytes):
     assert_close(whole(written(tmp_path / "a.wav", content + tail)), TONE, 1e-3, slack=0)
 
 
+@pytest.mark.parametrize("left", [3, 8, 9, 9_000, 20_008, None])
+@pytest.mark.parametrize(
+    ("form", "name", "size", "container"),
+    [
+        ("WAV", b"SMED", "<I", (4, 8)),
+        ("RF64", b"SMED", "<I", (20, 8)),
+        ("W64", b"smed" + forms._W64_TAIL, "<Q", (16, 0)),
+        ("AIFF", b"SMED", ">I", (4, 8)),
+        ("CAF", b"smed", ">Q", None),
+    ],
+)
+def test_a_chunk_of_any_name_may_be_cut_off(
+    tmp_path: Path, form: str, name: bytes, size: str, container: tuple[int, int] | None, left: int | None
+):
+    """It is no sound, as the size of all or one of 64 bits says."""
+    sf.write(tmp_path / "a", TONE, 16_000, format=form, subtype="PCM_16")
+    content, head = (tmp_path / "a").read_bytes(), len(name) + struct.calcsize(size)
+    chunk = name + struct.pack(size, 20_000 + head * (form == "W64")) + b"\x7fabc" * 5_000
+    if container:
+        at, before = container
+        wide = "<Q" if form in ("RF64", "W64") else size
+        content = put(content, at, wide, len(content) + len(chunk) - before)
+    path = written(tmp_path / "a", content + chunk[:left])
+    is_less_than_a_head = form in ("CAF", "W64") and (left or head) < head  # which nothing may tell from sound
+    assert_close(whole(path), TONE, 1e-3, slack=4 * is_less_than_a_head)
+
+
 def test_a_chunk_after_the_samples_of_a_w64_is_no_sound(tmp_path: Path):
     sf.write(tmp_path / "a.w64", TONE, 16_000, subtype="PCM_16")
     chunk = b"levl" + forms._W64_TAIL + struct.pack("<Q", 24 + 4_000) + b"levels\1\0" * 500
     path = written(tmp_path / "a.w64", (tmp_path / "a.w64").read_bytes() + chunk)
     assert_close(whole(path), TONE, 1e-3, slack=0)
+
+
+def test_samples_that_look_like_a_chunk_are_sound(tmp_path: Path):
+    """The size of all is true, so a chunk that would end beyond it is none."""
+    content, at = wav(tmp_path / "a.wav")
+    begin = at + 4 + 8_000
+    content = put(content, at, "<I", 8_000)[:begin] + b"SMED" + struct.pack("<I", 24_100) + content[begin + 8 :]
+    assert len(whole(written(tmp_path / "a.wav", content))) == 16_000
 
 
 @pytest.mark.parametrize("size", [None, 0], ids=["true", "zero"])
