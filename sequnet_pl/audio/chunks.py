@@ -5,18 +5,16 @@ and the largest numbers mean that the length was not known, as in a pipe), or to
 samples go as far as the header says only where well-formed chunks follow to the end of the file, or nothing.
 """
 
-import struct
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
 
-from sequnet_pl.audio.forms import W64, WAV, Form, form_of, is_container
+from sequnet_pl.audio.data_chunk import LONGEST, DataChunk, data_chunk, is_unknown, next_chunk, true_header
+from sequnet_pl.audio.forms import W64, WAV, Form, is_container
 from sequnet_pl.audio.link import Link, Outline, read_at
 
 _TAIL = 1 << 22  # bytes at the end of a file where chunks are looked for
-_NEAR = 1 << 16
-_LONGEST = 1 << 46  # bytes; more is no length of a recording
 _ZEROS = 1 << 16
 _JUNK = 0.1  # seconds; what is shorter, after a length that all sizes agree on, is no sound
 _AFTER = {
@@ -41,55 +39,22 @@ _AFTER = {
 """Chunks that may be cut off without harm to the samples."""
 
 
-class _Data(NamedTuple):
-    """The samples of a container that begins at `begin`."""
-
-    form: Form
-    begin: int
-    field: int
-    """Position of the data chunk's size."""
-    start: int
-    claimed: int
-    format: bytes = b""
-    """The content of `fmt `."""
-    before: tuple[tuple[int, int], ...] = ()
-    """Where each chunk before it begins, and where the next one does."""
-    long: bytes = b""
-    """The content of `ds64`."""
-
-    @property
-    def is_found(self) -> bool:
-        """Whether libsndfile finds all of it: it wants odd chunks filled up, and believes `ds64` first of all."""
-        filled = all((there - self.begin) % self.form.even == 0 for _, there in self.before)
-        return filled and (not self.long or int.from_bytes(self.long[8:16], "little") == self.claimed)
-
-    def container_end(self, file: BinaryIO) -> int | None:
-        """Where the container ends by its header; None where that does not say."""
-        if not self.form.data or self.form.lead == 4:  # AU and CAF files
-            return None
-        if self.form is W64:
-            size = int.from_bytes(read_at(file, self.begin + 16, 8), "little") - 8
-        elif self.long:
-            size = int.from_bytes(self.long[:8], "little")
-        else:
-            (size,) = struct.unpack(self.form.size, read_at(file, self.begin + 4, 4))
-        return None if _unknown(size) else self.begin + 8 + size
-
-
 def outline(file: BinaryIO, size: int) -> Outline | None:
     """Where the samples are; None where this is none of these containers, or one of a shape that only decoders know."""
     links: list[Link] = []
     present: float | None = 1.0
     plain = True
     begin, after = 0, 0
-    while (data := _data(file, begin, size, after)) is not None:
+    while (data := data_chunk(file, begin, size, after)) is not None:
         lie, end, present, following = _extent(file, data, size)
         # What is whole is left as it is, with all its chunks; not what is empty, which ffmpeg would take for unknown.
         whole = not lie and after == begin and data.claimed > 0 and data.is_found
         # libsndfile takes what follows the samples of a W64 file for more of them
         whole &= data.form is not W64 or (following or size) - end < W64.even
         if data.claimed or following is None:
-            links.append(Link(begin, following or size) if whole else Link(data.start, end, _header(file, data, end)))
+            links.append(
+                Link(begin, following or size) if whole else Link(data.start, end, true_header(file, data, end))
+            )
         plain &= whole and following is None
         if following is None:
             break
@@ -101,50 +66,11 @@ def outline(file: BinaryIO, size: int) -> Outline | None:
     return Outline(() if plain else tuple(links), present=present)
 
 
-def _data(file: BinaryIO, begin: int, size: int, after: int) -> _Data | None:
-    """The first data chunk from `after` on of the container that begins at `begin`, and what comes before."""
-    if (head := read_at(file, begin, 12))[:4] in (b".snd", b"dns.") and len(head) == 12:
-        start, claimed = struct.unpack(">II" if head[:1] == b"." else "<II", head[4:])
-        form = Form(">I" if head[:1] == b"." else "<I", 4, b"")
-        return _Data(form, begin, begin + 8, begin + start, claimed)
-    form = form_of(file, begin)
-    if form is None:
-        return None
-    long = form_bytes = b""
-    position = begin + form.first
-    before: list[tuple[int, int]] = []
-    while position < size and (chunk := form.chunk(file, position)) is not None:
-        name, length = chunk
-        content = position + form.head
-        if name == form.data and position >= after:
-            if length == 2**32 - 1 and len(long) >= 16:
-                length = int.from_bytes(long[8:16], "little")
-            field, start = position + form.identifier, content + form.lead
-            return _Data(form, begin, field, start, length - form.lead, form_bytes, tuple(before), long)
-        if not 0 <= length <= size - content:
-            return None
-        if name == b"ds64":
-            long = read_at(file, content, min(length, 64))
-        if name == b"fmt ":
-            form_bytes = read_at(file, content, min(length, 1 << 12))
-        following = _next(file, form, begin, content + length)
-        if name != form.data:
-            before.append((position, following))
-        position = following
-    return None
-
-
-def _next(file: BinaryIO, form: Form, begin: int, end: int) -> int:
-    """Where the chunk after one that ends here begins: some writers forget to fill up to an even position."""
-    filled = begin - (begin - end) // form.even * form.even
-    return filled if filled < 1 << 62 and not read_at(file, end, filled - end).strip(b"\0") else end
-
-
-def _extent(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int, float | None, int | None]:
+def _extent(file: BinaryIO, data: DataChunk, size: int) -> tuple[bool, int, float | None, int | None]:
     """Whether the header lies; where the samples end, what share of them is there, where a joined file begins."""
     end = data.start + data.claimed
     if end > size or data.claimed < 0:
-        if _unknown(data.claimed) or data.claimed <= size:  # or it counts the header in
+        if is_unknown(data.claimed) or data.claimed <= size:  # or it counts the header in
             return True, _before_chunks(file, data, size), 1.0, None
         return False, size, (size - data.start) / data.claimed, None
     well_formed, following = _rest(file, data, size)
@@ -153,14 +79,9 @@ def _extent(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int, float | 
     return True, _before_chunks(file, data, size), 1.0, None
 
 
-def _unknown(claimed: int) -> bool:
-    """Whether a size stands for one that was not known when it was written."""
-    return claimed <= 0 or claimed >= _LONGEST or any(abs(claimed - limit) < _NEAR for limit in (2**31, 2**32))
-
-
-def _rest(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int | None]:
+def _rest(file: BinaryIO, data: DataChunk, size: int) -> tuple[bool, int | None]:
     """Whether what follows the samples is chunks, tags or nothing; and where a joined file or more samples begin."""
-    position = _next(file, data.form, data.begin, data.start + data.claimed)
+    position = next_chunk(file, data.form, data.begin, data.start + data.claimed)
     while position < size:
         if is_container(file, position):
             return True, position
@@ -173,21 +94,21 @@ def _rest(file: BinaryIO, data: _Data, size: int) -> tuple[bool, int | None]:
         if chunk[0] == data.form.data:
             return True, position
         end = position + data.form.head + max(0, chunk[1])
-        position = _next(file, data.form, data.begin, end)
+        position = next_chunk(file, data.form, data.begin, end)
         if position > size + 1 and chunk[0] not in _AFTER and not _is_chunk(file, data, end):
             return False, None
     return True, None
 
 
-def _is_chunk(file: BinaryIO, data: _Data, end: int) -> bool:
+def _is_chunk(file: BinaryIO, data: DataChunk, end: int) -> bool:
     """Whether what looks like a chunk is one, though it would end beyond the file, which has then been cut off."""
     container = data.container_end(file)
     if data.form.head > 8:  # few samples look like a size of 64 bits
-        return end < _LONGEST
+        return end < LONGEST
     return container is not None and end <= container + 1
 
 
-def _is_no_sound(file: BinaryIO, data: _Data, position: int, size: int) -> bool:
+def _is_no_sound(file: BinaryIO, data: DataChunk, position: int, size: int) -> bool:
     """Whether bytes at the end, which are no chunk, are zeros to fill up with, or few while both sizes agree."""
     left = size - position
     if left < data.form.even:
@@ -205,7 +126,7 @@ def _is_no_sound(file: BinaryIO, data: _Data, position: int, size: int) -> bool:
     return abs(container - position) <= 1 and left < _JUNK * rate
 
 
-def _before_chunks(file: BinaryIO, data: _Data, size: int) -> int:
+def _before_chunks(file: BinaryIO, data: DataChunk, size: int) -> int:
     """Where the chunks begin that end the file; its end where there are none."""
     form = data.form
     if form.head != 8 or not form.data:
@@ -236,28 +157,3 @@ def _candidates(tail: np.ndarray, form: Form) -> Iterator[tuple[int, int]]:
     stops = places + form.head + sizes.view("<u4" if form.size[0] == "<" else ">u4")[:, 0].astype(np.int64)
     keep = stops <= len(tail)
     yield from zip(places[keep].tolist(), stops[keep].tolist(), strict=True)
-
-
-def _header(file: BinaryIO, data: _Data, end: int) -> bytes:
-    """A header that tells the true length of the samples."""
-    length = end - data.start
-    form = data.form
-    if form in (WAV, W64):
-        body = struct.pack("<4sI", b"fmt ", len(data.format)) + data.format + bytes(len(data.format) % 2)
-        if length < 2**32 - _NEAR:
-            return (
-                struct.pack("<4sI4s", b"RIFF", 12 + len(body) + length, b"WAVE")
-                + body
-                + struct.pack("<4sI", b"data", length)
-            )
-        long = struct.pack("<4sIQQQI", b"ds64", 28, 48 + len(body) + length, length, 0, 0)
-        return (
-            struct.pack("<4sI4s", b"RF64", 2**32 - 1, b"WAVE") + long + body + struct.pack("<4sI", b"data", 2**32 - 1)
-        )
-    header = read_at(file, data.begin, form.first)
-    for here, there in data.before:
-        header += read_at(file, here, there - here) + bytes((here - there) % form.even)
-    known = min(length + form.lead, 2 ** (8 * struct.calcsize(form.size)) - 2)
-    header += read_at(file, data.field - form.identifier, form.identifier) + struct.pack(form.size, known)
-    after = data.field + struct.calcsize(form.size)
-    return header + read_at(file, after, data.start - after)
