@@ -21,7 +21,7 @@ from benchmarks.comparison.rows import HEADER, NETWORKS, rows
 from benchmarks.comparison.scales import SCALES, Scale
 from benchmarks.comparison.stages import Contender
 from sequnet_pl.audio.files import SAMPLE_RATE
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.main import exit_main
 from sequnet_pl.cli.one_line import OneLineParser
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.evaluate.comparison import check_length
@@ -120,4 +120,4 @@ def _stop(signum: int, _: object) -> NoReturn:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _stop)  # the stage under way is told, and saves
-    sys.exit(run_main("comparison", main, sys.argv[1:]))
+    exit_main("comparison", main, sys.argv[1:])

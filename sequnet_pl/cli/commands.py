@@ -1,22 +1,23 @@
 """train.py and sample.py, installed or not: what can be said at once is said before torch, which loads for seconds."""
 
 import sys
+from typing import NoReturn
 
 from sequnet_pl.cli.help import train_help
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.main import exit_main
 from sequnet_pl.errors import UsageError
 from sequnet_pl.interrupts import loading
 from sequnet_pl.project import program
 
 
-def sequnet_train() -> int:
-    """The command sequnet-train, and train.py; gives the exit status."""
-    return run_main(program("train"), train, sys.argv[1:])
+def sequnet_train() -> NoReturn:
+    """The command sequnet-train, and train.py; exits with the status."""
+    exit_main(program("train"), train, sys.argv[1:])
 
 
-def sequnet_sample() -> int:
-    """The command sequnet-sample, and sample.py; gives the exit status."""
-    return run_main(program("sample"), sample, sys.argv[1:])
+def sequnet_sample() -> NoReturn:
+    """The command sequnet-sample, and sample.py; exits with the status."""
+    exit_main(program("sample"), sample, sys.argv[1:])
 
 
 def train(argv: list[str]) -> int:

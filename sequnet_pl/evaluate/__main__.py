@@ -2,9 +2,9 @@
 
 import sys
 
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.main import exit_main
 
 if __name__ == "__main__":
     from sequnet_pl.cli.evaluate import evaluate
 
-    sys.exit(run_main("evaluate", evaluate, sys.argv[1:]))
+    exit_main("evaluate", evaluate, sys.argv[1:])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.download import PIANO_HOURS, PIANO_RECORDINGS, announcement, download, plan
 from sequnet_pl.data.download.items import PIANO_LIST, SPLITS, read_list, select
 from sequnet_pl.data.download.options import Options
@@ -76,4 +76,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(PROGRAM, main, sys.argv[1:]))
+    exit_main(PROGRAM, main, sys.argv[1:])

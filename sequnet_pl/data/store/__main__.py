@@ -14,7 +14,7 @@ from rich.table import Column, Table
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.audio.opening import Unavailable, open_regular
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.store import Recording, Split, fingerprint, open_split, opened_index
 from sequnet_pl.data.store.index import SPLITS, Index, read_index
 from sequnet_pl.errors import UserError
@@ -179,4 +179,4 @@ def _shown(text: object) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main(PROGRAM, main, sys.argv[1:]))
+    exit_main(PROGRAM, main, sys.argv[1:])

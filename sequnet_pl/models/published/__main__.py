@@ -2,9 +2,9 @@
 
 import sys
 
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.main import exit_main
 
 if __name__ == "__main__":
     from sequnet_pl.cli.convert import convert
 
-    sys.exit(run_main("python -m sequnet_pl.models.published", convert, sys.argv[1:]))
+    exit_main("python -m sequnet_pl.models.published", convert, sys.argv[1:])

@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.main import exit_main
 from sequnet_pl.report.compare import PAGE, write_comparison
 from sequnet_pl.report.run_set import find_runs
 
@@ -26,4 +26,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main("sequnet_pl.report.compare", main, sys.argv[1:]))
+    exit_main("sequnet_pl.report.compare", main, sys.argv[1:])

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.main import exit_main
 from sequnet_pl.report.run import write_report
 
 
@@ -17,4 +17,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_main("sequnet_pl.report.run", main, sys.argv[1:]))
+    exit_main("sequnet_pl.report.run", main, sys.argv[1:])
