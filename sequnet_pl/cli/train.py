@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from sequnet_pl.cli import arguments, init_from, run_folder
 from sequnet_pl.cli.going_on import agree
 from sequnet_pl.cli.launched import first_process, tie_to_launcher
-from sequnet_pl.cli.loader import read_any_names
+from sequnet_pl.cli.loader import use_yaml
 from sequnet_pl.cli.numbers import check_numbers
 from sequnet_pl.cli.one_line import keep_text
 from sequnet_pl.cli.quiet import hush
@@ -60,7 +60,7 @@ def train(argv: list[str]) -> int:
     sys.argv[1:] = arguments.rewrite(argv)  # processes that Lightning launches see the rewritten line
     tie_to_launcher()
     hush()
-    read_any_names()
+    use_yaml()
     TrainCLI(
         AudioModule,
         AudioDataModule,
