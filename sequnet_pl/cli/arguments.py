@@ -11,7 +11,7 @@ from typing import Any
 
 from sequnet_pl.cli import init_from
 from sequnet_pl.cli.configs import GROUPS, find, network_of, read, settings_of
-from sequnet_pl.cli.flags import LISTS, OF_NETWORK, SHORT, SPECIAL, SWITCHES
+from sequnet_pl.cli.flags import LISTS, OF_NETWORK, SHORT, SPECIAL, SWITCHES, VALUED
 from sequnet_pl.cli.line import Flag, flags_of, with_lists
 from sequnet_pl.cli.meant import meant
 from sequnet_pl.cli.run_name import job_name
@@ -31,6 +31,7 @@ class _Line:
 
     def __init__(self, arguments: Sequence[str]) -> None:
         self.typed, lists = with_lists(flags_of(arguments), LISTS)
+        _check(self.typed)
         self.flags = [Flag(SHORT.get(flag.name, flag.name), flag.value) for flag in self.typed]
         self.lists = several(
             {SHORT.get(flag.name, flag.name): lists[flag.name] for flag in self.typed if flag.name in lists}
@@ -46,6 +47,15 @@ class _Line:
         """What is set under a name: by a flag, else by the configs."""
         value = self.flag(name) or self.settings.get(name)
         return str(value) if value else None
+
+
+def _check(typed: Sequence[Flag]) -> None:
+    """UsageError for a flag that lacks its value, as an unset variable of a shell leaves it, or a value its flag."""
+    for flag in typed:
+        if flag.name == "":
+            raise UsageError(f"what is {flag.value or '--'!r}? Values follow a flag, as in --levels 8")
+        if flag.value is None and flag.name in VALUED:
+            raise UsageError(f"{flag.word()} needs a value")
 
 
 def rewrite(argv: Sequence[str]) -> list[str]:
@@ -177,13 +187,7 @@ def _overrides(line: _Line, settings: dict[str, Any]) -> list[str]:
 def _words(flag: Flag, typed: Flag, network: str) -> list[str]:
     """One flag in LightningCLI's words."""
     name, value = flag
-    if name == "":
-        raise UsageError(f"what is {value!r}? Values follow a flag, as in --levels 8")
-    if (
-        (name in _CONFIGS and value)
-        or name == "ckpt_path"
-        or (name in SPECIAL and (name != "model" or value in CLASS_PATHS))
-    ):
+    if name in (*_CONFIGS, "ckpt_path") or (name in SPECIAL and (name != "model" or value in CLASS_PATHS)):
         return []  # said elsewhere on the line
     owners = [owner for owner, settings in OF_NETWORK.items() if typed.name in settings]
     if owners and network not in owners:
@@ -191,6 +195,4 @@ def _words(flag: Flag, typed: Flag, network: str) -> list[str]:
         raise UsageError(f"--{typed.name} belongs to {owners[0]}, but the model is {network}{question}")
     if value is None and typed.name in SWITCHES:
         return [Flag(name, "true").word()]
-    if owners and value is None:
-        raise UsageError(f"--{typed.name} needs a value")
     return [flag.word()]

@@ -38,6 +38,9 @@ SHORT |= {"keep": "best.save_top_k", "skip_nonfinite": "nonfinite.skip", "-c": "
 """Short names, and what LightningCLI calls them."""
 SPECIAL = ("model", "gpus", "cuda", "seed", "early_stopping", "ema", "init_from")
 """Short names that stand for more than one thing."""
+VALUED = {*SHORT, *SHORT.values(), *SPECIAL, "config", "data", "trainer", "ckpt_path", "log_dir", "name"}
+VALUED -= {*SWITCHES, "cuda"}
+"""Names of flags that are looked at before the parser could say that their value is missing."""
 LISTS = {name for name, long in SHORT.items() if long in ("data.audio_dir", "data.audio_weights")}
 LISTS |= {"data.audio_dir", "data.audio_weights"}
 """Names of flags that take several values."""

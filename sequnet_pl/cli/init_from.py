@@ -44,8 +44,6 @@ def check(typed: Sequence[Flag], subcommand: str) -> None:
     flags = dict(typed)
     if "init_from" not in flags:
         return
-    if not flags["init_from"]:
-        raise UsageError("--init_from takes a file or a folder: a checkpoint, a run or a published snapshot")
     if subcommand != "fit":
         raise UsageError(f"--init_from begins a training; what to {subcommand} is said with --ckpt_path")
     if (goes_on := flags.get("ckpt_path")) not in (None, "auto"):

@@ -101,6 +101,7 @@ def test_negative_numbers_are_values():
         ("--model sequnet --gpus 2", "this machine has 1 GPUs; --gpus 0 runs on the CPU"),
         ("--model sequnet --gpus some", "whole number"),
         ("--model sequnet levels 8", "what is 'levels'"),
+        ("--model sequnet --", "what is '--'"),
         ("--config nowhere.yaml", "cannot read the config nowhere.yaml"),
         (f"--model wavenet --config {CONFIGS / 'demo.yaml'}", "is a config of sequnet"),
         ("test", "name what to test"),
@@ -109,6 +110,22 @@ def test_negative_numbers_are_values():
 def test_what_does_not_go_together(line, message):
     with pytest.raises(UsageError, match=message):
         rewrite(line.split())
+
+
+SPECIAL = ["model", "gpus", "seed", "early_stopping", "ema", "init_from"]
+EARLY = ["ckpt_path", "config", "data", "trainer", "name", "log_dir", "dataset", "audio_dir", "data.audio_dir"]
+
+
+@pytest.mark.parametrize("name", [*SPECIAL, *EARLY, "keep", "levels", "epochs", "trainer.max_epochs"])
+def test_a_variable_that_is_not_set_is_no_value(name):
+    for line in (f"--model sequnet --gpus 0 --{name}", f"--{name} --model sequnet", f"test --{name} --seed 1"):
+        with pytest.raises(UsageError, match=f"^--{name} needs a value$"):
+            rewrite(line.split())
+
+
+def test_switches_need_none():
+    switched = rewrite(["--model", "sequnet", "--cuda", "--compile"])
+    assert {"--trainer.accelerator=gpu", "--model.init_args.compile=true"} <= set(switched)
 
 
 def test_a_checkpoint_that_is_not_there(tmp_path):

@@ -84,7 +84,7 @@ def test_a_config_says_all_else(tmp_path):
         (f"--init_from {WAVENET} --layers 3", "3 layers a block do not divide"),
         (f"--init_from {WAVENET} --layers few", "--layers takes a whole number, not few"),
         ("--init_from nowhere.ckpt", "there is no checkpoint nowhere.ckpt"),
-        ("--init_from", "--init_from takes a file"),
+        ("--init_from", "--init_from needs a value"),
     ],
 )
 def test_what_does_not_go_together(monkeypatch, tmp_path, line, message):
