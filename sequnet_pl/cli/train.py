@@ -184,6 +184,15 @@ class TrainCLI(LightningCLI):
         if not config.name:
             sys.argv.append(f"--name={self.run_folder.name}")  # for the processes that Lightning launches
 
+    def instantiate_classes(self) -> None:
+        """Say in one line what Lightning and W&B find wrong with settings."""
+        try:
+            super().instantiate_classes()
+        except Exception as error:
+            if mistake := said_by_a_library(error):
+                raise mistake from error
+            raise
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """The trainer, with the run's loggers."""
         config = self.config[str(self.subcommand)]
@@ -191,27 +200,22 @@ class TrainCLI(LightningCLI):
         loggers: list[Logger] = []
         if self.subcommand == "fit" and not config.trainer.precision and _computes_bfloat16(config):
             kwargs["precision"] = config.gpu_precision
-        try:
-            if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
-                loggers = [AppendingCSVLogger(str(root), network, name)]
-                logger = config.logger if can_log_to(self.run_folder) else "none"
-                if logger == "wandb" and first_process() and not config.trainer.fast_dev_run:
-                    wandb = wandb_logger(self.run_folder, f"{network}-{name}", network)
-                    loggers += [wandb] if wandb else []
-                if logger == "tensorboard":
-                    loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
-            given = config.trainer.plugins or []
-            plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
-            if config.trainer.enable_progress_bar is False:  # which Lightning takes as said of its own bar alone
-                ours = self.trainer_defaults["callbacks"]
-                self.trainer_defaults["callbacks"] = [each for each in ours if not isinstance(each, AudioProgressBar)]
-            if config.trainer.accelerator == "auto":  # one GPU if there is one, never what knows no float64
-                kwargs["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
-            trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
-        except Exception as error:
-            if mistake := said_by_a_library(error):
-                raise mistake from error
-            raise
+        if self.subcommand == "fit":  # Lightning takes none of them for a fast_dev_run
+            loggers = [AppendingCSVLogger(str(root), network, name)]
+            logger = config.logger if can_log_to(self.run_folder) else "none"
+            if logger == "wandb" and first_process() and not config.trainer.fast_dev_run:
+                wandb = wandb_logger(self.run_folder, f"{network}-{name}", network)
+                loggers += [wandb] if wandb else []
+            if logger == "tensorboard":
+                loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
+        given = config.trainer.plugins or []
+        plugins = [*(given if isinstance(given, list) else [given]), WholeCheckpointIO()]
+        if config.trainer.enable_progress_bar is False:  # which Lightning takes as said of its own bar alone
+            ours = self.trainer_defaults["callbacks"]
+            self.trainer_defaults["callbacks"] = [each for each in ours if not isinstance(each, AudioProgressBar)]
+        if config.trainer.accelerator == "auto":  # one GPU if there is one, never what knows no float64
+            kwargs["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
+        trainer = super().instantiate_trainer(logger=loggers, plugins=plugins, **kwargs)
         self._report = RunReport(self.run_folder, Path(config.last.dirpath), config.log_model)
         callbacks: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         callbacks += [ScoreReport(self.run_folder), self._report]

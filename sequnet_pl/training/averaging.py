@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
 
 from sequnet_pl.data.crops import Batch
+from sequnet_pl.errors import UsageError
 from sequnet_pl.models.network import Network
 from sequnet_pl.training.metrics import BitsPerSample, nats, targets_and_mask
 from sequnet_pl.training.module import AudioModule
@@ -22,11 +23,17 @@ class ScoredEMA(EMAWeightAveraging):
         decay: Share of the average that a step leaves.
         update_every_n_steps: Steps between two updates of the average.
         update_starting_at_step: The first step that is averaged.
+
+    UsageError for numbers that average nothing.
     """
 
     def __init__(
         self, decay: float = 0.999, update_every_n_steps: int = 1, update_starting_at_step: int | None = None
     ) -> None:
+        if not 0 <= decay < 1:
+            raise UsageError(f"ema: decay is {decay}, but must be from 0 to below 1")
+        if update_every_n_steps < 1:  # which Lightning takes for never, and scores weights that have learnt nothing
+            raise UsageError(f"ema: update_every_n_steps is {update_every_n_steps}, but must be 1 or more")
         super().__init__(
             decay=decay, update_every_n_steps=update_every_n_steps, update_starting_at_step=update_starting_at_step
         )

@@ -35,8 +35,9 @@ def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
 
 
 def said_by_a_library(error: BaseException) -> UserError | None:
-    """What Lightning says of settings in an error that it raises itself, or W&B of its own."""
-    frames = list(traceback.walk_tb(error.__traceback__))
+    """What Lightning says of settings in an error that it raises itself, or W&B of its own; others may wrap them."""
+    if not (frames := list(traceback.walk_tb(error.__traceback__))):
+        return None
     libraries = [frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames]
     last, number = frames[-1]
     raises = linecache.getline(last.f_code.co_filename, number).lstrip().startswith("raise")
@@ -45,7 +46,7 @@ def said_by_a_library(error: BaseException) -> UserError | None:
         return UsageError(text)
     if "wandb" in libraries and not isinstance(error, OSError):
         return UserError(f"W&B: {text}; --logger none trains without it")
-    return None
+    return said_by_a_library(error.__cause__) if error.__cause__ else None
 
 
 def _out_of_memory(trainer: pl.Trainer) -> UserError:

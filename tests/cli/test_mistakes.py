@@ -7,6 +7,7 @@ import pytest
 from tiny_run import TINY
 
 CHECKPOINTS = Path(__file__).parents[1] / "fixtures" / "checkpoints"
+EMA = "sequnet_pl.training.averaging.ScoredEMA"
 
 
 @pytest.mark.parametrize(
@@ -80,6 +81,13 @@ def test_a_misspelt_model(run):
         ("--trainer.strategy nope", "invalid strategy name"),
         ("--trainer.logger true", "--logger chooses"),
         ("--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=nope", "`nope` which is not available"),
+        ("--best.mode foo", "`mode` can be min, max but got foo"),
+        ("--best.every_n_train_steps -1", "every_n_train_steps=-1. Must be >= 0"),
+        ("--best.every_n_train_steps 1 --best.every_n_epochs 1", "should be mutually exclusive"),
+        ("--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=a --trainer.callbacks.mode=b", "got b"),
+        ("--trainer.callbacks+=Timer --trainer.callbacks.duration=x", "`Timer(duration='x')` is not a valid duration"),
+        (f"--trainer.callbacks+={EMA} --trainer.callbacks.decay=2", "decay is 2.0, but must be from 0 to below 1"),
+        (f"--trainer.callbacks+={EMA} --trainer.callbacks.update_every_n_steps=0", "but must be 1 or more"),
     ],
 )
 def test_settings_of_the_trainer(run, audio_folder, tmp_path, line, message):
