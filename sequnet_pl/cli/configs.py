@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from sequnet_pl.cli.loader import load
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.project import CONFIGS
@@ -49,7 +50,7 @@ def read(config: str, folder: Path = Path()) -> dict[str, Any]:
             wrong = getattr(error, "strerror", None) or error
             raise UsageError(f"cannot read {called}: {wrong}{_meant(config)}") from error
     try:
-        settings = yaml.safe_load(text) or {}
+        settings = load(text) or {}
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{called} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):

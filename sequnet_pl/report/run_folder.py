@@ -71,7 +71,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The settings of a run; empty where there are none."""
     try:
         settings = yaml.safe_load(read_text(folder / CONFIG))
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # of a date that there is not
         return {}
     return settings if isinstance(settings, dict) else {}
 

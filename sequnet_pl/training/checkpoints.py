@@ -91,7 +91,7 @@ def run_of(config: Path) -> Run | None:
             Path(snapshots) if snapshots else config.parent / "checkpoints",
             settings,
         )
-    except (OSError, yaml.YAMLError, KeyError, AttributeError, TypeError):
+    except (OSError, yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError):  # anybody's config.yaml
         return None
 
 

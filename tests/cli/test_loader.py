@@ -77,3 +77,25 @@ def test_a_run_whose_names_could_be_numbers_goes_on(run, audio_folder, tmp_path,
     assert run(f"--model sequnet {TINY} {where} --gpus 0 --logger none")[0] == 0
     status, said = run("--ckpt_path last --max_steps 3 --gpus 0 --logger none")
     assert (status, "in logs/sequnet/1E5" in said) == (0, True), said
+
+
+@pytest.mark.parametrize("name", ["data", "config"])
+def test_a_group_of_its_own_is_read_as_a_whole_config_is(run, settings, tmp_path, name):
+    own = tmp_path / "my.yaml"
+
+    def config(text):
+        own.write_text(text if name == "data" else f"data: {{{text}}}")
+        return f"--model sequnet --{name} {own}"
+
+    assert settings(config("audio_dir: 2024-01-02"))["data"]["audio_dir"] == "2024-01-02"
+    assert settings(config("audio_dir: '1e3'"))["data"]["audio_dir"] == "1e3"
+    assert settings(config("skip_silence: 1e3"))["data"]["skip_silence"] == 1000
+    status, said = run(config("audio_dir: 1e3"))
+    assert (status, "--audio_dir 1000.0: expected a text (in quotes)" in said) == (2, True), said
+
+
+def test_no_other_config_yaml_below_the_log_dir_stops_a_run(settings, tmp_path):
+    (tmp_path / "config.yaml").write_text("day: 2024-13-45")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/config.yaml").write_bytes(b"caf\xe9: 1")
+    assert settings(f"--model sequnet --ckpt_path auto --log_dir {tmp_path}")["name"] == ""
