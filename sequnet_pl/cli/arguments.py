@@ -18,7 +18,7 @@ from sequnet_pl.cli.run_name import job_name
 from sequnet_pl.cli.special import callbacks, check_pairs, devices, replaced, seeds, several
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.names import CLASS_PATHS
-from sequnet_pl.project import CONFIGS
+from sequnet_pl.project import CONFIGS, program
 from sequnet_pl.training import checkpoints
 
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
@@ -64,6 +64,8 @@ def rewrite(argv: Sequence[str]) -> list[str]:
     subcommand = arguments.pop(0) if arguments and arguments[0] in SUBCOMMANDS else "fit"
     if {"-h", "--help"} & set(arguments):
         return [subcommand, *arguments]
+    if subcommand == "predict":
+        raise UsageError(f"there is nothing to predict: {program('sample')} makes audio, test scores a checkpoint")
     line = _Line(arguments)
     check_pairs(line.typed)
     init_from.check(line.typed, subcommand)

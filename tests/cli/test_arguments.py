@@ -105,6 +105,7 @@ def test_negative_numbers_are_values():
         ("--config nowhere.yaml", "cannot read the config nowhere.yaml"),
         (f"--model wavenet --config {CONFIGS / 'demo.yaml'}", "is a config of sequnet"),
         ("test", "name what to test"),
+        ("predict --ckpt_path last", "nothing to predict: .*sample.* makes audio"),
     ],
 )
 def test_what_does_not_go_together(line, message):
