@@ -55,7 +55,10 @@ def _check(typed: Sequence[Flag]) -> None:
         if flag.name == "":
             raise UsageError(f"what is {flag.value or '--'!r}? Values follow a flag, as in --levels 8")
         if flag.value is None and flag.name in VALUED:
-            raise UsageError(f"{flag.word()} needs a value")
+            raise UsageError(f"{flag.option} needs a value")
+        if flag.name.startswith("-") and flag.name not in SHORT:
+            two = f"--{flag.name.lstrip('-')}"
+            raise UsageError(f"there is no option {flag.option}: names have two dashes, as in {two}")
 
 
 def rewrite(argv: Sequence[str]) -> list[str]:

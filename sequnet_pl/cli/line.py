@@ -7,14 +7,19 @@ from sequnet_pl.errors import UsageError
 
 
 class Flag(NamedTuple):
-    """One flag as it was typed, without its dashes; a value that follows no flag stands under the name ''."""
+    """One flag as it was typed, without its two dashes; a value that follows no flag stands under the name ''."""
 
     name: str
     value: str | None
 
     def word(self) -> str:
         """The flag as one word."""
-        return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
+        return self.option if self.value is None else f"{self.option}={self.value}"
+
+    @property
+    def option(self) -> str:
+        """The flag as it was typed, without its value; one of one dash or three has them in its name."""
+        return self.name if self.name.startswith("-") else f"--{self.name}"
 
 
 def flags_of(arguments: Sequence[str]) -> list[Flag]:
@@ -22,9 +27,9 @@ def flags_of(arguments: Sequence[str]) -> list[Flag]:
     flags: list[Flag] = []
     waiting = False
     for word in arguments:
-        if word.startswith("-") and not _is_number(word):
+        if word.startswith("-") and word != "-" and not _is_number(word):
             name, equals, value = word.partition("=")
-            flags.append(Flag(name.removeprefix("--"), value if equals else None))
+            flags.append(Flag(name if name.startswith("---") else name.removeprefix("--"), value if equals else None))
             waiting = not equals
         elif waiting:
             flags[-1] = Flag(flags[-1].name, word)

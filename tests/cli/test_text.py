@@ -37,6 +37,10 @@ def test_texts_arrive(settings, names):
         assert [data["audio_dir"], data["data_dir"], found["snapshot_dir"], found["log_dir"]] == texts
 
 
+def test_a_dash_is_a_text_too():
+    assert "--data.audio_dir=-" in rewrite(["--model", "sequnet", "--audio_dir", "-"])
+
+
 def test_null_in_yaml_is_nothing_and_in_quotes_a_text(settings, tmp_path):
     for value, expected in (("null", None), ("", None), ("~", None), ("'null'", "null"), ("'#1'", "#1")):
         (tmp_path / "my.yaml").write_text(f"data:\n  audio_dir: {value}\n")
