@@ -137,11 +137,13 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     All that W&B keeps for a later upload lies in the run folder where they name none. UsageError for a wrong mode,
     W&B's own error for what else it finds wrong in them, before anything is written.
     """
+    given = os.environ
+    for variable in [name for name, value in given.items() if name.startswith("WANDB_") and not value]:
+        del given[variable]  # which W&B refuses where it is not a text: set to nothing is not set
     if (mode := _mode()) == "disabled":
         return None
     import wandb  # slow to import, and not everybody logs with it
 
-    given = os.environ
     wandb.Settings().update_from_env_vars(dict(given))
     save_dir = given.get("WANDB_DIR") or folder
     given.setdefault("WANDB_DATA_DIR", str(Path(save_dir, "wandb").absolute()))  # of tables and artifacts

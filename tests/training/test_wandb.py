@@ -1,5 +1,7 @@
 """The WANDB_ variables mean what W&B's documents say."""
 
+import os
+
 import pytest
 import wandb
 
@@ -42,6 +44,17 @@ def test_what_is_chosen_here(tmp_path):
 def test_what_is_set_wins(tmp_path, monkeypatch, variable, argument):
     monkeypatch.setenv(f"WANDB_{variable}", "mine")
     assert arguments(tmp_path)[argument] == "mine"
+
+
+def test_set_to_nothing_is_not_set(tmp_path, monkeypatch):
+    expected = arguments(tmp_path)
+    for name in ("PROJECT", "NAME", "DIR", "DATA_DIR", "RUN_GROUP", "RUN_ID", "RESUME", "DISABLED", "SILENT", "TAGS"):
+        monkeypatch.setenv(f"WANDB_{name}", "")
+    assert arguments(tmp_path) == expected
+    assert os.environ["WANDB_DATA_DIR"] == str(tmp_path / "wandb")
+    monkeypatch.setattr(wandb, "login", lambda prompt: True)
+    monkeypatch.setenv("WANDB_MODE", "")
+    assert arguments(tmp_path)["mode"] == "online"
 
 
 def test_how_to_resume_wins(tmp_path, monkeypatch):
@@ -87,7 +100,7 @@ def test_without_a_key_it_stays_offline(tmp_path, monkeypatch, given, mode):
     assert arguments(tmp_path)["mode"] == mode
 
 
-@pytest.mark.parametrize("mode", ["of", "", "Offline"])
+@pytest.mark.parametrize("mode", ["of", "Offline"])
 def test_a_wrong_mode_is_named(tmp_path, monkeypatch, mode):
     monkeypatch.setenv("WANDB_MODE", mode)
     with pytest.raises(UsageError, match=f"WANDB_MODE is '{mode}', but must be one of online, offline"):
