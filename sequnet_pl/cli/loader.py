@@ -44,6 +44,15 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers = get_yaml_default_loader().yaml_implicit_resolvers
 
 
+def _one_of_two(loader: _Loader, node: yaml.ScalarNode) -> str:
+    """A text in which JSON's two escapes of one character beyond 16 bits, as of an emoji, are that character."""
+    text = yaml.SafeLoader.construct_yaml_str(loader, node)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+_Loader.add_constructor("tag:yaml.org,2002:str", _one_of_two)
+
+
 class _Dumper(yaml.SafeDumper):
     """Knows the numbers of PyYAML and of jsonargparse, whichever of them reads."""
 

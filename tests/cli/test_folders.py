@@ -18,7 +18,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.training.trained import load_trained
 
 ROOT = Path(__file__).parents[2]
-TEXTS = ["null", "#1 hits", "&x", "1e3", "~", "[a]", "{b: 1}", "a: b", "x=y", "a,b", "-1", "ünï"]
+TEXTS = ["null", "#1 hits", "&x", "1e3", "~", "[a]", "{b: 1}", "a: b", "x=y", "a,b", "-1", "ünï", "😀"]
 
 
 def noise(path: Path, seconds: float, seed: int) -> Path:

@@ -43,7 +43,7 @@ OTHERS = [
     "a\x85b",
     "'",
 ]
-TEXTS = [*NUMBERS, *OTHERS, "'", "ünï", "\udc80x", "\ufeffa", "x" * 70 + " " + "y " * 70]
+TEXTS = [*NUMBERS, *OTHERS, "'", "ünï", "😀", "\udc80x", "😀\udc80", "\ufeffa", "x" * 70 + " " + "y " * 70]
 
 
 @pytest.mark.parametrize("text", ["", *TEXTS])
