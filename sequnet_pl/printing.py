@@ -9,6 +9,7 @@ import io
 import logging
 import re
 import sys
+from numbers import Number
 
 _NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -24,8 +25,8 @@ class LineFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """See logging.Formatter; the record itself stays as it is."""
         shown = copy.copy(record)
-        if isinstance(record.args, tuple):  # numbers have their own formats
-            shown.args = tuple(arg if isinstance(arg, int | float) else printable(arg) for arg in record.args)
+        if isinstance(record.args, tuple):  # numbers, NumPy's among them, have their own formats
+            shown.args = tuple(arg if isinstance(arg, Number) else printable(arg) for arg in record.args)
         return super().format(shown)
 
 

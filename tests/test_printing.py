@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sequnet_pl import atomic
@@ -36,6 +37,7 @@ def test_logged_names_are_printable_and_numbers_keep_their_formats() -> None:
         return LineFormatter().format(logging.LogRecord("x", logging.WARNING, "", 0, message, arguments, None))
 
     assert formatted("%s: %d, %.1f\nand %s", LATIN_1, 3, 0.25, Path("a\nb")) == "caf\\udce9.wav: 3, 0.2\nand a\\nb"
+    assert formatted("%d of %.1f s", np.int64(3), np.float32(0.25)) == "3 of 0.2 s"
     assert formatted("100 %") == "100 %"
     assert formatted("%(name)s", {"name": "by name"}) == "by name"
 
