@@ -22,8 +22,9 @@ from sequnet_pl.errors import UserError
 
 FFMPEG_SUFFIXES = frozenset({".m4a", ".m4b", ".aac", ".mp4", ".webm", ".mka"})
 """Files that soundfile cannot open, so that ffmpeg is asked first."""
-REVISION = 2
-"""Of what these modules make of a file. The first believed what headers say of the length."""
+REVISION = 3
+"""Of what these modules make of a file. The first believed what headers say of the length, the second did not know odd
+chunks that are not filled up, lengths in `ds64` that are not true, chunks after the samples of W64 files."""
 
 
 class Undecodable(UserError):
@@ -93,7 +94,7 @@ def decoders() -> str:
 
 
 def is_read_anew(path: Path) -> bool:
-    """Whether a file is of a kind that the first revision did not read whole, or not as what it is, by its headers."""
+    """Whether a file is of a kind that a former revision did not read whole, or not as what it is, by its headers."""
     try:
         with _opened(path) as file:
             known = _known(path, file)
