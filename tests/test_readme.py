@@ -118,6 +118,8 @@ NOT_RUN = {
         "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
     ),
     "python -m benchmarks.waiting --rounds 9": "takes minutes, and a machine that does nothing else",
+    "python -m benchmarks.waiting --config configs/piano_small.yaml --batch_size 1 --output_size 4096 --rounds 7 "
+    "--steps 2": "takes minutes, and a machine that does nothing else",
     "python -m benchmarks.store --audio hour.mp3": _NEEDS + "an hour of audio",
     "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour",
     "OMP_NUM_THREADS=1 python -m benchmarks.learning --networks sequnet --settings fast "
