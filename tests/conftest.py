@@ -21,10 +21,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NETWORKS = {
     "sequnet-l4-d2-k5": lambda: SeqUNet(4, 6, 2, 5),
-    "sequnet-l5-d1-k3": lambda: SeqUNet(5, 4, 1, 3),
+    "sequnet-l5-d312-k3": lambda: SeqUNet(5, 4, [3, 1, 2], 3),
     "sequnet-l2-d3-k7": lambda: SeqUNet(2, 5, 3, 7),
     "sequnet-norm": lambda: SeqUNet(4, 5, 2, 5, norm=True),
-    "sequnet-depths": lambda: SeqUNet(4, 4, [3, 1, 2], 3),
     "sequnet-l1": lambda: SeqUNet(1, 4, 2, 3),
     "wavenet-4x2": lambda: WaveNet(4, 2, 6, 5, 9),
     "wavenet-3x3-k3": lambda: WaveNet(3, 3, 4, 4, 6, 3),
