@@ -2,8 +2,8 @@
 
 A Seq-U-Net, the demo's unless another is named, trains, and samples as sample.py does, with one thread and with
 several, which wait as the project has them wait or spin for long as OpenMP does by itself; on a machine with nothing
-else to do and beside busy processes.
-Every way lives in a process of its own, since OpenMP asks once how to wait. Ways take turns; times are medians.
+else to do and beside busy processes. Every way lives in a process of its own, since OpenMP asks once how to wait. Ways
+take turns; times are medians.
 """
 
 import argparse
