@@ -58,6 +58,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast, norm, muon 0.02": _FAST | {"norm": True, "muon": 0.02},
     "fast, norm, muon 0.03": _FAST | {"norm": True, "muon": 0.03},
     "fast, norm, muon 0.06": _FAST | {"norm": True, "muon": 0.06},
+    "fast, muon 0.02, one crop": _FAST | {"muon": 0.02, "batch_size": 1},
     "fast, ema": _FAST | {"ema": 0.95},
     "one crop": _ONE_CROP,
     "one crop, bf16": _ONE_CROP | {"precision": "bf16-mixed"},
@@ -148,20 +149,34 @@ def as_many_steps(way: Way, other: Way, steps: int, data: dict[str, Any]) -> int
     return round(steps * clocks[0].seconds / clocks[1].seconds)
 
 
+def named(text: str) -> Way:
+    """[NETWORK/]SETTING; the network is empty where none is named."""
+    network, slash, setting = text.rpartition("/")
+    if setting not in SETTINGS or (slash and network not in NETWORKS):
+        raise argparse.ArgumentTypeError(f"{text!r} is no [NETWORK/]SETTING; settings are {', '.join(SETTINGS)}")
+    return network, setting
+
+
 def as_long_as(text: str) -> tuple[str, str, int]:
     """[NETWORK/]SETTING:STEPS; the network is empty where none is named."""
     way, _, steps = text.rpartition(":")
-    network, slash, setting = way.rpartition("/")
-    if setting not in SETTINGS or not steps.isdecimal() or int(steps) < 1 or (slash and network not in NETWORKS):
+    if not steps.isdecimal() or int(steps) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no [NETWORK/]SETTING:STEPS, such as fast:400, wavenet/fast:400")
-    return network, setting, int(steps)
+    return *named(way), int(steps)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audio_dir", help="recordings; without it the built-in piano")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=["published", "fast"])
+    parser.add_argument(
+        "--settings",
+        type=named,
+        nargs="+",
+        metavar="[NETWORK/]SETTING",
+        default=[("", "published"), ("", "fast")],
+        help=f"of all --networks, unless one is named: {', '.join(SETTINGS)}",
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument(
@@ -176,10 +191,15 @@ def main() -> None:
     parser.add_argument("--data_dir", default=str(Path(tempfile.gettempdir()) / "sequnet_pl-learning"))
     parser.add_argument("--json", type=Path, default=Path("learning.json"))
     arguments = parser.parse_args()
-    ways = [(network, setting) for network in arguments.networks for setting in arguments.settings]
+    ways = [
+        (network, setting)
+        for named_network, setting in arguments.settings
+        for network in ([named_network] if named_network else arguments.networks)
+    ]
+    others: list[Way] = []
     if arguments.as_long_as:
-        ways += [(arguments.as_long_as[0] or network, arguments.as_long_as[1]) for network in arguments.networks]
-    for network, setting in ways:
+        others = [(arguments.as_long_as[0] or network, arguments.as_long_as[1]) for network, _ in ways]
+    for network, setting in ways + others:
         if name := misfit(network, setting):
             parser.error(f"{network} has no {name}, which the setting {setting!r} is about")
     source = {"audio_dir": arguments.audio_dir} if arguments.audio_dir else {"dataset": "builtin"}
@@ -187,21 +207,19 @@ def main() -> None:
     data = source | sizes | {"data_dir": arguments.data_dir}
     results: dict[str, float] = json.loads(arguments.json.read_text()) if arguments.json.is_file() else {}
     table = Table("network", "settings", "steps", "bits per sample", "seeds")
-    for network in arguments.networks:
-        for setting in arguments.settings:
-            scores, steps = [], arguments.steps
-            if arguments.as_long_as:
-                other, its_setting, count = arguments.as_long_as
-                steps = as_many_steps((network, setting), (other or network, its_setting), count, data)
-            for seed in arguments.seeds:
-                key = f"{network}, {setting}, seed {seed}, {steps} steps, {source}, {sizes}"
-                if key not in results:
-                    results[key] = bits(network, setting, seed, steps, data)
-                    atomic.write_text(arguments.json, json.dumps(results, indent=2))
-                scores.append(results[key])
-            each = " ".join(f"{score:.3f}" for score in scores)
-            table.add_row(network, setting, str(steps), f"{statistics.mean(scores):.3f}", each)
-            Console().print(f"{network} {setting}, {steps} steps: {each}")
+    for index, (network, setting) in enumerate(ways):
+        scores, steps = [], arguments.steps
+        if arguments.as_long_as:
+            steps = as_many_steps((network, setting), others[index], arguments.as_long_as[2], data)
+        for seed in arguments.seeds:
+            key = f"{network}, {setting}, seed {seed}, {steps} steps, {source}, {sizes}"
+            if key not in results:
+                results[key] = bits(network, setting, seed, steps, data)
+                atomic.write_text(arguments.json, json.dumps(results, indent=2))
+            scores.append(results[key])
+        each = " ".join(f"{score:.3f}" for score in scores)
+        table.add_row(network, setting, str(steps), f"{statistics.mean(scores):.3f}", each)
+        Console().print(f"{network} {setting}, {steps} steps: {each}")
     Console().print(table)
 
 

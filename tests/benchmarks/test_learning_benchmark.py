@@ -25,10 +25,17 @@ def test_steps_are_scaled_by_processor_time(monkeypatch):
     assert learning.as_many_steps(("sequnet", "fast"), ("sequnet", "fast"), 400, {}) == 400
 
 
-@pytest.mark.parametrize("text", ["fast", "fast:", "fast:0", "fast:4.5", "slow:400", "", "/fast:4", "net/fast:4"])
+@pytest.mark.parametrize("text", ["fast", "fast:", "fast:0", "fast:4.5", ""])
 def test_what_is_no_setting_and_steps(text):
     with pytest.raises(argparse.ArgumentTypeError, match="fast:400"):
         learning.as_long_as(text)
+
+
+@pytest.mark.parametrize("text", ["slow", "", "/fast", "net/fast"])
+def test_what_is_no_setting(text):
+    for read, words in ((learning.named, text), (learning.as_long_as, f"{text}:400")):
+        with pytest.raises(argparse.ArgumentTypeError, match="settings are published, "):
+            read(words)
 
 
 def test_a_network_may_be_named():
@@ -49,6 +56,15 @@ def test_the_steps_are_those_that_are_made(monkeypatch, tmp_path, capsys, named,
     assert made == [200]
     assert asked == [(("sequnet", "fast, norm"), (other, "fast"))]
     assert "200 steps: 3.000" in capsys.readouterr().out
+
+
+def test_a_setting_may_be_one_networks_alone(monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(learning, "bits", lambda network, setting, *_: made.append((network, setting)) or 3.0)
+    words = ["--settings", "sequnet/fast, norm", "fast", "--json", str(tmp_path / "learning.json")]
+    monkeypatch.setattr(sys, "argv", ["learning", *words])
+    learning.main()
+    assert made == [("sequnet", "fast, norm"), ("sequnet", "fast"), ("wavenet", "fast")]
 
 
 @pytest.mark.parametrize("words", ["--settings fast,_norm", "--settings fast --as_long_as fast,_norm:400"])
