@@ -21,7 +21,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NETWORKS = {
     "sequnet-l4-d2-k5": lambda: SeqUNet(4, 6, 2, 5),
-    "sequnet-l5-d312-k3": lambda: SeqUNet(5, 4, [3, 1, 2], 3),
+    "sequnet-l5-d312-k3-h9": lambda: SeqUNet(5, 4, [3, 1, 2], 3, head=9),
     "sequnet-l2-d3-k7": lambda: SeqUNet(2, 5, 3, 7),
     "sequnet-norm": lambda: SeqUNet(4, 5, 2, 5, norm=True),
     "sequnet-l1": lambda: SeqUNet(1, 4, 2, 3),

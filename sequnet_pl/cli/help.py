@@ -20,7 +20,7 @@ What to train
                              configs/demo.yaml and its like are found from any folder
   --init_from CHECKPOINT     begin with the weights, network and sample rate of a checkpoint, a run folder,
                              a published snapshot (of a WaveNet with --layers) or a network of the package
-  --levels --features --depth --kernel_size --norm              of the Seq-U-Net
+  --levels --features --depth --kernel_size --norm --head       of the Seq-U-Net
   --layers --blocks --dilation_channels --residual_channels --skip_channels --kernel_size   of the WaveNet
   --lr RATE --eps E          of Adam
   --muon RATE                of Muon, for the weights between hidden frames

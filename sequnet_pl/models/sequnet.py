@@ -89,6 +89,7 @@ class SeqUNet(Network):
         kernel_size: Taps of every convolution; odd, 3 or more.
         norm: Whether convolutions, and the output, read frames divided by their root mean square. The identities, and
             with them odd frames that are held, stay as they are; windows hold what convolutions read.
+        head: Channels of a hidden layer before the output, as the WaveNet's end has one; 0, as published, for none.
     """
 
     def __init__(
@@ -98,11 +99,12 @@ class SeqUNet(Network):
         depth: int | list[int] = 2,
         kernel_size: int = 5,
         norm: bool = False,
+        head: int = 0,
     ) -> None:
         super().__init__()
-        for name, value in (("levels", levels), ("features", features)):
-            if value < 1:
-                raise UsageError(f"{name} is {value}, but must be 1 or more")
+        for name, value, least in (("levels", levels, 1), ("features", features, 1), ("head", head, 0)):
+            if value < least:
+                raise UsageError(f"{name} is {value}, but must be {least} or more")
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise UsageError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
         self.features, self.kernel_size = features, kernel_size
@@ -114,13 +116,19 @@ class SeqUNet(Network):
         blocks = nn.ModuleList(Level(features, layers, kernel_size, self.norm) for layers in self.depths[:-1])
         self.levels = cast(Sequence[Level], blocks)
         self.bottleneck = gated_convs(self.depths[-1], features, kernel_size)
-        self.output_conv = nn.Conv1d(features, CLASSES, 1)
+        self.hidden_conv = nn.Conv1d(features, head, 1) if head else None
+        self.output_conv = nn.Conv1d(head or features, CLASSES, 1)
         self.receptive_field = self._receptive_field()
 
     def matrices(self) -> dict[int, list[Tensor]]:
         """See Network: filters and gates, of even and odd taps where they differ."""
         convolutions = (layer for layer in self.modules() if isinstance(layer, nn.Conv1d))
-        return {2: [layer.weight for layer in convolutions if layer is not self.output_conv]}
+        return {2: [layer.weight for layer in convolutions if layer not in self.ends]}
+
+    @property
+    def ends(self) -> list[nn.Conv1d]:
+        """The convolutions from the finest level to the logits; each reads what a ReLU leaves."""
+        return [layer for layer in (self.hidden_conv, self.output_conv) if layer is not None]
 
     def window(self, outputs: int) -> Window:
         """See Network; sizes grow from the output to the input."""
@@ -158,8 +166,9 @@ class SeqUNet(Network):
 
     def _output(self, x: Tensor) -> Tensor:
         """What is read of frames (..., C) to logits (..., Q)."""
-        weight = pad(self.output_conv.weight.squeeze(-1), 1, self.features, x.shape[-1])
-        return F.linear(torch.relu(x), weight, self.output_conv.bias)
+        for conv in self.ends:
+            x = F.linear(torch.relu(x), pad(conv.weight.squeeze(-1), 1, conv.in_channels, x.shape[-1]), conv.bias)
+        return x
 
     def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
         """See Network: `forward`, which notes what each layer has read last."""

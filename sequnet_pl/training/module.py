@@ -134,6 +134,7 @@ class SeqUNetModule(AudioModule):
         depth: Gated layers a level, on each way; of a list the first is the finest level's, the last all further ones'.
         kernel_size: Taps of every convolution; odd.
         norm: Whether convolutions read frames divided by their root mean square, see SeqUNet.
+        head: Channels of a hidden layer between the finest level and the output; 0, as published, for none.
         lr: Learning rate, the highest of its schedule.
         eps: Term that Adam adds to its denominator.
         beta2: How slowly Adam forgets squared gradients.
@@ -156,6 +157,7 @@ class SeqUNetModule(AudioModule):
         depth: int | list[int] = 2,
         kernel_size: int = 5,
         norm: bool = False,
+        head: int = 0,
         lr: float = 5e-4,
         eps: float = 1e-8,
         beta2: float = 0.999,
@@ -167,7 +169,7 @@ class SeqUNetModule(AudioModule):
         checkpoint_activations: bool = False,
         compile: Compile = "auto",
     ) -> None:
-        network = SeqUNet(levels, features, depth, kernel_size, norm)
+        network = SeqUNet(levels, features, depth, kernel_size, norm, head)
         optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal, muon)
         super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
         self.save_hyperparameters()

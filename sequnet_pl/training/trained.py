@@ -122,6 +122,7 @@ def architecture(network: Network) -> dict[str, int | list[int]]:
             "depth": network.depths[0] if len(set(network.depths)) == 1 else network.depths,
             "kernel_size": network.kernel_size,
             **({"norm": True} if network.normed else {}),
+            **({"head": network.hidden_conv.out_channels} if network.hidden_conv else {}),
         }
     assert isinstance(network, WaveNet)
     layers = len({layer.dilation for layer in network.layers})

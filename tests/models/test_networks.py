@@ -26,7 +26,7 @@ def loss_and_gradients(network, codes):
 
 NETWORKS = [
     lambda: SeqUNet(4, 6, 2, 5),
-    lambda: SeqUNet(3, 4, [3, 1], 3),
+    lambda: SeqUNet(3, 4, [3, 1], 3, head=5),
     lambda: SeqUNet(3, 4, 2, 3, norm=True),
     lambda: WaveNet(4, 3, 6, 5, 9),
     lambda: WaveNet(3, 2, 6, 5, 9, 3),

@@ -33,7 +33,7 @@ DRAWINGS = [Drawing(), Drawing(0), Drawing(0.8, top_k=7), Drawing(1.3, top_p=0.6
 SHAPES = {  # beyond the small networks of all tests: several panels of channels, and single layers
     "sequnet-70": lambda: SeqUNet(3, 70, 1, 5),
     "sequnet-k9": lambda: SeqUNet(4, 17, 1, 9),
-    "sequnet-norm-40": lambda: SeqUNet(3, 40, [3, 1], 3, norm=True),
+    "sequnet-norm-40-head-70": lambda: SeqUNet(3, 40, [3, 1], 3, norm=True, head=70),
     "wavenet-40": lambda: WaveNet(3, 2, 40, 70, 90),
     "wavenet-1": lambda: WaveNet(1, 1, 3, 40, 6, 4),
 }

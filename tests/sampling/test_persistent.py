@@ -26,11 +26,11 @@ NORMED = functools.partial(SeqUNet, norm=True)
 H100, SMALL = Limits(132, 227 << 10), Limits(28, 99 << 10)
 NETWORKS = {  # each with what the emulated GPU has
     "sequnet": (lambda: SeqUNet(3, 6, 2, 5), Emulator()),
-    "sequnet-little-memory": (lambda: SeqUNet(4, 5, 1, 3), Emulator(shared=10_000, seed=1)),
+    "sequnet-little-memory": (lambda: SeqUNet(4, 5, 1, 3, head=11), Emulator(shared=10_000, seed=1)),
     "sequnet-one-level": (lambda: SeqUNet(1, 4, 1, 3), Emulator(4, seed=2)),
     "sequnet-several-warps-a-row": (lambda: SeqUNet(2, 9, 1, 3), Emulator(9, warps=5, held=2, seed=3)),
     "sequnet-long-rows": (lambda: SeqUNet(2, 24, 1, 5), Emulator(6, warps=4, seed=6)),  # more chunks than are held
-    "sequnet-depths": (lambda: SeqUNet(4, 6, [3, 1, 2], 3, norm=True), Emulator(seed=11)),
+    "sequnet-depths": (lambda: SeqUNet(4, 6, [3, 1, 2], 3, norm=True, head=13), Emulator(seed=11)),
     "sequnet-norm": (lambda: SeqUNet(3, 6, 2, 5, norm=True), Emulator(seed=7)),
     "sequnet-norm-little-memory": (lambda: SeqUNet(4, 5, 2, 3, norm=True), Emulator(5, shared=12_000, seed=8)),
     "sequnet-norm-one-level": (lambda: SeqUNet(1, 4, 1, 3, norm=True), Emulator(4, seed=9)),

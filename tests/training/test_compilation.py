@@ -15,7 +15,7 @@ from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 
 NETWORKS = [
     lambda: SeqUNet(4, 6, 2, 5),
-    lambda: SeqUNet(3, 6, 1, 5, norm=True),
+    lambda: SeqUNet(3, 6, 1, 5, norm=True, head=10),
     lambda: WaveNet(4, 2, 6, 5, 9),
 ]
 

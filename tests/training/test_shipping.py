@@ -63,7 +63,7 @@ def test_weights_are_rounded_and_nothing_private_comes_along(last: Path, tmp_pat
     assert [path.name for path in sorted((tmp_path / "given").iterdir())] == ["MODEL.md", "weights.ckpt"]
 
 
-@pytest.mark.parametrize("module", [SeqUNetModule(3, 4, [2, 1], 3, norm=True), WaveNetModule(2, 2, 3, 4, 5)])
+@pytest.mark.parametrize("module", [SeqUNetModule(3, 4, [2, 1], 3, norm=True, head=5), WaveNetModule(2, 2, 3, 4, 5)])
 def test_every_shape(module: pl.LightningModule, tmp_path: Path, audio_folder: Path) -> None:
     run = run_fit(tmp_path, audio_folder, module=module, max_steps=1)
     weights, _ = write_shipped(run.folder / "checkpoints" / "last.ckpt", tmp_path / "given", tmp_path)

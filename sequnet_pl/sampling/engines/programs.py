@@ -40,7 +40,7 @@ class JobStruct(ctypes.Structure):
 
 class _SeqUNetStruct(ctypes.Structure):
     _fields_ = [(name, _pointer) for name in ("matrices", "biases", "table", "table_bias", "depths")] + [
-        (name, _int32) for name in ("blocks", "channels", "kernel", "normed")
+        (name, _int32) for name in ("blocks", "channels", "kernel", "normed", "ends")
     ]
 
 
@@ -95,8 +95,8 @@ class SeqUNetProgram:
                 add(layer.conv, layer.conv.bias)
         for layer in network.bottleneck:
             add(layer.conv, layer.conv.bias)
-        output = network.output_conv
-        packer.add(layout(output.out_channels, gated=False), output.weight.unbind(-1), output.bias)
+        for end in network.ends:
+            packer.add(layout(end.out_channels, gated=False), end.weight.unbind(-1), end.bias)
         self._packed = packer.finish()
         padding = (0, gates.pitch // 2 - features)
         self._table = nn.functional.pad(network.input_conv.weight.detach(), padding).contiguous()
@@ -112,6 +112,7 @@ class SeqUNetProgram:
             channels=features,
             kernel=network.kernel_size,
             normed=network.normed,
+            ends=len(network.ends),
         )
         self.most_threads = gates.panels
 

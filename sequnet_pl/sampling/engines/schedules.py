@@ -48,6 +48,14 @@ def _taps(ring: Ring, backs: Iterable[int]) -> list[Read]:
     return [Read(ring, back) for back in backs]
 
 
+def _end(result: Schedule, parts: list[Ring], convs: list[nn.Conv1d]) -> None:
+    """The convolutions to the logits, a ReLU between them, of what is read of a frame, which may be several rings."""
+    for conv in convs:
+        weight = result.columns(list(conv.weight.squeeze(-1).split(result.width, dim=1)))
+        reads = [Read(part, 0) for part in parts]
+        parts = result.add_linear(reads, weight, _bias(conv), relu=conv is not convs[-1])
+
+
 def _sequnet(network: SeqUNet) -> Schedule:
     """Level l has a tick every 2^l samples. The rings are those that the CPU kernels have, see native/sequnet.h."""
     features, kernel_size, bottom = network.features, network.kernel_size, len(network.levels)
@@ -104,9 +112,9 @@ def _sequnet(network: SeqUNet) -> Schedule:
             number, x = layer(one.conv, x, index, condition)
             up[index].append(number)
     result.operations[-1].relu = not network.normed
-    output = network.output_conv
-    result.add_linear([Read(x, 0)], output.weight.transpose(1, 2), _bias(output))
-    result.operations[-1].relu_first = network.normed
+    ends = range(len(result.operations), len(result.operations) + len(network.ends))
+    _end(result, [x], network.ends)
+    result.operations[ends[0]].relu_first = network.normed
     result.frames = [frame for level in frames for frame in level]
     for deepest in range(bottom + 1):  # the first level whose strided layer is not due
         steps = [*down[0]]
@@ -114,7 +122,7 @@ def _sequnet(network: SeqUNet) -> Schedule:
             steps += [strided[index], *down[index + 1]]
         for index in reversed(range(min(deepest + 1, bottom))):
             steps += [*([upsample[index]] if index < deepest else []), *up[index]]
-        result.patterns.append([*steps, len(result.operations) - 1])
+        result.patterns.append([*steps, *ends])
     return result
 
 
@@ -155,8 +163,6 @@ def _wavenet(network: WaveNet) -> Schedule:
     skip = result.columns([layer.skip.weight.squeeze(-1) for layer in layers])
     total = torch.stack([_bias(layer.skip) for layer in layers]).sum(0)
     parts = result.add_linear([Read(z, 0) for z in zs], skip, total, relu=True)
-    for conv, relu in ((network.end_1, True), (network.end_2, False)):
-        weight = result.columns(list(conv.weight.squeeze(-1).split(result.width, dim=1)))
-        parts = result.add_linear([Read(part, 0) for part in parts], weight, _bias(conv), relu)
+    _end(result, parts, [network.end_1, network.end_2])
     result.patterns.append(list(range(len(result.operations))))
     return result

@@ -121,7 +121,7 @@ def test_published_sizes():
     ("name", "value"),
     [
         *(("levels", 0), ("features", 0), ("kernel_size", 4), ("kernel_size", 1)),
-        *(("depth", -1), ("depth", [2, 0]), ("depth", []), ("depth", [1] * 12)),
+        *(("depth", -1), ("depth", [2, 0]), ("depth", []), ("depth", [1] * 12), ("head", -1)),
     ],
 )
 def test_bad_sequnet_shapes_are_told(name, value):
@@ -135,10 +135,10 @@ def test_bad_wavenet_shapes_are_told(name):
         WaveNet(**{name: 0})
 
 
-@pytest.mark.parametrize("network", [SeqUNet(2, 3, 1, 3, norm=True), SeqUNet(2, 3, [2, 1], 3)])
-def test_what_the_published_network_lacks_is_not_converted(network):
-    with pytest.raises(UserError, match="no norm and one depth"):
-        to_published(network)
+@pytest.mark.parametrize("lacked", [{"norm": True}, {"depth": [2, 1]}, {"head": 4}])
+def test_what_the_published_network_lacks_is_not_converted(lacked):
+    with pytest.raises(UserError, match="no norm, one depth and no head"):
+        to_published(SeqUNet(**{"levels": 2, "features": 3} | lacked))
 
 
 def test_the_last_depth_of_a_list_goes_on_to_the_deepest_level():

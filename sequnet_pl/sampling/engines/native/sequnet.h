@@ -15,6 +15,7 @@ struct SeqUNet {             // made by sequnet.py
     const int32_t* depths;             // layers each way, by level, the bottleneck's last
     int32_t blocks, channels, kernel;  // blocks: levels without the bottleneck
     int32_t normed;                    // whether layers read norms of frames
+    int32_t ends;                      // matrices from the finest level to the logits
 };
 
 struct Tap {
@@ -109,7 +110,6 @@ class SeqUNetProgram {
             level.condition = ring();
         }
         for (int thread = 0; thread < job.threads; ++thread) {
-            rectified.emplace_back(1, job.clips, pitch, 1, quantize);
             columns.emplace_back(job.clips);
         }
         for (int l = 0; l < net.blocks; ++l) {
@@ -129,8 +129,14 @@ class SeqUNetProgram {
         Level& bottom = levels[net.blocks];
         for (int i = 0; i < net.depths[net.blocks]; ++i)
             bottom.down.emplace_back(matrix, *bias++, bottom.inputs[i], net.kernel, 1, job);
-        output = matrix;
-        output_bias = *bias;
+        int width = pitch;
+        for (int i = 0; i < net.ends; ++i) {
+            ends.push_back({matrix, *bias++, width, {}, {}});
+            for (int thread = 0; thread < job.threads; ++thread)
+                ends[i].rectified.emplace_back(1, job.clips, width, 1, quantize);
+            width = (matrix++)->pitch();
+            if (i < net.ends - 1) ends[i].outputs = Buffer<float>((size_t)job.clips * width);
+        }
     }
 
     void run() {
@@ -158,6 +164,14 @@ class SeqUNetProgram {
         std::vector<Ring> outputs;  // of the convolutions on the way up
         Ring condition;
         std::vector<Convolution> down, upsample, up;  // down: the strided one is the last; upsample: even, odd
+    };
+
+    struct End {
+        const Matrix* matrix;
+        const float* bias;
+        int pitch;                    // of what is read
+        std::vector<Ring> rectified;  // by thread
+        Buffer<float> outputs;        // (clips, pitch); the last gives logits
     };
 
     // What a level hands up; the bottleneck's is that of its last convolution down.
@@ -205,7 +219,12 @@ class SeqUNetProgram {
                 layer(thread, level.up[i], n, source, n, level.outputs[i]);
             }
         }
-        give_logits(thread, time);
+        for (size_t i = 0; i < ends.size(); ++i) {
+            float* const to = i + 1 < ends.size() ? (float*)ends[i].outputs : job.logits;
+            give(thread, ends[i], to, [&](int clip) {
+                return i ? ends[i - 1].outputs + clip * ends[i - 1].matrix->pitch() : result(0).read(thread, time, clip);
+            });
+        }
     }
 
     // The input convolution: rows of a table.
@@ -229,18 +248,20 @@ class SeqUNetProgram {
     // A code from before this block, `ago` samples before its first.
     int earlier(int clip, int ago) const { return (int)job.state[0][(clip + 1) * net.kernel - ago]; }
 
-    void give_logits(int thread, int64_t time) {
-        Ring& mine = rectified[thread];  // every thread makes its own copy: the frame is short, and a wait is saved
-        start_sums(job.logits, output_bias, *output, job.clips, thread, job.threads);
+    // What a matrix makes of frames, rectified.
+    template <class Frame>
+    void give(int thread, End& end, float* to, const Frame& frame) {
+        Ring& mine = end.rectified[thread];  // every thread makes its own copy: the frame is short, and a wait is saved
+        start_sums(to, end.bias, *end.matrix, job.clips, thread, job.threads);
         for (int clip = 0; clip < job.clips; ++clip)
-            for (int c = 0; c < pitch; c += LANES)
-                store(mine.frame(0, clip) + c, relu(load(result(0).read(thread, time, clip) + c)));
+            for (int c = 0; c < end.pitch; c += LANES)
+                store(mine.frame(0, clip) + c, relu(load(frame(clip) + c)));
         mine.take(0, 0);
         for (int clip = 0; clip < job.clips; ++clip)
-            columns[thread][clip] = {mine.input(0, 0, clip), job.logits + clip * CLASSES};
-        const Share panels(output->panels, thread, job.threads);
+            columns[thread][clip] = {mine.input(0, 0, clip), to + clip * end.matrix->pitch()};
+        const Share panels(end.matrix->panels, thread, job.threads);
         for (int panel = panels.begin; panel < panels.end; ++panel)
-            add_product(*output, panel, columns[thread].data(), job.clips);
+            add_product(*end.matrix, panel, columns[thread].data(), job.clips);
         team.meet();
     }
 
@@ -290,8 +311,6 @@ class SeqUNetProgram {
     Team team;
     int pitch;
     std::vector<Level> levels;
-    const Matrix* output;
-    const float* output_bias;
-    std::vector<Ring> rectified;                // by thread
+    std::vector<End> ends;                     // from the finest level to the logits
     std::vector<std::vector<Column>> columns;  // by thread
 };
