@@ -68,6 +68,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "one crop, kernel 3, depth 2": _ONE_CROP | {"kernel_size": 3, "depth": 2},
     "one crop, kernel 3, depth 2, 1": _ONE_CROP | {"kernel_size": 3, "depth": [2, 1]},
     "one crop, kernel 3, depth 3, 1": _ONE_CROP | {"kernel_size": 3, "depth": [3, 1]},
+    "one crop, kernel 3, depth 3, 1, head 64": _ONE_CROP | {"kernel_size": 3, "depth": [3, 1], "head": 64},
     "one crop, kernel 3, features 48": _ONE_CROP | {"kernel_size": 3, "features": 48},
 }
 """What differs from the published settings; `clip`, `ema` and `precision` are the trainer's, `batch_size` and

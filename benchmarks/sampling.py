@@ -41,6 +41,8 @@ NETWORKS = {
     "sequnet-tiny": lambda: SeqUNet(8, 32, 1, 5),
     "sequnet-tiny-norm": lambda: SeqUNet(8, 32, 1, 5, norm=True),
     "wavenet-tiny": lambda: WaveNet(10, 3, 32, 32, 128),
+    "demo": lambda: SeqUNet(9, 32, [3, 1], 3, norm=True, head=64),
+    "demo-no-head": lambda: SeqUNet(9, 32, [3, 1], 3, norm=True),
     "piano-small": lambda: SeqUNet(12, 80, 1, 5, norm=True),
     "sequnet-mid": lambda: SeqUNet(10, 64, 2, 5),
     "wavenet-mid": lambda: WaveNet(12, 4, 64, 64, 256),

@@ -109,9 +109,7 @@ class SeqUNetProgram {
             for (int i = 0; i < net.depths[l]; ++i) level.outputs.push_back(ring());
             level.condition = ring();
         }
-        for (int thread = 0; thread < job.threads; ++thread) {
-            columns.emplace_back(job.clips);
-        }
+        columns.assign(job.threads, std::vector<Column>(job.clips));
         for (int l = 0; l < net.blocks; ++l) {
             Level& level = levels[l];
             const int depth = net.depths[l];
