@@ -97,15 +97,9 @@ class WaveNet(Network):
             raise UsageError(f"kernel_size is {kernel_size}, but must be 2 or more")
         self.layers_a_block = layers
         self.start = CodeConv(residual_channels)
+        shape = residual_channels, dilation_channels, skip_channels, kernel_size
         stack = nn.ModuleList(
-            Layer(
-                residual_channels,
-                dilation_channels,
-                skip_channels,
-                kernel_size,
-                dilation=2 ** (index % layers),
-                last=index == blocks * layers - 1,
-            )
+            Layer(*shape, dilation=2 ** (index % layers), last=index == blocks * layers - 1)
             for index in range(blocks * layers)
         )
         self.layers = cast(Sequence[Layer], stack)

@@ -93,27 +93,21 @@ def _build(weights: Weights, layers: int) -> Network:
     def count(pattern: str) -> int:
         return len({match[0] for name in weights if (match := re.match(pattern, name))})
 
-    if "input_conv.weight" in weights:
-        features, classes, kernel_size = weights["input_conv.weight"].shape
-        _check_classes(classes)
-        return SeqUNet(count(r"downsampling_blocks\.\d+") + 1, features, count(r"bottlenecks\.\d+"), kernel_size)
-    if "start_conv.weight" in weights:
-        _check_classes(weights["start_conv.weight"].shape[1])
-        dilation_channels, residual_channels, kernel_size = weights["gated_convs.0.filter.weight"].shape
-        total = count(r"gated_convs\.\d+")
-        if layers < 1 or total % layers:
-            divisors = ", ".join(str(number) for number in range(1, total + 1) if total % number == 0)
-            raise UserError(
-                f"{layers} layers a block do not divide this WaveNet's {total} layers; one of {divisors} does"
-            )
-        skip_channels = weights["end_conv_1.weight"].shape[0]
-        return WaveNet(layers, total // layers, dilation_channels, residual_channels, skip_channels, kernel_size)
-    raise ValueError("neither input_conv.weight nor start_conv.weight is among the names")
-
-
-def _check_classes(classes: int) -> None:
+    first = weights.get("input_conv.weight", weights.get("start_conv.weight"))
+    if first is None:
+        raise ValueError("neither input_conv.weight nor start_conv.weight is among the names")
+    features, classes, kernel_size = first.shape
     if classes != CLASSES:
         raise ValueError(f"they read {classes} classes, not {CLASSES}")
+    if "input_conv.weight" in weights:
+        return SeqUNet(count(r"downsampling_blocks\.\d+") + 1, features, count(r"bottlenecks\.\d+"), kernel_size)
+    dilation_channels, residual_channels, kernel_size = weights["gated_convs.0.filter.weight"].shape
+    total = count(r"gated_convs\.\d+")
+    if layers < 1 or total % layers:
+        divisors = ", ".join(str(number) for number in range(1, total + 1) if total % number == 0)
+        raise UserError(f"{layers} layers a block do not divide this WaveNet's {total} layers; one of {divisors} does")
+    skip_channels = weights["end_conv_1.weight"].shape[0]
+    return WaveNet(layers, total // layers, dilation_channels, residual_channels, skip_channels, kernel_size)
 
 
 def _below(prefix: str, tensors: Mapping[str, Tensor]) -> Weights:
