@@ -82,8 +82,10 @@ def test_wrong_weights_are_told(reference):
     renamed = dict(reference.weights) | {"strange.weight": torch.zeros(1)}
     with pytest.raises(UserError, match=r"strange\.weight"):
         network_from_weights(renamed, layers=reference.config.get("layers", 13))
-    with pytest.raises(UserError, match="not the weights of a published network"):
-        network_from_weights({"fc.weight": torch.zeros(2, 2)})
+    first = next(name for name in reference.weights if name in ("input_conv.weight", "start_conv.weight"))
+    for other in ({"fc.weight": torch.zeros(2, 2)}, {first: torch.zeros(2)}, {first: torch.zeros(2, 255, 3)}):
+        with pytest.raises(UserError, match="not the weights of a published network"):
+            network_from_weights(other)
     missing = dict(reference.weights)
     missing.pop(next(name for name in missing if name.endswith("1.bias")))
     with pytest.raises(UserError):
