@@ -67,6 +67,9 @@ def main(argv: Sequence[str]) -> None:
     options = parse(argv)
     scale = SCALES[options.scale]
     scale = replace(scale, steps=options.max_steps or scale.steps, seconds=options.seconds or scale.seconds)
+    if options.audio_dir:  # instead of the scale's own
+        training = tuple(flag for flag in scale.training if not flag.startswith("--dataset="))
+        scale = replace(scale, training=training)
     check_length(round(scale.seconds * SAMPLE_RATE), SAMPLE_RATE)  # not after hours of training
     folder = Path(options.out or f"comparison/{options.scale}")
     compare(scale, options, folder, shlex.join([*PROGRAM.split(), *argv]))
