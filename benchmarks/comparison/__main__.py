@@ -67,9 +67,6 @@ def main(argv: Sequence[str]) -> None:
     options = parse(argv)
     scale = SCALES[options.scale]
     scale = replace(scale, steps=options.max_steps or scale.steps, seconds=options.seconds or scale.seconds)
-    if options.audio_dir:  # instead of the scale's own
-        training = tuple(flag for flag in scale.training if not flag.startswith("--dataset="))
-        scale = replace(scale, training=training)
     check_length(round(scale.seconds * SAMPLE_RATE), SAMPLE_RATE)  # not after hours of training
     folder = Path(options.out or f"comparison/{options.scale}")
     compare(scale, options, folder, shlex.join([*PROGRAM.split(), *argv]))
@@ -79,7 +76,7 @@ def compare(scale: Scale, options: Options, folder: Path, command: str) -> None:
     """Do what is not done yet, and write the report. Raises UserError, or SystemExit where a stage ends so."""
     gpus = min(1, torch.cuda.device_count()) if options.gpus is None else options.gpus
     flags = [f"--data_dir={options.data_dir}"]
-    flags += [f"--audio_dir={options.audio_dir}"] if options.audio_dir else []
+    flags.append(f"--audio_dir={options.audio_dir}" if options.audio_dir else f"--dataset={scale.dataset}")
     flags += [f"--max_steps={scale.steps}"] if scale.steps else []
     settings = {"scale": asdict(scale), "flags": flags, "gpus": gpus}
     results = Results(folder / "results.json", settings)
