@@ -197,9 +197,10 @@ def main() -> None:
         for named_network, setting in arguments.settings
         for network in ([named_network] if named_network else arguments.networks)
     ]
-    others: list[Way] = []
+    others, count = ways, arguments.steps
     if arguments.as_long_as:
-        others = [(arguments.as_long_as[0] or network, arguments.as_long_as[1]) for network, _ in ways]
+        other, its_setting, count = arguments.as_long_as
+        others = [(other or network, its_setting) for network, _ in ways]
     for network, setting in ways + others:
         if name := misfit(network, setting):
             parser.error(f"{network} has no {name}, which the setting {setting!r} is about")
@@ -208,10 +209,8 @@ def main() -> None:
     data = source | sizes | {"data_dir": arguments.data_dir}
     results: dict[str, float] = json.loads(arguments.json.read_text()) if arguments.json.is_file() else {}
     table = Table("network", "settings", "steps", "bits per sample", "seeds")
-    for index, (network, setting) in enumerate(ways):
-        scores, steps = [], arguments.steps
-        if arguments.as_long_as:
-            steps = as_many_steps((network, setting), others[index], arguments.as_long_as[2], data)
+    for (network, setting), other in zip(ways, others, strict=True):
+        scores, steps = [], as_many_steps((network, setting), other, count, data)
         for seed in arguments.seeds:
             key = f"{network}, {setting}, seed {seed}, {steps} steps, {source}, {sizes}"
             if key not in results:
