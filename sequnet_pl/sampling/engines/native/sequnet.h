@@ -251,9 +251,11 @@ class SeqUNetProgram {
     void give(int thread, End& end, float* to, const Frame& frame) {
         Ring& mine = end.rectified[thread];  // every thread makes its own copy: the frame is short, and a wait is saved
         start_sums(to, end.bias, *end.matrix, job.clips, thread, job.threads);
-        for (int clip = 0; clip < job.clips; ++clip)
-            for (int c = 0; c < end.pitch; c += LANES)
-                store(mine.frame(0, clip) + c, relu(load(frame(clip) + c)));
+        for (int clip = 0; clip < job.clips; ++clip) {
+            const float* const from = frame(clip);
+            float* const rectified = mine.frame(0, clip);
+            for (int c = 0; c < end.pitch; c += LANES) store(rectified + c, relu(load(from + c)));
+        }
         mine.take(0, 0);
         for (int clip = 0; clip < job.clips; ++clip)
             columns[thread][clip] = {mine.input(0, 0, clip), to + clip * end.matrix->pitch()};
