@@ -1,77 +1,25 @@
 """A run that ends by max_steps is validated at its end, once; and goes on as if it had not been."""
 
-import csv
-import os
-import random
-import signal
+import functools
 from pathlib import Path
 
-import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from noisy_runs import EPOCH, assert_the_same, best, files, noisy_fit, rows
 from pytorch_lightning.callbacks import EarlyStopping
-from short_runs import run_fit, same_weights
+from short_runs import same_weights
 
-from sequnet_pl.training import saving
 from sequnet_pl.training.averaging import WITHOUT, ScoredEMA
 from sequnet_pl.training.checkpoint_io import load_module
-from sequnet_pl.training.checkpoints import Run, best_of, is_of_an_end
-from sequnet_pl.training.measures import Measures
+from sequnet_pl.training.checkpoints import is_of_an_end
 from sequnet_pl.training.random_states import random_states
-from sequnet_pl.training.rows import FirstAndLastRows
-
-EPOCH = 7  # steps
-
-
-class Noise(pl.Callback):
-    """Makes the run depend on all random states of the process, in validation too."""
-
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        for parameter in pl_module.parameters():
-            parameter.grad += 0.01 * (torch.rand(()) + random.random() + np.random.rand())  # noqa: NPY002
-
-    def on_validation_batch_start(self, *_):
-        torch.rand(()), random.random(), np.random.rand()  # noqa: NPY002
-
-
-def callbacks(*more):
-    return [FirstAndLastRows(), Measures(), Noise(), *more]
 
 
 @pytest.fixture
 def fit(tmp_path, audio_folder):
-    """A run of so many steps; three of them make a row, where nothing else is said."""
-
-    def run(name="run", *more, **options):
-        random.seed(0)
-        np.random.seed(0)  # noqa: NPY002
-        defaults = {"log_every_n_steps": 3, "max_epochs": -1}
-        return run_fit(tmp_path, audio_folder, name, callbacks=callbacks(*more), **defaults | options)
-
-    return run
-
-
-def files(run):
-    return sorted(path.name for path in (run.folder / "checkpoints").iterdir())
-
-
-def best(run):
-    return best_of(Run(run.folder, "sequnet", run.folder / "checkpoints"))
-
-
-def rows(run):
-    """Of the file, without what is measured."""
-    with (run.folder / "metrics.csv").open(newline="") as file:
-        found = list(csv.DictReader(file))
-    return [{name: value for name, value in row.items() if not name.startswith(("speed/", "wall"))} for row in found]
-
-
-def assert_the_same(one, other):
-    assert rows(one) == rows(other)
-    assert same_weights(one, other)
-    assert files(one) == files(other)
-    assert one.last["callbacks"].keys() == other.last["callbacks"].keys()
+    """`noisy_fit` in a folder of this test's own."""
+    return functools.partial(noisy_fit, tmp_path, audio_folder)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, EPOCH, EPOCH + 1, 11])
@@ -132,21 +80,6 @@ def test_more_steps_go_on_as_unbroken(fit, steps, options):
     assert_the_same(unbroken, resumed)
 
 
-def kill():
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-class InValidation(pl.Callback):
-    """Does something at the first batch of the validation after so many steps."""
-
-    def __init__(self, step, act):
-        self.step, self.act = step, act
-
-    def on_validation_batch_start(self, trainer, *_):
-        if trainer.global_step == self.step:
-            self.act()
-
-
 def test_no_random_state_moves_and_last_is_saved_before(fit, tmp_path):
     states, saved = [], []
 
@@ -167,58 +100,6 @@ def test_no_random_state_moves_and_last_is_saved_before(fit, tmp_path):
     assert str(states[0]) == str(states[1])
     assert all(torch.equal(states[0][name], states[1][name]) for name in ("torch",))
     assert run.last["run"]["final_validation"] == "done"
-
-
-def _killed(root, audio, place, steps, options=None):
-    """Killed in the last validation, as soon as its row is there, or as soon as the best checkpoint is."""
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    if place == "row":
-        saving.BestCheckpoint.save_at_end = lambda *_: kill()
-    if place == "best":
-        save = saving.BestCheckpoint.save_at_end
-        saving.BestCheckpoint.save_at_end = lambda *args: (save(*args), kill())
-    defaults = {"log_every_n_steps": 3, "max_epochs": -1, "max_steps": steps, "val_check_interval": 4}
-    more = [InValidation(steps, kill)] if place == "batch" else []
-    run_fit(Path(root), audio, callbacks=callbacks(*more), **defaults | (options or {}))
-
-
-@pytest.mark.parametrize("steps", [5, EPOCH])
-@pytest.mark.parametrize("place", ["batch", "row", "best"])
-def test_killed_in_it_is_validated_when_gone_on_with(fit, tmp_path, audio_folder, group, place, steps):
-    statuses, logs = group(1, _killed, str(tmp_path), str(audio_folder), place, steps).wait()
-    assert statuses == [-signal.SIGKILL], logs
-    options = {"val_check_interval": 4}
-    whole = fit("whole", max_steps=steps, **options)
-    for _ in range(2):  # and not once more
-        resumed = fit("run", go_on=True, max_steps=steps, **options)
-        assert resumed.error is None
-        assert_the_same(whole, resumed)
-    assert_the_same(fit("longer", max_steps=9, **options), fit("run", go_on=True, max_steps=9, **options))
-
-
-@pytest.mark.parametrize("steps", [4, EPOCH])
-def test_killed_in_a_check_at_the_last_step(fit, tmp_path, audio_folder, group, steps):
-    """Which Lightning would never do, since no step is left."""
-    options = {"val_check_interval": 4 if steps == 4 else 1.0}
-    statuses, logs = group(1, _killed, str(tmp_path), str(audio_folder), "batch", steps, options).wait()
-    assert statuses == [-signal.SIGKILL], logs
-    whole, resumed = fit("whole", max_steps=steps, **options), fit("run", go_on=True, max_steps=steps, **options)
-    assert_the_same(whole, resumed)
-    assert len([name for name in files(resumed) if "best" in name]) == 1
-    assert_the_same(fit("longer", max_steps=9, **options), fit("run", go_on=True, max_steps=9, **options))
-
-
-def test_killed_in_it_and_gone_on_with_for_more_steps(fit, tmp_path, audio_folder, group):
-    group(1, _killed, str(tmp_path), str(audio_folder), "batch", 5, {"val_check_interval": 1.0}).wait()
-    assert_the_same(fit("whole", max_steps=9), fit("run", go_on=True, max_steps=9))
-
-
-def test_terminated_in_it(fit):
-    run = fit("run", InValidation(5, lambda: signal.raise_signal(signal.SIGTERM)), max_steps=5)
-    assert run.error.code == 143
-    resumed = fit("run", go_on=True, max_steps=5)
-    assert_the_same(fit("whole", max_steps=5), resumed)
 
 
 def test_an_earlier_best_keeps_its_place(fit):
@@ -278,13 +159,8 @@ def test_averaged_weights_are_validated(fit):
 def test_without_recordings_to_validate_on_there_is_none(tmp_path, audio_folder):
     (tmp_path / "audio").mkdir()
     (tmp_path / "audio" / "alone.wav").symlink_to(audio_folder / "train" / "2.wav")
-    options = {"log_every_n_steps": 3, "max_epochs": -1, "data": {"hop_size": 1000}, "val_check_interval": 3}
-
-    def fit(name, **more):
-        random.seed(0)
-        np.random.seed(0)  # noqa: NPY002
-        return run_fit(tmp_path, tmp_path / "audio", name, callbacks=callbacks(), **options | more)
-
+    options = {"data": {"hop_size": 1000}, "val_check_interval": 3}
+    fit = functools.partial(noisy_fit, tmp_path, tmp_path / "audio", **options)
     run = fit("run", max_steps=EPOCH)
     assert run.error is None
     assert files(run) == ["last.ckpt"]
@@ -293,10 +169,8 @@ def test_without_recordings_to_validate_on_there_is_none(tmp_path, audio_folder)
 
 
 def _two(root, audio, name, steps, go_on):
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    options = {"log_every_n_steps": 3, "max_epochs": -1, "data": {"batch_size": 1}, "max_steps": steps}
-    run = run_fit(Path(root), audio, name, go_on=go_on, callbacks=callbacks(), strategy="ddp", devices=2, **options)
+    options = {"data": {"batch_size": 1}, "max_steps": steps, "strategy": "ddp", "devices": 2}
+    run = noisy_fit(Path(root), audio, name, go_on=go_on, **options)
     if run.error:
         raise run.error
 
