@@ -16,55 +16,10 @@ from torch.nn import functional as F
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import last, pad, width
-from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, RMSNorm, push
+from sequnet_pl.models.layers import CodeConv, GatedConv, RMSNorm, push
+from sequnet_pl.models.levels import Level, gated_convs, layers_by_level
 from sequnet_pl.models.network import Network, State, Window
 from sequnet_pl.models.precision import float32_products
-
-
-def gated_convs(depth: int, features: int, kernel_size: int, conditioned: bool = False) -> Sequence[GatedConv]:
-    """`depth` gated convolutions in a module list."""
-    layers = nn.ModuleList(GatedConv(features, kernel_size, conditioned=conditioned) for _ in range(depth))
-    return cast(Sequence[GatedConv], layers)
-
-
-def layers_by_level(depth: int | list[int], levels: int) -> list[int]:
-    """The depth of each level, the finest first; UsageError where one is less than 1, or there are too many or none."""
-    given = depth if isinstance(depth, list) else [depth]
-    if not 1 <= len(given) <= levels or min(given) < 1:
-        raise UsageError(f"depth is {depth}, but must be 1 or more, or a list of as much for up to {levels} levels")
-    return given + given[-1:] * (levels - len(given))
-
-
-class Level(nn.Module):
-    """The layers of one level except the bottleneck, on the way down and on the way up again.
-
-    Frames go with what is read of them: their norm, or themselves.
-    """
-
-    def __init__(self, features: int, depth: int, kernel_size: int, norm: nn.Module) -> None:
-        super().__init__()
-        self.norm = norm
-        self.down = gated_convs(depth, features, kernel_size)
-        self.strided = GatedConv(features, kernel_size, stride=2)
-        self.upsample = GatedUpsample(features, kernel_size)
-        self.up = gated_convs(depth, features, kernel_size, conditioned=True)
-
-    def descend(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames (B, T, C) to the skip, what is read of it, and the frames of the level below."""
-        read = self.norm(x)
-        for layer in self.down:
-            x = layer(x, read)
-            read = self.norm(x)
-        return x, read, self.strided(x, read)
-
-    def ascend(self, x: Tensor, read: Tensor, skip: Tensor, skip_read: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames of the level below, and the skip, to those of this one."""
-        condition = self.norm(self.upsample(x, read)[0])
-        x, read = last(skip, condition.shape[1]), last(skip_read, condition.shape[1])
-        for layer in self.up:
-            x = layer(x, read, condition)
-            read = self.norm(x)
-        return x, read
 
 
 @dataclass
