@@ -21,7 +21,7 @@ ROOMS = {  # each with the rooms that it may import from, besides itself
     "locks": {"errors"},
     "printing": set(),
     "processes": set(),
-    "pretrained": {"errors"},
+    "pretrained": {"errors", "atomic"},
     "project": set(),
     "audio": _GROUND,
     "data.store": _GROUND | {"audio"},

@@ -9,8 +9,8 @@ from sequnet_pl import pretrained
 from sequnet_pl.cli.sample_options import NetworkOptions
 from sequnet_pl.cli.sample_progress import DownloadProgress
 from sequnet_pl.errors import UsageError
-from sequnet_pl.models.published import archive
 from sequnet_pl.names import CLASS_PATHS
+from sequnet_pl.pretrained import archive
 from sequnet_pl.project import CONFIGS
 from sequnet_pl.training.checkpoints import Run, best_of, newest_run
 from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint

@@ -1,4 +1,6 @@
-"""Networks that come with the package: a folder each, with its weights in bfloat16 and a card that says what it is.
+"""Networks that need no training: those that come with the package, and the archive of the published ones.
+
+Those that come along have a folder each, with its weights in bfloat16 and a card that says what it is.
 
 `python -m sequnet_pl.pretrained` makes such a folder of a checkpoint; `training.trained.load_pretrained` loads one.
 """
