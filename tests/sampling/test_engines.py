@@ -210,6 +210,8 @@ def test_reduced_weights_are_close(wide, weights, tolerance):
 def before_a_relu(network):
     if isinstance(network, WaveNet):
         return network.end_1.weight
+    if network.hidden_conv is not None:
+        return network.hidden_conv.weight
     return (network.levels[0].up if network.levels else network.bottleneck)[-1].conv.weight
 
 

@@ -126,6 +126,11 @@ def test_broken_weights_are_seen(network, layer):
 
 
 @no_compiler
+def test_broken_weights_of_a_head_are_seen():
+    check_broken_weights(large(lambda: SeqUNet(2, 4, 1, 3, head=9)), "hidden_conv")
+
+
+@no_compiler
 @pytest.mark.parametrize("layer", ["layers.1.conv", "layers.1.skip", "end_1"])  # the last two are read by ReLUs
 def test_broken_weights_of_a_wavenet_are_seen(layer):
     check_broken_weights(large(lambda: WaveNet(2, 1, 3, 7, 20, 4)), layer)
