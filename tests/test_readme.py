@@ -91,7 +91,7 @@ NOT_RUN = {
         "makes the built-in recordings; tests/sampling/test_sample_pretrained.py runs a smaller one"
     ),
     "python -m sequnet_pl.evaluate --pretrained piano --clips 24 --seconds 2": "takes a minute; runs with a checkpoint",
-    "python sample.py --pretrained sequnet": _NEEDS + "a download; tests/models/published/test_archive.py serves one",
+    "python sample.py --pretrained sequnet": _NEEDS + "a download; tests/pretrained/test_archive.py serves one",
     "python -m sequnet_pl.data.download --limit 10 --sleep 20 --cookies cookies.txt": _NEEDS
     + "a download; tests/data/download/test_download_command.py serves one",
     "python -m sequnet_pl.data.store list": "stands for the line above it",
