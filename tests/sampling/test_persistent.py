@@ -1,7 +1,6 @@
 """The kernel that stays on the GPU: its source on a CPU against the reference, compiled, and when it is taken."""
 
 import contextlib
-import copy
 import functools
 
 import pytest
@@ -10,11 +9,11 @@ from emulator import COMPILER, Emulator
 from interpreter import Interpreter
 from nvrtc import nvrtc
 
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.errors import UserError
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
-from sequnet_pl.sampling.engines import cuda, engine_for
+from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.engines.gpu import compile_kernel
 from sequnet_pl.sampling.engines.layout import Layout, Limits
 from sequnet_pl.sampling.engines.persistent import PersistentEngine
@@ -196,74 +195,3 @@ def test_the_source_compiles_for_gpus(architecture, network, weights):
 def test_what_the_compiler_says_is_told():
     with pytest.raises(RuntimeError, match="HELD"):
         compile_kernel(nvrtc(), {"WIDTH": 8, "THREADS": 64, "BF16": 0, "NORM": 0}, "sm_90")
-
-
-class TestChoice:
-    """What is taken for a network on a GPU."""
-
-    @pytest.fixture(autouse=True)
-    def gpu(self, monkeypatch):
-        monkeypatch.setattr(cuda, "_gpu", lambda device: Interpreter())
-        cuda._warn.cache_clear()
-
-    def taken(self, network, clips):
-        """The engine that draws a block for so many clips."""
-        engine = cuda.cuda_engine(network, "float32", 1)
-        taken = []
-        for name, one in (("kernel", engine._kernel), ("graphs", engine._graphs)):
-            one.draw_block = lambda *_, name=name: taken.append(name)
-        engine.draw_block(None, torch.zeros(clips, 1), Drawing())
-        return taken
-
-    def test_the_number_of_clips_decides(self):
-        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
-        assert self.taken(network, 1) == self.taken(network, 8) == ["kernel"]
-        assert self.taken(network, 9) == ["graphs"]
-        assert cuda.cuda_engine(network, "float32", 8).name == "cuda"
-        assert cuda.cuda_engine(network, "float32", 9).name == "graphs"
-
-    def test_reduced_weights_are_for_the_kernel(self):
-        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
-        assert cuda.cuda_engine(network, "bf16", 8).name == "cuda"
-        for clips in (9, 1):  # known before, or not
-            with pytest.raises(UsageError, match="8 clips at once at most, not 9"):
-                cuda.cuda_engine(network, "bf16", clips).draw_block(
-                    start(network, None, 9), torch.zeros(9, 1), Drawing()
-                )
-        with pytest.raises(UsageError, match="float32"):
-            cuda.cuda_engine(network.double(), "bf16", 1)
-
-    def test_a_network_that_does_not_suit_takes_graphs(self, monkeypatch, caplog):
-        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
-        assert cuda.cuda_engine(copy.deepcopy(network).double(), "float32", 1).name == "graphs"
-        monkeypatch.setattr(cuda, "_gpu", lambda device: Interpreter(shared=4000))
-        assert cuda.cuda_engine(network, "float32", 1).name == "graphs"
-        assert not caplog.records
-
-    def test_a_kernel_that_computes_something_else_is_not_used(self, monkeypatch, caplog):
-        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
-        real = cuda.kernel_engine
-
-        def wrong(network, weights):
-            other = copy.deepcopy(network)
-            with torch.no_grad():
-                other.end_2.bias[7] += 1
-            return real(other, weights)
-
-        monkeypatch.setattr(cuda, "kernel_engine", wrong)
-        assert cuda.cuda_engine(network, "float32", 1).name == "graphs"
-        assert "not the network's on this GPU" in caplog.text
-
-    @pytest.mark.parametrize("error", [ImportError, RuntimeError, UserError])
-    def test_without_the_kernel_graphs_go_on_and_say_so_once(self, monkeypatch, caplog, error):
-        def gpu(device):
-            raise error("No module named 'cuda'")
-
-        monkeypatch.setattr(cuda, "_gpu", gpu)
-        network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
-        assert {cuda.cuda_engine(network, "float32", 1).name for _ in range(2)} == {"graphs"}
-        assert [record.getMessage() for record in caplog.records] == [
-            "no kernel for this GPU, sampling a single clip is several times slower: No module named 'cuda'"
-        ]
-        with pytest.raises(UsageError, match="No module named 'cuda'"):
-            cuda.cuda_engine(network, "bf16", 1)
