@@ -4,7 +4,9 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -28,6 +30,13 @@ NETWORKS = {
     "wavenet-4x2": lambda: WaveNet(4, 2, 6, 5, 9),
     "wavenet-3x3-k3": lambda: WaveNet(3, 3, 4, 4, 6, 3),
 }
+
+
+@pytest.fixture(autouse=True)
+def environment() -> Iterator[None]:
+    """No test sees what the code under another one has set, as a run sets where W&B keeps its files."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(params=NETWORKS.values(), ids=NETWORKS.keys())

@@ -20,7 +20,9 @@ class Group:
             port = free.getsockname()[1]
         self.logs = [Path(folder) / f"process-{rank}.txt" for rank in range(world)]
         self.processes = [
-            context.Process(target=_enter, args=(rank, world, port, str(self.logs[rank]), function, arguments))
+            context.Process(
+                target=_enter, args=(rank, world, port, dict(os.environ), str(self.logs[rank]), function, arguments)
+            )
             for rank in range(world)
         ]
         for process in self.processes:
@@ -36,7 +38,9 @@ class Group:
         return statuses, [log.read_text() for log in self.logs]
 
 
-def _enter(rank, world, port, log, function, arguments):
+def _enter(rank, world, port, environment, log, function, arguments):
+    os.environ.clear()  # that of the first group's day, which the server of forks keeps
+    os.environ.update(environment)
     with Path(log).open("wb", buffering=0) as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
