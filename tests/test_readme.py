@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
-_LITTLE = "--gpus 0 --output_size 256 --batch_size 2 --hop_size 9000 --max_steps 12 --num_workers 0 --logger none "
+_LITTLE = "--gpus 0 --output_size 256 --batch_size 2 --hop_size 9000 --max_steps 4 --num_workers 0 --logger none "
 _SEQUNET = f"{_LITTLE} --levels 3 --features 4 --depth 1 --kernel_size 3 --sample_audio.seconds 0.01"
 _WAVENET = f"{_LITTLE} --layers 3 --blocks 2 --dilation_channels 4 --residual_channels 4 --skip_channels 4"
 _SHORT = "--gpus 0 --seconds 0.01"
@@ -30,7 +30,7 @@ RUN = {
     "python train.py --config configs/sequnet_fast.yaml --gpus 1 --audio_dir music": _SEQUNET,
     "python train.py --model wavenet --gpus 0 --audio_dir music --max_steps 20": _WAVENET,
     "python train.py --model sequnet --gpus 1 --audio_dir music": _SEQUNET,
-    "python train.py --model sequnet --ckpt_path last": "--max_steps 20",
+    "python train.py --model sequnet --ckpt_path last": "--max_steps 6",
     "python train.py test --ckpt_path last": "",
     "python train.py --init_from CHECKPOINT --audio_dir music": _LITTLE,
     "python train.py --config configs/demo.yaml --audio_dir music --gpus 0": f"{_SEQUNET} --last.every_n_steps 0",

@@ -54,8 +54,9 @@ def signalled(words, step, signum, method="fork", times=1):
 @pytest.mark.parametrize(
     ("signum", "status", "method"),
     [
-        (signal.SIGTERM, 143, "fork"),
-        (signal.SIGINT, 130, "fork"),
+        # each signal once, and each way to start workers; the rest is slow
+        pytest.param(signal.SIGTERM, 143, "fork", marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, "fork", marks=pytest.mark.slow),
         pytest.param(
             signal.SIGHUP,
             129,

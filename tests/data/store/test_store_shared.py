@@ -45,16 +45,17 @@ def test_a_complete_store_waits_for_nobody(tmp_path: Path, five: list[Path], cap
 
 
 CODE = """
-import pathlib, sys
+import ast, sys
 from sequnet_pl.data import builtin
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.download import run
 builtin.PIECES = builtin.PIECES[4:5] + builtin.PIECES[-1:]  # short ones
 run.fetch_all = lambda *_: "the server is down"
-data = AudioDataModule(data_dir=sys.argv[1], **{sys.argv[2]: sys.argv[3]})
-data.prepare_data()
-data.setup("fit")
-print(data.fingerprint, {name: len(split.codes) for name, split in data.splits.items()})
+for data_dir, options in ast.literal_eval(sys.argv[1]).items():
+    data = AudioDataModule(data_dir=data_dir, **options)
+    data.prepare_data()
+    data.setup("fit")
+    print(data.fingerprint, {name: len(split.codes) for name, split in data.splits.items()})
 """
 
 
@@ -63,28 +64,34 @@ def set_modes(folder: Path, mode: int) -> None:
         path.chmod(mode | (0o111 * path.is_dir()))
 
 
-@pytest.mark.parametrize("kind", ["audio_dir", "builtin", "piano", "recordings"])
-def test_a_complete_store_on_a_disk_that_cannot_be_written(
-    tmp_path: Path, five: list[Path], kind: str, unprivileged: list[str]
-):
+def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: list[Path], unprivileged: list[str]):
+    """Of each kind of recordings there is; of those to download two are there, and the others could not be had."""
     data, urls = tmp_path / "data", tmp_path / "list.txt"
     urls.write_text("http://127.0.0.1:9/a.wav\nhttp://127.0.0.1:9/b.wav\n")
-    options = {"audio_dir": ("audio_dir", five[0].parent), "recordings": ("recordings", urls)}
-    downloads = {"piano": PIANO_LIST, "recordings": urls}
-    if kind in downloads:  # two are there, and the others could not be had
-        folder = data / "recordings"
-        if kind == "recordings":
-            folder = choose(data, 16_000, "piano", None, None, str(urls)).find.args[1]  # type: ignore[attr-defined]
-        for number, item in enumerate(read_list(downloads[kind])[:2]):
+    recordings = choose(data / "recordings", 16_000, "piano", None, None, str(urls))
+    downloads = {
+        data / "piano/recordings": PIANO_LIST,
+        recordings.find.args[1]: urls,  # type: ignore[attr-defined]
+    }
+    for folder, items in downloads.items():
+        for number, item in enumerate(read_list(items)[:2]):
             noise(folder / item.split / f"{item.stem}.wav", 7 + number)
-    command = [*unprivileged, sys.executable, "-c", CODE, data, *options.get(kind, ("dataset", kind))]
+    kinds = {
+        "audio_dir": {"audio_dir": str(five[0].parent)},
+        "builtin": {"dataset": "builtin"},
+        "piano": {"dataset": "piano"},
+        "recordings": {"recordings": str(urls)},
+    }
+    kinds = {str(data / kind): options for kind, options in kinds.items()}
 
     def said() -> str:
+        command = [*unprivileged, sys.executable, "-c", CODE, repr(kinds)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     first = said()
+    assert len(first.splitlines()) == len(kinds)
     for lock in data.rglob(".lock"):
         lock.unlink()
     set_modes(data, 0o444)
