@@ -34,6 +34,8 @@ TURNS, STEPS_A_TURN = 6, 10
 _ANNEALED = {"lr": 6e-3, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0}
 _FAST = _ANNEALED | {"lr": 2e-2, "code_frequency": 10.0}
 _ONE_CROP = _FAST | {"norm": True, "muon": 0.015, "batch_size": 1}
+_HEAD = _ONE_CROP | {"kernel_size": 3, "depth": [3, 1], "head": 64}
+_PLAIN = _HEAD | {"norm": False, "muon": 7.5e-3}
 SETTINGS: dict[str, dict[str, Any]] = {
     "published": {},
     "lr 3e-3": {"lr": 3e-3},
@@ -68,7 +70,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "one crop, kernel 3, depth 2": _ONE_CROP | {"kernel_size": 3, "depth": 2},
     "one crop, kernel 3, depth 2, 1": _ONE_CROP | {"kernel_size": 3, "depth": [2, 1]},
     "one crop, kernel 3, depth 3, 1": _ONE_CROP | {"kernel_size": 3, "depth": [3, 1]},
-    "one crop, kernel 3, depth 3, 1, head 64": _ONE_CROP | {"kernel_size": 3, "depth": [3, 1], "head": 64},
+    "one crop, kernel 3, depth 3, 1, head 64": _HEAD,
+    "one crop, kernel 3, depth 3, 1, head 64, no norm": _PLAIN,
+    "one crop, kernel 3, depth 3, 1, head 64, no norm, low rates": _PLAIN | {"lr": 1.2e-2, "muon": 6e-3},
     "one crop, kernel 3, features 48": _ONE_CROP | {"kernel_size": 3, "features": 48},
 }
 """What differs from the published settings; `clip`, `ema` and `precision` are the trainer's, `batch_size` and
