@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -30,9 +30,14 @@ def decode_all(jobs: Sequence[Job], parts: Path, options: Options, count: int) -
     """
     lines = [json.dumps(asdict(job)) for job in jobs]
     arguments = [str(parts), json.dumps(asdict(options))]
-    with closing(answers("sequnet_pl.data.store.part", arguments, lines, count)) as answered:
-        for place, line, status in answered:
-            yield jobs[place], _answer(line, status)
+    try:
+        with closing(answers("sequnet_pl.data.store.part", arguments, lines, count)) as answered:
+            for place, line, status in answered:
+                yield jobs[place], _answer(line, status)
+    finally:
+        for path in parts.glob(".*"):  # of processes that were killed, or ended amid their own clean-up
+            with suppress(OSError):
+                path.unlink()
 
 
 def _answer(line: str, status: int | None) -> Answer:

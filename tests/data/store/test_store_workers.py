@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sequnet_pl.data.store import workers
+from sequnet_pl.data.store.index import Options
+
 MAKE = """
 import sys
 from pathlib import Path
@@ -52,3 +55,15 @@ def test_nobody_is_left(making, signum):
             return
         time.sleep(0.1)
     pytest.fail(f"ffmpeg, process {ffmpeg}, outlives the process that wants its sound")
+
+
+def test_what_a_killed_process_has_half_written_goes(tmp_path, monkeypatch):
+    def killed(*_):
+        (tmp_path / ".a-0123.codes").write_bytes(b"half")
+        yield 0, "", -signal.SIGKILL
+
+    monkeypatch.setattr(workers, "answers", killed)
+    (tmp_path / "b.codes").write_bytes(b"whole")
+    ((_, answer),) = workers.decode_all([workers.Job("a.wav")], tmp_path, Options(), 1)
+    assert "died" in answer.skipped
+    assert [path.name for path in tmp_path.iterdir()] == ["b.codes"]
