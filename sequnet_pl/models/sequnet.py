@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,6 +19,7 @@ from sequnet_pl.models.layers import CodeConv, GatedConv, RMSNorm, push
 from sequnet_pl.models.levels import Level, gated_convs, layers_by_level
 from sequnet_pl.models.network import Network, State, Window
 from sequnet_pl.models.precision import float32_products
+from sequnet_pl.models.reach import inputs, receptive_field
 
 
 @dataclass
@@ -73,7 +73,7 @@ class SeqUNet(Network):
         self.bottleneck = gated_convs(self.depths[-1], features, kernel_size)
         self.hidden_conv = nn.Conv1d(features, head, 1) if head else None
         self.output_conv = nn.Conv1d(head or features, CLASSES, 1)
-        self.receptive_field = self._receptive_field()
+        self.receptive_field = receptive_field(self.depths, kernel_size)
 
     def matrices(self) -> dict[int, list[Tensor]]:
         """See Network: filters and gates, of even and odd taps where they differ."""
@@ -86,19 +86,11 @@ class SeqUNet(Network):
         return [layer for layer in (self.hidden_conv, self.output_conv) if layer is not None]
 
     def window(self, outputs: int) -> Window:
-        """See Network; sizes grow from the output to the input."""
+        """See Network."""
         if outputs < 1:
             raise ValueError(f"a window has at least 1 output, not {outputs}")
         outputs = -(-outputs // self.cycle) * self.cycle
-        reach = self.kernel_size - 1  # frames that a convolution drops
-        size = outputs
-        *depths, bottleneck = self.depths
-        for depth in depths:
-            size = -(-(size + depth * reach + reach) // 2)
-        size += bottleneck * reach
-        for depth in reversed(depths):
-            size = 2 * (size - 1) + 1 + reach + depth * reach
-        return Window(size + reach, outputs)
+        return Window(inputs(self.depths, self.kernel_size, outputs), outputs)
 
     def forward(self, codes: Tensor) -> Tensor:
         """See Network."""
@@ -241,23 +233,3 @@ class SeqUNet(Network):
                 push(window, torch.cat((self.norm(x), condition), dim=1))
                 x = layer.step(x, window)
         return self._output(self.norm(x))
-
-    def _receptive_field(self) -> int:
-        """How far the outputs of a cycle look back at the most: the reach of each level, by phase, up to the output."""
-        taps = np.arange(self.kernel_size)
-        *depths, bottleneck = self.depths
-        # samples back from a frame to the first code that it sees
-        reach = 1 + bottleneck * 2 ** len(depths) + sum((depth + 1) * 2**level for level, depth in enumerate(depths))
-        lags = np.array([reach * taps[-1]])  # by phase of the frame in the cycle
-
-        def back(lags: np.ndarray, taps: np.ndarray, spacing: int) -> np.ndarray:
-            return np.max([np.roll(lags, tap) + tap * spacing for tap in taps], axis=0)
-
-        for level, depth in reversed(list(enumerate(depths))):
-            coarse = 2 ** (level + 1)
-            even = back(lags, taps[: self.kernel_size // 2 + 1], coarse)
-            odd = back(lags, taps[: self.kernel_size // 2], coarse) + 2**level
-            lags = np.stack((even, odd), axis=-1).reshape(-1)
-            for _ in range(depth):
-                lags = back(lags, taps, 2**level)
-        return int(lags.max()) + 1
