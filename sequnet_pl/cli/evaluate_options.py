@@ -6,7 +6,8 @@ from typing import Literal
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.cli.one_line import OneLineParser
-from sequnet_pl.cli.sample_options import SECONDS, NetworkOptions, add_how, add_network, check_least, network_values
+from sequnet_pl.cli.sample_options import NetworkOptions, check_least, network_values
+from sequnet_pl.cli.sample_parser import SECONDS, add_how, add_network
 from sequnet_pl.errors import UsageError
 from sequnet_pl.evaluate.comparison import LEAST_CLIPS, RESAMPLES
 from sequnet_pl.sampling.draw import Drawing
