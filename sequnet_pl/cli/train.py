@@ -23,6 +23,7 @@ from sequnet_pl.cli.one_line import keep_text
 from sequnet_pl.cli.quiet import hush
 from sequnet_pl.cli.run_config import SaveRunConfig
 from sequnet_pl.cli.run_name import new_name
+from sequnet_pl.cli.run_options import LOGGERS, add_run_options
 from sequnet_pl.cli.threads import use_threads
 from sequnet_pl.cli.train_parser import TrainParser
 from sequnet_pl.data.datamodule import AudioDataModule
@@ -36,22 +37,17 @@ from sequnet_pl.report.metrics import Metrics
 from sequnet_pl.report.run_folder import REPORT
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.averaging import ScoredEMA  # noqa: F401 (a name on the command line)
-from sequnet_pl.training.best import BestCheckpoint
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained, said_by_a_library
-from sequnet_pl.training.health import Advice, NonFinite
+from sequnet_pl.training.health import Advice
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import AudioModule
 from sequnet_pl.training.progress import AudioProgressBar, Throughput  # noqa: F401 (a name on the command line)
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.rows import FirstAndLastRows
-from sequnet_pl.training.sampling import SampleAudio
-from sequnet_pl.training.saving import LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
 from sequnet_pl.training.scores import ScoreReport
-
-LOGGERS = ("wandb", "tensorboard", "none")
 
 
 def train(argv: list[str]) -> int:
@@ -112,31 +108,7 @@ class TrainCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Options of a run, and the callbacks that every run has."""
-        parser.add_argument("--log_dir", type=str, default="logs", help="Root of the run folders.")
-        parser.add_argument("--name", type=str, default="", help="Name of the run; date and time by default.")
-        parser.add_argument("--snapshot_dir", type=str | None, default=None, help="Instead of the run's checkpoints/.")
-        parser.add_argument("--threads", type=int | None, default=None, help="CPU threads of each process.")
-        parser.add_argument("--init_from", type=str | None, default=None, help="Begin with these weights.")
-        parser.add_argument("--logger", type=str, default="wandb", help=f"Beside the CSV file: {', '.join(LOGGERS)}.")
-        parser.add_argument("--log_model", type=bool, default=False, help="Give W&B the best checkpoint at the end.")
-        parser.add_argument(
-            "--gpu_precision",
-            type=str | None,
-            default=None,
-            help="Precision of a fit on a GPU that computes in bfloat16, unless --precision says another.",
-        )
-        parser.add_lightning_class_args(BestCheckpoint, "best")
-        parser.set_defaults(
-            {
-                "best.monitor": "val/bits_per_sample",
-                "best.filename": "best-step{step:08d}",
-                "best.auto_insert_metric_name": False,
-                "best.enable_version_counter": False,  # a step that is done again has the same name
-            }
-        )
-        parser.add_lightning_class_args(LastCheckpoint, "last")
-        parser.add_lightning_class_args(SampleAudio, "sample_audio")
-        parser.add_lightning_class_args(NonFinite, "nonfinite")
+        add_run_options(parser)
 
     def _parse_ckpt_path(self) -> None:
         """Raise where flags contradict the checkpoint, whose hyper-parameters would else silently win."""
@@ -156,7 +128,7 @@ class TrainCLI(LightningCLI):
         if config.threads is not None:
             use_threads(config.threads)
         if first_process():
-            _check_recordings(config.data)
+            StoredRecordings.of(config.data.as_dict()).check()  # before a network is built for them
         root = Path(config.log_dir)
         root = root if root.name == network else root / network
         snapshots = Path(config.snapshot_dir) if config.snapshot_dir else None
@@ -270,11 +242,6 @@ class TrainCLI(LightningCLI):
     def after_test(self) -> None:
         """Say where the scores are told in detail."""
         rank_zero_only(print)(f"in detail: {self.run_folder / SCORES}")
-
-
-def _check_recordings(data: Namespace) -> None:
-    """Raise what is wrong with the recordings before a network is built for them."""
-    StoredRecordings.of(data.as_dict()).check()
 
 
 def _computes_bfloat16(config: Namespace) -> bool:
