@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sequnet_pl.names import WeightType
+from sequnet_pl.sampling.engines.places import keep_frames, others, place_packets
 from sequnet_pl.sampling.engines.rows import OperationRow, SegmentRow, TargetRow
 from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, Schedule
 
@@ -34,22 +35,6 @@ class Limits(NamedTuple):
     """Bytes of shared memory for a block."""
     fewest_warps: int = 12
     most_warps: int = 16
-
-
-class _Place(NamedTuple):
-    """Where the frames of a ring lie."""
-
-    packets: int
-    slots: int
-    """Among the packets."""
-    shared: int | None = None
-    """Where they are kept in shared memory, if they are."""
-    kept: int = 1
-    """Slots there."""
-
-
-def _power_of_two(least: int) -> int:
-    return 1 << (least - 1).bit_length()
 
 
 class Layout:
@@ -77,7 +62,7 @@ class Layout:
         warps = min(limits.most_warps, max(limits.fewest_warps, -(-max(shares) // 2) * 4))  # two sums an output
         self._splits = [max(1, warps // (2 * share)) for share in shares]
         self.threads = 32 * warps
-        self._places = self._place_packets()
+        self._places = place_packets(schedule)
         self.packets = max(place.packets + place.slots * self._schedule.width for place in self._places.values())
         self.period = max(place.slots << (ring.shift + 1) for ring, place in self._places.items())
         """Of all slots; times from here on have no tick that is 0."""
@@ -93,7 +78,7 @@ class Layout:
         steps = sum(map(len, schedule.patterns)) + len(schedule.patterns) + 1
         table = len(OperationRow._fields) * len(operations) + len(TargetRow._fields) * targets
         table += len(SegmentRow._fields) * segments + fetches + steps  # at most
-        frames = self._keep_frames((limits.shared - _WORKSPACE) // 4 - sums - table)
+        frames = keep_frames(schedule, self._places, (limits.shared - _WORKSPACE) // 4 - sums - table)
         self.table, self.numbers = self._tables(frames)
         self.shared = _WORKSPACE + 4 * (self.numbers["frames_size"] + self.numbers["table_size"] + sums)
         held = max(map(self._loads, operations, self._splits))
@@ -119,40 +104,6 @@ class Layout:
         """Chunks of weights that a thread reads for a row at most."""
         halves = min(1 if output.gated else 2 for output in operation.outputs)
         return -(-self._chunks(operation) // (32 * split * halves))
-
-    def _place_packets(self) -> dict[Ring, _Place]:
-        places: dict[Ring, _Place] = {}
-        begin = 0
-        given = (output.ring for op in self._schedule.operations for output in op.outputs)
-        for ring in (self._schedule.input, *given, *(ring for op in self._schedule.operations for ring, _ in op.reads)):
-            if ring not in places:
-                # a block may be a step ahead of another, and have written a frame ahead of that
-                places[ring] = _Place(begin, _power_of_two(ring.reach + 3))
-                begin += places[ring].slots * self._schedule.width
-        return places
-
-    def _keep_frames(self, room: int) -> int:
-        """Keep rings in shared memory, those that tick often first; gives where the frames of the others begin."""
-        first = self._schedule.input
-        fresh = {ring for operation in self._schedule.operations for ring, back in operation.reads if not back}
-        # the input's frames are computed where they are kept
-        order = sorted(fresh | {first}, key=lambda ring: (ring is not first, ring.shift, ring.reach))
-        used = 0
-        for ring in order:
-            place, slots = self._places[ring], _power_of_two(ring.reach + 1)
-            self._places[ring] = place._replace(shared=used, kept=slots)
-            if used + slots * self._schedule.width + self._others() * self._schedule.width <= room:
-                used += slots * self._schedule.width
-            elif ring is first:
-                raise ValueError("the GPU has too little shared memory for this network")
-            else:
-                self._places[ring] = place
-        return used
-
-    def _others(self) -> int:
-        """Frames that an operation reads at most that are not kept."""
-        lost = [[self._places[ring].shared is None for ring, _ in op.reads] for op in self._schedule.operations]
-        return max(map(sum, lost))
 
     def _segment(self, read: Read, free: int = 0, given: bool = False) -> SegmentRow:
         """A frame that is read, or the frame that it is the norm of, which comes to the same place in shared memory."""
@@ -239,7 +190,7 @@ class Layout:
             begin += len(table)
         numbers["table_size"] = numbers["segments"] + copied * len(SegmentRow._fields)
         numbers |= {"pattern_count": len(patterns), "fill_count": len(tables["fills"])}
-        numbers["frames_size"] = free + self._others() * self._schedule.width
+        numbers["frames_size"] = free + others(self._schedule, self._places) * self._schedule.width
         return torch.tensor(list(chain(*tables.values())), dtype=torch.int32), numbers
 
     def _pack(self) -> tuple[Tensor, Tensor]:
