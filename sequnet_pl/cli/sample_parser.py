@@ -1,4 +1,4 @@
-"""What sample.py may be asked for, on which network and device; parts of it are those of evaluate.py."""
+"""What sample.py may be asked for, on which network and device; parts of it are those of an evaluation."""
 
 from typing import Literal, get_args
 

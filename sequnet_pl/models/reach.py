@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def inputs(depths: list[int], kernel_size: int, outputs: int) -> int:
+def window_inputs(depths: list[int], kernel_size: int, outputs: int) -> int:
     """Codes of a window of so many outputs, a multiple of the cycle; sizes grow from the output to the input."""
     reach = kernel_size - 1  # frames that a convolution drops
     *depths, bottleneck = depths

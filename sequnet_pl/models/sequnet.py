@@ -19,7 +19,7 @@ from sequnet_pl.models.layers import CodeConv, GatedConv, RMSNorm, push
 from sequnet_pl.models.levels import Level, gated_convs, layers_by_level
 from sequnet_pl.models.network import Network, State, Window
 from sequnet_pl.models.precision import float32_products
-from sequnet_pl.models.reach import inputs, receptive_field
+from sequnet_pl.models.reach import receptive_field, window_inputs
 
 
 @dataclass
@@ -90,7 +90,7 @@ class SeqUNet(Network):
         if outputs < 1:
             raise ValueError(f"a window has at least 1 output, not {outputs}")
         outputs = -(-outputs // self.cycle) * self.cycle
-        return Window(inputs(self.depths, self.kernel_size, outputs), outputs)
+        return Window(window_inputs(self.depths, self.kernel_size, outputs), outputs)
 
     def forward(self, codes: Tensor) -> Tensor:
         """See Network."""

@@ -1,4 +1,4 @@
-"""Files of every kind to mono samples at a rate, and what cannot be read."""
+"""Files of every kind to mono samples at a rate."""
 
 import errno
 import os

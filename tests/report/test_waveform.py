@@ -1,21 +1,33 @@
 import re
+from itertools import pairwise
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+from sequnet_pl.report import waveform as module
 from sequnet_pl.report.waveform import envelope, waveform
 
 
 @pytest.mark.parametrize("length", [1, 5, 599, 600, 601, 12345])
 def test_envelope_is_the_range_of_every_column(length: int) -> None:
     noise = np.random.default_rng(length).uniform(-1, 1, length).astype(np.float32)
-    bounds = envelope(noise)
-    assert bounds.shape == (2, min(length, 600))
-    assert bounds[0].min() == noise.min() and bounds[1].max() == noise.max()
-    assert (bounds[0] <= bounds[1]).all()
-    if length <= 600:
-        np.testing.assert_array_equal(bounds, [noise, noise])
+    edges = np.unique(np.linspace(0, length, 601).astype(int))
+    columns = [noise[begin:end] for begin, end in pairwise(edges)]
+    np.testing.assert_array_equal(envelope(noise), [[c.min() for c in columns], [c.max() for c in columns]])
+
+
+def test_long_sounds_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Read(np.ndarray):
+        def __getitem__(self, part):
+            sizes.append(part.stop - part.start)
+            return np.asarray(self)[part]
+
+    noise, sizes = np.random.default_rng(0).uniform(-1, 1, 12345).astype(np.float32), []
+    whole = envelope(noise)
+    monkeypatch.setattr(module, "_BLOCK", 1000)
+    np.testing.assert_array_equal(envelope(noise.view(Read)), whole)
+    assert sum(sizes) == 12345 and len(sizes) == 12 and max(sizes) <= 1000 + 50  # columns differ by a sample
 
 
 def test_no_samples_are_a_flat_line() -> None:

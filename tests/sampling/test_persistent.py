@@ -1,4 +1,4 @@
-"""The kernel that stays on the GPU: its source on a CPU against the reference, compiled, and when it is taken."""
+"""The kernel that stays on the GPU: its source on a CPU against the reference, and compiled."""
 
 import contextlib
 import functools

@@ -15,6 +15,7 @@ from sequnet_pl.sampling.generate import start
 
 @pytest.fixture(autouse=True)
 def gpu(monkeypatch):
+    torch.manual_seed(0)
     monkeypatch.setattr(cuda, "_gpu", lambda device: Interpreter())
     cuda._warn.cache_clear()
 

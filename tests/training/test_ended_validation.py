@@ -1,6 +1,5 @@
 """A run that is ended while it is validated at its end goes on as if it had not been."""
 
-import functools
 import os
 import signal
 from pathlib import Path
@@ -10,12 +9,6 @@ import pytorch_lightning as pl
 from noisy_runs import EPOCH, assert_the_same, files, noisy_fit
 
 from sequnet_pl.training import saving
-
-
-@pytest.fixture
-def fit(tmp_path, audio_folder):
-    """`noisy_fit` in a folder of this test's own."""
-    return functools.partial(noisy_fit, tmp_path, audio_folder)
 
 
 def kill():
@@ -47,37 +40,37 @@ def _killed(root, audio, place, steps, options=None):
 
 @pytest.mark.parametrize("steps", [5, EPOCH])
 @pytest.mark.parametrize("place", ["batch", "row", "best"])
-def test_killed_in_it_is_validated_when_gone_on_with(fit, tmp_path, audio_folder, group, place, steps):
+def test_killed_in_it_is_validated_when_gone_on_with(noisy, tmp_path, audio_folder, group, place, steps):
     statuses, logs = group(1, _killed, str(tmp_path), str(audio_folder), place, steps).wait()
     assert statuses == [-signal.SIGKILL], logs
     options = {"val_check_interval": 4}
-    whole = fit("whole", max_steps=steps, **options)
+    whole = noisy("whole", max_steps=steps, **options)
     for _ in range(2):  # and not once more
-        resumed = fit("run", go_on=True, max_steps=steps, **options)
+        resumed = noisy("run", go_on=True, max_steps=steps, **options)
         assert resumed.error is None
         assert_the_same(whole, resumed)
-    assert_the_same(fit("longer", max_steps=9, **options), fit("run", go_on=True, max_steps=9, **options))
+    assert_the_same(noisy("longer", max_steps=9, **options), noisy("run", go_on=True, max_steps=9, **options))
 
 
 @pytest.mark.parametrize("steps", [4, EPOCH])
-def test_killed_in_a_check_at_the_last_step(fit, tmp_path, audio_folder, group, steps):
+def test_killed_in_a_check_at_the_last_step(noisy, tmp_path, audio_folder, group, steps):
     """Which Lightning would never do, since no step is left."""
     options = {"val_check_interval": 4 if steps == 4 else 1.0}
     statuses, logs = group(1, _killed, str(tmp_path), str(audio_folder), "batch", steps, options).wait()
     assert statuses == [-signal.SIGKILL], logs
-    whole, resumed = fit("whole", max_steps=steps, **options), fit("run", go_on=True, max_steps=steps, **options)
+    whole, resumed = noisy("whole", max_steps=steps, **options), noisy("run", go_on=True, max_steps=steps, **options)
     assert_the_same(whole, resumed)
     assert len([name for name in files(resumed) if "best" in name]) == 1
-    assert_the_same(fit("longer", max_steps=9, **options), fit("run", go_on=True, max_steps=9, **options))
+    assert_the_same(noisy("longer", max_steps=9, **options), noisy("run", go_on=True, max_steps=9, **options))
 
 
-def test_killed_in_it_and_gone_on_with_for_more_steps(fit, tmp_path, audio_folder, group):
+def test_killed_in_it_and_gone_on_with_for_more_steps(noisy, tmp_path, audio_folder, group):
     group(1, _killed, str(tmp_path), str(audio_folder), "batch", 5, {"val_check_interval": 1.0}).wait()
-    assert_the_same(fit("whole", max_steps=9), fit("run", go_on=True, max_steps=9))
+    assert_the_same(noisy("whole", max_steps=9), noisy("run", go_on=True, max_steps=9))
 
 
-def test_terminated_in_it(fit):
-    run = fit("run", InValidation(5, lambda: signal.raise_signal(signal.SIGTERM)), max_steps=5)
+def test_terminated_in_it(noisy):
+    run = noisy("run", InValidation(5, lambda: signal.raise_signal(signal.SIGTERM)), max_steps=5)
     assert run.error.code == 143
-    resumed = fit("run", go_on=True, max_steps=5)
-    assert_the_same(fit("whole", max_steps=5), resumed)
+    resumed = noisy("run", go_on=True, max_steps=5)
+    assert_the_same(noisy("whole", max_steps=5), resumed)

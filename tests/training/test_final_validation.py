@@ -16,15 +16,9 @@ from sequnet_pl.training.checkpoints import is_of_an_end
 from sequnet_pl.training.random_states import random_states
 
 
-@pytest.fixture
-def fit(tmp_path, audio_folder):
-    """`noisy_fit` in a folder of this test's own."""
-    return functools.partial(noisy_fit, tmp_path, audio_folder)
-
-
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, EPOCH, EPOCH + 1, 11])
-def test_a_run_is_validated_once_at_its_end(fit, steps):
-    run = fit(max_steps=steps)
+def test_a_run_is_validated_once_at_its_end(noisy, steps):
+    run = noisy(max_steps=steps)
     assert run.error is None
     scores = run.curve("val/bits_per_sample")
     assert list(scores) == sorted({steps - 1, *range(EPOCH - 1, steps, EPOCH)})
@@ -35,8 +29,8 @@ def test_a_run_is_validated_once_at_its_end(fit, steps):
 
 
 @pytest.mark.parametrize(("steps", "most"), [(1, 512), (2, 1024), (12, None)])
-def test_it_takes_no_more_samples_than_training_has_heard(fit, capsys, steps, most):
-    run = fit(max_steps=steps, data={"hop_size": 500})
+def test_it_takes_no_more_samples_than_training_has_heard(noisy, capsys, steps, most):
+    run = noisy(max_steps=steps, data={"hop_size": 500})
     said = f"validating on no more samples than training has heard: {most} of 4,960 (step {steps})"
     assert (said in capsys.readouterr().out.replace("1,024", "1024")) == (most is not None)
     ((_, logged),) = run.curve("val/bits_per_sample").items()
@@ -72,15 +66,15 @@ def test_it_takes_no_more_samples_than_training_has_heard(fit, capsys, steps, mo
     ],
     ids=str,
 )
-def test_more_steps_go_on_as_unbroken(fit, steps, options):
-    fit("run", max_steps=steps, **options)
-    resumed = fit("run", go_on=True, max_steps=12, **options)
-    unbroken = fit("whole", max_steps=12, **options)
+def test_more_steps_go_on_as_unbroken(noisy, steps, options):
+    noisy("run", max_steps=steps, **options)
+    resumed = noisy("run", go_on=True, max_steps=12, **options)
+    unbroken = noisy("whole", max_steps=12, **options)
     assert resumed.error is unbroken.error is None
     assert_the_same(unbroken, resumed)
 
 
-def test_no_random_state_moves_and_last_is_saved_before(fit, tmp_path):
+def test_no_random_state_moves_and_last_is_saved_before(noisy, tmp_path):
     states, saved = [], []
 
     class Look(pl.Callback):
@@ -94,7 +88,7 @@ def test_no_random_state_moves_and_last_is_saved_before(fit, tmp_path):
         def on_train_end(self, trainer, pl_module):
             states.append(random_states())
 
-    run = fit("run", Look(), max_steps=5)
+    run = noisy("run", Look(), max_steps=5)
     assert run.error is None
     assert saved == [(5, "due")]
     assert str(states[0]) == str(states[1])
@@ -102,48 +96,48 @@ def test_no_random_state_moves_and_last_is_saved_before(fit, tmp_path):
     assert run.last["run"]["final_validation"] == "done"
 
 
-def test_an_earlier_best_keeps_its_place(fit):
+def test_an_earlier_best_keeps_its_place(noisy):
     """Its file is there when the run goes on, and what the end has added is gone."""
-    whole = fit("whole", max_steps=2 * EPOCH)
-    run = fit(max_steps=EPOCH + 3)
+    whole = noisy("whole", max_steps=2 * EPOCH)
+    run = noisy(max_steps=EPOCH + 3)
     assert [name for name in files(run) if "best" in name] == [f"best-step{step:08d}.ckpt" for step in (7, 10)]
     assert best(run).name == "best-step00000010.ckpt"
     assert is_of_an_end(best(run))
-    assert_the_same(whole, fit("run", go_on=True, max_steps=2 * EPOCH))
-    shorter = fit("shorter", max_steps=3)
-    resumed = fit("again", go_on=str(best(shorter)), max_steps=2 * EPOCH)
+    assert_the_same(whole, noisy("run", go_on=True, max_steps=2 * EPOCH))
+    shorter = noisy("shorter", max_steps=3)
+    resumed = noisy("again", go_on=str(best(shorter)), max_steps=2 * EPOCH)
     assert resumed.error is None
     assert same_weights(whole, resumed)
     assert best(shorter).is_file()
 
 
-def test_scores_of_earlier_validations_are_no_scores_of_the_end(fit):
-    run = fit(max_steps=EPOCH + 3, keep=3, limit_val_batches=1)
+def test_scores_of_earlier_validations_are_no_scores_of_the_end(noisy):
+    run = noisy(max_steps=EPOCH + 3, keep=3, limit_val_batches=1)
     scores = {torch.load(path, weights_only=True)["global_step"] for path in run.folder.glob("checkpoints/best*")}
     assert scores == {EPOCH, EPOCH + 3}
 
 
-def test_early_stopping_does_not_count_it(fit):
+def test_early_stopping_does_not_count_it(noisy):
     def options():
         return {"more": EarlyStopping("val/bits_per_sample", patience=1, min_delta=100)}
 
-    whole = fit("whole", options()["more"], max_steps=30)
+    whole = noisy("whole", options()["more"], max_steps=30)
     assert whole.trainer.global_step == 2 * EPOCH
-    fit("run", options()["more"], max_steps=3)
-    fit("run", options()["more"], go_on=True, max_steps=EPOCH + 2)
-    assert_the_same(whole, fit("run", options()["more"], go_on=True, max_steps=30))
+    noisy("run", options()["more"], max_steps=3)
+    noisy("run", options()["more"], go_on=True, max_steps=EPOCH + 2)
+    assert_the_same(whole, noisy("run", options()["more"], go_on=True, max_steps=30))
 
 
-def test_the_last_step_is_logged_where_validation_ends_the_run(fit):
+def test_the_last_step_is_logged_where_validation_ends_the_run(noisy):
     stopper = EarlyStopping("val/bits_per_sample", stopping_threshold=100)
-    run = fit("run", stopper, max_steps=30, log_every_n_steps=50)
+    run = noisy("run", stopper, max_steps=30, log_every_n_steps=50)
     assert list(run.curve()) == [0, EPOCH - 1]
-    resumed = fit("run", go_on=True, max_steps=12, log_every_n_steps=50)
-    assert_the_same(fit("whole", max_steps=12, log_every_n_steps=50), resumed)
+    resumed = noisy("run", go_on=True, max_steps=12, log_every_n_steps=50)
+    assert_the_same(noisy("whole", max_steps=12, log_every_n_steps=50), resumed)
 
 
-def test_averaged_weights_are_validated(fit):
-    run = fit("run", ScoredEMA(decay=0.9), max_steps=5)
+def test_averaged_weights_are_validated(noisy):
+    run = noisy("run", ScoredEMA(decay=0.9), max_steps=5)
     assert run.error is None
     (value,), (without,) = (run.curve(name).values() for name in ("val/bits_per_sample", WITHOUT))
     module, content = load_module(best(run))
@@ -151,21 +145,21 @@ def test_averaged_weights_are_validated(fit):
     (score,) = run.trainer.validate(module, run.trainer.datamodule, verbose=False)
     assert float(value) == pytest.approx(score["val/bits_per_sample"], abs=1e-6)
     assert value != without
-    fit("again", ScoredEMA(decay=0.9), max_steps=5)
-    resumed = fit("again", ScoredEMA(decay=0.9), go_on=True, max_steps=9)
-    assert_the_same(fit("whole", ScoredEMA(decay=0.9), max_steps=9), resumed)
+    noisy("again", ScoredEMA(decay=0.9), max_steps=5)
+    resumed = noisy("again", ScoredEMA(decay=0.9), go_on=True, max_steps=9)
+    assert_the_same(noisy("whole", ScoredEMA(decay=0.9), max_steps=9), resumed)
 
 
 def test_without_recordings_to_validate_on_there_is_none(tmp_path, audio_folder):
     (tmp_path / "audio").mkdir()
     (tmp_path / "audio" / "alone.wav").symlink_to(audio_folder / "train" / "2.wav")
     options = {"data": {"hop_size": 1000}, "val_check_interval": 3}
-    fit = functools.partial(noisy_fit, tmp_path, tmp_path / "audio", **options)
-    run = fit("run", max_steps=EPOCH)
+    noisy = functools.partial(noisy_fit, tmp_path, tmp_path / "audio", **options)
+    run = noisy("run", max_steps=EPOCH)
     assert run.error is None
     assert files(run) == ["last.ckpt"]
     assert run.last["global_step"] == EPOCH
-    assert_the_same(fit("whole", max_steps=9), fit("run", go_on=True, max_steps=9))
+    assert_the_same(noisy("whole", max_steps=9), noisy("run", go_on=True, max_steps=9))
 
 
 def _two(root, audio, name, steps, go_on):

@@ -54,7 +54,7 @@ def signalled(words, step, signum, method="fork", times=1):
 @pytest.mark.parametrize(
     ("signum", "status", "method"),
     [
-        # each signal once, and each way to start workers; the rest is slow
+        # each signal once, SIGHUP where a shell lets it through, and each way to start workers; the rest is slow
         pytest.param(signal.SIGTERM, 143, "fork", marks=pytest.mark.slow),
         pytest.param(signal.SIGINT, 130, "fork", marks=pytest.mark.slow),
         pytest.param(

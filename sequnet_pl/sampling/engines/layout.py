@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sequnet_pl.names import WeightType
-from sequnet_pl.sampling.engines.places import keep_frames, others, place_packets
+from sequnet_pl.sampling.engines.places import frames_not_kept, keep_frames, place_packets
 from sequnet_pl.sampling.engines.rows import OperationRow, SegmentRow, TargetRow
 from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, Schedule
 
@@ -190,7 +190,7 @@ class Layout:
             begin += len(table)
         numbers["table_size"] = numbers["segments"] + copied * len(SegmentRow._fields)
         numbers |= {"pattern_count": len(patterns), "fill_count": len(tables["fills"])}
-        numbers["frames_size"] = free + others(self._schedule, self._places) * self._schedule.width
+        numbers["frames_size"] = free + frames_not_kept(self._schedule, self._places) * self._schedule.width
         return torch.tensor(list(chain(*tables.values())), dtype=torch.int32), numbers
 
     def _pack(self) -> tuple[Tensor, Tensor]:

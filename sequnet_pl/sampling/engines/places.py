@@ -47,7 +47,7 @@ def keep_frames(schedule: Schedule, places: dict[Ring, Place], room: int) -> int
     for ring in order:
         place, slots = places[ring], _power_of_two(ring.reach + 1)
         places[ring] = place._replace(shared=used, kept=slots)
-        if used + slots * schedule.width + others(schedule, places) * schedule.width <= room:
+        if used + slots * schedule.width + frames_not_kept(schedule, places) * schedule.width <= room:
             used += slots * schedule.width
         elif ring is first:
             raise ValueError("the GPU has too little shared memory for this network")
@@ -56,7 +56,7 @@ def keep_frames(schedule: Schedule, places: dict[Ring, Place], room: int) -> int
     return used
 
 
-def others(schedule: Schedule, places: dict[Ring, Place]) -> int:
+def frames_not_kept(schedule: Schedule, places: dict[Ring, Place]) -> int:
     """Frames that an operation reads at most that are not kept."""
     lost = [[places[ring].shared is None for ring, _ in op.reads] for op in schedule.operations]
     return max(map(sum, lost))

@@ -1,4 +1,4 @@
-"""Making a store, reading it, and keeping it up to date."""
+"""Making a store, and reading it."""
 
 import pickle
 import shutil

@@ -77,7 +77,7 @@ def test_a_crash_leaves_the_old_store_or_the_new_one(
     """Keeping four of five recordings lets the map grow at its end, keeping one has it written anew."""
     folder = tmp_path / "store"
     old_files = [noise(tmp_path / f"old/{i}.wav", 0.3, seed=90 + i) for i in range(5 - kept)] + five[:kept]
-    make(folder, old_files)
+    store.make_store({"train": old_files}, folder, workers=1, progress=False)
     command = [sys.executable, "-c", CRASH, room, name, when, "1", folder, *five]
     crashed = subprocess.run(command, timeout=60, capture_output=True, text=True)
     assert crashed.returncode == -signal.SIGKILL, crashed.stderr
