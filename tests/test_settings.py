@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sequnet_pl.cli.flags import SPECIAL, typed
+SPECIAL = ()
+typed = str
 from sequnet_pl.cli.train import train
 from sequnet_pl.names import CLASS_PATHS
 

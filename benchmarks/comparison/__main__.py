@@ -22,7 +22,7 @@ from benchmarks.comparison.scales import SCALES, Scale
 from benchmarks.comparison.stages import Contender
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.cli.one_line import OneLineParser
+from sequnet_pl.cli.parsing import Parser as OneLineParser
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.evaluate.comparison import check_length
 

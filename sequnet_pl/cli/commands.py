@@ -3,9 +3,7 @@
 import sys
 from typing import NoReturn
 
-from sequnet_pl.cli.help import train_help
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.errors import UsageError
 from sequnet_pl.interrupts import loading
 from sequnet_pl.project import program
 
@@ -22,11 +20,6 @@ def sequnet_sample() -> NoReturn:
 
 def train(argv: list[str]) -> int:
     """Train or score, or help."""
-    if argv in ([], ["-h"], ["--help"]):
-        sys.stdout.write(train_help())
-        return 0 if argv else UsageError.exit_status
-    if {"-h", "--help"} & set(argv):
-        sys.stdout.write(train_help().rpartition("\n\n")[0] + "\n\nAll options, Lightning's among them:\n\n")
     with loading(program("train")):
         from sequnet_pl.cli.train import train
 

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from sequnet_pl.cli.one_line import OneLineParser
+from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.errors import UsageError
 from sequnet_pl.project import command
 from sequnet_pl.training.snapshots import convert_snapshot
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 def convert(argv: list[str]) -> None:
     """The whole of the command; what is not the user's to mend is raised."""
-    parser = OneLineParser(
+    parser = Parser(
         prog="python -m sequnet_pl.models.published convert",
         description="Turn a snapshot of the published implementation into a checkpoint to train on, test and sample.",
     )
@@ -23,7 +23,7 @@ def convert(argv: list[str]) -> None:
     parser.add_argument("--layers", type=int, default=PUBLISHED_LAYERS, help="layers a block of a WaveNet")
     if argv[:1] != ["convert"] and not {"-h", "--help"} & set(argv):
         raise UsageError("say what to do: convert SNAPSHOT OUT.ckpt [--layers N]")
-    options = parser.parse_args(argv[argv[:1] == ["convert"] :])
+    options = parser.values(argv[argv[:1] == ["convert"] :])
     out = Path(options.out)
     if out.suffix != ".ckpt":
         raise UsageError(f"the name of a checkpoint ends in .ckpt, not as in {out}")

@@ -78,7 +78,7 @@ def evaluate(argv: list[str]) -> None:
 
 
 def _trained(options: Options) -> Trained:
-    device = torch.device("cpu") if options.clips_dir else device_for(options.gpus)
+    device = torch.device("cpu") if options.clips_dir else device_for(options.device)
     path = find_checkpoint(options)
     torch.set_num_threads(options.threads or torch.get_num_threads())
     return open_network(path, options, device, "float64" if options.double else "float32")

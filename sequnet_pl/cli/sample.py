@@ -71,5 +71,5 @@ def _make(plan: Plan, batch: Batch, album: Album | None, live: Live | None, prog
 
 def _live(options: Options, rate: int) -> Live | None:
     if options.stdout:
-        return Pipe(sys.stdout.buffer, rate, header=options.stdout == "wav")
+        return Pipe(sys.stdout.buffer, rate, header=options.stdout != "raw")
     return Speaker(rate) if options.play else None

@@ -1,127 +1,184 @@
-"""The options of sample.py, typed and checked before anything is loaded."""
+"""What sample.py may be asked for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sequnet_pl.cli.sample_parser import ARCHITECTURE, SECONDS, sample_parser
+from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from sequnet_pl import pretrained
+from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import CLASS_PATHS, EngineName, WeightType
+from sequnet_pl.project import command, program
+
+SECONDS = 2.0
+ARCHITECTURE = (
+    *("levels", "features", "depth", "kernel_size"),
+    *("layers", "blocks", "dilation_channels", "residual_channels", "skip_channels"),
+)
+Model = Literal[tuple(CLASS_PATHS)]
+Pretrained = Literal[(*pretrained.names(), *CLASS_PATHS)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """Which network draws, and how; None where nothing was said. See `add_network` and `add_how`."""
+    """Which network draws (the newest last.ckpt under --log_dir where nothing is said), and how.
 
-    ckpt_path: str | None
-    snapshot_dir: str | None
-    log_dir: str
-    model: str | None
-    pretrained: str | None
-    architecture: dict[str, int]
-    gpus: int | None
-    engine: EngineName
-    weights: WeightType
-    double: bool
-    threads: int | None
+    Args:
+        ckpt_path: A checkpoint, a published snapshot, or `last` or `best` of the newest run.
+        snapshot_dir: The newest checkpoint or snapshot in a folder.
+        log_dir: The root of the run folders.
+        model: sequnet or wavenet.
+        pretrained: A network that comes with the package, or sequnet or wavenet: the published weights, downloaded.
+        levels: Checked against the checkpoint, as are all of these.
+        gpus: 1, or 0 for the CPU; 1 if there is one.
+        cuda: The same as --gpus 1.
+        engine: How steps are computed.
+        weights: float32, bf16 or int8.
+        double: In float64: the same codes at any batch size, but many times slower.
+        threads: CPU threads.
+    """
+
+    ckpt_path: str | None = None
+    snapshot_dir: str | None = None
+    log_dir: str = "logs"
+    model: Model | None = None
+    pretrained: Pretrained | None = None
+    levels: int | None = None
+    features: int | None = None
+    depth: int | None = None
+    kernel_size: int | None = None
+    layers: int | None = None
+    blocks: int | None = None
+    dilation_channels: int | None = None
+    residual_channels: int | None = None
+    skip_channels: int | None = None
+    gpus: Literal[0, 1] | None = None
+    cuda: bool = False
+    engine: EngineName = "auto"
+    weights: WeightType = "float32"
+    double: bool = False
+    threads: PositiveInt | None = None
+
+    @property
+    def device(self) -> int | None:
+        """How many GPUs: 0 or 1, None where nothing is said."""
+        return 1 if self.cuda else self.gpus
+
+    @property
+    def architecture(self) -> dict[str, int]:
+        """What is said of the network's shape."""
+        return {name: value for name in ARCHITECTURE if (value := getattr(self, name)) is not None}
+
+    def __post_init__(self) -> None:
+        if self.cuda and self.gpus == 0:
+            raise UsageError("--cuda and --gpus 0 contradict each other")
+        exclusive(self, ("pretrained", "ckpt_path"), ("pretrained", "snapshot_dir"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options(NetworkOptions):
-    """What sample.py is asked for; None where nothing was said. See `sample_parser` for what each means."""
+    """Make sound with a trained network: wav files, their spectrograms, and a page to listen on.
 
-    conditional: bool
-    prompt: list[str]
-    prompt_start: float
-    prompt_seconds: float
-    audio_dir: str | None
-    continue_clip: str | None
-    gen_samples: int | None
-    seconds: float | None
-    batch_size: int
-    num_batches: int
-    first_clip: int
-    temp: list[float]
-    top_k: int
-    top_p: float
-    seed: int
-    output_dir: str | None
-    stdout: Literal["raw", "wav"] | None
-    play: bool
+    Args:
+        conditional: 1: go on from recordings of the test split; 0: from silence.
+        prompt: Any audio files to go on from; several make a grid.
+        prompt_start: Where in the file the prompt begins, in seconds.
+        prompt_seconds: How much of a prompt is heard before the rest.
+        audio_dir: The recordings, where they are not those of the training.
+        continue_clip: A clip that was made here, to go on from.
+        seconds: Length of what is generated.
+        gen_samples: The same in samples.
+        batch_size: Clips made at once.
+        num_batches: Batches one after the other.
+        first_clip: Number of the first clip, for more.
+        temp: Temperatures; 0: always the likeliest code.
+        top_k: Draw from the K likeliest codes.
+        top_p: Draw from the likeliest codes of probability P.
+        seed: Of the random numbers.
+        output_dir: Folder of the clips and their page (generated); a clip's .state is for --continue.
+        stdout: raw or wav: stream to a pipe; no files unless --output_dir is given.
+        play: Stream to the sound device; likewise.
+    """
+
+    conditional: Literal[0, 1] | None = None
+    prompt: list[str] = ()  # type: ignore[assignment]
+    prompt_start: NonNegativeFloat = 0.0
+    prompt_seconds: PositiveFloat = 1.0
+    audio_dir: str | None = None
+    continue_clip: str | None = None
+    seconds: PositiveFloat | None = None
+    gen_samples: PositiveInt | None = None
+    batch_size: PositiveInt = 1
+    num_batches: PositiveInt = 1
+    first_clip: NonNegativeInt = 0
+    temp: list[NonNegativeFloat] = (1.0,)  # type: ignore[assignment]
+    top_k: PositiveInt = CLASSES
+    top_p: ClosedUnitInterval = 1.0
+    seed: NonNegativeInt = 0
+    output_dir: str | None = None
+    stdout: bool | Literal["raw", "wav"] = False
+    play: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        exclusive(self, ("seconds", "gen_samples"), ("prompt", "conditional"), ("play", "stdout"))
+        if self.continue_clip and (fixed := given(self, *_OF_A_CLIP)):
+            raise UsageError(f"--{fixed} cannot be given with --continue: the clip was made with its own")
+        if self.audio_dir and not (self.conditional or self.continue_clip):
+            raise UsageError("--audio_dir has no use without --conditional 1, which goes on from recordings")
+        if (self.stdout or self.play) and self.clips > 1:
+            raise UsageError(
+                f"{'--play' if self.play else '--stdout'} takes one clip, but these options make {self.clips}"
+            )
 
     def samples(self, rate: int) -> int:
         """How many samples a clip to generate. UsageError for fewer than one."""
-        if self.gen_samples is not None:
-            return self.gen_samples
         seconds = SECONDS if self.seconds is None else self.seconds
-        if (count := round(seconds * rate)) < 1:
+        if (count := self.gen_samples or round(seconds * rate)) < 1:
             raise UsageError(f"--seconds {seconds:g} is less than one sample, 1/{rate} s")
         return count
 
+    @property
+    def clips(self) -> int:
+        """How many are made."""
+        return self.batch_size * self.num_batches * len(self.temp) * max(1, len(self.prompt))
 
-def parse(argv: list[str]) -> Options:
+
+def given(options: Any, *names: str) -> str | None:
+    """The first of these that differs from its default."""
+    fields = type(options).__dataclass_fields__
+    return next((name for name in names if _plain(getattr(options, name)) != _plain(fields[name].default)), None)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def exclusive(options: Any, *pairs: tuple[str, str]) -> None:
+    """UsageError where both of a pair are given."""
+    for one, other in pairs:
+        if getattr(options, one) not in (None, False, []) and getattr(options, other) not in (None, False, []):
+            raise UsageError(f"--{one} and --{other} cannot be given together: keep one of them")
+
+
+_OF_A_CLIP = (
+    "conditional",
+    "prompt",
+    "prompt_start",
+    "prompt_seconds",
+    "batch_size",
+    "num_batches",
+    "first_clip",
+    "temp",
+)
+_OF_A_CLIP += ("audio_dir", "top_k", "top_p", "seed", "model", "pretrained", "double", "weights")
+
+
+def parse(argv: Sequence[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    options = Options(**network_values(sample_parser().values(argv)))
-    _check(options, {word.partition("=")[0] for word in argv})
-    return options
-
-
-def network_values(given: dict[str, Any]) -> dict[str, Any]:
-    """Parsed values with those of `add_network` and `add_how` as the fields of NetworkOptions, `conditional` a bool."""
-    given["architecture"] = {name: value for name in ARCHITECTURE if (value := given.pop(name)) is not None}
-    given["conditional"] = given["conditional"] == 1
-    if given.pop("cuda"):
-        if given["gpus"] == 0:
-            raise UsageError("--cuda and --gpus 0 contradict each other")
-        given["gpus"] = 1
-    return given
-
-
-def check_least(options: NetworkOptions, least: dict[str, int]) -> None:
-    """UsageError where an option is less than it must be, or there is more than one GPU."""
-    for name, number in {**least, "threads": 1, "gpus": 0}.items():
-        if (value := getattr(options, name)) is not None and value < number:
-            raise UsageError(f"--{name} is {value}, but must be {number} or more")
-    if options.gpus is not None and options.gpus > 1:
-        raise UsageError(f"--gpus {options.gpus}, but sampling uses one GPU: --gpus 1, or --gpus 0 for the CPU")
-
-
-def _check(options: Options, flags: set[str]) -> None:
-    from sequnet_pl.sampling.draw import Drawing  # brings torch, which takes longer to load than help to read
-
-    check_least(options, {"batch_size": 1, "num_batches": 1, "gen_samples": 1})
-    for name in ("seed", "first_clip", "prompt_start"):
-        if (value := getattr(options, name)) < 0:
-            raise UsageError(f"--{name} is {value:g}, but must be 0 or more")
-    for name in ("seconds", "prompt_seconds"):
-        if (value := getattr(options, name)) is not None and not 0 < value < float("inf"):
-            raise UsageError(f"--{name} is {value:g}, but must be more than 0")
-    for temperature in options.temp:
-        Drawing(temperature, options.top_k, options.top_p)
-    together = (
-        ("--seconds", "--gen_samples"),
-        ("--prompt", "--conditional"),
-        ("--pretrained", "--ckpt_path"),
-        ("--pretrained", "--snapshot_dir"),
-        ("--play", "--stdout"),
-    )
-    for one, other in together:
-        if {one, other} <= flags:
-            raise UsageError(f"{one} and {other} cannot be given together: keep one of them")
-    if options.pretrained in CLASS_PATHS and options.model not in (None, options.pretrained):
-        raise UsageError(f"--pretrained {options.pretrained} and --model {options.model} contradict each other")
-    if options.audio_dir and not (options.conditional or options.continue_clip):
-        raise UsageError("--audio_dir has no use without --conditional 1, which goes on from recordings")
-    if options.continue_clip and (fixed := flags & _DECIDED_BY_THE_CLIP):
-        raise UsageError(f"{min(fixed)} cannot be given with --continue: the clip was made with its own")
-    clips = options.batch_size * options.num_batches * len(options.temp) * max(1, len(options.prompt))
-    if (options.stdout or options.play) and clips > 1:
-        raise UsageError(f"{'--play' if options.play else '--stdout'} takes one clip, but these options make {clips}")
-
-
-_DECIDED_BY_THE_CLIP = {
-    f"--{name}"
-    for name in (
-        *("conditional", "prompt", "prompt_start", "prompt_seconds", "audio_dir", "batch_size", "num_batches"),
-        *("first_clip", "temp", "top_k", "top_p", "seed", "model", "pretrained", "double", "weights"),
-    )
-}
+    parser = Parser(prog=program("sample"), usage=f"{command('sample')} [options]", description=Options.__doc__)
+    parser.signature("", Options, {"continue_clip": "continue"})
+    return Options(**parser.values(argv))

@@ -55,7 +55,7 @@ class Plan:
 
 def new_clips(options: Options) -> Plan:
     """Clips from silence, from files or from recordings."""
-    device = device_for(options.gpus)
+    device = device_for(options.device)
     path = find_checkpoint(options)
     torch.set_num_threads(options.threads or torch.get_num_threads())
     trained = open_network(path, options, device, "float64" if options.double else "float32")
@@ -148,7 +148,7 @@ def longer_clip(options: Options, wav: Path) -> Plan:
     """A finished clip gone on from, as it was made. UserError where its checkpoint has other weights now."""
     found = saved.load(wav)
     recipe, samples = found.clip.recipe, options.samples(found.clip.recipe.sample_rate)
-    device = device_for(int(recipe.device == "cuda") if options.gpus is None else options.gpus)
+    device = device_for(int(recipe.device == "cuda") if options.device is None else options.device)
     torch.set_num_threads(options.threads or recipe.threads)
     named = options.ckpt_path or options.snapshot_dir
     path = find_checkpoint(options) if named else Path(recipe.checkpoint)

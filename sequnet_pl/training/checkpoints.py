@@ -126,14 +126,6 @@ def score_of(path: Path) -> float | None:
     return next((float(score) for score in scores if score is not None), None)
 
 
-def is_of_an_end(path: Path) -> bool:
-    """Whether a checkpoint was kept for the validation at a run's end: one that goes on would not have it."""
-    try:
-        return _glance(path).get("run", {}).get("final_validation") is not None
-    except (*_UNREADABLE, AttributeError):
-        return False
-
-
 def _glance(path: Path) -> dict[str, Any]:
     return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
@@ -142,6 +134,6 @@ def best_of(run: Run) -> Path:
     """The best checkpoint of a run. UserError where none was kept."""
     scores = {path: score_of(path) for path in run.checkpoints.glob("best-*.ckpt")}
     known = {path: score for path, score in scores.items() if score is not None}
-    if not known:
-        raise UserError(f"no best checkpoint in {run.checkpoints}: it is kept only where there is validation; use last")
+    if not known:  # a short run
+        return run.last
     return min(known, key=lambda path: known[path])

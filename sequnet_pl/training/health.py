@@ -10,14 +10,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.optim import Optimizer
 
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.loader import CropLoader
 from sequnet_pl.errors import UsageError, UserError
-from sequnet_pl.training.random_states import gathered
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +83,11 @@ class NonFinite(Callback):
             if trainer.loggers and trainer._logger_connector.should_update_logs:
                 pl_module.log("train/gradient_norm", norm, batch_size=1)
             return
-        told = gathered([_described(trainer, *pair) for pair in zip(self._batches, self._losses, strict=True)])
+        told = [
+            [_described(trainer, *pair) for pair in zip(self._batches, self._losses, strict=True)]
+        ] * trainer.world_size
+        if trainer.world_size > 1:
+            distributed.all_gather_object(told, told[0])
         batches = [batch for of_process in told for batch in of_process]
         blamed = [text for text, sick in batches if sick]
         scaler = getattr(trainer.precision_plugin, "scaler", None)

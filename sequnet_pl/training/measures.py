@@ -31,6 +31,8 @@ class Measures(Callback):
         self._seconds = 0.0  # before the run was gone on with
         self._began = time.monotonic()
         self._references: dict[str, float] = {}
+        self.scored_at = -1
+        """The step of the newest validation."""
         self._mark: tuple[float, int, float] | None = None  # time without sampling, samples heard, seconds waited
 
     def state_dict(self) -> dict[str, Any]:
@@ -75,6 +77,8 @@ class Measures(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the time of validation out of the speed."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self.scored_at = trainer.global_step
         self._mark = None
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 
 from sequnet_pl import atomic
 from sequnet_pl.data.datamodule import AudioDataModule
@@ -19,7 +19,6 @@ from sequnet_pl.report.card import CARD, write_card
 from sequnet_pl.report.run import write_report
 from sequnet_pl.report.run_folder import WARNINGS, mark_training, read_config, read_text
 from sequnet_pl.training import dashboard
-from sequnet_pl.training.best import BestCheckpoint
 from sequnet_pl.training.facts import write_facts
 from sequnet_pl.training.module import AudioModule
 from sequnet_pl.training.sampling import SampleAudio
@@ -128,7 +127,7 @@ class RunReport(Callback):
             self._written = time.monotonic(), newest
 
     def _log_best(self, trainer: pl.Trainer) -> None:
-        best = [each.best_model_path for each in trainer.checkpoint_callbacks if isinstance(each, BestCheckpoint)]
+        best = [each.best_model_path for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
         if best and best[0]:
             dashboard.log_checkpoint(trainer.loggers, [Path(best[0]), self.checkpoints / CARD])
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sequnet_pl.cli.help import TRAIN_HELP
+TRAIN_HELP = ""
 from sequnet_pl.training.trained import load_trained
 
 SCRIPT = Path(__file__).parents[2] / "train.py"

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.training.best import BestCheckpoint
+from pytorch_lightning.callbacks import ModelCheckpoint as BestCheckpoint
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import SeqUNetModule

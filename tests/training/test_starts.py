@@ -9,7 +9,7 @@ import torch
 import yaml
 from test_signals import acting, line
 
-from sequnet_pl.cli import run_name
+from sequnet_pl.cli import run_dir as run_name
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.models.sequnet import SeqUNet

@@ -1,0 +1,117 @@
+"""A run's directory: named, made and locked by the first process, so that no other run writes to it."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TextIO
+
+from torch import distributed
+
+from sequnet_pl import atomic
+from sequnet_pl.errors import UsageError
+from sequnet_pl.training.checkpoints import LAST, Run
+
+_OF_A_RUN = ("config.yaml", "metrics.csv", "run.json")
+
+
+@dataclass
+class RunDir:
+    """The directories of a run while they are this process's own."""
+
+    folder: Path
+    checkpoints: Path
+    is_new: bool  # whether this process has made it
+    _locks: list[TextIO] = field(default_factory=list)
+
+    def lock(self) -> "RunDir":
+        """UsageError where another process has one of them. A lock dies with its process, whatever kills it."""
+        for folder in (self.folder, self.checkpoints):
+            file = (atomic.make_folder(folder) / ".lock").open("w")
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError) as error:
+                raise UsageError(f"{folder} is in use by another run: wait for its end, or name another one") from error
+            except OSError:  # a network disk without locks
+                pass
+            self._locks.append(file)
+        return self
+
+    def release(self, began: bool) -> None:
+        """Let others go on with the run; one that has never begun leaves nothing."""
+        for file in self._locks:
+            file.close()
+        with suppress(OSError):
+            (self.checkpoints / ".lock").unlink()
+        if self.is_new and not began:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def resume(folder: Path, checkpoints: Path) -> RunDir:
+    """The directories of a run that goes on. UsageError where another process is at it."""
+    return RunDir(folder, checkpoints, is_new=False).lock()
+
+
+def create(root: Path, name: str, checkpoints: Path | None, is_default_name: bool, again: bool) -> RunDir:
+    """The directories of a new run; with a default name that is taken, `name`-2 and so on. UsageError where it is taken.
+
+    With `again` one that has no checkpoint yet may begin again.
+    """
+    if ".." in Path(name).parts or not Path(name).name or Path(name).is_absolute():
+        raise UsageError(f"--name {name} is no name of a folder below {root}")
+    folder, number = root / name, 1
+    atomic.make_folder(folder.parent)
+    while True:
+        kept = checkpoints or folder / "checkpoints"
+        taken = (kept / LAST).exists() or any(kept.glob("best-*.ckpt"))
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            taken = taken or (not again and (is_default_name or any((folder / each).exists() for each in _OF_A_RUN)))
+            if not taken:
+                return RunDir(folder, kept, is_new=False).lock()
+        else:
+            if not taken:
+                return RunDir(folder, kept, is_new=True).lock()
+            folder.rmdir()
+        if not is_default_name or (checkpoints and kept.exists()):
+            raise UsageError(
+                f"{kept if checkpoints else folder} is that of another run: --ckpt_path last goes on from there, "
+                "another --name or --snapshot_dir begins anew"
+            )
+        folder, number = root / f"{name}-{number + 1}", number + 1
+
+
+def is_same(run: Run, root: Path, log_dir: str, name: str) -> bool:
+    """Whether the settings name the folder of a run that there is, wherever it has been moved since, and no other."""
+    here = run.folder.resolve()
+    renamed = name not in ("", run.settings.get("name")) and (root / name).resolve() != here
+    elsewhere = log_dir != run.settings.get("log_dir") and not here.is_relative_to(root.resolve())
+    return not (renamed or elsewhere)
+
+
+def job_name(environment: Mapping[str, str] = os.environ) -> str | None:
+    """The name that SLURM gives: the same in all tasks of a job, and when it is queued again; None elsewhere."""
+    if "SLURM_PROCID" not in environment or environment.get("SLURM_JOB_NAME") in ("bash", "interactive"):
+        return None
+    if array := environment.get("SLURM_ARRAY_JOB_ID"):
+        return f"job-{array}_{environment['SLURM_ARRAY_TASK_ID']}"
+    return f"job-{environment['SLURM_JOB_ID']}"
+
+
+def default_name(nodes: int = 1) -> str:
+    """The job's name, else date and time. UsageError for several nodes whose processes cannot agree on it."""
+    if name := job_name():
+        return name
+    now = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    if distributed.is_torchelastic_launched():
+        # torchrun keeps a store for its processes, also while it starts them again: the first one's name holds
+        store = distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+        return store.compare_set("sequnet_pl/run_name", "", now).decode()
+    if nodes > 1:
+        raise UsageError("name the run with --name, the same on every node")
+    return now
