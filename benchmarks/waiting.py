@@ -25,10 +25,10 @@ import torch
 import yaml
 from rich.console import Console
 from rich.table import Table
+from sequnet_pl.cli.arguments import CONFIGS
 
 from benchmarks.steps import timed
 from sequnet_pl.atomic import write_text
-from sequnet_pl.cli.arguments import CONFIGS
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.generate import start

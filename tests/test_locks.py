@@ -6,9 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from sequnet_pl.locks import FolderLock, HeldError
 
 from sequnet_pl.errors import UserError
-from sequnet_pl.locks import FolderLock, HeldError
 
 HOLD = """
 import os, sys

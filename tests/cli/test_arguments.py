@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-
 import pytest as _pytest
+import torch
 
 
 def rewrite(line):

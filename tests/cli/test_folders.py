@@ -8,12 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest as _pytest
 import soundfile
 import torch
 import yaml
 from tiny_run import TINY
-
-import pytest as _pytest
 
 
 def rewrite(line):

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import pytest as _pytest
 import torch
 import yaml
 
 from sequnet_pl import pretrained
-import pytest as _pytest
 
 
 def rewrite(line):

@@ -1,10 +1,9 @@
 """Flags win over configs, configs over what the project adds by itself."""
 
 import pytest
+import pytest as _pytest
 import yaml
 from tiny_run import TINY
-
-import pytest as _pytest
 
 
 def rewrite(line):

@@ -3,8 +3,8 @@
 import re
 
 import pytest
-
 from sequnet_pl.cli.run_name import job_name, new_name
+
 from sequnet_pl.errors import UsageError
 
 JOB = {"SLURM_PROCID": "3", "SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "train"}

@@ -7,10 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import pytest as _pytest
 import yaml
 from tiny_run import TINY
-
-import pytest as _pytest
 
 
 def rewrite(line):

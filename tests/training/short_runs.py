@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint as BestCheckpoint
 
 from sequnet_pl.data.datamodule import AudioDataModule
-from pytorch_lightning.callbacks import ModelCheckpoint as BestCheckpoint
 from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import SeqUNetModule

@@ -13,7 +13,6 @@ from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
 from short_runs import run_fit, same_weights
 
 from sequnet_pl.training.module import SeqUNetModule
-
 from sequnet_pl.training.saving import LastCheckpoint
 
 CURVES = ("train/bits_per_sample", "val/bits_per_sample")
