@@ -41,24 +41,24 @@ def last(x: Tensor, frames: int) -> Tensor:
     return x[:, x.shape[1] - frames :]
 
 
-def convolve(inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
-    """Valid convolution of inputs (B, T, C), side by side, with weight (C', C, K): (B, (T - K) // stride + 1, C')."""
-    x = inputs[0]
-    if x.is_cpu and x.dtype != torch.bfloat16 and x.shape[-1] >= 64:  # where libraries are slower: docs/measured.md
-        return add_products(inputs, weight, bias, stride)
-    x = x if len(inputs) == 1 else torch.cat(tuple(inputs), dim=-1)
+def convolve(inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
+    """Valid convolution of inputs (B, T, C), side by side, with weight (C', C, K): (B, (T - span) // stride + 1, C').
+
+    The span of a kernel is 1 + (K - 1) * dilation frames.
+    """
+    x = inputs[0] if len(inputs) == 1 else torch.cat(tuple(inputs), dim=-1)
     # libraries know frames as images of height 1 in the memory format "channels last"
     kernel = weight.unsqueeze(2).to(x.dtype, memory_format=torch.channels_last)
-    return F.conv2d(x.transpose(1, 2).unsqueeze(2), kernel, bias, (1, stride)).squeeze(2).transpose(1, 2)
+    image = x.transpose(1, 2).unsqueeze(2)
+    return F.conv2d(image, kernel, bias, (1, stride), dilation=(1, dilation)).squeeze(2).transpose(1, 2)
 
 
-def add_products(inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
-    """The same, dilated too, as what it is: a sum of matrix products, one for each input and tap."""
-    span = inputs[0].shape[1] - (weight.shape[-1] - 1) * dilation
-    reads = [x[:, tap * dilation : tap * dilation + span : stride] for x in inputs for tap in range(weight.shape[-1])]
-    kernels = [kernel for part in weight.split([x.shape[-1] for x in inputs], dim=1) for kernel in part.unbind(-1)]
-    out = F.linear(reads[0], kernels[0], bias)
-    for read, kernel in zip(reads[1:], kernels[1:], strict=True):
+def convolve_by_products(x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
+    """A dilated convolution of x (B, T, C) as a sum of matrix products, one for each tap."""
+    frames = x.shape[1] - (weight.shape[-1] - 1) * dilation
+    reads = [x[:, tap * dilation : tap * dilation + frames] for tap in range(weight.shape[-1])]
+    out = F.linear(reads[0], weight[..., 0], bias)
+    for read, kernel in zip(reads[1:], weight.unbind(-1)[1:], strict=True):
         if read.dtype == torch.float32:  # without the product beside the sum
             out = torch.baddbmm(out, read, kernel.T.expand(len(read), -1, -1))
         else:  # in bfloat16 that leaves holes in the heap

@@ -5,6 +5,7 @@ drops, it drops from the front. Layers compute as many channels as the frames th
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,22 @@ def gate(both: Tensor) -> Tensor:
     """tanh of the first half of the channels (..., 2C), the filter, times sigmoid of the second, the gate."""
     filtered, gated = both.chunk(2, dim=-1)
     return torch.tanh(filtered) * torch.sigmoid(gated)
+
+
+def gated_convolution(
+    inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1
+) -> Tensor:
+    """Gate of a valid convolution of inputs (B, T, C), side by side, with weight (2C', C, K): (B, T', C').
+
+    In float32 on a CPU, a wide filter and gate are two convolutions: oneDNN's backward pass scales badly with output
+    channels. Narrow ones are faster as one.
+    """
+    x = inputs[0] if len(inputs) == 1 else torch.cat(tuple(inputs), dim=-1)
+    if x.is_cpu and x.dtype == torch.float32 and len(bias) >= 128:
+        halves = zip(weight.chunk(2), bias.chunk(2), strict=True)
+        filtered, gated = (convolve([x], *half, stride, dilation) for half in halves)
+        return torch.tanh(filtered) * torch.sigmoid(gated)
+    return gate(convolve([x], weight, bias, stride, dilation))
 
 
 class RMSNorm(nn.Module):
@@ -106,7 +123,7 @@ class GatedConv(nn.Module):
         inputs = [x if given is None else last(given, x.shape[1])]
         inputs += [] if condition is None else [last(condition, x.shape[1])]
         weight, bias = pad_gated(self.conv.weight, self.conv.bias, self.features, x.shape[-1])
-        return x[:, self.reach :: self.stride] + gate(convolve(inputs, weight, bias, self.stride))
+        return x[:, self.reach :: self.stride] + gated_convolution(inputs, weight, bias, self.stride)
 
     def step(self, x: Tensor, window: Tensor) -> Tensor:
         """The newest output frame (B, C), from the newest frame x (B, C) and the window of inputs that ends with it."""
@@ -141,7 +158,7 @@ class GatedUpsample(nn.Module):
 
     def _phase(self, x: Tensor, read: Tensor, weight: Tensor) -> Tensor:
         weight, bias = pad_gated(weight, self.bias, self.features, x.shape[-1])
-        return x[:, weight.shape[-1] - 1 :] + gate(convolve([read], weight, bias))
+        return x[:, weight.shape[-1] - 1 :] + gated_convolution([read], weight, bias)
 
     def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Even and odd frame (B, C each), from the newest coarse frame x (B, C) and the window that ends with it."""

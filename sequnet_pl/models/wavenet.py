@@ -13,8 +13,8 @@ from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
-from sequnet_pl.models.frames import add_products, last, pad, width
-from sequnet_pl.models.layers import CodeConv, apply_window, gate
+from sequnet_pl.models.frames import convolve_by_products, last, pad, width
+from sequnet_pl.models.layers import CodeConv, apply_window, gate, gated_convolution
 from sequnet_pl.models.network import Network, State, Window
 from sequnet_pl.models.precision import float32_products
 
@@ -43,7 +43,11 @@ class Layer(nn.Module):
         Stream and gated frames have so many channels, the last of which are zeros: see `frames.width`.
         """
         weight = pad(pad(self.conv.weight, 0, self.channels, gated), 1, self.conv.in_channels, stream)
-        z = gate(add_products([x], weight, pad(_bias(self.conv), 0, self.channels, gated), dilation=self.dilation))
+        bias = pad(_bias(self.conv), 0, self.channels, gated)
+        if x.is_cuda:
+            z = gate(convolve_by_products(x, weight, bias, self.dilation))
+        else:
+            z = gated_convolution([x], weight, bias, dilation=self.dilation)
         if self.residual is None:
             return x, z
         weight = pad(pad(self.residual.weight.squeeze(-1), 0, self.conv.in_channels, stream), 1, self.channels, gated)

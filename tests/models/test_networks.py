@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from sequnet_pl.models import frames, sequnet, wavenet
-from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample
+from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, gate, gated_convolution
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 
@@ -84,20 +84,20 @@ def test_padded_channels_stay_zero(layer):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize(("stride", "frames_in"), [(1, 20), (2, 20), (2, 21)])
-@pytest.mark.parametrize("channels", [6, 64])  # where the library convolves, and where products are added up
+@pytest.mark.parametrize(("stride", "dilation", "frames_in"), [(1, 1, 20), (2, 1, 20), (2, 1, 21), (1, 3, 30)])
+@pytest.mark.parametrize("features", [6, 64])  # filter and gate as one convolution, and as two
 @pytest.mark.parametrize("inputs", [1, 2])
-def test_convolutions_are_those_of_torch(dtype, stride, frames_in, channels, inputs):
-    x, bias = torch.randn(2, frames_in, inputs * channels), torch.randn(8)
-    weight = torch.randn(8, inputs * channels, 5) / channels**0.5
+def test_gated_convolutions_are_those_of_torch(dtype, stride, dilation, frames_in, features, inputs):
+    x, bias = torch.randn(2, frames_in, inputs * features), torch.randn(2 * features)
+    weight = torch.randn(2 * features, inputs * features, 5) / features**0.5
     given = [leaf.to(dtype).requires_grad_() for leaf in (x, weight, bias)]
-    expected = F.conv1d(x.transpose(1, 2), weight, bias, stride).transpose(1, 2)
-    actual = frames.convolve(given[0].split(channels, -1), given[1], given[2], stride)
-    tolerance = 1e-4 if dtype == torch.float32 else 0.3
+    leaves = [leaf.requires_grad_() for leaf in (x, weight, bias)]
+    expected = gate(F.conv1d(x.transpose(1, 2), weight, bias, stride, dilation=dilation).transpose(1, 2))
+    actual = gated_convolution(given[0].split(features, -1), given[1], given[2], stride, dilation)
+    tolerance = 1e-4 if dtype == torch.float32 else 0.5
     torch.testing.assert_close(actual.float(), expected, rtol=0, atol=tolerance)
     cost = torch.randn_like(expected)
-    leaves = [leaf.requires_grad_() for leaf in (x, weight, bias)]
-    wanted = torch.autograd.grad(F.conv1d(x.transpose(1, 2), weight, bias, stride).transpose(1, 2), leaves, cost)
+    wanted = torch.autograd.grad(expected, leaves, cost)
     got = torch.autograd.grad(actual, given, cost.to(dtype))
     for one, other in zip(got, wanted, strict=True):
         torch.testing.assert_close(one.float(), other, rtol=0, atol=tolerance)
@@ -106,7 +106,7 @@ def test_convolutions_are_those_of_torch(dtype, stride, frames_in, channels, inp
 def test_dilated_products_are_a_convolution_of_torch():
     x, weight, bias = torch.randn(2, 20, 6), torch.randn(8, 6, 5), torch.randn(8)
     dilated = F.conv1d(x.transpose(1, 2), weight, bias, dilation=3).transpose(1, 2)
-    torch.testing.assert_close(frames.add_products([x], weight, bias, dilation=3), dilated, rtol=0, atol=1e-4)
+    torch.testing.assert_close(frames.convolve_by_products(x, weight, bias, 3), dilated, rtol=0, atol=1e-4)
 
 
 def test_a_table_row_sums_up_in_full_precision():
