@@ -7,7 +7,6 @@ import torch
 
 from sequnet_pl import pretrained
 from sequnet_pl.cli.sample_options import NetworkOptions
-from sequnet_pl.cli.sample_progress import DownloadProgress
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.pretrained import archive
@@ -27,9 +26,8 @@ def find_checkpoint(options: NetworkOptions) -> Path:
     if options.pretrained and options.pretrained not in CLASS_PATHS:
         return pretrained.weights_of(options.pretrained)
     if options.pretrained:
-        with DownloadProgress("the published weights") as progress:
-            source = archive.read_source(CONFIGS / "pretrained.yaml")
-            return newest_checkpoint(archive.fetch(options.pretrained, source, PRETRAINED, progress.show))
+        source = archive.read_source(CONFIGS / "pretrained.yaml")
+        return newest_checkpoint(archive.fetch(options.pretrained, source, PRETRAINED))
     if options.ckpt_path in ("last", "best"):
         if options.snapshot_dir:
             folder = Path(options.snapshot_dir)

@@ -5,7 +5,7 @@ import time
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from sequnet_pl.sampling.engines import Block
 
@@ -61,24 +61,3 @@ class SampleProgress:
             self._warn = False
             if self.drawn < self.seconds * self._rate:
                 log.warning("slower than real time: %s; the sound will have gaps", self.speed)
-
-
-class DownloadProgress:
-    """A bar over the bytes of a download; nothing is seen before the first byte."""
-
-    def __init__(self, what: str) -> None:
-        console = Console(stderr=True)
-        columns = (TextColumn(f"downloading {what}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self._bar.add_task("", total=None, visible=False)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def show(self, done: int, total: int | None) -> None:
-        """So many bytes are there, of so many."""
-        self._bar.update(self._task, completed=done, total=total, visible=True)

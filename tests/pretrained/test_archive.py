@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import stat
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -17,55 +16,42 @@ from sequnet_pl.pretrained.archive import Source, fetch, read_source
 GOOD = {"snapshots/sequnet/checkpoint_1": b"one" * 100, "snapshots/wavenet/checkpoint_2": b"two" * 100}
 
 
-def archive(members: dict[str, bytes], links: tuple[str, ...] = ()) -> bytes:
+def archive(members: dict[str, bytes]) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as out:
         for name, content in members.items():
-            info = zipfile.ZipInfo(name)
-            info.external_attr = (stat.S_IFLNK if name in links else stat.S_IFREG) << 16
-            out.writestr(info, content)
+            out.writestr(name, content)
     return file.getvalue()
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `content` at any path, by ranges too; `cut` bytes of a reply are all it sends."""
+    """Serves `content` at any path; `cut` bytes of a reply are all it sends."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.content = archive(GOOD)
         self.cut: int | None = None
-        self.ranges: list[str | None] = []
+        self.requests = 0
         self.redirect: str | None = None
 
-    def source(self, **changes: object) -> Source:
-        settings = {"address": f"http://127.0.0.1:{self.server_port}/models.zip?dl=1", "sha256": None}
-        return Source(**(settings | {"most_bytes": 10_000} | changes))  # type: ignore[arg-type]
+    def source(self, sha256: str | None = None) -> Source:
+        return Source(f"http://127.0.0.1:{self.server_port}/models.zip?dl=1", sha256)
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        asked = self.headers.get("Range")
-        self.server.ranges.append(asked)
+        self.server.requests += 1
         if self.server.redirect:
             self.send_response(302)
             self.send_header("Location", self.server.redirect)
             self.end_headers()
             return
-        content = self.server.content
-        first = int(asked.removeprefix("bytes=").removesuffix("-")) if asked else 0
-        if first >= len(content):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(content)}")
-            self.end_headers()
-            return
-        self.send_response(206 if asked else 200)
-        if asked:
-            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
-        self.send_header("Content-Length", str(len(content) - first))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.content)))
         self.end_headers()
-        self.wfile.write(content[first:][: self.server.cut])
+        self.wfile.write(self.server.content[: self.server.cut])
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -79,34 +65,34 @@ def server() -> Iterator[Server]:
         server.shutdown()
 
 
-def test_fetched_once_and_the_hash_shown(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_fetched_once_and_the_hash_logged(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    seen: list[tuple[int, int | None]] = []
-    found = fetch("sequnet", server.source(), tmp_path, lambda *progress: seen.append(progress))
+    found = fetch("sequnet", server.source(), tmp_path)
     assert (found / "checkpoint_1").read_bytes() == GOOD["snapshots/sequnet/checkpoint_1"]
     assert hashlib.sha256(server.content).hexdigest() in caplog.text
-    assert seen[-1] == (len(server.content), len(server.content))
     assert fetch("wavenet", server.source(), tmp_path).name == "wavenet"
-    assert len(server.ranges) == 1
+    assert server.requests == 1
 
 
-def test_a_broken_download_goes_on(server: Server, tmp_path: Path) -> None:
+def test_a_broken_download_begins_anew(server: Server, tmp_path: Path) -> None:
     server.cut = 100
-    with pytest.raises(UserError, match="100 of"):
+    with pytest.raises(UserError, match=r"cannot download.*--snapshot_dir"):
         fetch("sequnet", server.source(), tmp_path)
     server.cut = None
     assert (fetch("sequnet", server.source(), tmp_path) / "checkpoint_1").is_file()
-    assert server.ranges == [None, "bytes=100-"]
 
 
-def test_a_download_that_was_all_there(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "models.zip.part").write_bytes(server.content)
+def test_an_interrupted_unpacking_begins_anew(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(zipfile.ZipFile, "extractall", fail)
+        with pytest.raises(UserError, match="No space left"):
+            fetch("sequnet", server.source(), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models.zip", "models.zip.sha256"]
     assert (fetch("sequnet", server.source(), tmp_path) / "checkpoint_1").is_file()
-
-
-def test_a_part_of_something_longer_starts_again(server: Server, tmp_path: Path) -> None:
-    (tmp_path / "models.zip.part").write_bytes(b"x" * (len(server.content) + 5))
-    assert (fetch("sequnet", server.source(), tmp_path) / "checkpoint_1").is_file()
+    assert server.requests == 1
 
 
 def test_another_archive_than_before_is_refused(server: Server, tmp_path: Path) -> None:
@@ -114,40 +100,23 @@ def test_another_archive_than_before_is_refused(server: Server, tmp_path: Path) 
     (tmp_path / "models").rename(tmp_path / "away")
     (tmp_path / "models.zip").unlink()
     server.content = archive(GOOD | {"snapshots/more": b""})
-    with pytest.raises(UserError, match="has changed"):
+    with pytest.raises(UserError, match="was not accepted"):
         fetch("sequnet", server.source(), tmp_path)
     assert not (tmp_path / "models").exists()
 
 
 def test_a_hash_in_the_config_counts(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="sha-256 is not 00"):
-        fetch("sequnet", server.source(sha256="00"), tmp_path)
+    with pytest.raises(UserError, match="was not accepted"):
+        fetch("sequnet", server.source(sha256="00" * 32), tmp_path)
+    assert not (tmp_path / "models.zip").exists()
 
 
-@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "C:/x", "..\\x", "snapshots/../../x"])
-def test_names_that_lead_outside(server: Server, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "snapshots/../../x"])
+def test_names_that_lead_outside_stay_inside(server: Server, tmp_path: Path, name: str) -> None:
     server.content = archive(GOOD | {name: b"bad"})
-    with pytest.raises(UserError, match="outside its folder; nothing was unpacked"):
-        fetch("sequnet", server.source(), tmp_path / "in" / "here")
-    assert not list(tmp_path.rglob("x")) and not (tmp_path / "in" / "here" / "models").exists()
-
-
-def test_links(server: Server, tmp_path: Path) -> None:
-    server.content = archive(GOOD | {"snapshots/link": b"/etc"}, links=("snapshots/link",))
-    with pytest.raises(UserError, match="link"):
-        fetch("sequnet", server.source(), tmp_path)
-
-
-def test_too_large_to_download_or_to_unpack(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="larger than"):
-        fetch("sequnet", server.source(most_bytes=100), tmp_path / "a")
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
-        out.writestr("snapshots/sequnet/checkpoint_1", bytes(1_000_000))
-    server.content = file.getvalue()
-    with pytest.raises(UserError, match="more than is allowed"):
-        fetch("sequnet", server.source(), tmp_path / "b")
-    assert sorted(path.name for path in (tmp_path / "b").iterdir()) == ["models.zip", "models.zip.sha256"]
+    fetch("sequnet", server.source(), tmp_path / "in" / "here")
+    inside = tmp_path / "in" / "here" / "models"
+    assert all(inside in path.parents for path in tmp_path.rglob("x")) and list(inside.rglob("x"))
 
 
 def test_no_archive(server: Server, tmp_path: Path) -> None:
@@ -158,17 +127,18 @@ def test_no_archive(server: Server, tmp_path: Path) -> None:
 
 
 def test_dead_links(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot download file:///etc/passwd"):
+        fetch("sequnet", Source("file:///etc/passwd", None), tmp_path)
     server.redirect = "file:///etc/passwd"
-    with pytest.raises(UserError, match="HTTP status 302"):
+    with pytest.raises(UserError, match="cannot download"):
         fetch("sequnet", server.source(), tmp_path)
-    with pytest.raises(UserError, match="not an address of http"):
-        fetch("sequnet", server.source(address="file:///etc/passwd"), tmp_path)
     server.shutdown()
     server.server_close()
     with pytest.raises(UserError, match=r"the link is dead.*--snapshot_dir"):
         fetch("sequnet", server.source(), tmp_path)
+    assert not list(tmp_path.glob("*.zip"))
 
 
-def test_the_config_that_ships() -> None:
+def test_the_bundled_config() -> None:
     source = read_source(Path(__file__).parents[2] / "configs" / "pretrained.yaml")
-    assert source.address.startswith("https://") and source.most_bytes > 2**30
+    assert source.address.startswith("https://")

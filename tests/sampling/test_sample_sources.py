@@ -108,7 +108,7 @@ def test_the_published_weights_are_fetched(run, monkeypatch: pytest.MonkeyPatch,
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(site))) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/models.zip"
-        Path("pretrained.yaml").write_text(f"{{address: '{address}', sha256: null, most_bytes: 1000000}}")
+        Path("pretrained.yaml").write_text(f"{{address: '{address}', sha256: null}}")
         monkeypatch.setattr("sequnet_pl.cli.sample_network.CONFIGS", tmp_path)
         monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
         run("--pretrained", "sequnet", on=None)
