@@ -1,7 +1,7 @@
-"""How well networks learn in as many steps, or as much processor time, by settings: `python -m benchmarks.learning`.
+"""Bits per sample after as many steps, or as much processor time, by settings: `python -m benchmarks.learning`.
 
-Trains each setting with each seed, scores the test split, and prints bits per sample, lower is better. Results are
-kept in a JSON file as they come, so that an interrupted comparison goes on.
+Trains each setting with each seed, and scores the test split. Results are kept in a JSON file as they come, so that an
+interrupted comparison is continued.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, EMAWeightAveraging
+import torch
+from pytorch_lightning.callbacks import Callback
 from rich.console import Console
 from rich.table import Table
 
@@ -31,60 +32,25 @@ NETWORKS: dict[str, tuple[type[AudioModule], dict[str, Any]]] = {
     ),
 }
 TURNS, STEPS_A_TURN = 6, 10
-_ANNEALED = {"lr": 6e-3, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0}
-_FAST = _ANNEALED | {"lr": 2e-2, "code_frequency": 10.0}
-_ONE_CROP = _FAST | {"norm": True, "muon": 0.015, "batch_size": 1}
-_HEAD = _ONE_CROP | {"kernel_size": 3, "depth": [3, 1], "head": 64}
-_PLAIN = _HEAD | {"norm": False, "muon": 7.5e-3}
+_FAST = {"lr": 2e-2, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0, "code_frequency": 10.0}
+_SMALL_STEPS = {"kernel_size": 3, "depth": [3, 1], "head": 64, "batch_size": 1}
 SETTINGS: dict[str, dict[str, Any]] = {
     "published": {},
-    "lr 3e-3": {"lr": 3e-3},
-    "lr 3e-3, clip": {"lr": 3e-3, "clip": 1.0},
-    "published, smooth codes": {"code_frequency": 10.0},
-    "annealed": _ANNEALED,
-    "annealed, lr 2e-2": _ANNEALED | {"lr": 2e-2},
     "fast": _FAST,
-    "fast, lr 6e-3": _FAST | {"lr": 6e-3},
-    "fast, lr 1e-2": _FAST | {"lr": 1e-2},
-    "fast, lr 3e-2": _FAST | {"lr": 3e-2},
-    "fast, beta2 0.99": _FAST | {"beta2": 0.99},
-    "fast, warm-up 0.02": _FAST | {"warmup": 0.02},
-    "fast, warm-up 0.3": _FAST | {"warmup": 0.3},
-    "fast, decay 0.1": _FAST | {"weight_decay": 0.1},
-    "fast, frequency 3": _FAST | {"code_frequency": 3.0},
-    "fast, frequency 20": _FAST | {"code_frequency": 20.0},
-    "fast, no clip": {name: value for name, value in _FAST.items() if name != "clip"},
-    "fast, muon 0.02": _FAST | {"muon": 0.02},
-    "fast, muon 0.06": _FAST | {"muon": 0.06},
-    "fast, norm": _FAST | {"norm": True},
-    "fast, norm, muon 0.02": _FAST | {"norm": True, "muon": 0.02},
-    "fast, norm, muon 0.03": _FAST | {"norm": True, "muon": 0.03},
-    "fast, norm, muon 0.06": _FAST | {"norm": True, "muon": 0.06},
-    "fast, muon 0.02, one crop": _FAST | {"muon": 0.02, "batch_size": 1},
-    "fast, ema": _FAST | {"ema": 0.95},
-    "one crop": _ONE_CROP,
-    "one crop, bf16": _ONE_CROP | {"precision": "bf16-mixed"},
-    "one crop, 6 levels": _ONE_CROP | {"levels": 6},
-    "one crop, kernel 3, 9 levels": _ONE_CROP | {"kernel_size": 3, "levels": 9},
-    "one crop, kernel 3": _ONE_CROP | {"kernel_size": 3},
-    "one crop, kernel 3, depth 2": _ONE_CROP | {"kernel_size": 3, "depth": 2},
-    "one crop, kernel 3, depth 2, 1": _ONE_CROP | {"kernel_size": 3, "depth": [2, 1]},
-    "one crop, kernel 3, depth 3, 1": _ONE_CROP | {"kernel_size": 3, "depth": [3, 1]},
-    "one crop, kernel 3, depth 3, 1, head 64": _HEAD,
-    "one crop, kernel 3, depth 3, 1, head 64, no norm": _PLAIN,
-    "one crop, kernel 3, depth 3, 1, head 64, no norm, low rates": _PLAIN | {"lr": 1.2e-2, "muon": 6e-3},
-    "one crop, kernel 3, features 48": _ONE_CROP | {"kernel_size": 3, "features": 48},
+    "sequnet best": _FAST | _SMALL_STEPS | {"muon": 7.5e-3},
+    "sequnet best, long": _FAST | _SMALL_STEPS | {"muon": 6e-3, "lr": 1.2e-2},
+    "wavenet best": _FAST | {"muon": 0.02, "batch_size": 1},
 }
-"""What differs from the published settings; `clip`, `ema` and `precision` are the trainer's, `batch_size` and
-`output_size` the crops', the others the module's."""
+"""Differences from the published settings: `clip` is the trainer's, `batch_size` the data's, the others the module's.
+"long" is for trainings of thousands of steps."""
 
-Way = tuple[str, str]
+Variant = tuple[str, str]
 """A network, and its setting."""
-_NOT_THE_MODULES = frozenset({"clip", "ema", "precision", "batch_size", "output_size"})
+_NOT_THE_MODULES = frozenset({"clip", "batch_size"})
 
 
-def misfit(network: str, setting: str) -> str | None:
-    """What a setting has that a network does not know, such as norm; None where it knows all."""
+def unsupported_option(network: str, setting: str) -> str | None:
+    """Return an option of a setting that a network lacks, such as head; None where it has all."""
     known = inspect.signature(NETWORKS[network][0]).parameters
     return next((name for name in SETTINGS[setting] if name not in known and name not in _NOT_THE_MODULES), None)
 
@@ -92,13 +58,12 @@ def misfit(network: str, setting: str) -> str | None:
 def fitted(
     network: str, setting: str, seed: int, steps: int, data: dict[str, Any], *callbacks: Callback
 ) -> tuple[pl.Trainer, AudioModule, AudioDataModule]:
-    """A network that has learnt for so many steps."""
+    """Train a network for so many steps."""
     pl.seed_everything(seed, verbose=False)
     module_class, shape = NETWORKS[network]
     options = dict(SETTINGS[setting])
-    clip, ema, precision = (options.pop(name, None) for name in ("clip", "ema", "precision"))
-    averaging: list[Callback] = [EMAWeightAveraging(decay=ema)] if ema else []
-    crops = {name: options.pop(name) for name in ("batch_size", "output_size") if name in options}
+    clip = options.pop("clip", None)
+    crops = {"batch_size": options.pop("batch_size")} if "batch_size" in options else {}
     datamodule = AudioDataModule(**data | crops, seed=seed)
     trainer = pl.Trainer(
         accelerator="auto",
@@ -106,8 +71,7 @@ def fitted(
         max_steps=steps,
         max_epochs=-1,
         gradient_clip_val=clip,
-        precision=precision,
-        callbacks=[*averaging, *callbacks],
+        callbacks=list(callbacks),
         limit_val_batches=0,
         logger=False,
         enable_checkpointing=False,
@@ -121,41 +85,41 @@ def fitted(
 
 
 def bits(network: str, setting: str, seed: int, steps: int, data: dict[str, Any]) -> float:
-    """Bits per sample on the test split after training."""
+    """Return bits per sample on the test split after training."""
     trainer, module, datamodule = fitted(network, setting, seed, steps, data)
     (scores,) = trainer.test(module, datamodule, verbose=False)
     return float(scores["test/bits_per_sample"])
 
 
 class Clock(Callback):
-    """Processor seconds of each step, loading and optimizer included."""
+    """Measures processor seconds of each step, loading and optimizer included."""
 
     def __init__(self) -> None:
         self._ends: list[float] = []
 
     def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-        """Another step is made."""
+        """Note the time."""
         self._ends.append(time.process_time())
 
     @property
     def seconds(self) -> float:
-        """Of a step, the least: other jobs, which have the caches too, only add to it."""
+        """Seconds of the fastest step: other jobs only add to it."""
         return min(end - begin for begin, end in pairwise(self._ends))
 
 
-def as_many_steps(way: Way, other: Way, steps: int, data: dict[str, Any]) -> int:
-    """The steps of one way that take as long as so many of another one; some of both are timed, in turns."""
-    if way == other:
+def as_many_steps(variant: Variant, other: Variant, steps: int, data: dict[str, Any]) -> int:
+    """Return the steps of a variant that take as long as `steps` of another one; some of both are timed, in turns."""
+    if variant == other:
         return steps
     clocks = Clock(), Clock()
     for _ in range(TURNS):
-        for (network, setting), clock in zip((other, way), clocks, strict=True):
+        for (network, setting), clock in zip((other, variant), clocks, strict=True):
             fitted(network, setting, 0, STEPS_A_TURN, data, clock)
     return round(steps * clocks[0].seconds / clocks[1].seconds)
 
 
-def named(text: str) -> Way:
-    """[NETWORK/]SETTING; the network is empty where none is named."""
+def named(text: str) -> Variant:
+    """Parse [NETWORK/]SETTING; the network is empty where none is named."""
     network, slash, setting = text.rpartition("/")
     if setting not in SETTINGS or (slash and network not in NETWORKS):
         raise argparse.ArgumentTypeError(f"{text!r} is no [NETWORK/]SETTING; settings are {', '.join(SETTINGS)}")
@@ -163,11 +127,11 @@ def named(text: str) -> Way:
 
 
 def as_long_as(text: str) -> tuple[str, str, int]:
-    """[NETWORK/]SETTING:STEPS; the network is empty where none is named."""
-    way, _, steps = text.rpartition(":")
+    """Parse [NETWORK/]SETTING:STEPS; the network is empty where none is named."""
+    variant, _, steps = text.rpartition(":")
     if not steps.isdecimal() or int(steps) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no [NETWORK/]SETTING:STEPS, such as fast:400, wavenet/fast:400")
-    return *named(way), int(steps)
+    return *named(variant), int(steps)
 
 
 def main() -> None:
@@ -196,24 +160,25 @@ def main() -> None:
     parser.add_argument("--data_dir", default=str(Path(tempfile.gettempdir()) / "sequnet_pl-learning"))
     parser.add_argument("--json", type=Path, default=Path("learning.json"))
     arguments = parser.parse_args()
-    ways = [
+    torch.set_flush_denormal(True)
+    variants = [
         (network, setting)
         for named_network, setting in arguments.settings
         for network in ([named_network] if named_network else arguments.networks)
     ]
-    others, count = ways, arguments.steps
+    others, count = variants, arguments.steps
     if arguments.as_long_as:
         other, its_setting, count = arguments.as_long_as
-        others = [(other or network, its_setting) for network, _ in ways]
-    for network, setting in ways + others:
-        if name := misfit(network, setting):
-            parser.error(f"{network} has no {name}, which the setting {setting!r} is about")
+        others = [(other or network, its_setting) for network, _ in variants]
+    for network, setting in variants + others:
+        if name := unsupported_option(network, setting):
+            parser.error(f"{network} has no {name}, which the setting {setting!r} needs")
     source = {"audio_dir": arguments.audio_dir} if arguments.audio_dir else {"dataset": "builtin"}
     sizes = {"output_size": arguments.output_size, "batch_size": arguments.batch_size, "num_workers": 0}
     data = source | sizes | {"data_dir": arguments.data_dir}
     results: dict[str, float] = json.loads(arguments.json.read_text()) if arguments.json.is_file() else {}
     table = Table("network", "settings", "steps", "bits per sample", "seeds")
-    for (network, setting), other in zip(ways, others, strict=True):
+    for (network, setting), other in zip(variants, others, strict=True):
         scores, steps = [], as_many_steps((network, setting), other, count, data)
         for seed in arguments.seeds:
             key = f"{network}, {setting}, seed {seed}, {steps} steps, {source}, {sizes}"

@@ -1,7 +1,7 @@
-"""How fast each engine samples: `python -m benchmarks.sampling --help`.
+"""Sampling speed of each engine: `python -m benchmarks.sampling --help`.
 
-Engines of one network and number of clips take turns, so that a busy moment of the machine meets all of them, and the
-best turn of each counts. Letters: B clips.
+Engines of one network and number of clips run in turns, so that a busy moment of the machine affects all of them, and
+the best turn of each counts. Letters: B clips.
 """
 
 import argparse
@@ -48,7 +48,7 @@ NETWORKS = {
     "sequnet-mid": lambda: SeqUNet(10, 64, 2, 5),
     "wavenet-mid": lambda: WaveNet(12, 4, 64, 64, 256),
 }
-BYTES = {"float32": 4, "bf16": 2, "int8": 1}
+WEIGHTS = ("float32", "bf16", "int8")
 Run = Callable[[int], None]  # make so many steps
 
 
@@ -63,38 +63,8 @@ class Row:
     steps_per_second: float = 0.0
     real_time: float = 0.0  # seconds of sound, of one clip, a second
     microseconds_per_step: float = 0.0
-    microseconds_per_layer: float = 0.0
-    streaming_share: float = 0.0  # time to read once the weights that a step touches, over the time of the step
     peak_memory_mb: float = 0.0  # what making it and its first steps added
     times_published: float | None = None
-
-
-def touched(network: Network) -> tuple[float, float]:
-    """Weights and layers that a step touches, on average over a cycle."""
-    weights = layers = 0.0
-    for name, module in network.named_modules():
-        if not isinstance(module, torch.nn.Conv1d):
-            continue
-        every = 1
-        if name.startswith("levels."):
-            _, level, kind = name.split(".")[:3]
-            every = 2 ** (int(level) + (kind in ("strided", "upsample")))
-        elif name.startswith("bottleneck."):
-            every = network.cycle
-        weights += module.weight.numel() / every
-        layers += 1 / every
-    return weights, layers
-
-
-def streaming_bandwidth(size: int, device: torch.device) -> float:
-    """Bytes a second at which this machine reads a piece of memory of `size` bytes, again and again."""
-    memory = torch.ones(max(size // 4, 1), device=device)
-    best = math.inf
-    for _ in range(30):
-        begin = time.perf_counter()
-        memory.sum().item()
-        best = min(best, time.perf_counter() - begin)
-    return size / best
 
 
 def engine_run(network: Network, row: Row) -> Run:
@@ -149,15 +119,10 @@ def measure(network: Network, rows: list[Row], arguments: argparse.Namespace) ->
             begin = time.perf_counter()
             run(steps)
             best[index] = min(best[index], (time.perf_counter() - begin) / steps)
-    weights, layers = touched(network)
-    total = sum(parameter.numel() for parameter in network.parameters())
     for index, row in enumerate(rows):
-        size = BYTES[row.weights]
         row.steps_per_second = 1 / best[index]
         row.real_time = row.steps_per_second / SAMPLE_RATE
         row.microseconds_per_step = 1e6 * best[index]
-        row.microseconds_per_layer = row.microseconds_per_step / layers
-        row.streaming_share = weights * size / streaming_bandwidth(total * size, device) / best[index]
         if rows[0].engine == "published":
             row.times_published = best[0] / best[index]
 
@@ -165,8 +130,8 @@ def measure(network: Network, rows: list[Row], arguments: argparse.Namespace) ->
 def table(rows: list[Row]) -> Table:
     """The rows for people."""
     result = Table(title="Sampling")
-    headers = ("network", "clips", "engine", "weights", "steps/s", "samples/s", "real time", "us/step", "us/layer")
-    for header in (*headers, "streaming", "peak MB", "x published"):
+    headers = ("network", "clips", "engine", "weights", "steps/s", "samples/s", "real time", "us/step")
+    for header in (*headers, "peak MB", "x published"):
         result.add_column(header, justify="left" if header in ("network", "engine", "weights") else "right")
     for row in rows:
         result.add_row(
@@ -178,8 +143,6 @@ def table(rows: list[Row]) -> Table:
             f"{row.steps_per_second * row.clips:,.0f}",
             f"{row.real_time:.3f}",
             f"{row.microseconds_per_step:,.1f}",
-            f"{row.microseconds_per_layer:,.2f}",
-            f"{row.streaming_share:.0%}",
             f"{row.peak_memory_mb:,.0f}",
             "" if row.times_published is None else f"{row.times_published:.1f}",
         )
@@ -200,7 +163,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description="How fast each engine samples.")
     parser.add_argument("--networks", nargs="+", default=["sequnet", "wavenet"], choices=NETWORKS)
     parser.add_argument("--engines", nargs="+", choices=get_args(EngineName), help="eager auto, on a GPU cuda graphs")
-    parser.add_argument("--weights", nargs="+", default=["float32", "bf16", "int8"], choices=BYTES)
+    parser.add_argument("--weights", nargs="+", default=list(WEIGHTS), choices=WEIGHTS)
     parser.add_argument("--clips", nargs="+", type=int, default=[1, 16], help="clips at once")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
@@ -214,6 +177,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Measure, print the table, write it."""
     arguments = parse(argv)
+    torch.set_flush_denormal(True)
     torch.set_num_threads(arguments.threads)
     rows: list[Row] = []
     engines = arguments.engines or (["eager", "auto"] if arguments.device == "cpu" else ["cuda", "graphs"])

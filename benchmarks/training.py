@@ -1,141 +1,271 @@
-"""How fast and in how much memory networks learn: `python -m benchmarks.training --help`.
+"""Speed and memory of training steps: `python -m benchmarks.training --help`.
 
-Every way (network, batch, precision, options) lives in processes of its own, so that its peak of memory is its own.
-On a CPU, ways of one network, batch and output size take turns, so that a busy moment of the machine meets all of them;
-times are medians of turns, and the ratio to the published code is the median of the ratios of each round. A GPU is each
-way's alone while it makes all its turns; the published code comes first and last, and ratios are to the median of both.
+A step is forward, loss, backward and Adam on random codes. Every variant (network, batch, precision, option) has a
+process of its own, so that its peak memory is its own. On a CPU the variants of one network, batch and output size run
+in turns; times are medians of the turns, and the ratio to the published code in the same precision is the median of the
+ratios of each round. On a GPU a variant makes all its turns alone; the published code runs first and last, and ratios
+are to the median of both.
 """
 
 import argparse
+import contextlib
+import functools
 import json
 import statistics
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import multiprocessing
+from torch.nn import functional as F
+from torch.utils.benchmark import Timer
 
+from benchmarks.memory import PeakMemory
+from benchmarks.published import published_network
 from benchmarks.sampling import NETWORKS
-from benchmarks.steps import OPTIONS, TYPES, Runner, Way, matrix_rate
 from sequnet_pl.atomic import write_text
+from sequnet_pl.data.crops import Batch
 from sequnet_pl.errors import UserError
+from sequnet_pl.models.precision import float32_products
+from sequnet_pl.training.compilation import BACKEND, compiled_loss_sum, loss_sum
+from sequnet_pl.training.optimization import Optimization
+
+OPTIONS = ("plain", "checkpointing", "compile")
+PRECISIONS = ("float32", "bf16-mixed")
+FIRST_STEPS = 5  # memory of a CPU grows for some steps, until the gaps in it are of use
 
 
-@dataclass
-class Row:
-    """One line of the table."""
+@dataclass(frozen=True)
+class Variant:
+    """What is trained, and how; the published code where `reference`, a copy of its repository, is given."""
 
     network: str
     output_size: int
     batch: int
     precision: str
-    way: str
-    error: str = ""  # where the way could not be measured
-    seconds: float = 0.0  # of a step
-    predicted_per_second: float = 0.0  # samples
-    peak_memory_mb: float = 0.0  # of a process: weights, Adam's moments, activations
-    gflop: float = 0.0  # of a step of a process
-    gflop_per_second: float = 0.0
-    matrix_share: float = 0.0  # of the rate of large matrix products in the same type
+    option: str
+    reference: Path | None
+
+    @property
+    def name(self) -> str:
+        """Label in the table."""
+        return "published" if self.reference else self.option
+
+
+@dataclass(frozen=True)
+class First:
+    """Figures of a process's first steps."""
+
+    outputs: int
+    seconds: float
+    peak_memory_mb: float
+
+
+@dataclass
+class Row:
+    """One line of the table; `error` where the variant could not be measured."""
+
+    network: str
+    output_size: int
+    batch: int
+    precision: str
+    variant: str
+    error: str = ""
+    seconds: float = 0.0
+    predicted_per_second: float = 0.0
+    peak_memory_mb: float = 0.0
     time_of_published: float | None = None
     memory_of_published: float | None = None
 
 
-def measure(ways: list[Way], rates: dict[str, float], arguments: argparse.Namespace) -> list[Row]:
-    """A row for each way; where the published code is measured it is the first, and on a GPU again the last."""
+def step_of(variant: Variant, device: torch.device) -> tuple[Callable[[], None], int]:
+    """Return a function that makes one step, and the number of samples that it predicts of each crop."""
+    torch.manual_seed(0)
+    network = NETWORKS[variant.network]()
+    inputs, outputs = network.window(variant.output_size)
+    codes = torch.randint(256, (variant.batch, inputs + 1), dtype=torch.uint8).to(device)
+    autocast = functools.partial(torch.autocast, device.type, torch.bfloat16, enabled=variant.precision == "bf16-mixed")
+    if variant.reference:
+        targets = codes[:, -outputs:].long().flatten()
+        model = published_network(variant.reference, network, variant.output_size).to(device)
+        one_hot = F.one_hot(codes[:, :-1].long(), 256).transpose(1, 2).float().contiguous()  # as its loader gives them
+        adam = torch.optim.Adam(model.parameters(), lr=5e-4)
+
+        def published_step() -> None:
+            with autocast():
+                loss = F.cross_entropy(model(one_hot).transpose(1, 2).contiguous().view(-1, 256), targets)
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+
+        return published_step, outputs
+
+    network.to(device).checkpoint_activations = variant.option == "checkpointing"
+    loss_of = compiled_loss_sum(BACKEND) if variant.option == "compile" else loss_sum
+    optimizer = Optimization(5e-4, 1e-8, 0.999, 0.0, 0.0, False).optimizer(network, 5e-4)
+    counts = torch.full((variant.batch,), outputs, device=device)
+    batch = Batch(codes, counts, counts, counts)
+
+    def step() -> None:
+        with autocast():
+            total = loss_of(network, batch)
+        (total / (variant.batch * outputs)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step, outputs
+
+
+def serve(variant: Variant, kind: str, threads: int, connection: Any) -> None:
+    """Measure the first steps of a variant, then make as many as asked for and send the seconds of one."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    device = torch.device(kind)
+    # the published code runs with PyTorch's own settings: convolutions in TF32
+    products = contextlib.nullcontext if variant.reference else functools.partial(float32_products, tf32=True)
+    try:
+        with PeakMemory(device) as memory, products():
+            step, outputs = step_of(variant, device)
+            timer = Timer("step()", globals={"step": step}, num_threads=threads)
+            timer.timeit(FIRST_STEPS)
+            seconds = timer.timeit(1).mean
+        connection.send(First(outputs, seconds, memory.megabytes))
+        while steps := connection.recv():
+            with products():
+                connection.send(timer.timeit(steps).mean)
+    except UserError as error:
+        connection.send(error)
+    except (RuntimeError, MemoryError) as error:
+        first_line = str(error).strip().partition("\n")[0]
+        connection.send("out of memory" if "memory" in str(error) else first_line or type(error).__name__)
+
+
+class Runner:
+    """The process of a variant."""
+
+    def __init__(self, variant: Variant, arguments: argparse.Namespace) -> None:
+        self.variant = variant
+        context = multiprocessing.get_context("spawn")
+        self._connection, there = context.Pipe()
+        # no daemon: Inductor starts no processes inside one, and compiles many times as long
+        settings = (variant, arguments.device, arguments.threads, there)
+        self._process = context.Process(target=serve, args=settings)
+        self._process.start()
+        there.close()
+        found = self._receive()
+        self.error = found if isinstance(found, str) else ""
+        self.first = found if isinstance(found, First) else First(variant.output_size, 1.0, 0.0)
+        self.turns: list[float] = []
+        """Seconds a step, one entry a turn."""
+        self._steps = max(1, round(arguments.seconds / self.first.seconds))
+
+    def turn(self) -> None:
+        """Make some steps."""
+        if self.error:
+            return
+        self._connection.send(self._steps)
+        found = self._receive()
+        if isinstance(found, str):
+            self.error = found
+        else:
+            self.turns.append(found)
+
+    def end(self) -> None:
+        """End the process."""
+        with contextlib.suppress(BrokenPipeError):
+            self._connection.send(0)
+        self._connection.close()
+        self._process.join()
+
+    def _receive(self) -> Any:
+        try:
+            found = self._connection.recv()
+        except EOFError:
+            raise UserError(f"the process of {self.variant} ended") from None
+        if isinstance(found, UserError):
+            raise found
+        return found
+
+    def row(self) -> Row:
+        """The figures so far."""
+        variant, outputs = self.variant, self.first.outputs
+        row = Row(variant.network, outputs, variant.batch, variant.precision, variant.name, self.error)
+        if not self.error:
+            row.peak_memory_mb = self.first.peak_memory_mb
+            row.seconds = statistics.median(self.turns)
+            row.predicted_per_second = variant.batch * outputs / row.seconds
+        return row
+
+
+def measure(variants: list[Variant], arguments: argparse.Namespace) -> list[Row]:
+    """Return a row for each variant. The published code, where it is measured, is the first of its precision."""
+    runners: list[Runner] = []
     if arguments.device == "cuda":
-        runners = []
-        for way in ways + [way for way in ways if way.reference]:
-            runners.append(Runner(way, arguments))
+        for variant in variants + [each for each in variants if each.reference]:
+            runners.append(Runner(variant, arguments))
             for _ in range(arguments.rounds):
                 runners[-1].turn()
             runners[-1].end()
-            print(_said(runners[-1]), flush=True)
-        published = [turn for runner in runners if runner.way.reference for turn in runner.turns]
-        ratios = [[turn / statistics.median(published) for turn in runner.turns if published] for runner in runners]
+            print(runners[-1].row(), flush=True)
     else:
-        runners = [Runner(way, arguments) for way in ways]
+        runners = [Runner(variant, arguments) for variant in variants]
         for _ in range(arguments.rounds):
             for runner in runners:
                 runner.turn()
         for runner in runners:
             runner.end()
-        published = runners[0].turns if ways[0].reference else []
-        ratios = [[turn / other for turn, other in zip(runner.turns, published, strict=False)] for runner in runners]
-    rows = [_row(runner, rates) for runner in runners]
-    for row, found in zip(rows, ratios, strict=True):
-        if found:
-            row.time_of_published = statistics.median(found)
-            row.memory_of_published = row.peak_memory_mb / rows[0].peak_memory_mb
+    rows = [runner.row() for runner in runners]
+    for row, runner in zip(rows, runners, strict=True):
+        published = [each for each in runners if each.variant.reference and each.variant.precision == row.precision]
+        if not published or not runner.turns:
+            continue
+        if arguments.device == "cuda":
+            reference = [statistics.median(turn for each in published for turn in each.turns)] * len(runner.turns)
+        else:
+            reference = published[0].turns
+        ratios = [turn / other for turn, other in zip(runner.turns, reference, strict=False)]
+        row.time_of_published = statistics.median(ratios)
+        row.memory_of_published = row.peak_memory_mb / published[0].first.peak_memory_mb
     return rows
 
 
-def _said(runner: Runner) -> str:
-    """A way as soon as it is measured."""
-    way = runner.way
-    found = runner.error or f"{statistics.median(runner.turns):.4f} s a step, {runner.first.peak_memory_mb:,.0f} MB"
-    return f"{way.network} {way.batch} x {way.output_size}, {way.precision}, {way.name}: {found}"
-
-
-def _row(runner: Runner, rates: dict[str, float]) -> Row:
-    way = runner.way
-    row = Row(way.network, way.output_size, way.batch, way.precision, way.name, runner.error)
-    if not runner.error:
-        row.output_size, row.gflop, row.peak_memory_mb = (
-            runner.first.outputs,
-            runner.first.gflop,
-            runner.first.peak_memory_mb,
-        )
-        row.seconds = statistics.median(runner.turns)
-        row.predicted_per_second = way.processes * way.batch * row.output_size / row.seconds
-        row.gflop_per_second = row.gflop / row.seconds
-        row.matrix_share = row.gflop_per_second * way.processes / rates[way.precision]
-    return row
-
-
 def table(rows: list[Row]) -> Table:
-    """The rows for people."""
+    """Format the rows."""
     result = Table(title="Training")
-    for header in ("network", "way", "precision"):
+    for header in ("network", "variant", "precision"):
         result.add_column(header)
-    headers = ("outputs", "batch", "s/step", "predicted/s", "peak MB", "GFLOP/s", "of matrix product")
-    for header in (*headers, "time of published", "memory of published"):
+    headers = ("outputs", "batch", "s/step", "predicted/s", "peak MB", "time of published", "memory of published")
+    for header in headers:
         result.add_column(header, justify="right")
     for row in rows:
-        heading = (row.network, row.way, row.precision, f"{row.output_size:,}", str(row.batch))
+        heading = (row.network, row.variant, row.precision, f"{row.output_size:,}", str(row.batch))
         if row.error:
             result.add_row(*heading, row.error)
             continue
-        result.add_row(
-            *heading,
-            f"{row.seconds:.3f}",
-            f"{row.predicted_per_second:,.0f}",
-            f"{row.peak_memory_mb:,.0f}",
-            f"{row.gflop_per_second:,.0f}",
-            f"{row.matrix_share:.0%}",
-            "" if row.time_of_published is None else f"{row.time_of_published:.2f}",
-            "" if row.memory_of_published is None else f"{row.memory_of_published:.2f}",
-        )
+        figures = (f"{row.seconds:.3f}", f"{row.predicted_per_second:,.0f}", f"{row.peak_memory_mb:,.0f}")
+        ratios = ("" if ratio is None else f"{ratio:.2f}" for ratio in (row.time_of_published, row.memory_of_published))
+        result.add_row(*heading, *figures, *ratios)
     return result
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="How fast networks learn.")
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Speed of training steps.")
     parser.add_argument("--networks", nargs="+", default=["sequnet", "wavenet"], choices=NETWORKS)
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 4], help="crops of a process")
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 4], help="crops")
     parser.add_argument("--output_sizes", nargs="+", type=int, default=[5000], help="predicted samples of a crop")
-    parser.add_argument("--precisions", nargs="+", default=list(TYPES), choices=TYPES)
+    parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     parser.add_argument("--options", nargs="+", default=["plain"], choices=OPTIONS)
-    parser.add_argument("--processes", nargs="+", type=int, default=[1], help="processes that share the threads")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads of all processes")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--reference", type=Path, help="folder of a copy of github f90/Seq-U-Net to compare with")
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn, a step at least")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each way")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each variant")
     parser.add_argument("--json", type=Path, help="file to write the rows to")
     return parser.parse_args(argv)
 
@@ -143,24 +273,21 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> None:
     """Measure, print the table, write it."""
     arguments = parse(argv)
-    torch.set_num_threads(arguments.threads)
-    device = torch.device(arguments.device)
-    with multiprocessing.get_context("spawn").Pool(1) as pool:  # a GPU is not to be held by this process
-        rates = {name: pool.apply(matrix_rate, (TYPES[name], device)) for name in TYPES}
     rows: list[Row] = []
     for network, outputs, batch in product(arguments.networks, arguments.output_sizes, arguments.batches):
-        ways = [Way(network, outputs, batch, "float32", "plain", 1, arguments.reference)] if arguments.reference else []
-        for chosen in product(arguments.precisions, arguments.options, arguments.processes):
-            ways.append(Way(network, outputs, batch, *chosen, reference=None))
-        rows += measure(ways, rates, arguments)
+        shape = (network, outputs, batch)
+        variants: list[Variant] = []
+        if arguments.reference:
+            precisions = dict.fromkeys(["float32", *arguments.precisions])
+            variants += [Variant(*shape, each, "plain", arguments.reference) for each in precisions]
+        variants += [Variant(*shape, *each, None) for each in product(arguments.precisions, arguments.options)]
+        rows += measure(variants, arguments)
     console = Console()
-    console.width = max(console.width, 170)  # a file or a pipe counts as 80 columns wide
+    console.width = max(console.width, 130)  # a file or a pipe counts as 80 columns wide
     console.print(table(rows))
-    said = ", ".join(f"{name} {rate:,.0f} GFLOP/s" for name, rate in rates.items())
-    console.print(f"matrix products of 2048: {said}")
     if arguments.json:
-        name = torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
-        heading = {"device": name, "threads": arguments.threads, "torch": torch.__version__, "matrix_gflops": rates}
+        device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
+        heading = {"device": device, "threads": arguments.threads, "torch": torch.__version__}
         write_text(arguments.json, json.dumps(heading | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
 
 

@@ -5,7 +5,7 @@ from collections.abc import MutableMapping
 
 _PASSIVE = {
     "OMP_WAIT_POLICY": "PASSIVE",
-    "GOMP_SPINCOUNT": "3000",  # GNU's: looks before a thread sleeps; docs/measured.md has why so many
+    "GOMP_SPINCOUNT": "3000",  # GNU's: looks before a thread sleeps; docs/log.md has why so many
     "KMP_BLOCKTIME": "0",  # LLVM's and Intel's: milliseconds
 }
 

@@ -106,28 +106,20 @@ NOT_RUN = {
     ),
     "python -m benchmarks.sampling --device cuda": _NEEDS + "a GPU",
     "python -m benchmarks.sampling --device cuda --clips 1": _NEEDS + "a GPU",
-    'python -m benchmarks.learning --networks sequnet --seeds 0 1 --settings "fast" "fast, norm" "fast, muon 0.02" '
-    '"fast, norm, muon 0.02" "fast, norm, muon 0.03" "fast, norm, muon 0.06"': "takes half an hour on a CPU",
     "python -m benchmarks.training --device cuda --precisions bf16-mixed --options plain compile --batches 16 "
     "--reference FOLDER": _NEEDS + "a GPU; tests/benchmarks/test_training_benchmark.py runs a smaller one",
-    "python -m benchmarks.training --reference FOLDER": _TESTED + "tests/benchmarks/test_training_benchmark.py",
+    "python -m benchmarks.training --reference FOLDER --batches 1 --threads 1": _TESTED + "tests/benchmarks/test_training_benchmark.py",
     "python -m benchmarks.training --networks sequnet --batches 1 --output_sizes 5000 32768 --precisions bf16-mixed": (
         "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
     ),
-    "python -m benchmarks.training --batches 1 --precisions float32 --processes 1 2": (
-        "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
-    ),
-    "python -m benchmarks.waiting --rounds 9": "takes minutes, and a machine that does nothing else",
-    "python -m benchmarks.waiting --config configs/piano_small.yaml --batch_size 1 --output_size 4096 --rounds 7 "
-    "--steps 2": "takes minutes, and a machine that does nothing else",
     "python -m benchmarks.store --audio hour.mp3": _NEEDS + "an hour of audio",
+    "python -m benchmarks.learning --help": "prints help",
     "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour",
     "OMP_NUM_THREADS=1 python -m benchmarks.learning --networks sequnet --settings fast "
-    '"one crop, kernel 3, depth 3, 1, head 64" --as_long_as fast:400 --seeds 0 1 2': "takes a quarter of an hour",
+    '"sequnet best" --as_long_as fast:400 --seeds 0 1 2': "takes a quarter of an hour",
     "python -m benchmarks.comparison --scale tiny": "takes minutes; tests/benchmarks runs a smaller one",
     "python -m benchmarks.comparison --scale small --audio_dir music": "takes hours",
     "python -m benchmarks.comparison --scale published --gpus 1": _NEEDS + "33 GB of recordings and a GPU",
-    "python -m benchmarks.crops": _TESTED + "tests/data/test_crops_benchmark.py",
 }
 """What is not run here, and why."""
 

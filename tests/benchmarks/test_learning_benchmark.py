@@ -10,7 +10,7 @@ from benchmarks import learning
 
 
 def test_steps_are_scaled_by_processor_time(monkeypatch):
-    now, cost = [0.0], {("sequnet", "fast"): 0.2, ("sequnet", "fast, norm"): 0.25, ("wavenet", "fast"): 1.0}
+    now, cost = [0.0], {("sequnet", "fast"): 0.2, ("sequnet", "sequnet best"): 0.25, ("wavenet", "fast"): 1.0}
 
     def fitted(network, setting, seed, steps, data, clock):
         now[0] += 9  # what comes before the first step does not count
@@ -20,8 +20,8 @@ def test_steps_are_scaled_by_processor_time(monkeypatch):
 
     monkeypatch.setattr(learning, "fitted", fitted)
     monkeypatch.setattr(learning.time, "process_time", lambda: now[0])
-    assert learning.as_many_steps(("sequnet", "fast, norm"), ("sequnet", "fast"), 400, {}) == 320
-    assert learning.as_many_steps(("sequnet", "fast, norm"), ("wavenet", "fast"), 400, {}) == 1600
+    assert learning.as_many_steps(("sequnet", "sequnet best"), ("sequnet", "fast"), 400, {}) == 320
+    assert learning.as_many_steps(("sequnet", "sequnet best"), ("wavenet", "fast"), 400, {}) == 1600
     assert learning.as_many_steps(("sequnet", "fast"), ("sequnet", "fast"), 400, {}) == 400
 
 
@@ -39,7 +39,7 @@ def test_what_is_no_setting(text):
 
 
 def test_a_network_may_be_named():
-    assert learning.as_long_as("fast, norm:400") == ("", "fast, norm", 400)
+    assert learning.as_long_as("sequnet best, long:400") == ("", "sequnet best, long", 400)
     assert learning.as_long_as("wavenet/fast:400") == ("wavenet", "fast", 400)
 
 
@@ -50,37 +50,38 @@ def test_the_steps_are_those_that_are_made(monkeypatch, tmp_path, capsys, named,
         learning, "as_many_steps", lambda way, other, steps, _: asked.append((way, other)) or steps // 2
     )
     monkeypatch.setattr(learning, "bits", lambda network, setting, seed, steps, data: made.append(steps) or 3.0)
-    words = ["--networks", "sequnet", "--settings", "fast, norm", "--as_long_as", named]
+    words = ["--networks", "sequnet", "--settings", "sequnet best", "--as_long_as", named]
     monkeypatch.setattr(sys, "argv", ["learning", *words, "--json", str(tmp_path / "learning.json")])
     learning.main()
     assert made == [200]
-    assert asked == [(("sequnet", "fast, norm"), (other, "fast"))]
+    assert asked == [(("sequnet", "sequnet best"), (other, "fast"))]
     assert "200 steps: 3.000" in capsys.readouterr().out
 
 
 def test_a_setting_may_be_one_networks_alone(monkeypatch, tmp_path):
     made = []
     monkeypatch.setattr(learning, "bits", lambda network, setting, *_: made.append((network, setting)) or 3.0)
-    words = ["--settings", "sequnet/fast, norm", "fast", "--json", str(tmp_path / "learning.json")]
+    words = ["--settings", "sequnet/sequnet best", "fast", "--json", str(tmp_path / "learning.json")]
     monkeypatch.setattr(sys, "argv", ["learning", *words])
     learning.main()
-    assert made == [("sequnet", "fast, norm"), ("sequnet", "fast"), ("wavenet", "fast")]
+    assert made == [("sequnet", "sequnet best"), ("sequnet", "fast"), ("wavenet", "fast")]
 
 
-@pytest.mark.parametrize("words", ["--settings fast,_norm", "--settings fast --as_long_as fast,_norm:400"])
+@pytest.mark.parametrize(
+    "words", [["--settings", "sequnet best"], ["--settings", "fast", "--as_long_as", "sequnet best:400"]]
+)
 def test_a_setting_that_a_network_does_not_know_is_one_line(monkeypatch, capsys, words):
-    words = [word.replace("_", " ") if "norm" in word else word for word in words.split()]
     monkeypatch.setattr(sys, "argv", ["learning", "--networks", "sequnet", "wavenet", *words])
     with pytest.raises(SystemExit):
         learning.main()
-    assert "wavenet has no norm, which the setting 'fast, norm' is about" in capsys.readouterr().err
+    assert "wavenet has no depth, which the setting 'sequnet best' needs" in capsys.readouterr().err
 
 
-def test_crops_and_precision_of_a_setting_are_taken(monkeypatch):
+def test_batch_size_and_clipping_of_a_setting_are_used(monkeypatch):
     given = {}
     monkeypatch.setattr(learning, "AudioDataModule", lambda **options: given.update(options))
     trainer = MagicMock(side_effect=lambda **options: given.update(options) or MagicMock())
     monkeypatch.setattr(learning.pl, "Trainer", trainer)
-    *_, module, _ = learning.fitted("sequnet", "one crop, bf16", 0, 3, {"batch_size": 4, "output_size": 64})
-    assert (given["batch_size"], given["output_size"], given["precision"]) == (1, 64, "bf16-mixed")
-    assert module.hparams["muon"] == 0.015
+    *_, module, _ = learning.fitted("sequnet", "sequnet best", 0, 3, {"batch_size": 4, "output_size": 64})
+    assert (given["batch_size"], given["output_size"], given["gradient_clip_val"]) == (1, 64, 1.0)
+    assert module.hparams["muon"] == 0.0075
