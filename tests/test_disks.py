@@ -9,7 +9,7 @@ import torch
 
 from sequnet_pl import atomic
 from sequnet_pl.errors import UserError
-from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
+from sequnet_pl.training.saving import AtomicCheckpointIO
 
 
 def mounted(*words: object) -> bool:
@@ -38,7 +38,7 @@ def test_a_full_disk(disk, io: str) -> None:
         if io == "text":
             atomic.write_text(path, "x" * 100_000)
         else:
-            WholeCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, path)
+            AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, path)
     assert path.read_text() == "as it was"
     assert list(path.parent.iterdir()) == [path]
 
@@ -50,4 +50,4 @@ def test_a_read_only_disk(disk, io: str) -> None:
         if io == "text":
             atomic.write_text(path, "x")
         else:
-            WholeCheckpointIO().save_checkpoint({"weights": torch.zeros(1)}, path)
+            AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(1)}, path)

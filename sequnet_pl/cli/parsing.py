@@ -66,6 +66,8 @@ class Parser(ArgumentParser):
         group = group or self.add_argument_group(prefix)
         docs = {each.arg_name: each.description for each in parse_docstring(inspect.getdoc(function) or "").params}
         for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD or parameter.default is parameter.empty:
+                continue  # given by the program, not by an option
             kinds, default = _kinds(parameter.annotation), defaults.get(name, parameter.default)
             if default is None and NoneType in kinds:
                 kinds.remove(NoneType)  # which need not be said

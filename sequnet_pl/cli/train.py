@@ -26,15 +26,14 @@ from sequnet_pl.report.card import told_checkpoint
 from sequnet_pl.report.metrics import Metrics
 from sequnet_pl.report.run_folder import CONFIG, REPORT
 from sequnet_pl.training import checkpoints
-from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.failures import explained, said_by_a_library
-from sequnet_pl.training.health import Advice, NonFinite
+from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import MODULES
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
-from sequnet_pl.training.saving import LastCheckpoint
+from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
 from sequnet_pl.training.scores import ScoreReport
 
@@ -128,7 +127,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     root, network, name = folder.parent.parent, folder.parent.name, folder.name
     loggers: list[Logger] = []
     if fits:
-        loggers = [AppendingCSVLogger(str(root), network, name)]
+        loggers = [AppendingCSVLogger(folder)]
         logger = settings.logger if can_log_to(folder) else "none"
         if logger == "wandb" and first_process() and not settings.trainer.fast_dev_run:
             wandb = wandb_logger(folder, f"{network}-{name}", network)
@@ -140,7 +139,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
         options["accelerator"] = "gpu" if gpu else "cpu"
     if fits and not options["precision"] and gpu and torch.cuda.is_bf16_supported(including_emulation=False):
         options["precision"] = settings.gpu_precision
-    callbacks: list[pl.Callback] = [LearningRateMonitor(), Measures(), Advice()]
+    callbacks: list[pl.Callback] = [LearningRateMonitor(), Measures()]
     callbacks += [] if options["enable_progress_bar"] is False else [RichProgressBar()]
     callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
     callbacks += [SampleAudio(**built.sample_audio), NonFinite(**built.nonfinite)]
@@ -149,7 +148,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
         callbacks.append(_SaveSettings(request, folder))
     callbacks += [ScoreReport(folder), report]
     plugins = options.pop("plugins") or []
-    plugins = [*(plugins if isinstance(plugins, list) else [plugins]), WholeCheckpointIO()]
+    plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
     options.pop("logger")
     if options["log_every_n_steps"] is None and 0 < options["max_steps"] < 500:
         options["log_every_n_steps"] = max(1, options["max_steps"] // 10)  # a short run has rows, too

@@ -20,7 +20,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.project import CONFIGS, command, program
 from sequnet_pl.training.health import NonFinite
-from sequnet_pl.training.module import MODULES
+from sequnet_pl.training.module import MODULES, AudioModule
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import LastCheckpoint
 
@@ -82,7 +82,8 @@ def train_parser(network: str, brief: bool = False) -> Parser:
     parser = Parser(prog=program("train"), usage=usage, brief=brief)
     parser.option("--model.class_path", type=str, default=CLASS_PATHS[network], help="Which network: see --model.")
     module = MODULES[network]
-    parser.signature("model.init_args", module, {name: name for name in inspect.signature(module).parameters})
+    for source in (module, AudioModule):  # the shape of the network, then how it learns
+        parser.signature("model.init_args", source, {name: name for name in inspect.signature(source).parameters})
     data = {name: name for name in inspect.signature(AudioDataModule).parameters if name != "seed"}
     parser.signature("data", AudioDataModule, data)
     run = parser.add_argument_group("run")
@@ -215,7 +216,7 @@ def _shorthand(settings: Namespace, below: Namespace) -> None:
             "pytorch_lightning.callbacks.EarlyStopping",
             {"monitor": "val/bits_per_sample", "patience": int(patience or 0)},
         ),
-        (decay, "sequnet_pl.training.averaging.ScoredEMA", {"decay": float(decay or 0)}),
+        (decay, "pytorch_lightning.callbacks.EMAWeightAveraging", {"decay": float(decay or 0)}),
     ):
         if given is not None:
             callbacks = [each for each in callbacks if each.class_path.rpartition(".")[2] != path.rpartition(".")[2]]

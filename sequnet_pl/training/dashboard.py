@@ -17,7 +17,6 @@ from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.report.charts import codes_chart
 from sequnet_pl.report.figures import figure
 from sequnet_pl.report.sampled import SampledClip, Sampling
-from sequnet_pl.training.averaging import WITHOUT
 
 _COLUMNS = ("clip", "from", "prompt", "temperature", "audio", "spectrogram", "bits per sample", "warnings")
 _REAL = ("recording", "spectrogram of the recording", "bits per sample of the recording")
@@ -30,7 +29,7 @@ def begin(loggers: Iterable[Logger], settings: Mapping[str, Any]) -> None:
             logger.log_hyperparams(dict(settings))
             for name in ("hours_heard", "wall_hours"):
                 logger.experiment.define_metric(name, summary="max")
-            for name in ("train/bits_per_sample", "val/bits_per_sample", WITHOUT):
+            for name in ("train/bits_per_sample", "val/bits_per_sample"):
                 logger.experiment.define_metric(
                     name, step_metric="trainer/global_step", step_sync=True, summary="min,last"
                 )

@@ -2,8 +2,6 @@
 
 import logging
 import math
-import time
-from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -15,16 +13,13 @@ from torch.optim import Optimizer
 
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.loader import CropLoader
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.training.measures import row_is_due
 
 log = logging.getLogger(__name__)
 
-UNIFORM_BITS = 8.0
-"""Bits per sample of a guess that knows nothing."""
 
-
-class SickRunError(UserError):
+class NonFiniteError(UserError):
     """A run that computes no numbers any more; the last checkpoint from before is kept."""
 
 
@@ -80,7 +75,7 @@ class NonFinite(Callback):
         """
         norm = _norm(parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None)
         if math.isfinite(norm):
-            if trainer.loggers and trainer._logger_connector.should_update_logs:
+            if row_is_due(trainer, trainer.global_step + 1):
                 pl_module.log("train/gradient_norm", norm, batch_size=1)
             return
         told = [
@@ -97,7 +92,7 @@ class NonFinite(Callback):
         where = "; ".join(blamed or [text for text, _ in batches])
         message = f"{what} not finite at step {trainer.global_step} (epoch {trainer.current_epoch}), batch of {where}"
         if self.skipped >= self.skip:
-            raise SickRunError(
+            raise NonFiniteError(
                 f"{message}. The checkpoints from before are kept: go on with --ckpt_path last and a lower --lr, "
                 f"--clip 1, or --skip_nonfinite {self.skip + 10} to leave such steps out"
             )
@@ -117,55 +112,3 @@ def _described(trainer: pl.Trainer, batch: Batch, loss: Tensor) -> tuple[str, bo
         if recording >= 0
     ]
     return ", ".join(crops), not math.isfinite(loss.item())
-
-
-class Advice(Callback):
-    """Warns, once each, where a run does not learn and where it waits for data.
-
-    Args:
-        warm_up: Steps that a run may need to become better than a guess.
-        window: Batches that are looked at together.
-    """
-
-    def __init__(self, warm_up: int = 200, window: int = 50) -> None:
-        self.warm_up, self.window = warm_up, window
-        self._losses: deque[Tensor] = deque(maxlen=window)
-        self._told_loss = self._told_waiting = False
-        self._since = self._waited = 0.0
-
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
-        """Begin to measure after the first batch, for which workers were started."""
-        if not self._since and isinstance(loader := trainer.train_dataloader, CropLoader):
-            self._since, self._waited = time.monotonic(), loader.waited
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
-    ) -> None:
-        """Look at the last batches together, so that a GPU is seldom waited for."""
-        self._losses.append(outputs["loss"].detach())
-        if (batch_idx + 1) % self.window or not trainer.is_global_zero:
-            return
-        bits = torch.stack(tuple(self._losses)).mean().item() * trainer.accumulate_grad_batches / math.log(2)
-        if bits > UNIFORM_BITS and trainer.global_step >= self.warm_up and not self._told_loss:
-            self._told_loss = True
-            log.warning(
-                "after %d steps the loss is %.2f bits per sample, worse than a guess (%.0f); try a lower --lr",
-                trainer.global_step,
-                bits,
-                UNIFORM_BITS,
-            )
-        if isinstance(loader := trainer.train_dataloader, CropLoader):
-            now, waited = time.monotonic(), loader.waited - self._waited
-            step = now - self._since - waited
-            self._since, self._waited = now, loader.waited
-            if waited > step and not self._told_waiting:
-                self._told_waiting = True
-                log.warning(
-                    "a batch takes %.0f ms to load and %.0f ms to learn from: try more than --num_workers %d, "
-                    "or keep --data_dir on a faster disk",
-                    1000 * waited / self.window,
-                    1000 * step / self.window,
-                    loader.num_workers,
-                )

@@ -3,120 +3,82 @@
 import csv
 import logging
 import os
-import sys
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
-from lightning_fabric.loggers.logger import rank_zero_experiment
-from lightning_fabric.utilities.apply_func import convert_tensors_to_scalars
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.loggers import CSVLogger, Logger, WandbLogger
-from pytorch_lightning.loggers.csv_logs import ExperimentWriter
+from pytorch_lightning.loggers import Logger, WandbLogger
 
 from sequnet_pl import atomic
 from sequnet_pl.errors import UsageError
-from sequnet_pl.printing import printable
 
 log = logging.getLogger(__name__)
 
 _MODES = ("online", "offline", "shared", "disabled")
 
 
-class _AppendingWriter(ExperimentWriter):
-    """Goes on with the file that is there, where Lightning's own deletes it."""
+class AppendingCSVLogger(Logger):
+    """`metrics.csv` in a run folder: each logged step is written at once, and a resumed run keeps its history."""
 
-    def __init__(self, log_dir: str) -> None:
-        super().__init__(log_dir)
-        self._before: tuple[dict[str, float], int | None] = {}, None
-        path = Path(self.metrics_file_path)
-        if path.is_file():
-            with path.open(newline="") as file:
-                self.metrics_keys = next(csv.reader(file), [])
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._path = folder / "metrics.csv"
+        self._columns: list[str] = []
 
-    def log_metrics(self, metrics_dict: dict[str, float], step: int | None = None) -> None:
-        """Add a row, unless it is the one before: see `log_ahead`."""
-        if (metrics_dict, step) != self._before:
-            super().log_metrics(metrics_dict, step)
-        self._before = metrics_dict, step
+    @property
+    def name(self) -> str:
+        """Name of the run folder."""
+        return self._path.parent.name
 
-    def _check_log_dir_exists(self) -> None:
-        """Lightning deletes the old file here."""
+    @property
+    def version(self) -> None:
+        """None: each run has a folder of its own."""
 
-    def log_hparams(self, params: dict[str, Any]) -> None:
-        """config.yaml says them already."""
+    @property
+    def save_dir(self) -> str:
+        """The run folder."""
+        return str(self._path.parent)
 
-    def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
-        """A new metric has come: write the file anew, beside it first."""
-        path = Path(self.metrics_file_path)
-        with path.open(newline="") as old, atomic.replacing(path) as temporary, temporary.open("w", newline="") as new:
-            writer = csv.DictWriter(new, fieldnames=fieldnames)
-            writer.writeheader()
-            writer.writerows(csv.DictReader(old))
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Write nothing: config.yaml has them."""
 
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Append a row; where a metric is new, rewrite the file with its column."""
+        atomic.make_folder(self._path.parent)
+        rows: list[dict[str, Any]] = []
+        if not self._columns and self._path.is_file():
+            with self._path.open(newline="") as file:
+                self._columns = next(csv.reader(file), [])
+        row = {**metrics, "step": step}
+        if new := sorted(row.keys() - set(self._columns)):
+            if self._columns:
+                with self._path.open(newline="") as file:
+                    rows = list(csv.DictReader(file))
+            self._columns += new
+            with atomic.replacing(self._path) as temporary, temporary.open("w", newline="") as file:
+                writer = csv.DictWriter(file, self._columns)
+                writer.writeheader()
+                writer.writerows([*rows, row])
+        else:
+            with self._path.open("a", newline="") as file:
+                csv.DictWriter(file, self._columns).writerow(row)
 
-class AppendingCSVLogger(CSVLogger):
-    """Lightning's CSVLogger, except that a resumed run keeps its history; each logged step is written at once."""
-
-    def __init__(self, save_dir: str, name: str, version: str) -> None:
-        super().__init__(save_dir, name, version, flush_logs_every_n_steps=1)
-
-    def forget(self, step: int, *, validation: bool = False, training: bool = False) -> None:
-        """Drop what was logged from `step` on, and lines that were cut short: a run that goes on logs it again.
-
-        With `validation` also that of the validation after the step before, with `training` all else of that step.
-        """
-        path = Path(self.experiment.metrics_file_path)
-        if not path.is_file():
+    @rank_zero_only
+    def forget(self, step: int) -> None:
+        """Drop rows of `step` and later ones, and incomplete rows: a resumed run logs them again."""
+        if not self._path.is_file():
             return
-        with path.open(newline="") as old, atomic.replacing(path) as temporary, temporary.open("w", newline="") as new:
+        with self._path.open(newline="") as old, atomic.replacing(self._path) as temporary:
             rows = csv.reader(old)
             header = next(rows, [])
             place = header.index("step")
-            scores = [index for index, name in enumerate(header) if name.startswith("val/")]
-
-            def stays(row: list[str]) -> bool:
-                again = validation if any(row[index] for index in scores) else training
-                return int(row[place]) < step - again
-
-            csv.writer(new).writerows([header, *(row for row in rows if len(row) == len(header) and stays(row))])
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> ExperimentWriter:
-        """The writer of this run's metrics.csv."""
-        if self._experiment is None:
-            self._experiment = _AppendingWriter(self.log_dir)
-        return self._experiment  # type: ignore[return-value]
-
-
-def log_ahead(trainer: pl.Trainer) -> None:
-    """Write the row of a batch that Lightning logs only after the callbacks, so that no checkpoint is ahead of it."""
-    connector = trainer._logger_connector
-    if connector.should_update_logs:
-        metrics = convert_tensors_to_scalars(connector.metrics["log"])
-        step = trainer.fit_loop.epoch_loop._batches_that_stepped
-        for logger in trainer.loggers:
-            if isinstance(logger, AppendingCSVLogger) and metrics:
-                logger.log_metrics({**metrics, "epoch": trainer.current_epoch}, step)
-                logger.save()
-
-
-class _AnyArgvWandbLogger(WandbLogger):
-    """W&B, which notes the command line and refuses one with names that are not UTF-8."""
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """See WandbLogger."""
-        argv = sys.argv
-        sys.argv = [printable(argument) for argument in argv]
-        try:
-            return super().experiment
-        finally:
-            sys.argv = argv
+            kept = [row for row in rows if len(row) == len(header) and int(row[place]) < step]
+            with temporary.open("w", newline="") as new:
+                csv.writer(new).writerows([header, *kept])
 
 
 def can_log_to(folder: Path) -> bool:
@@ -147,7 +109,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     wandb.Settings().update_from_env_vars(dict(given))
     save_dir = given.get("WANDB_DIR") or folder
     given.setdefault("WANDB_DATA_DIR", str(Path(save_dir, "wandb").absolute()))  # of tables and artifacts
-    logger = _AnyArgvWandbLogger(
+    logger = WandbLogger(
         name=given.get("WANDB_NAME") or name,
         group=given.get("WANDB_RUN_GROUP") or group,
         save_dir=save_dir,
@@ -156,15 +118,15 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
         resume=given.get("WANDB_RESUME") or "allow",
         mode=mode,
     )
-    logger._wandb_init.pop("anonymous", None)  # which W&B warns of, whatever its value
     return logger
 
 
 def end_wandb(loggers: Iterable[Logger], status: int = 0) -> None:
-    """End the W&B runs; the exit of the process would, but with colours in pipes and after all else was said."""
-    for logger in loggers:
-        if isinstance(logger, WandbLogger) and logger._experiment is not None:
-            logger._experiment.finish(exit_code=status)
+    """End the W&B runs; the exit of the process would, but with colours in pipes and after all other output."""
+    if any(isinstance(logger, WandbLogger) for logger in loggers):
+        import wandb
+
+        wandb.finish(exit_code=status)
 
 
 def _mode() -> str:

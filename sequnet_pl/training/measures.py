@@ -1,5 +1,6 @@
 """What a run has heard, how long it has taken, and how fast it goes: in one row with its scores."""
 
+import logging
 import resource
 import sys
 import time
@@ -16,6 +17,19 @@ from sequnet_pl.data.loader import CropLoader
 from sequnet_pl.training.references import references
 from sequnet_pl.training.sampling import SampleAudio
 
+log = logging.getLogger(__name__)
+
+UNIFORM_BITS = 8.0
+"""Bits per sample of a uniform guess."""
+_WARM_UP = 200
+"""Steps that a run may need to become better than a uniform guess."""
+
+
+def row_is_due(trainer: pl.Trainer, step: int) -> bool:
+    """Return whether Lightning logs a row of training metrics after `step` steps."""
+    every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+    return bool(trainer.loggers) and every > 0 and step % every == 0
+
 
 class Measures(Callback):
     """Logs, with each row of `train/` and `val/` scores, what these can be drawn over and compared with.
@@ -23,7 +37,8 @@ class Measures(Callback):
     `hours_heard` (of audio, as targets, by all processes) and `wall_hours` (of training, validation and sampling) go on
     where a run goes on. `speed/samples_per_second` and `speed/data_wait` (the share of time spent waiting for batches)
     are of the steps since the row before, without validation and sampling; `speed/memory_gib` is the peak of the GPU,
-    or of this process on the CPU. `reference/` are bits per sample of tables of codes.
+    or of this process on the CPU. `reference/` are bits per sample of tables of codes. A loss that stays above that of
+    a uniform guess, and data that is loaded more slowly than it is used, are warned of once each.
     """
 
     def __init__(self) -> None:
@@ -34,6 +49,7 @@ class Measures(Callback):
         self.scored_at = -1
         """The step of the newest validation."""
         self._mark: tuple[float, int, float] | None = None  # time without sampling, samples heard, seconds waited
+        self._warned: set[str] = set()
 
     def state_dict(self) -> dict[str, Any]:
         """Samples heard and seconds taken."""
@@ -71,9 +87,32 @@ class Measures(Callback):
     ) -> None:
         """Count the targets of the batch, and log where a row is due."""
         self._heard = self._heard + batch.valid.sum() * trainer.world_size
-        if trainer.loggers and trainer._logger_connector.should_update_logs:
-            memory = {"speed/memory_gib": _memory(pl_module.device) / 2**30}
-            self._log(trainer, pl_module, memory | self._speed(trainer))
+        accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch
+        if accumulates or not row_is_due(trainer, trainer.global_step):
+            return
+        speed = self._speed(trainer)
+        self._log(trainer, pl_module, {"speed/memory_gib": _memory(pl_module.device) / 2**30} | speed)
+        if speed:
+            pl_module.log("samples/s", speed["speed/samples_per_second"], prog_bar=True, logger=False, batch_size=1)
+        self._advise(trainer, trainer.callback_metrics["train/bits_per_sample"], speed.get("speed/data_wait", 0.0))
+
+    def _advise(self, trainer: pl.Trainer, bits: Tensor, waiting: float) -> None:
+        if trainer.global_step >= _WARM_UP and bits > UNIFORM_BITS:
+            self._warn(
+                f"after {trainer.global_step} steps the loss is {bits:.2f} bits per sample, worse than a uniform guess "
+                f"({UNIFORM_BITS:.0f}); try a lower --lr"
+            )
+        if waiting > 0.5:
+            self._warn(
+                f"loading batches takes {waiting:.0%} of the time: try more --num_workers, or keep --data_dir on a "
+                "faster disk"
+            )
+
+    def _warn(self, text: str) -> None:
+        kind = text.split()[0]
+        if kind not in self._warned:
+            self._warned.add(kind)
+            log.warning(text)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the time of validation out of the speed."""

@@ -30,22 +30,38 @@ class AudioModule(pl.LightningModule):
     """Training and scoring of any network: mean cross entropy over the targets that count.
 
     Args:
-        network: What learns.
-        optimization: How it learns.
-        code_frequency: See `CodeConv.start_smooth`; 0 leaves the published initialisation.
-        checkpoint_activations: See `Network`.
-        compile: See `Compilation`.
+        network: The network that is trained.
+        lr: Learning rate, the highest of its schedule.
+        eps: Term that Adam adds to its denominator.
+        beta2: How slowly Adam forgets squared gradients.
+        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam. Muon's weights decay at Muon's rate.
+        warmup: Share of all steps over which the rate rises to `lr`.
+        anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
+        muon: Learning rate of Muon where Adam's is `lr`: the schedule, or the learning rate finder, scales both. Muon
+            moves the weights between hidden frames, Adam the others; 0 leaves all to Adam.
+        code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
+            cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
+        checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
+        compile: Train with torch.compile: a minute or two to compile, then steps twice as fast on a GPU; none on a
+            CPU. `auto` does so on a GPU where 3,000 steps or more are to go.
     """
 
     def __init__(
         self,
         network: Network,
-        optimization: Optimization,
-        code_frequency: float,
-        checkpoint_activations: bool,
-        compile: Compile,
+        lr: float = 5e-4,
+        eps: float = 1e-8,
+        beta2: float = 0.999,
+        weight_decay: float = 0.0,
+        warmup: float = 0.0,
+        anneal: bool = False,
+        muon: float = 0.0,
+        code_frequency: float = 0.0,
+        checkpoint_activations: bool = False,
+        compile: Compile = "auto",
     ) -> None:
         super().__init__()
+        self.save_hyperparameters(ignore=["network"])
         if code_frequency < 0:
             raise UsageError(f"code_frequency is {code_frequency}, but must be 0 or more")
         if code_frequency:
@@ -55,8 +71,8 @@ class AudioModule(pl.LightningModule):
         self.network = network
         network.checkpoint_activations = checkpoint_activations
         self._compilation = Compilation(compile)
-        self.optimization = optimization
-        self.lr = optimization.lr  # where Lightning's learning rate finder looks
+        self.optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal, muon)
+        self.lr = lr  # where Lightning's learning rate finder looks
         self.val_bits, self.val_accuracy = BitsPerSample(), Accuracy()
         self.test_bits, self.test_accuracy = BitsPerSample(), Accuracy()
 
@@ -114,7 +130,8 @@ class AudioModule(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
-        optimizer = self.optimization.optimizer(self.network, self.lr)
+        fused = str(self.trainer.precision) != "16-mixed"
+        optimizer = self.optimization.optimizer(self.network, self.lr, fused)
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
         schedule = self.optimization.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
@@ -135,19 +152,7 @@ class SeqUNetModule(AudioModule):
         kernel_size: Taps of every convolution; odd.
         norm: Whether convolutions read frames divided by their root mean square, see SeqUNet.
         head: Channels of a hidden layer between the finest level and the output; 0, as published, for none.
-        lr: Learning rate, the highest of its schedule.
-        eps: Term that Adam adds to its denominator.
-        beta2: How slowly Adam forgets squared gradients.
-        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam. Muon's weights decay at Muon's rate.
-        warmup: Share of all steps over which the rate rises to `lr`.
-        anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
-        muon: Learning rate of Muon where Adam's is `lr`: the schedule, or the learning rate finder, scales both. Muon
-            moves the weights between hidden frames, Adam the others; 0 leaves all to Adam.
-        code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
-            cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
-        checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
-        compile: Train with torch.compile: a minute or two to compile, then steps twice as fast on a GPU; none on a
-            CPU. `auto` does so on a GPU where 3,000 steps or more are to go.
+        learning: Arguments of AudioModule.
     """
 
     def __init__(
@@ -158,21 +163,9 @@ class SeqUNetModule(AudioModule):
         kernel_size: int = 5,
         norm: bool = False,
         head: int = 0,
-        lr: float = 5e-4,
-        eps: float = 1e-8,
-        beta2: float = 0.999,
-        weight_decay: float = 0.0,
-        warmup: float = 0.0,
-        anneal: bool = False,
-        muon: float = 0.0,
-        code_frequency: float = 0.0,
-        checkpoint_activations: bool = False,
-        compile: Compile = "auto",
+        **learning: Any,
     ) -> None:
-        network = SeqUNet(levels, features, depth, kernel_size, norm, head)
-        optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal, muon)
-        super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
-        self.save_hyperparameters()
+        super().__init__(SeqUNet(levels, features, depth, kernel_size, norm, head), **learning)
 
 
 class WaveNetModule(AudioModule):
@@ -185,19 +178,7 @@ class WaveNetModule(AudioModule):
         residual_channels: Channels of the residual stream.
         skip_channels: Channels of the skip path.
         kernel_size: Taps of the dilated convolutions.
-        lr: Learning rate, the highest of its schedule.
-        eps: Term that Adam adds to its denominator.
-        beta2: How slowly Adam forgets squared gradients.
-        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam. Muon's weights decay at Muon's rate.
-        warmup: Share of all steps over which the rate rises to `lr`.
-        anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
-        muon: Learning rate of Muon where Adam's is `lr`: the schedule, or the learning rate finder, scales both. Muon
-            moves the weights between hidden frames, Adam the others; 0 leaves all to Adam.
-        code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
-            cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
-        checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
-        compile: Train with torch.compile: a minute or two to compile, then steps twice as fast on a GPU; none on a
-            CPU. `auto` does so on a GPU where 3,000 steps or more are to go.
+        learning: Arguments of AudioModule.
     """
 
     def __init__(
@@ -208,21 +189,11 @@ class WaveNetModule(AudioModule):
         residual_channels: int = 128,
         skip_channels: int = 512,
         kernel_size: int = 2,
-        lr: float = 5e-4,
-        eps: float = 1e-8,
-        beta2: float = 0.999,
-        weight_decay: float = 0.0,
-        warmup: float = 0.0,
-        anneal: bool = False,
-        muon: float = 0.0,
-        code_frequency: float = 0.0,
-        checkpoint_activations: bool = False,
-        compile: Compile = "auto",
+        **learning: Any,
     ) -> None:
-        network = WaveNet(layers, blocks, dilation_channels, residual_channels, skip_channels, kernel_size)
-        optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal, muon)
-        super().__init__(network, optimization, code_frequency, checkpoint_activations, compile)
-        self.save_hyperparameters()
+        super().__init__(
+            WaveNet(layers, blocks, dilation_channels, residual_channels, skip_channels, kernel_size), **learning
+        )
 
 
 REVISABLE = ("checkpoint_activations", "compile")

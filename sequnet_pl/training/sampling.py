@@ -2,17 +2,20 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from lightning_fabric.utilities.distributed import _InfiniteBarrier
 from pytorch_lightning.callbacks import Callback
+from torch import distributed
 
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.sampling.draw import Drawing
-from sequnet_pl.training.averaging import saved_network
+from sequnet_pl.training.averaging import averaged_weights
 from sequnet_pl.training.clips import Program, make_clips
 from sequnet_pl.training.dashboard import log_sampling
 from sequnet_pl.training.module import AudioModule
@@ -94,8 +97,7 @@ class SampleAudio(Callback):
         if step in (0, self.last_step) or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         self.last_step, began = step, time.monotonic()
-        # the next step's own collectives would give up after their timeout
-        with _InfiniteBarrier():
+        with _others_wait():
             if trainer.is_global_zero:
                 try:
                     self._make(trainer, module, step)
@@ -106,5 +108,18 @@ class SampleAudio(Callback):
     def _make(self, trainer: pl.Trainer, module: pl.LightningModule, step: int) -> None:
         data, folder = trainer.datamodule, self._folder / f"step-{step:08d}"  # type: ignore[attr-defined]
         assert isinstance(module, AudioModule) and isinstance(data, AudioDataModule)
-        sampling = make_clips(self.program, saved_network(trainer, module), data, step, folder)
+        with averaged_weights(trainer, module):
+            sampling = make_clips(self.program, module.network, data, step, folder)
         log_sampling(trainer.loggers, sampling, folder)
+
+
+@contextmanager
+def _others_wait() -> Iterator[None]:
+    """Have all processes wait for each other at the end, longer than the timeout of a step's own collectives."""
+    if not distributed.is_initialized():
+        yield
+        return
+    group = distributed.new_group(backend="gloo", timeout=timedelta(days=365))
+    yield
+    distributed.barrier(group)
+    distributed.destroy_process_group(group)

@@ -12,22 +12,52 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
+from sequnet_pl import atomic
 from sequnet_pl.errors import UsageError
 from sequnet_pl.project import command
-from sequnet_pl.training.checkpoints import LAST
+from sequnet_pl.training.checkpoints import LAST, fitting, hyper_parameters, network_name, read
 from sequnet_pl.training.loggers import AppendingCSVLogger
+from sequnet_pl.training.module import MODULES, AudioModule
 
 log = logging.getLogger(__name__)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that are written beside their path, synchronised and renamed, and always read with `weights_only`."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a checkpoint. Raises UserError if that fails; the file that was there before is then unchanged."""
+        with atomic.replacing(Path(path)) as temporary, temporary.open("wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # raised by torch in place of the OSError of a full disk
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
+        """Return the content of a checkpoint, see `read`."""
+        return read(Path(path), map_location)
+
+
+def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
+    """Return the module of a checkpoint with its weights, and its content. Raises UserError if they do not fit."""
+    content = read(path)
+    kind = MODULES[network_name(content, path)]
+    with fitting(path):
+        module = kind(**hyper_parameters(content))
+        module.load_state_dict(content["state_dict"])
+    return module, content
 
 
 class LastCheckpoint(Checkpoint):
     """Saves `last.ckpt` between two steps, and ends a run there that SIGINT, SIGTERM or SIGHUP asks to end.
 
-    Where SLURM announces the end of a job's time, it has the job queued again. A second Ctrl-C ends the process at once.
+    Where SLURM announces the end of a job's time, it has the job queued again. A second Ctrl-C ends the process.
 
     Args:
         dirpath: Folder of the checkpoint.

@@ -14,8 +14,8 @@ from sequnet_pl.pretrained import WEIGHTS
 from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, recipe
 from sequnet_pl.report.run_folder import NETWORKS, read_config, read_facts
 from sequnet_pl.report.scores import bits
-from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.checkpoints import hyper_parameters, read, run_of_checkpoint
+from sequnet_pl.training.saving import AtomicCheckpointIO
 from sequnet_pl.training.trained import Trained, architecture, load_trained
 
 _BUILTIN = (
@@ -45,7 +45,7 @@ def write_shipped(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, 
             "pytorch-lightning_version": version("pytorch-lightning"),
             "callbacks": {},  # so that a test says after how many steps
         }
-        WholeCheckpointIO().save_checkpoint(content, weights)
+        AtomicCheckpointIO().save_checkpoint(content, weights)
     run = run_of_checkpoint(checkpoint, log_dir)
     own, trains = folder / "test.json", run and run.folder / "test.json"
     score: list[str] = []

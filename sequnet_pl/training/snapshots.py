@@ -11,9 +11,9 @@ import torch
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.published import from_published, network_from_weights
-from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
 from sequnet_pl.training.checkpoints import read
 from sequnet_pl.training.module import MODULES
+from sequnet_pl.training.saving import AtomicCheckpointIO
 from sequnet_pl.training.trained import PUBLISHED_LAYERS, architecture, network_name
 
 log = logging.getLogger(__name__)
@@ -67,6 +67,18 @@ def _moments(network: Network, names: Sequence[str], state: Mapping[int, Mapping
     return found
 
 
+class _StepCount(pl.Callback):
+    """Step of the checkpoint, from which loggers go on counting."""
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] = self._step
+
+
 def _save(module: pl.LightningModule, optimizer: torch.optim.Optimizer, step: int, out: Path) -> None:
     """Have Lightning write the checkpoint of a trainer that has done `step` steps of its first epoch."""
     trainer = pl.Trainer(
@@ -75,12 +87,12 @@ def _save(module: pl.LightningModule, optimizer: torch.optim.Optimizer, step: in
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        plugins=[WholeCheckpointIO()],
+        callbacks=[_StepCount(step)],
+        plugins=[AtomicCheckpointIO()],
     )
     trainer.strategy.connect(module)
     trainer.strategy.optimizers = [optimizer]
     epoch_loop = trainer.fit_loop.epoch_loop
     epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = step
     epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.ready = step
-    epoch_loop._batches_that_stepped = step
     trainer.save_checkpoint(out, weights_only=False)

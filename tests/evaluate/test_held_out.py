@@ -14,7 +14,7 @@ from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
 from sequnet_pl.evaluate import clips
 from sequnet_pl.sampling import prompts
-from sequnet_pl.training.excerpts import Excerpts
+from sequnet_pl.training.clips import Excerpts
 
 RATE = 1000
 

@@ -14,7 +14,7 @@ from sequnet_pl.cli.commands import sample
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.sampling import clips as making
-from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
+from sequnet_pl.training.saving import AtomicCheckpointIO
 from sequnet_pl.training.module import SeqUNetModule
 
 
@@ -38,7 +38,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-        plugins=[WholeCheckpointIO()],
+        plugins=[AtomicCheckpointIO()],
         limit_val_batches=0,
     )
     trainer.fit(SeqUNetModule(levels=3, features=4, depth=1, kernel_size=3), data)

@@ -9,7 +9,7 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint as BestCheckpoint
 
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.training.checkpoint_io import WholeCheckpointIO
+from sequnet_pl.training.saving import AtomicCheckpointIO
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.saving import LastCheckpoint
@@ -56,7 +56,7 @@ def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), dat
     )
     defaults = {
         "accelerator": "cpu",
-        "logger": AppendingCSVLogger(str(root), "", name),
+        "logger": AppendingCSVLogger(folder),
         "log_every_n_steps": 1,
         "enable_progress_bar": False,
         "enable_model_summary": False,
@@ -67,7 +67,7 @@ def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), dat
         **defaults | options,
         use_distributed_sampler=False,
         callbacks=[*callbacks, best, LastCheckpoint(str(checkpoints), every)],
-        plugins=[WholeCheckpointIO()],
+        plugins=[AtomicCheckpointIO()],
     )
     error = None
     try:

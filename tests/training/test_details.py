@@ -9,7 +9,7 @@ import torch
 from torchmetrics.classification import MulticlassCalibrationError
 
 from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan
-from sequnet_pl.training.details import CONFIDENCES, Details, distance_edges
+from sequnet_pl.training.scores import CONFIDENCES, Details, distance_edges
 from sequnet_pl.training.metrics import margins, nats, targets_and_mask
 
 OUTPUTS, EDGES = 32, [16, 32, 64, 128]

@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 import torch
 
 from sequnet_pl.training.failures import explained
-from sequnet_pl.training.health import Advice, NonFinite, SickRunError
+from sequnet_pl.training.health import Advice, NonFinite, NonFiniteError
 from sequnet_pl.training.module import SeqUNetModule
 
 STEP = SeqUNetModule.training_step
@@ -46,7 +46,7 @@ def test_the_run_ends_before_the_weights_are_touched(fit, monkeypatch, spoiler, 
     fit("whole", callbacks=[whole])
     spoil(monkeypatch, spoiler)
     run = fit(callbacks=[NonFinite()])
-    assert isinstance(run.error, SickRunError)
+    assert isinstance(run.error, NonFiniteError)
     text = str(run.error)
     assert text.startswith(f"{what} not finite at step 5 ")
     batch = whole.batches[5]
@@ -60,7 +60,7 @@ def test_steps_are_left_out_as_often_as_allowed(fit, monkeypatch, caplog):
     spoil(monkeypatch, infinite_loss, at=(2, 4, 5))
     batches = Batches()
     run = fit(callbacks=[NonFinite(skip=2), batches], every=1)
-    assert isinstance(run.error, SickRunError)
+    assert isinstance(run.error, NonFiniteError)
     assert "at step 5 " in str(run.error)
     assert caplog.text.count("left out a step") == 2
     weights = batches.weights

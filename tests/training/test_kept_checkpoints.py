@@ -9,9 +9,9 @@ import pytorch_lightning as pl
 import torch
 
 from sequnet_pl.training import checkpoints
-from sequnet_pl.training.checkpoint_io import load_module
+from sequnet_pl.training.saving import load_module
 from sequnet_pl.training.checkpoints import best_of, score_of
-from sequnet_pl.training.health import SickRunError
+from sequnet_pl.training.health import NonFiniteError
 from sequnet_pl.training.module import MODULES
 
 
@@ -38,7 +38,7 @@ def test_broken_weights_do_not_replace_a_checkpoint(fit):
                 next(pl_module.parameters()).data.fill_(float("nan"))
 
     run = fit(callbacks=[Break()], every=1)
-    assert isinstance(run.error, SickRunError)
+    assert isinstance(run.error, NonFiniteError)
     assert run.last["global_step"] == 4
     assert all(torch.isfinite(value).all() for value in run.last["state_dict"].values() if value.is_floating_point())
 

@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 
 from sequnet_pl.report.run import write_report
-from sequnet_pl.training.facts import git_commit
+from sequnet_pl.training.reporting import git_commit
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import SeqUNetModule
@@ -104,7 +104,7 @@ def test_a_run_that_breaks_says_so_in_its_report(reported, monkeypatch):
     )
     run = reported(NonFinite())
     text = (run.folder / "report.html").read_text(encoding="utf-8")
-    assert "ended at step 5: SickRunError loss not finite" in text
+    assert "ended at step 5: NonFiniteError loss not finite" in text
 
 
 def test_a_fast_dev_run_leaves_no_report(reported):

@@ -11,7 +11,7 @@ from sequnet_pl.cli.convert import convert
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models.published import to_published
-from sequnet_pl.training.checkpoint_io import WholeCheckpointIO, load_module
+from sequnet_pl.training.saving import AtomicCheckpointIO, load_module
 from sequnet_pl.training.snapshots import convert_snapshot
 from sequnet_pl.training.trained import architecture, load_trained
 
@@ -67,7 +67,7 @@ def test_training_goes_on_with_what_adam_remembers(snapshot: Path, tmp_path: Pat
         enable_model_summary=False,
         limit_val_batches=0,
         callbacks=[Look()],
-        plugins=[WholeCheckpointIO()],
+        plugins=[AtomicCheckpointIO()],
     )
     trainer.fit(module, data, ckpt_path=out)
     assert trainer.global_step == 301
