@@ -1,6 +1,6 @@
 """Make sound with a trained network: `python sample.py --help`."""
 
-from sequnet_pl.cli.commands import sequnet_sample
+from sequnet_pl.cli.entry_points import sequnet_sample
 
 if __name__ == "__main__":
     sequnet_sample()

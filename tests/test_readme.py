@@ -106,7 +106,8 @@ NOT_RUN = {
     "python -m benchmarks.sampling --device cuda --clips 1": _NEEDS + "a GPU",
     "python -m benchmarks.training --device cuda --precisions bf16-mixed --options plain compile --batches 16 "
     "--reference FOLDER": _NEEDS + "a GPU; tests/benchmarks/test_training_benchmark.py runs a smaller one",
-    "python -m benchmarks.training --reference FOLDER --batches 1 --threads 1": _TESTED + "tests/benchmarks/test_training_benchmark.py",
+    "python -m benchmarks.training --reference FOLDER --batches 1 --threads 1": _TESTED
+    + "tests/benchmarks/test_training_benchmark.py",
     "python -m benchmarks.training --networks sequnet --batches 1 --output_sizes 5000 32768 --precisions bf16-mixed": (
         "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
     ),

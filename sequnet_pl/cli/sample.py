@@ -6,14 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from sequnet_pl.cli.sample_options import Options
-from sequnet_pl.cli.sample_plan import Plan, longer_clip, new_clips
-from sequnet_pl.cli.sample_progress import SampleProgress
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.run import link_page
 from sequnet_pl.sampling.album import Album
 from sequnet_pl.sampling.clips import Batch, drawn_blocks, make_batch
 from sequnet_pl.sampling.engines import Block
+from sequnet_pl.sampling.jobs import Plan, longer_clip, new_clips
 from sequnet_pl.sampling.live import Live, Pipe, Speaker
+from sequnet_pl.sampling.progress import SampleProgress
 from sequnet_pl.training.checkpoints import run_of_checkpoint
 
 log = logging.getLogger(__name__)

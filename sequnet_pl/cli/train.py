@@ -13,10 +13,8 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import run_dir
-from sequnet_pl.cli.launched import first_process, tie_to_launcher
-from sequnet_pl.cli.quiet import hush
+from sequnet_pl.cli.process import exit_with_launcher, filter_warnings, is_rank_zero, use_threads
 from sequnet_pl.cli.resolve import agree
-from sequnet_pl.cli.threads import use_threads
 from sequnet_pl.cli.train_options import Request, read_command_line
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.stored import StoredRecordings
@@ -42,8 +40,8 @@ _NAME = "SEQUNET_PL_RUN_NAME"  # in the environment: what the first process has 
 
 def train(argv: list[str]) -> int:
     """The whole of train.py; what is not the user's to mend is raised."""
-    tie_to_launcher()
-    hush()
+    exit_with_launcher()
+    filter_warnings()
     request = read_command_line(argv)
     if request.print_config:
         print(request.parser.dump(request.settings, skip_unset=False), end="")  # noqa: T201
@@ -53,7 +51,7 @@ def train(argv: list[str]) -> int:
         agree(settings, request.checkpoint, fits)
     if settings.threads is not None:
         use_threads(settings.threads)
-    if first_process():
+    if is_rank_zero():
         StoredRecordings.of(settings.data.as_dict()).check()  # before a network is built for them
     folder, claim = _folder(request)
     trainer = None
@@ -101,7 +99,7 @@ def _folder(request: Request) -> tuple[Path, run_dir.RunDir | None]:
     root = root if root.name == request.network else root / request.network
     snapshots = Path(settings.snapshot_dir) if settings.snapshot_dir else None
     run = request.checkpoint and checkpoints.run_of_checkpoint(request.checkpoint, Path(settings.log_dir))
-    writes = first_process() and not settings.trainer.fast_dev_run
+    writes = is_rank_zero() and not settings.trainer.fast_dev_run
     if request.command != "fit":
         assert request.checkpoint
         folder = run.folder if run else request.checkpoint.parent
@@ -129,7 +127,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     if fits:
         loggers = [AppendingCSVLogger(folder)]
         logger = settings.logger if can_log_to(folder) else "none"
-        if logger == "wandb" and first_process() and not settings.trainer.fast_dev_run:
+        if logger == "wandb" and is_rank_zero() and not settings.trainer.fast_dev_run:
             wandb = wandb_logger(folder, f"{network}-{name}", network)
             loggers += [wandb] if wandb else []
         if logger == "tensorboard":
@@ -175,7 +173,7 @@ def _run(
 ) -> None:
     """Fit or score; what a user can do something about is one line, and the report of a fit shows what was warned of."""
     fits, path = request.command == "fit", str(request.checkpoint) if request.checkpoint else None
-    writes = fits and first_process() and not trainer.fast_dev_run  # type: ignore[attr-defined]
+    writes = fits and is_rank_zero() and not trainer.fast_dev_run  # type: ignore[attr-defined]
     try:
         with warnings_noted(folder) if writes else nullcontext(), float32_products(tf32=fits):
             if fits:

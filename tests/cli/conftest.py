@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from sequnet_pl.cli.commands import train
+from sequnet_pl.cli.entry_points import train
 from sequnet_pl.cli.main import run_main
 
 

@@ -26,7 +26,7 @@ def run(folder, name, words="'--help'"):
     if not script.suffix:
         script = folder / name
         function = name.replace("-", "_")
-        script.write_text(f"import sys; from sequnet_pl.cli.commands import {function}; sys.exit({function}())")
+        script.write_text(f"import sys; from sequnet_pl.cli.entry_points import {function}; sys.exit({function}())")
     code = RUN.format(root=str(ROOT), script=str(script), words=words)
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 

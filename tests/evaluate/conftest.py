@@ -9,9 +9,9 @@ import pytest
 import soundfile
 import torch
 
-from sequnet_pl.cli.evaluate import evaluate
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.evaluate.run import evaluate
 from sequnet_pl.training.module import SeqUNetModule
 
 EVALUATION_RATE = 8000

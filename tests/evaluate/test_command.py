@@ -15,10 +15,10 @@ import soundfile
 import torch
 
 from sequnet_pl.audio import files, mulaw
-from sequnet_pl.cli.commands import sample
-from sequnet_pl.cli.evaluate import evaluate
+from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.evaluate.comparison import MEASURES, SETS
+from sequnet_pl.evaluate.run import evaluate
 from sequnet_pl.sampling import clips as making
 from sequnet_pl.training.trained import load_trained
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from sequnet_pl.cli.evaluate import _places
-from sequnet_pl.cli.evaluate_recordings import held_out
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
 from sequnet_pl.evaluate import clips
+from sequnet_pl.evaluate.held_out import held_out
+from sequnet_pl.evaluate.run import _places
 from sequnet_pl.sampling import prompts
 from sequnet_pl.training.clips import Excerpts
 

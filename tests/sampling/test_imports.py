@@ -9,7 +9,7 @@ from sample_run import RATE
 
 RUN = """
 import sys
-from sequnet_pl.cli.commands import sample
+from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.cli.main import run_main
 
 for words in {lines}:

@@ -15,10 +15,10 @@ import torch
 from sample_run import RATE, codes, made
 
 from sequnet_pl.audio import files, mulaw
-from sequnet_pl.cli import sample_plan
-from sequnet_pl.cli.commands import sample
+from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling import clips as making
+from sequnet_pl.sampling import jobs as sample_plan
 from sequnet_pl.sampling.engines.eager import EagerEngine
 
 
@@ -177,7 +177,7 @@ def test_play(run, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_slower_than_real_time_is_said(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr("sequnet_pl.cli.sample_progress.time.perf_counter", iter(range(1000)).__next__)
+    monkeypatch.setattr("sequnet_pl.sampling.progress.time.perf_counter", iter(range(1000)).__next__)
     monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=io.BytesIO(), flush=lambda: None))
     run("--stdout")
     assert caplog.text.count("slower than real time") == 1

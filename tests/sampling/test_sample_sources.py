@@ -109,7 +109,7 @@ def test_the_published_weights_are_fetched(run, monkeypatch: pytest.MonkeyPatch,
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/models.zip"
         Path("pretrained.yaml").write_text(f"{{address: '{address}', sha256: null}}")
-        monkeypatch.setattr("sequnet_pl.cli.sample_network.CONFIGS", tmp_path)
+        monkeypatch.setattr("sequnet_pl.sampling.load.CONFIGS", tmp_path)
         monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
         run("--pretrained", "sequnet", on=None)
         server.shutdown()

@@ -9,10 +9,9 @@ import torch
 from pytorch_lightning.callbacks import ModelCheckpoint as BestCheckpoint
 
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.training.saving import AtomicCheckpointIO
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import SeqUNetModule
-from sequnet_pl.training.saving import LastCheckpoint
+from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
 from sequnet_pl.training.scores import ScoreReport
 
 

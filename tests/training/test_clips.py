@@ -13,8 +13,7 @@ from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.report.sampled import read_sampling
 from sequnet_pl.sampling.generate import generate
 from sequnet_pl.training.averaging import ScoredEMA, saved_network
-from sequnet_pl.training.clips import Program, make_clips
-from sequnet_pl.training.clips import Excerpts
+from sequnet_pl.training.clips import Excerpts, Program, make_clips
 from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.sampling import SampleAudio
 

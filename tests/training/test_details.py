@@ -9,8 +9,8 @@ import torch
 from torchmetrics.classification import MulticlassCalibrationError
 
 from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan
-from sequnet_pl.training.scores import CONFIDENCES, Details, distance_edges
 from sequnet_pl.training.metrics import margins, nats, targets_and_mask
+from sequnet_pl.training.scores import CONFIDENCES, Details, distance_edges
 
 OUTPUTS, EDGES = 32, [16, 32, 64, 128]
 LENGTHS = np.array([200, 5, 33, 64])

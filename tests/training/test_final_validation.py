@@ -12,8 +12,8 @@ from sequnet_pl.training.random_states import random_states
 from short_runs import same_weights
 
 from sequnet_pl.training.averaging import WITHOUT, ScoredEMA
-from sequnet_pl.training.saving import load_module
 from sequnet_pl.training.checkpoints import is_of_an_end
+from sequnet_pl.training.saving import load_module
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, EPOCH, EPOCH + 1, 11])

@@ -9,10 +9,10 @@ import pytorch_lightning as pl
 import torch
 
 from sequnet_pl.training import checkpoints
-from sequnet_pl.training.saving import load_module
 from sequnet_pl.training.checkpoints import best_of, score_of
 from sequnet_pl.training.health import NonFiniteError
 from sequnet_pl.training.module import MODULES
+from sequnet_pl.training.saving import load_module
 
 
 def test_best_checkpoints_are_kept_to_their_number(fit):

@@ -8,11 +8,10 @@ import pytest
 import pytorch_lightning as pl
 
 from sequnet_pl.report.run import write_report
-from sequnet_pl.training.reporting import git_commit
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import SeqUNetModule
-from sequnet_pl.training.reporting import RunReport, warnings_noted
+from sequnet_pl.training.reporting import RunReport, git_commit, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
 
 

@@ -12,8 +12,8 @@ from short_runs import run_fit
 
 from sequnet_pl import pretrained
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.cli.ship import ship
 from sequnet_pl.errors import UsageError
+from sequnet_pl.pretrained.__main__ import export
 from sequnet_pl.report.card import RIGHTS
 from sequnet_pl.training.averaging import ScoredEMA
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
@@ -124,7 +124,7 @@ def test_the_score_is_of_these_weights_or_says_otherwise(last: Path, tmp_path: P
 
 def test_the_command(last: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def status(*words: object) -> int:
-        return run_main("ship", ship, [str(word) for word in words])
+        return run_main("ship", export, [str(word) for word in words])
 
     assert status(last.parent.parent, tmp_path / "given") == 0  # the newest of a run
     assert load_trained(tmp_path / "given" / "weights.ckpt").step == 4

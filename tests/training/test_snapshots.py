@@ -7,10 +7,10 @@ import pytorch_lightning as pl
 import soundfile
 import torch
 
-from sequnet_pl.cli.convert import convert
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models.published import to_published
+from sequnet_pl.models.published.__main__ import convert
 from sequnet_pl.training.saving import AtomicCheckpointIO, load_module
 from sequnet_pl.training.snapshots import convert_snapshot
 from sequnet_pl.training.trained import architecture, load_trained

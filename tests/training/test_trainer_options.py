@@ -14,11 +14,11 @@ from pytorch_lightning.callbacks import (
     EarlyStopping,
     LearningRateFinder,
 )
+from sequnet_pl.training.progress import Throughput
 
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.training.health import NonFinite
-from sequnet_pl.training.progress import Throughput
 
 BATCHES, EPOCHS = 7, 3  # of a whole run of `fit`
 

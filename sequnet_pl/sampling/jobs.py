@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from sequnet_pl import pretrained, project
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.audio.pcm import read_codes
-from sequnet_pl.cli.sample_network import device_for, find_checkpoint, open_network
 from sequnet_pl.cli.sample_options import Options
-from sequnet_pl.cli.sample_recordings import open_recordings
 from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
 from sequnet_pl.names import EngineName, WeightType
@@ -26,6 +24,7 @@ from sequnet_pl.sampling import prompts, saved
 from sequnet_pl.sampling.clips import Batch
 from sequnet_pl.sampling.engines import Engine, engine_for
 from sequnet_pl.sampling.generate import start
+from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.prompts import Prompt
 from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.trained import Trained

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 from sequnet_pl.audio import files
-from sequnet_pl.cli.sample_recordings import open_recordings
 from sequnet_pl.data.sources import folders_of
 from sequnet_pl.data.splits import split_folders
 from sequnet_pl.data.store import Split, make_store, open_split
 from sequnet_pl.errors import UserError
+from sequnet_pl.sampling.load import open_recordings
 from sequnet_pl.training.trained import Trained
 
 log = logging.getLogger(__name__)

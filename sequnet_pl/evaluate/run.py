@@ -20,17 +20,17 @@ from sequnet_pl import atomic
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.cli.evaluate_options import CLIPS, OUT, Options, parse
-from sequnet_pl.cli.evaluate_recordings import held_out
-from sequnet_pl.cli.sample_network import device_for, find_checkpoint, open_network
-from sequnet_pl.cli.sample_progress import SampleProgress
 from sequnet_pl.data.store import Split
 from sequnet_pl.evaluate import clips, results
 from sequnet_pl.evaluate.comparison import SETS, Comparison, check_length, compare
+from sequnet_pl.evaluate.held_out import held_out
 from sequnet_pl.evaluate.page import Heard, write_evaluation_page
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import engine_for
+from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network
+from sequnet_pl.sampling.progress import SampleProgress
 from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.checkpoints import run_of_checkpoint
 from sequnet_pl.training.trained import Trained

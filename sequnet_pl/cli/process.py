@@ -1,0 +1,54 @@
+"""The process of a run: its launcher, its rank, its threads, and the warnings that do not apply here."""
+
+import logging
+import os
+import re
+import warnings
+
+import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
+
+from sequnet_pl.errors import UsageError
+from sequnet_pl.processes import end_with_parent
+
+_LAUNCHER = "SEQUNET_PL_LAUNCHER"  # in the environment: the process whose children inherit it
+
+
+def exit_with_launcher() -> None:
+    """End the processes that Lightning launches when the process that launches them ends."""
+    if os.environ.get(_LAUNCHER) == str(os.getppid()):
+        end_with_parent()
+    os.environ[_LAUNCHER] = str(os.getpid())
+
+
+def is_rank_zero() -> bool:
+    """Return whether this process is the one that writes, before a trainer exists."""
+    return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
+
+
+def use_threads(count: int) -> None:
+    """Compute with `count` threads on the CPU. UsageError for fewer than one."""
+    if count < 1:
+        raise UsageError(f"--threads is {count}, but must be 1 or more")
+    torch.set_num_threads(count)
+    os.environ["OMP_NUM_THREADS"] = str(count)  # otherwise Lightning divides the cores among its processes
+
+
+def filter_warnings() -> None:
+    """Silence warnings of Lightning that do not apply here; the reason stands beside each."""
+    messages = (
+        "does not have many workers",  # one process gathers thousands of crops a second
+        "exists and is not empty",  # a resumed run goes on in its folder
+        "could not find the monitored key",  # no validation, which has been said
+        "treespec, LeafSpec",  # between Lightning and torch
+        "number of training batches .* is smaller than the logging interval",
+        "You defined a `validation_step` but have no `val_dataloader`",
+        "Total length of `.*` across ranks is zero",
+        # those that save read the folder instead, and are called after their settings
+        r'Be aware .* callbacks: \[("(Model|Best|Last)Checkpoint\{[^"]*"(, )?)+\]',
+    )
+    for message in messages:
+        warnings.filterwarnings("ignore", message=f".*{message}")
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
+        lambda record: not re.search(r"litlogger|litmodels|Tip:|set_float32_matmul_precision", record.getMessage())
+    )
