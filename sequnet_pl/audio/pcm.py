@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import mulaw
-from sequnet_pl.errors import UserError
+from sequnet_pl.audio.decode import frames
 
-_BLOCK = 1 << 20
 _MOST_BYTES = 2**32 - 1 - 36  # what the header of a wav file can say
 _TABLE = np.round(mulaw.decode(np.arange(mulaw.CLASSES)) * 32767).astype("<i2")  # no two codes share a sample
 
@@ -32,13 +30,9 @@ def wav_header(rate: int, samples: int | None = None) -> bytes:
 
 
 def read_codes(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The codes of a wav file that was written here, block by block. Raises UserError where it cannot be read."""
-    try:
-        with path.open("rb") as file:  # soundfile itself refuses names that are not UTF-8
-            for block in soundfile.blocks(file, _BLOCK, dtype="float32"):
-                yield mulaw.encode(cast("NDArray[np.float32]", block))
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise UserError(f"cannot read {path}: {error}") from error
+    """Yield the codes of a wav file that was written here, block by block. Raise UserError where it cannot be read."""
+    for _, block in frames(path):
+        yield mulaw.encode(block[:, 0])
 
 
 class GrowingWav:

@@ -1,11 +1,14 @@
 """Codes survive a wav file, and a wav file grows in one piece."""
 
+import errno
+import os
 import wave
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sequnet_pl import atomic
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.files import write_wav
 from sequnet_pl.audio.pcm import growing_wav, read_codes, to_pcm, wav_header
@@ -43,3 +46,20 @@ def test_no_wav_file(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("no sound")
     with pytest.raises(UserError, match=r"cannot read .*a\.wav"):
         list(read_codes(tmp_path / "a.wav"))
+
+
+def test_a_clip_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="folder"):
+        write_wav(tmp_path / "file/clip.wav", np.zeros(10), 16_000)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_wav(tmp_path / "clip.wav", np.array([0.5, 1.5]), 16_000)  # clipped to full scale
+    before = (tmp_path / "clip.wav").read_bytes()
+    monkeypatch.setattr(atomic, "_publish", full)
+    with pytest.raises(UserError, match="space"):
+        write_wav(tmp_path / "clip.wav", np.ones(10), 16_000)
+    assert (tmp_path / "clip.wav").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clip.wav", "file"]

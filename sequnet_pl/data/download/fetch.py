@@ -15,7 +15,7 @@ from yt_dlp.globals import supported_js_runtimes
 from yt_dlp.utils import YoutubeDLError
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.decode import Undecodable, frames
+from sequnet_pl.audio.decode import DecodeError, frames
 from sequnet_pl.audio.files import SUFFIXES
 from sequnet_pl.data.download.endless import FinitePages, bound
 from sequnet_pl.data.download.items import Item
@@ -111,7 +111,7 @@ class Fetcher:
         """Give a file that is audio its name among the recordings."""
         try:
             next(frames(part))
-        except (Undecodable, StopIteration) as error:
+        except (DecodeError, StopIteration) as error:
             reason = getattr(error, "reason", "it is empty")
             raise Refused(Status.POST_PROCESSING, f"what came cannot be read as audio: {reason}") from error
         target = self._folder / item.split / f"{item.stem}{_suffix(part, extension)}"

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from sequnet_pl.audio.decode import UnavailableError, open_regular
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.audio.opening import Unavailable, open_regular
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.store import Recording, Split, fingerprint, open_split, opened_index
 from sequnet_pl.data.store.index import SPLITS, Index, read_index
@@ -164,7 +164,7 @@ def _change(recording: Recording) -> str:
     try:
         with open_regular(Path(recording.source)) as file:
             same = hashlib.file_digest(file, "sha256").hexdigest() == recording.sha256
-    except (OSError, Unavailable):
+    except (OSError, UnavailableError):
         return "the audio file is gone"
     return "" if same else "the audio file has changed"
 

@@ -13,7 +13,7 @@ from sequnet_pl.errors import UsageError, UserError
 
 SPLITS = ("train", "val", "test")
 _NAME = "index.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -121,8 +121,6 @@ class Index:
     options: Options
     splits: dict[str, SplitIndex] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
-    decoders: str = ""
-    """What read the files; see `audio.decode.decoders`. Empty in stores of the first revision."""
 
     def joined(self) -> "Index":
         """The same without cuts in time."""
@@ -147,7 +145,7 @@ def read_index(folder: Path) -> Index | None:
             for name, split in content["splits"].items()
         }
         skipped = tuple(Skipped(**s) for s in content["skipped"])
-        return Index(Options(**content["options"]), splits, skipped, content.get("decoders", ""))
+        return Index(Options(**content["options"]), splits, skipped)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from sequnet_pl.audio.decode import REVISION, decoders
 from sequnet_pl.data.store.cuts import cut_sources, divided
 from sequnet_pl.data.store.index import Index, Options, Recording, Skipped, SplitIndex, read_index, write_index
 from sequnet_pl.data.store.maps import PARTS, Piece, clean, complete, place, unnamed
-from sequnet_pl.data.store.part import DAMAGED, Answer, part_path
+from sequnet_pl.data.store.part import Answer, part_path
 from sequnet_pl.data.store.workers import Job
 from sequnet_pl.errors import UserError
 
@@ -43,41 +42,26 @@ class Update:
         self._made = self._again = 0
         self._found: dict[str, Recording] = {}  # by source, as is what cannot be used
         self._skipped: dict[str, Skipped] = {}
-        self._decoders = self._old.decoders
-        self._former: dict[str, str] = {}  # by source, hashes of codes that former decoders made
-        self._changed: list[str] = []
         self._homes: dict[str, dict[str, Piece]] = {}  # by split and hash: where the old maps have codes
         for name, split in self._old.splits.items():
             wholes = [r.joined() for r in split.recordings]
             self._homes[name] = {r.codes_sha256: Piece(folder / split.map, r.offset, r.length) for r in wholes}
 
     def find_jobs(self, sources: Sources) -> list[Job]:
-        """Settle every source that has not changed; the others are jobs, the largest first.
-
-        Where other decoders made the store, what they skipped is tried again; where they were of a former revision, so
-        are recordings that it may not have read whole.
-        """
+        """Settle every source that has not changed; the others are jobs, the largest first."""
         recordings = self._recordings()
-        skipped = self._old.skipped if self._old.skipped and self._old.decoders == decoders() else ()
-        known = {entry.source: entry for entry in [*recordings, *skipped]}
-        former = (self._old.decoders or "1").split(",")[0] != str(REVISION)
+        known = {entry.source: entry for entry in [*recordings, *self._old.skipped]}
         jobs: list[Job] = []
         for source in dict.fromkeys(source for split in sources.values() for source in split):
             size, mtime_ns = _identity(source)
             entry = known.get(source)
             if entry is None or size < 0 or (entry.size, entry.mtime_ns) != (size, mtime_ns):
-                same = () if former else tuple({r.sha256 for r in recordings if r.size == size})
+                same = tuple({r.sha256 for r in recordings if r.size == size})
                 jobs.append(Job(source, size, same))
-            elif isinstance(entry, Recording) and former:
-                self._former[source] = entry.codes_sha256
-                damaged = DAMAGED in entry.note  # perhaps by what it was decoded with
-                jobs.append(Job(source, size) if damaged else Job(source, size, (entry.sha256,), again=True))
             elif isinstance(entry, Skipped):
                 self._skipped[source] = entry
             else:
                 self._found[source] = entry
-        if jobs:
-            self._decoders = decoders()
         self._again = len(self._skipped)
         return sorted(jobs, key=lambda job: -job.size)
 
@@ -98,8 +82,6 @@ class Update:
         self._found[job.path] = Recording(
             **identity, offset=0, rate=self._options.rate, sha256=answer.sha256, **asdict(answer.part)
         )
-        if self._former.get(job.path, answer.part.codes_sha256) != answer.part.codes_sha256:
-            self._changed.append(job.path)
         if answer.part.note:
             log.warning("%s: %s", job.path, answer.part.note)
 
@@ -124,14 +106,11 @@ class Update:
         if not self._found:
             first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
             raise UserError(f"none of {len(skipped)} audio files can be used{first}")
-        index = Index(self._options, self._placed(sources), skipped, self._decoders)
+        index = Index(self._options, self._placed(sources), skipped)
         if index != self._old:
             index = self._write(index)
             _warn_of_leaks(index)
         clean(self._folder, index)
-        if self._changed:
-            what = "%s: read %d recordings anew, which a former version had not read whole: %s"
-            log.warning(what, self._folder, len(self._changed), _some(self._changed))
         removed = tuple(dict.fromkeys(r.source for r in self._recordings() if r.source not in self._found))
         if removed:
             log.warning(

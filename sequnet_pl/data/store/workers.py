@@ -18,8 +18,6 @@ class Job:
     path: str
     size: int = 0
     known: tuple[str, ...] = ()
-    again: bool = False
-    """Whether it is stored, by a former revision of the decoders: decoded only where that did not read it whole."""
 
 
 def decode_all(jobs: Sequence[Job], parts: Path, options: Options, count: int) -> Generator[tuple[Job, Answer]]:

@@ -1,6 +1,5 @@
-"""Stores that a former revision of the decoders made, and what is told of recordings that are not whole."""
+"""Notes on recordings that are not whole."""
 
-import json
 import logging
 import struct
 from pathlib import Path
@@ -9,8 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from sequnet_pl.audio import mulaw
-from sequnet_pl.data.store import Report, fingerprint, make_store, open_split
+from sequnet_pl.data.store import Report, make_store
 from sequnet_pl.data.summary import summary
 from sequnet_pl.sampling import prompts
 
@@ -31,60 +29,6 @@ def wrapped(tmp_path: Path) -> Path:
     at = content.index(b"data") + 4
     (tmp_path / "wrapped.wav").write_bytes(content[:at] + struct.pack("<I", 4_000) + content[at + 4 :])
     return tmp_path / "wrapped.wav"
-
-
-def make_former(folder: Path, paths: list[Path], wrapped: Path, skipped: Path) -> None:
-    """As the first revision made it: of one file the first quarter, another one skipped, and nothing on decoders."""
-    make(folder, [path for path in paths if path != skipped])
-    path = folder / "index.json"
-    index = json.loads(path.read_text())
-    del index["decoders"]
-    for recording in index["splits"]["train"]["recordings"]:
-        if recording["source"] == str(wrapped):
-            recording["length"] = 2_000
-            recording["codes_sha256"] = "0" * 64
-    status = skipped.stat()
-    entry = {"source": str(skipped), "reason": "why", "size": status.st_size, "mtime_ns": status.st_mtime_ns}
-    path.write_text(json.dumps(index | {"skipped": [entry]}))
-
-
-def test_a_former_store_is_looked_at_again_where_it_must(
-    tmp_path: Path, wrapped: Path, caplog: pytest.LogCaptureFixture
-):
-    good = [noise(tmp_path / f"{number}.{kind}", seed=number) for number, kind in enumerate(("wav", "flac", "ogg"), 2)]
-    phone = tmp_path / "phone.wav"
-    sf.write(phone, np.random.default_rng(9).uniform(-0.5, 0.5, 8_000), 8_000, subtype="GSM610")
-    everything = [*good, wrapped, phone]
-    make_former(tmp_path / "former", everything, wrapped, phone)
-    before = fingerprint(tmp_path / "former")
-
-    report = make(tmp_path / "former", everything)
-    assert (report.made, report.skipped) == (2, ())
-    assert "read 1 recordings anew, which a former version had not read whole: " + str(wrapped) in caplog.text
-    make(tmp_path / "fresh", everything)
-    assert fingerprint(tmp_path / "former") == fingerprint(tmp_path / "fresh") != before
-    opened = open_split(tmp_path / "former", "train")
-    for recording, path in zip(opened.recordings[:4], [*good, wrapped], strict=True):
-        expected, _ = sf.read(path, dtype="float32") if path != wrapped else (None, None)
-        if expected is not None:
-            got = opened.codes[recording.offset :][: recording.length]
-            assert np.array_equal(got, mulaw.encode(expected))
-    assert opened.recordings[3].length == 8_000
-    assert make(tmp_path / "former", everything).made == 0
-
-
-def test_other_decoders_try_again_what_was_skipped_and_nothing_else(tmp_path: Path, wrapped: Path):
-    (tmp_path / "text.wav").write_text("no sound")
-    paths = [noise(tmp_path / "a.wav"), wrapped, tmp_path / "text.wav"]
-    make(tmp_path / "store", paths)
-    index = tmp_path / "store/index.json"
-    content = json.loads(index.read_text())
-    content["decoders"] = content["decoders"].replace("libsndfile", "libsndfile 0.1 not")
-    content["skipped"][0]["reason"] = "what another decoder said"
-    index.write_text(json.dumps(content))
-    report = make(tmp_path / "store", paths)
-    assert report.made == 0 and report.skipped[0].reason.startswith("not audio")
-    assert make(tmp_path / "store", paths).skipped == report.skipped
 
 
 def test_what_is_cut_off_is_told_with_its_seconds(tmp_path: Path, caplog: pytest.LogCaptureFixture):

@@ -35,8 +35,8 @@ def test_bad_files_are_skipped_each_with_its_reason(tmp_path: Path, caplog: pyte
     assert {Path(s.source).name: s.reason for s in report.skipped} == {
         "gone.wav": "No such file or directory",
         "nan.wav": "it has NaN or infinite samples (the first at 0.00 s)",
-        "stub.mp3": "not audio that soundfile or ffmpeg can read",
-        "text.wav": "not audio that soundfile or ffmpeg can read",
+        "stub.mp3": "not audio that FFmpeg can read",
+        "text.wav": "not audio that FFmpeg can read",
     }
     notes = {Path(r.source).name: r.note for r in report.recordings["train"]}
     assert notes.pop("good.wav") == ""

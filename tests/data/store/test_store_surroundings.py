@@ -3,17 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from sequnet_pl.audio import decode
-from sequnet_pl.data.store import make_store, open_split, part
-from sequnet_pl.data.store.index import Options
-from sequnet_pl.errors import UserError
+from sequnet_pl.data.store import make_store, open_split
 
 LATIN_1 = os.fsdecode(b"caf\xe9.wav")
 
@@ -36,7 +32,7 @@ def store_of(folder: Path, *paths: Path) -> tuple[dict[str, str], list[str]]:
 def test_what_is_no_file_is_skipped_with_its_reason_until_it_is_one(tmp_path: Path):
     good, pipe = noise(tmp_path / "good.wav"), tmp_path / "pipe.wav"
     os.mkfifo(pipe)
-    assert store_of(tmp_path / "store", good, pipe) == ({"pipe.wav": "it is a pipe, no file"}, ["good.wav"])
+    assert store_of(tmp_path / "store", good, pipe) == ({"pipe.wav": "it is not a regular file"}, ["good.wav"])
     pipe.unlink()
     noise(pipe, 1)
     assert store_of(tmp_path / "store", good, pipe) == ({}, ["good.wav", "pipe.wav"])
@@ -68,35 +64,6 @@ def test_permission_that_is_given_later(tmp_path: Path, unprivileged: list[str])
     paths[0].chmod(0o600)
     paths[2].parent.chmod(0o700)
     assert said() == "3"
-
-
-@pytest.mark.parametrize("what", ["no ffmpeg", "killed ffmpeg", "no memory", "too many open files"])
-def test_no_property_of_the_file(tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch):
-    path = noise(tmp_path / "a.m4a")  # so that ffmpeg is asked
-    failures: dict[str, tuple[object, str, Callable[..., object], str]] = {}
-
-    def missing() -> str:
-        raise UserError("there is no ffmpeg; install it")
-
-    def no_memory(*_: object, **__: object) -> object:
-        raise MemoryError
-
-    def no_files(*_: object, **__: object) -> object:
-        raise OSError(24, "Too many open files")
-
-    killer = tmp_path / "ffmpeg"
-    killer.write_text(f"#!/bin/sh\n'{sys.executable}' -c 'import os; os.kill(os.getppid(), 9)'\n")
-    killer.chmod(0o755)
-    failures["no ffmpeg"] = (decode.by_ffmpeg, "ffmpeg", missing, "there is no ffmpeg")
-    failures["killed ffmpeg"] = (decode.by_ffmpeg, "ffmpeg", lambda: str(killer), "ffmpeg was killed")
-    failures["no memory"] = (part, "_write_codes", no_memory, "MemoryError")
-    failures["too many open files"] = (os, "open", no_files, "Too many open files")
-    place, name, failing, reason = failures[what]
-    with monkeypatch.context() as patch:
-        patch.setattr(place, name, failing)
-        answered = part.answer(path, tmp_path / "parts", Options(), [])
-    assert reason in answered.skipped and answered.size < 0 and not answered.failed
-    assert part.answer(path, tmp_path / "parts", Options(), []).part
 
 
 def test_a_file_that_is_no_audio_is_not_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture):

@@ -13,9 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio import files, loudness, mulaw
-from sequnet_pl.audio.decode import REVISION, Damaged, Undecodable, frames, is_read_anew
-from sequnet_pl.audio.opening import Unavailable, open_regular
+from sequnet_pl.audio import loudness, mulaw
+from sequnet_pl.audio.decode import (
+    DecodeError,
+    TruncatedAudioError,
+    UnavailableError,
+    frames,
+    mono,
+    open_regular,
+)
 from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UserError
 
@@ -55,31 +61,24 @@ class Answer:
 
 def part_path(parts: Path, sha256: str, options: Options) -> Path:
     """Where the codes of a content under these options lie; beside them, once they are finished, their Part (JSON)."""
-    return parts / f"{sha256}-{options.key()}-{REVISION}.codes"
+    return parts / f"{sha256}-{options.key()}.codes"
 
 
-def answer(path: Path, parts: Path, options: Options, known: list[str], again: bool = False) -> Answer:
-    """Make the part of an audio file, unless there is one or its content (sha256) is among the `known`.
-
-    With `again` its content is the one that is known, and it is left as it is unless it is read anew now.
-    """
+def answer(path: Path, parts: Path, options: Options, known: list[str]) -> Answer:
+    """Make the part of an audio file, unless there is one or its content (sha256) is among the `known`."""
     try:
-        if again and not is_read_anew(path):
-            status = path.stat()
-            return Answer(status.st_size, status.st_mtime_ns, known[0])
-        known = [] if again else known
         size, mtime_ns, sha256 = _identify(path)
         part = None if sha256 in known else _part(path, part_path(parts, sha256, options), options)
         status = path.stat()
         if (size, mtime_ns) != (status.st_size, status.st_mtime_ns):
             return Answer(skipped="it changed while it was read")
         return Answer(size, mtime_ns, sha256, part)
-    except Undecodable as error:
+    except DecodeError as error:
         status = path.stat() if path.exists() else None
         return (
             Answer(status.st_size, status.st_mtime_ns, skipped=error.reason) if status else Answer(skipped=error.reason)
         )
-    except Unavailable as error:
+    except UnavailableError as error:
         return Answer(skipped=error.reason)
     except UserError as error:
         return Answer(failed=str(error))
@@ -93,7 +92,7 @@ def _identify(path: Path) -> tuple[int, int, str]:
             status = os.fstat(file.fileno())
             return status.st_size, status.st_mtime_ns, hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise Unavailable(path, error.strerror or str(error)) from error
+        raise UnavailableError(path, error.strerror or str(error)) from error
 
 
 def _part(path: Path, codes_path: Path, options: Options) -> Part:
@@ -110,12 +109,8 @@ def _write_codes(path: Path, out: BinaryIO, options: Options) -> Part:
     gain, notes = _gain(path, options)
     rates: set[int] = set()
 
-    def write(blocks: Iterator[NDArray[np.float32]]) -> Part:
-        out.seek(0)
-        out.truncate()  # what a decoder gave that did not come to the end
-        return _write_blocks(path, blocks, out, options, np.float32(gain))
-
-    part = files.consume(path, options.rate, write, options.channel, rates=rates)
+    blocks = mono(path, options.rate, options.channel, rates=rates)
+    part = _write_blocks(path, blocks, out, options, np.float32(gain))
     own_rate = max(rates) if max(rates) < options.rate else 0
     return replace(part, note="; ".join(filter(None, [*notes, part.note])), own_rate=own_rate)
 
@@ -143,7 +138,7 @@ def _write_blocks(
             written = codes.tobytes()
             digest.update(written)
             out.write(written)
-    except Damaged as error:
+    except TruncatedAudioError as error:
         notes.append(f"{DAMAGED}: {error.reason}")
     if quiet >= _NEARLY_ALL * length:
         _, frame = next(frames(path))
@@ -159,11 +154,7 @@ def _gain(path: Path, options: Options) -> tuple[float, list[str]]:
     """The factor that brings a file to the wanted loudness without clipping it."""
     if options.loudness is None:
         return 1.0, []
-
-    def measure(blocks: Iterator[NDArray[np.float32]]) -> tuple[float | None, float]:
-        return loudness.measure(_undamaged(blocks), options.rate)
-
-    found, peak = files.consume(path, options.rate, measure, options.channel)
+    found, peak = loudness.measure(_undamaged(mono(path, options.rate, options.channel)), options.rate)
     if found is None:
         return 1.0, ["too short or too quiet to measure its loudness, left as it is"]
     gain = 10 ** ((options.loudness - found) / 20)
@@ -173,7 +164,7 @@ def _gain(path: Path, options: Options) -> tuple[float, list[str]]:
 
 
 def _undamaged(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    with suppress(Damaged):  # said when its codes are made
+    with suppress(TruncatedAudioError):  # said when its codes are made
         yield from blocks
 
 

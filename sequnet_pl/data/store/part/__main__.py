@@ -25,7 +25,7 @@ def main() -> None:
     parts, options = Path(sys.argv[1]), Options(**json.loads(sys.argv[2]))
     for line in sys.stdin:
         job = json.loads(line)
-        done = answer(Path(job["path"]), parts, options, job["known"], job.get("again", False))
+        done = answer(Path(job["path"]), parts, options, job["known"])
         sys.stdout.write(json.dumps(asdict(done)) + "\n")
         sys.stdout.flush()
 

@@ -1,0 +1,172 @@
+"""Files of every kind to mono samples at a rate."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+import soxr
+from sounds import assert_close, encode, made, sine, whole, written
+
+from sequnet_pl.audio import files
+from sequnet_pl.audio.decode import DecodeError, frames
+from sequnet_pl.errors import UsageError
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+@pytest.mark.parametrize("rate", [8_000, 16_000, 96_000])
+@pytest.mark.parametrize("channels", [1, 6])
+def test_wav_of_any_depth_rate_and_channels(tmp_path: Path, subtype: str, rate: int, channels: int):
+    path = tmp_path / "a.wav"
+    sf.write(path, np.stack([sine(0.5, rate)] * channels, axis=1), rate, subtype=subtype)
+    assert_close(whole(path), sine(0.5, 16_000), 0.02 if subtype == "PCM_U8" else 1e-3)
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"),
+    [
+        *(("WAV", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT")),
+        *(("FLAC", "PCM_16"), ("FLAC", "PCM_24"), ("CAF", "ALAC_16")),
+        *(("AIFF", "PCM_24"), ("W64", "PCM_16"), ("RF64", "PCM_32")),
+    ],
+)
+def test_lossless_values_are_exact(tmp_path: Path, form: str, subtype: str):
+    samples = np.random.default_rng(0).uniform(-1, 1, (30_000, 2))
+    sf.write(tmp_path / "a", samples, 44_100, format=form, subtype=subtype)
+    expected, _ = sf.read(tmp_path / "a", dtype="float32")
+    got = [block for _, block in frames(tmp_path / "a")]
+    assert all(block.dtype == np.float32 for block in got)  # int32 * float32 would be float64
+    assert np.array_equal(np.concatenate(got)[: len(expected)], expected[: sum(map(len, got))])
+    assert sum(map(len, got)) == len(expected) or form == "CAF"  # ALAC there lacks its last packet
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "subtype", "error"),
+    [
+        ("a.flac", "FLAC", "PCM_24", 1e-3),
+        ("a.ogg", "OGG", "VORBIS", 0.02),
+        ("a.opus", "OGG", "OPUS", 0.02),
+        ("a.mp3", "MP3", "MPEG_LAYER_III", 0.02),
+        ("a.aiff", "AIFF", "PCM_16", 1e-3),
+        ("a.aifc", "AIFF", "FLOAT", 1e-3),
+        ("a.caf", "CAF", "PCM_16", 1e-3),
+        ("a.snd", "AU", "PCM_16", 1e-3),
+        ("a.wave", "WAV", "PCM_16", 1e-3),
+        ("a.bwf", "WAVEX", "PCM_24", 1e-3),
+        ("a.W64", "W64", "PCM_16", 1e-3),
+    ],
+)
+def test_formats_of_soundfile(tmp_path: Path, name: str, form: str, subtype: str, error: float):
+    sf.write(tmp_path / name, np.stack([sine(1, 48_000)] * 2, axis=1), 48_000, format=form, subtype=subtype)
+    assert files.find(tmp_path).files == [tmp_path / name]
+    assert_close(whole(tmp_path / name), sine(1, 16_000), error, slack=100)
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.mp4", "a.aac", "a.webm", "-odd: name.mka", "matroska.wav"])
+def test_formats_of_ffmpeg(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch):
+    made(tmp_path, "a.mka" if name == "matroska.wav" else f"a{Path(name).suffix}", seconds=1, rate=48_000, channels=2)
+    next(tmp_path.glob("a.*")).rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    delay = 341 if name == "a.aac" else 0  # ADTS has no field for the encoder's delay, 1024 samples at 48 kHz
+    assert_close(whole(Path(name))[delay:], sine(1, 16_000), 0.05, slack=700)
+    assert np.array_equal(files.read(Path(name), 16_000, 0.0, 0.25), whole(Path(name))[:4000])
+
+
+@pytest.mark.parametrize("kilobits", [32, 48])
+def test_an_mp3_of_a_low_bit_rate_is_the_same_in_blocks(tmp_path: Path, kilobits: int):
+    """A decoder that seeks after each block loses the bits that a frame has in the one before."""
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 44_100 * 4)
+    sf.write(tmp_path / "a.wav", noise * np.abs(sine(4, 44_100)), 44_100)
+    path = encode(tmp_path / "a.wav", tmp_path / "a.mp3", "-b:a", f"{kilobits}k")
+    encode(path, tmp_path / "b.wav", "-c:a", "pcm_f32le")
+    expected, _ = sf.read(tmp_path / "b.wav", dtype="float32")
+    got = np.concatenate([block for _, block in frames(path)])[:, 0]
+    assert_close(got, expected, 1e-4, slack=1152)
+
+
+def test_channels(tmp_path: Path):
+    path = tmp_path / "a.wav"
+    sf.write(path, np.tile([[0.5, -0.25]], (1000, 1)), 16_000, subtype="FLOAT")
+    for channel, value in (("left", 0.5), ("right", -0.25), ("mix", 0.125)):
+        assert np.all(whole(path, channel=channel) == value)
+    sf.write(path, np.full(1000, 0.5), 16_000, subtype="FLOAT")
+    for channel in ("left", "right", "mix"):
+        assert np.all(whole(path, channel=channel) == 0.5)
+
+
+@pytest.mark.parametrize("rates", [(48_000, 16_000), (8_000, 16_000), (44_100, 16_000), (16_000, 16_000)])
+def test_block_boundaries_leave_no_trace(tmp_path: Path, rates: tuple[int, int]):
+    samples = np.random.default_rng(0).uniform(-0.9, 0.9, 400_000).astype(np.float32)
+    sf.write(tmp_path / "a.wav", samples, rates[0], subtype="FLOAT")
+    assert_close(whole(tmp_path / "a.wav", rates[1]), soxr.resample(samples, *rates), 1e-5)
+
+
+def test_a_part_of_a_file(tmp_path: Path):
+    tone = sine(4, 16_000)
+    sf.write(tmp_path / "a.flac", tone, 16_000, subtype="PCM_24")
+    for start, seconds in ((0.0, 0.5), (1.25, 0.1), (3.9, 5.0), (0.0, None), (2.0, None)):
+        first = round(start * 16_000)
+        last = None if seconds is None else first + round(seconds * 16_000)
+        assert_close(files.read(tmp_path / "a.flac", 16_000, start, seconds), tone[first:last], 1e-5, slack=0)
+    with pytest.raises(DecodeError, match=r"a\.flac: it ends at 4\.00 s, before the start at 60 s"):
+        files.read(tmp_path / "a.flac", 16_000, 60.0, 1.0)
+    for start, seconds in ((-1.0, 1.0), (0.0, 0.0), (0.0, -2.0)):
+        with pytest.raises(UsageError):
+            files.read(tmp_path / "a.flac", 16_000, start, seconds)
+    with pytest.raises(UsageError, match="sample rate"):
+        files.read(tmp_path / "a.flac", 0)
+
+
+@pytest.mark.parametrize("name", ["a.m4a", "a.webm", "a.mp4"])
+def test_of_several_tracks_the_default_one(tmp_path: Path, name: str):
+    other = ["-f", "lavfi", "-i", "sine=200:d=2", "-map", "1:a", "-map", "0:a"]
+    default = ["-disposition:a:0", "0", "-disposition:a:1", "default"]
+    made(tmp_path, name, *other, *default, rate=48_000)
+    assert_close(whole(tmp_path / name), sine(2, 16_000), 0.03, slack=700)
+
+
+@pytest.mark.parametrize(
+    ("second", "between"), [({}, b""), ({}, b"TAG" + b"a" * 125), ({"rate": 22_050}, b""), ({"channels": 2}, b"")]
+)
+@pytest.mark.parametrize("kind", ["mp3", "aac"])
+def test_joined_files_are_read_to_their_end(tmp_path: Path, kind: str, second: dict[str, int], between: bytes):
+    first, rest = made(tmp_path, f"a.{kind}"), made(tmp_path, f"b.{kind}", seconds=3, **second)
+    path = written(tmp_path / f"ab.{kind}", first + between + rest)
+    got = files.read(path, 16_000)
+    assert len(got) / 16_000 == pytest.approx(5.1, abs=0.15)
+    assert 0.45 < np.abs(got[-32_000:-16_000]).max() < 0.72
+
+
+@pytest.mark.parametrize("kind", ["ogg", "opus"])
+def test_chains_of_one_format_are_read_to_their_end(tmp_path: Path, kind: str):
+    content = made(tmp_path, f"a.{kind}", rate=48_000)
+    got = files.read(written(tmp_path / f"aa.{kind}", content * 2), 16_000)
+    assert_close(got[:31_000], sine(2, 16_000)[:31_000], 0.05)
+    assert abs(len(got) - 64_000) < 700 and 0.45 < np.abs(got[-32_000:]).max() < 0.6
+
+
+def test_a_vbr_mp3_without_a_header_is_as_long_as_its_frames(tmp_path: Path):
+    """The duration is estimated from the bit rate then; FFmpeg logs that for each file, not only for the first."""
+    quiet_then_loud = np.where(np.arange(176_400) < 44_100, 1e-3, 0.5) * np.random.default_rng(0).uniform(
+        -1, 1, 176_400
+    )
+    sf.write(tmp_path / "a.wav", quiet_then_loud, 44_100)
+    path = encode(tmp_path / "a.wav", tmp_path / "a.mp3", "-q:a", "2", "-write_xing", "0")
+    for _ in range(2):
+        assert len(whole(path)) / 16_000 == pytest.approx(4.05, abs=0.06)
+
+
+@pytest.mark.parametrize("length", [0, 20_000])
+def test_a_flac_is_as_long_as_its_frames(tmp_path: Path, length: int):
+    sf.write(tmp_path / "a.flac", sine(3, 44_100), 44_100)
+    content = (tmp_path / "a.flac").read_bytes()
+    fields = int.from_bytes(content[18:26], "big") >> 36 << 36 | length
+    path = written(tmp_path / "a.flac", content[:18] + fields.to_bytes(8, "big") + content[26:])
+    assert_close(whole(path), sine(3, 16_000), 1e-3)
+
+
+def test_segments_of_a_flac_do_not_begin_at_sample_0(tmp_path: Path):
+    sf.write(tmp_path / "a.wav", sine(3, 44_100), 44_100)
+    encode(tmp_path / "a.wav", tmp_path / "%d.flac", "-f", "segment", "-segment_time", "1")
+    got = np.concatenate([whole(tmp_path / f"{number}.flac") for number in range(3)])
+    assert_close(got, sine(3, 16_000), 0.1, slack=3)  # each resampled by itself
