@@ -35,7 +35,7 @@ def test_what_is_cut_off_is_told_with_its_seconds(tmp_path: Path, caplog: pytest
     content = noise(tmp_path / "cut.wav", 2.0).read_bytes()
     (tmp_path / "cut.wav").write_bytes(content[: len(content) // 2])
     report = make(tmp_path / "store", [tmp_path / "cut.wav", noise(tmp_path / "a.wav")])
-    note = "used as far as it decodes: it ends at 1.00 s of 2.00 s, cut off"
+    note = "used as far as it decodes: it ends at 1.00 s of 2.00 s, cut off or damaged"
     assert [recording.note for recording in report.recordings["train"]] == [note, ""]
     assert caplog.messages == [f"{tmp_path / 'cut.wav'}: {note}"]
     cells = [cell for column in summary(report).columns for cell in map(str, column.cells)]

@@ -132,7 +132,7 @@ def test_a_damaged_index(tmp_path: Path, five: list[Path], caplog: pytest.LogCap
     before = fingerprint(tmp_path / "store")
     index = tmp_path / "store/index.json"
     whole = index.read_text()
-    for text in (whole[:200], "", "[]", '{"format": 1}', whole.replace('"format": 1', '"format": 99'), "\0\xff"):
+    for text in (whole[:200], "", "[]", '{"format": 1}', whole.replace('"format": 2', '"format": 99'), "\0\xff"):
         index.write_text(text)
         with pytest.raises(UserError, match=r"index\.json") as caught:
             open_split(tmp_path / "store", "train")
