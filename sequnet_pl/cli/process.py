@@ -40,6 +40,7 @@ def filter_warnings() -> None:
         "does not have many workers",  # one process gathers thousands of crops a second
         "exists and is not empty",  # a resumed run goes on in its folder
         "could not find the monitored key",  # no validation, which has been said
+        "loading a checkpoint outside the 'fit' stage",  # its weights are averaged already
         "treespec, LeafSpec",  # between Lightning and torch
         "number of training batches .* is smaller than the logging interval",
         "You defined a `validation_step` but have no `val_dataloader`",

@@ -148,6 +148,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     plugins = options.pop("plugins") or []
     plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
     options.pop("logger")
+    options["default_root_dir"] = options["default_root_dir"] or str(folder)  # checkpoints that Lightning looks for
     if options["log_every_n_steps"] is None and 0 < options["max_steps"] < 500:
         options["log_every_n_steps"] = max(1, options["max_steps"] // 10)  # a short run has rows, too
     trainer = pl.Trainer(**options, logger=loggers, callbacks=callbacks, plugins=plugins)
@@ -197,10 +198,12 @@ def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: Audi
     scored = measures.scored_at == trainer.global_step
     if trainer.global_step != trainer.max_steps or scored or not trainer.enable_validation:
         return
-    data.most_validated = min(measures.heard, data.samples_to_validate)
-    if not data.most_validated:
+    if not data.samples_to_validate:
         return
-    rank_zero_only(print)(f"validating on {data.most_validated:,} of {data.samples_to_validate:,} samples")
+    if measures.heard < data.samples_to_validate:
+        data.most_validated = measures.heard
+        text = f"validating on no more samples than were trained on: {measures.heard:,} of {data.samples_to_validate:,}"
+        rank_zero_only(print)(text)
     (scores,) = trainer.validate(module, data, verbose=False)
     for logger in trainer.loggers:
         row = scores | measures.clock(trainer) | {"epoch": trainer.current_epoch}

@@ -36,6 +36,52 @@ def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     return content
 
 
+_RENAMED = {"ScoredEMA": "EMAWeightAveraging", "BestCheckpoint": "ModelCheckpoint"}
+_REMOVED = ("FirstAndLastRows", "LastCheckpoint{")  # LastCheckpoint had settings in its key
+
+
+def current_callback_states(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
+    """Return the checkpoint at `path` with callback states under the names of this version, and paths of its folder.
+
+    Lightning looks states up by name, and drops the best scores of a folder that has been moved.
+    """
+    folder, states = path.parent.resolve(), {}
+    for key, state in checkpoint.get("callbacks", {}).items():
+        name, brace, settings = key.partition("{")
+        if "best_k_models" in state and state.get("dirpath"):
+            state = state | {
+                "dirpath": str(folder),
+                "best_k_models": {
+                    str(folder / Path(each).name): score for each, score in state["best_k_models"].items()
+                },
+            }
+            moved = ("best_model_path", "kth_best_model_path", "last_model_path")
+            state |= {each: str(folder / Path(state[each]).name) for each in moved if state.get(each)}
+        if not key.startswith(_REMOVED):
+            states[_RENAMED.get(name, name) + brace + settings] = state
+    return checkpoint | {"callbacks": states}
+
+
+def resumable_progress(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint of an epoch's end with Lightning's counters as they were at the end of its last batch.
+
+    From the counters of an epoch's end Lightning resumes with one more batch of that epoch if `max_steps` is set.
+    """
+    loop = checkpoint.get("loops", {}).get("fit_loop", {})
+    epochs = loop.get("epoch_progress", {"current": {}})
+    counts = epochs["current"]
+    if not counts or not counts["ready"] == counts["processed"] > counts["completed"]:
+        return checkpoint
+    batches, steps = loop["epoch_loop.batch_progress"], loop["epoch_loop.state_dict"]
+    changed = {
+        "epoch_progress": {part: each | {"processed": each["processed"] - 1} for part, each in epochs.items()},
+        "epoch_loop.batch_progress": batches
+        | {part: batches[part] | {"completed": batches[part]["completed"] - 1} for part in ("current", "total")},
+        "epoch_loop.state_dict": steps | {"_batches_that_stepped": steps["_batches_that_stepped"] - 1},
+    }
+    return checkpoint | {"loops": checkpoint["loops"] | {"fit_loop": loop | changed}}
+
+
 def hyper_parameters(checkpoint: dict[str, Any], key: str = "hyper_parameters") -> dict[str, Any]:
     """What a checkpoint says of its module (or of its data), without what Lightning adds for itself."""
     return {name: value for name, value in checkpoint.get(key, {}).items() if not name.startswith("_")}

@@ -1,4 +1,4 @@
-"""`last.ckpt`, from which a run goes on exactly: every so many steps and minutes, and when it is asked to end."""
+"""`last.ckpt`, from which a run resumes exactly, and how checkpoints are written."""
 
 import logging
 import os
@@ -21,7 +21,16 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 from sequnet_pl import atomic
 from sequnet_pl.errors import UsageError
 from sequnet_pl.project import command
-from sequnet_pl.training.checkpoints import LAST, fitting, hyper_parameters, network_name, read
+from sequnet_pl.training.checkpoints import (
+    LAST,
+    current_callback_states,
+    fitting,
+    hyper_parameters,
+    network_name,
+    read,
+    resumable_progress,
+)
+from sequnet_pl.training.health import NonFiniteError, finite
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import MODULES, AudioModule
 
@@ -40,8 +49,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        """Return the content of a checkpoint, see `read`."""
-        return read(Path(path), map_location)
+        """Return the content of a checkpoint as this version of the package and Lightning resume it."""
+        content = read(Path(path), map_location)
+        return resumable_progress(current_callback_states(content, Path(path)))
 
 
 def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
@@ -55,9 +65,9 @@ def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
 
 
 class LastCheckpoint(Checkpoint):
-    """Saves `last.ckpt` between two steps, and ends a run there that SIGINT, SIGTERM or SIGHUP asks to end.
+    """Saves `last.ckpt` between two steps; on SIGINT, SIGTERM or SIGHUP saves after the step and ends the run.
 
-    Where SLURM announces the end of a job's time, it has the job queued again. A second Ctrl-C ends the process.
+    When SLURM announces the end of a job's time, the job is queued again. A second Ctrl-C ends the process at once.
 
     Args:
         dirpath: Folder of the checkpoint.
@@ -70,90 +80,131 @@ class LastCheckpoint(Checkpoint):
             raise UsageError("last: every_n_steps and every_n_minutes cannot be below 0")
         self.dirpath, self.every_n_steps, self.every_n_minutes = dirpath, every_n_steps, every_n_minutes
         self._saved_at = time.monotonic()
-        self._asked: int | None = None  # the signal that asks to end
-        self._ends = False
+        self._saved_step = -1
+        self._signal = 0  # that this process has received
+        self._signal_at = 0.0
+        self._end_signal = 0  # that any process has received
+        self._is_due = False
+        self._settings: dict[str, Any] = {}
+        self._saved_settings: dict[str, Any] = {}
 
     @property
     def path(self) -> Path:
-        """Of the checkpoint."""
+        """Path of the checkpoint."""
         return Path(self.dirpath or ".") / LAST
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return the settings on which the order of additions, and so the last digits of the weights, depend."""
+        return self._settings
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """See `state_dict`."""
+        self._saved_settings = state_dict
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Listen to signals, until the trainer sets the earlier handlers again."""
-        self._saved_at = time.monotonic()
-        for logger in trainer.loggers if trainer.global_step and trainer.is_global_zero else ():
-            if isinstance(logger, AppendingCSVLogger):
-                logger.forget(trainer.global_step)
+        """Install signal handlers, which the trainer replaces by the earlier ones when it ends."""
+        self._saved_at, self._saved_step = time.monotonic(), trainer.global_step if trainer.ckpt_path else -1
+        self._settings = {"processes": trainer.world_size}
+        if pl_module.device.type == "cpu":
+            self._settings["threads"] = torch.get_num_threads()
+        if trainer.global_step and trainer.is_global_zero:
+            self._resume(trainer)
         if threading.current_thread() is threading.main_thread():
             signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
             signals += [signal.SIGUSR1] if SLURMEnvironment.detect() else []
             for each in signals:
                 if signal.getsignal(each) is not signal.SIG_IGN:  # as under nohup
-                    signal.signal(each, self._note)
+                    signal.signal(each, self._receive)
 
-    def _note(self, signum: int, frame: FrameType | None) -> None:
-        if (
-            self._asked == signum == signal.SIGINT and time.monotonic() - self._asked_at > 0.2
-        ):  # `timeout` sends it twice
-            os._exit(128 + signum)
-        if self._asked is None:
-            self._asked, self._asked_at = signum, time.monotonic()
+    def _resume(self, trainer: pl.Trainer) -> None:
+        saved = self._saved_settings
+        changed = [
+            f"{name} {now} instead of {saved[name]}"
+            for name, now in self._settings.items()
+            if saved.get(name, now) != now
+        ]
+        if changed:
+            log.warning("resuming from step %d with %s", trainer.global_step, ", ".join(changed))
+        for logger in trainer.loggers:
+            if isinstance(logger, AppendingCSVLogger):
+                logger.forget(trainer.global_step)
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        if self._signal == signum == signal.SIGINT and time.monotonic() - self._signal_at > 0.2:
+            os._exit(128 + signum)  # not sooner, since `timeout` sends a signal twice
+        if not self._signal:
+            self._signal, self._signal_at = signum, time.monotonic()
             if signum == signal.SIGINT:
-                log.warning("interrupted: the run ends after this step, saved; a second time ends it at once")
+                log.warning("interrupted: the run is saved and ends after this step; a second Ctrl-C ends it at once")
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        """End where that was asked for; the batch before has been saved, and logged."""
-        if self._ends:
+        """End if a signal has come and the step before is saved; its metrics are logged by now."""
+        if self._end_signal and self._saved_step == trainer.global_step:
             self._end(trainer)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save where that is due, unless a validation or the end of the epoch follows, which save."""
+        """Save if that is due, except where a validation or the end of the epoch follows, which save."""
         if (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch:
             return
-        self._ends = self._all_asked(trainer)
         step, minutes = trainer.global_step, (time.monotonic() - self._saved_at) / 60
-        due = trainer.strategy.reduce_boolean_decision(0 < self.every_n_minutes <= minutes, all=False)
-        due = due or self._ends or (self.every_n_steps > 0 and step % self.every_n_steps == 0)
-        if step == trainer.max_steps or (due and not _validates(trainer, batch_idx) and not trainer.is_last_batch):
+        self._exchange(trainer, 0 < self.every_n_minutes <= minutes)
+        self._is_due |= self._end_signal > 0 or (self.every_n_steps > 0 and step % self.every_n_steps == 0)
+        follows = trainer.is_last_batch or _validates(trainer, batch_idx)
+        if step == trainer.max_steps or (self._is_due and not follows):
             self._save(trainer)
 
+    def _exchange(self, trainer: pl.Trainer, is_due: bool = False) -> None:
+        """Let all processes know the signal that one has received, and whether a save is due for one."""
+        state = torch.tensor([self._signal, int(is_due)])
+        if trainer.world_size > 1:
+            state = trainer.strategy.reduce(state.to(trainer.strategy.root_device), reduce_op="max")
+        self._end_signal, due = map(int, state.tolist())
+        self._is_due |= due > 0
+
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        """End where that is asked for: what has been saved before comes again."""
-        if trainer.state.fn == "fit" and not trainer.sanity_checking and self._all_asked(trainer):
-            self._end(trainer)
+        """End if a signal has come: a resumed run repeats the steps since the last save, and the validation."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self._exchange(trainer)
+            if self._end_signal:
+                self._end(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save what validation has brought, unless the epoch ends too."""
+        """Save the scores of a validation, unless the epoch ends too."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.is_last_batch:
             self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save when others have seen the epoch's scores, and before averaging replaces the weights at the end."""
-        if trainer.is_last_batch and trainer.global_step != trainer.max_steps:
+        """Save after other callbacks have read the epoch's scores."""
+        if trainer.is_last_batch:
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            trainer.save_checkpoint(self.path)
-            self._saved_at = time.monotonic()
-
-    def _all_asked(self, trainer: pl.Trainer) -> bool:
-        return trainer.strategy.reduce_boolean_decision(self._asked is not None, all=False)
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        if not finite(trainer.lightning_module.parameters()):
+            raise NonFiniteError(
+                f"weights not finite after step {trainer.global_step}; {self.path} has the last finite ones: "
+                "resume with --ckpt_path last and a lower --lr"
+            )
+        trainer.save_checkpoint(self.path)
+        self._saved_at, self._saved_step, self._is_due = time.monotonic(), trainer.global_step, False
 
     def _end(self, trainer: pl.Trainer) -> NoReturn:
-        signum = self._asked or signal.SIGTERM  # where another process was asked
+        """Exit with 128 + signal; 143 where the job is queued again."""
+        signum = self._end_signal
         requeue = signum == signal.SIGUSR1
         if trainer.is_global_zero:
-            again = command("train", "--ckpt_path", self.path)
+            resume = command("train", "--ckpt_path", self.path)
+            saved = f"{self.path} holds all until step {self._saved_step}; resume with: {resume}"
             log.warning(
-                "asked to end: %s holds all until step %d; go on with: %s", self.path, trainer.global_step, again
+                "the run was ended by a signal: %s", saved if self._saved_step >= 0 else "nothing was saved yet"
             )
             if requeue:
                 _requeue_job()
         status = 128 + (signal.SIGTERM if requeue else signum)
-        # one that Lightning launched ends without complaint: else Lightning kills the others
+        # Lightning kills the other processes if one that it launched ends with another status
         environment = getattr(trainer.strategy, "cluster_environment", None)
         launched = isinstance(environment, LightningEnvironment) and trainer.local_rank > 0
         raise SIGTERMException(0 if launched else status)
@@ -171,8 +222,10 @@ def _requeue_job() -> None:
 
 
 def _validates(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Whether a validation follows the batch."""
-    each = trainer.check_val_every_n_epoch
-    batches = trainer.fit_loop.total_batch_idx if each is None else batch_idx
-    every = trainer.val_check_batch  # None where it is a time
-    return trainer.enable_validation and every is not None and (batches + 1) % every == 0
+    """Return whether a validation follows the batch."""
+    epochs, every = trainer.check_val_every_n_epoch, trainer.val_check_batch
+    if not trainer.enable_validation or every is None:  # None if validation is due by time
+        return False
+    if epochs is None:
+        return (trainer.fit_loop.total_batch_idx + 1) % every == 0
+    return (trainer.current_epoch + 1) % epochs == 0 and (batch_idx + 1) % every == 0
