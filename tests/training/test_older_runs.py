@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from sequnet_pl.cli.commands import sample, train
+from sequnet_pl.cli.entry_points import sample, train
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.training.checkpoints import best_of, run_of, score_of
 

@@ -203,13 +203,3 @@ def test_another_batch_size_goes_on_and_says_so(fit, monkeypatch, caplog, batch_
     assert resumed.trainer.current_epoch == 2
 
 
-def test_random_states_come_back():
-    def draw():
-        return random.random(), np.random.rand(), np.random.randn(), random.gauss(0, 1), torch.rand(1).item()  # noqa: NPY002
-
-    random.gauss(0, 1)
-    np.random.randn()  # noqa: NPY002
-    states = random_states()
-    first = draw()
-    restore_random_states(states)
-    assert draw() == first
