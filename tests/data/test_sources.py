@@ -153,10 +153,10 @@ def test_piano_takes_what_came_and_nothing_else(
 
 def test_a_piano_that_did_not_come_says_so_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of the list failed for good before, so that nobody is asked."""
-    monkeypatch.setattr("sequnet_pl.data.download.run.fetch_all", lambda *_: pytest.fail("asked the network"))
+    monkeypatch.setattr("sequnet_pl.data.download.fetch.fetch_all", lambda *_: pytest.fail("asked the network"))
     touch(tmp_path, "recordings/x")
-    rows = [f"{item.recording},{item.split},removed,gone,,," for item in read_list(PIANO_LIST)]
-    report = "\n".join(["recording,split,status,reason,file,time,until", *rows])
+    rows = [f"{item.recording},{item.split},gone,removed,," for item in read_list(PIANO_LIST)]
+    report = "\n".join(["recording,split,status,reason,file,time", *rows])
     (tmp_path / "recordings" / "report.csv").write_text(report + "\n")
     with pytest.raises(UserError, match=r"--audio_dir FOLDER.*--dataset builtin"):
         chosen(tmp_path).find()

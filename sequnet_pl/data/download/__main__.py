@@ -10,48 +10,36 @@ from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.download import PIANO_HOURS, PIANO_RECORDINGS, announcement, download, plan
 from sequnet_pl.data.download.items import PIANO_LIST, SPLITS, read_list, select
 from sequnet_pl.data.download.options import Options
-from sequnet_pl.data.download.report import REPORT, Report
+from sequnet_pl.data.download.report import REPORT, read_report
 
 PROGRAM = "python -m sequnet_pl.data.download"
-
 _INTERRUPTED = 130
-_RADIO = "what does not say how long it is"
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; gives the exit status: 0, 1 where nothing usable came or a server's limit struck, or 130.
+    """Run the command; returns 0, 1 where the run stopped early or nothing usable is present, or 130 after Ctrl-C.
 
     Raises UserError where nothing can be read or written.
     """
+    given = _parser().parse_args(arguments)
+    items = select(read_list(given.list), given.split, given.limit)
+    hours = PIANO_HOURS / PIANO_RECORDINGS if given.list == PIANO_LIST else None
+    limits = {"max_bytes": given.max_gb * 1e9, "max_hours": given.max_hours}
+    options = Options(sleep=given.sleep, cookies=given.cookies, retry_failed=given.retry_failed, **limits)
     console = Console(stderr=True, soft_wrap=True)
-    options = _parser().parse_args(arguments)
-    try:
-        return _run(options, console)
-    except KeyboardInterrupt:
-        text = f"Interrupted: what came is kept in {options.output}; the same command goes on from here."
-        console.print(text, markup=False, highlight=False)
-        return _INTERRUPTED
-
-
-def _run(options: argparse.Namespace, console: Console) -> int:
-    items = select(read_list(options.list), options.split, options.limit)
-    hours = PIANO_HOURS / PIANO_RECORDINGS if options.list == PIANO_LIST else None
-    how = Options(
-        sleep=options.sleep,
-        cookies=options.cookies,
-        retry_failed=options.retry_failed,
-        most_bytes=options.max_gb * 1e9,
-        most_hours=options.max_hours,
-    )
-    if not options.dry_run:
-        return download(items, options.output, how, console, hours).exit_status
-    planned = plan(items, options.output, Report(options.output), how)
+    if not given.dry_run:
+        try:
+            return download(items, given.output, options, console, hours).exit_status
+        except KeyboardInterrupt:
+            text = f"Interrupted: finished downloads are in {given.output}; the same command resumes."
+            console.print(text, markup=False, highlight=False)
+            return _INTERRUPTED
+    planned = plan(items, given.output, read_report(given.output), options)
     listing = Console(soft_wrap=True)
     for item in items:
-        settled = planned.settled.get(item)
-        what = "there" if item in planned.present else f"left out: {settled.status.value}" if settled else "to fetch"
-        listing.print(f"{item.split or '-'} {item.recording} {what}", markup=False, highlight=False)
-    console.print(announcement(planned, options.output, hours), markup=False, highlight=False)
+        status = planned.done[item].status if item in planned.done else "to fetch"
+        listing.print(f"{item.split or '-'} {item.recording} {status}", markup=False, highlight=False)
+    console.print(announcement(planned, given.output, hours), markup=False, highlight=False)
     return 0
 
 
@@ -59,19 +47,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Download recordings. Their rights are their owners': keep what you download to yourself.",
-        epilog=f"Each recording's end is in {REPORT} in the folder; the same command again goes on and mends.",
+        epilog=f"{REPORT} in the folder has the status of each recording; the same command again resumes and retries.",
     )
     add = parser.add_argument
+    gigabytes = Options.max_bytes / 1e9
     add("--list", type=Path, default=PIANO_LIST, metavar="FILE", help="csv with split and video_id or url, or a text")
     add("--output", type=Path, default=Path("data/recordings"), metavar="DIR", help="folder [%(default)s]")
     add("--split", choices=SPLITS, help="this split only")
     add("--limit", type=int, metavar="N", help="the first N recordings of the list only")
     add("--cookies", type=Path, metavar="FILE", help="cookies of a browser, in Netscape's format")
-    add("--sleep", type=float, default=Options.sleep, metavar="S", help="least pause between two, s [%(default)s]")
-    add("--max-gb", type=float, default=Options.most_bytes / 1e9, metavar="GB", help=f"most of {_RADIO} [%(default)g]")
-    add("--max-hours", type=float, default=Options.most_hours, metavar="H", help=f"longest for {_RADIO} [%(default)g]")
-    add("--retry-failed", action="store_true", help="also try again what failed for good or was deleted")
-    add("--dry-run", action="store_true", help="say what would be done, and ask no server")
+    add("--sleep", type=float, default=Options.sleep, metavar="S", help="least pause before each, s [%(default)s]")
+    add("--max-gb", type=float, default=gigabytes, metavar="GB", help="limit where the length is unknown [%(default)g]")
+    add("--max-hours", type=float, default=Options.max_hours, metavar="H", help="the same, in time [%(default)g]")
+    add("--retry-failed", action="store_true", help="also retry what is gone, or was deleted")
+    add("--dry-run", action="store_true", help="list what would be done, without contacting any server")
     return parser
 
 

@@ -1,172 +1,236 @@
-"""One recording through yt-dlp: the best audio alone, resumed where it stopped, named by us, and seen to be audio."""
+"""Downloads by yt-dlp, one after the other; each is checked to be audio and gets a name of our own."""
 
-import hashlib
-import importlib.util
+import errno
 import io
-import logging
-import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from http.cookiejar import LoadError
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import soundfile as sf
-from yt_dlp.globals import supported_js_runtimes
-from yt_dlp.utils import YoutubeDLError
+from rich.console import Console
+from rich.filesize import decimal
+from yt_dlp import YoutubeDL
+from yt_dlp.cookies import YoutubeDLCookieJar
+from yt_dlp.networking.exceptions import HTTPError, TransportError
+from yt_dlp.utils import ContentTooShortError, DownloadCancelled, match_filter_func
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import DecodeError, frames
 from sequnet_pl.audio.files import SUFFIXES
-from sequnet_pl.data.download.endless import FinitePages, bound
 from sequnet_pl.data.download.items import Item
 from sequnet_pl.data.download.options import Options
-from sequnet_pl.data.download.reasons import Refused
-from sequnet_pl.data.download.report import Status
+from sequnet_pl.data.download.report import Entries, Entry, Status, write_report
 from sequnet_pl.errors import UserError
-
-log = logging.getLogger(__name__)
+from sequnet_pl.printing import printable
 
 _FORMAT = "bestaudio[protocol^=http]/best[protocol^=http]"  # other protocols would have ffmpeg open what a site names
 _PARTIAL = ".partial"  # hidden, so that nothing unfinished counts as a recording
+_BYTES_PER_SECOND = 5e6  # more than any recording has
+_LENGTH = 300  # characters of a reason
 
-Bytes = Callable[[int, int | None], None]
-"""Told of bytes done, and of bytes in all where they are known."""
+# YouTube reports these in words only.
+_RATE_LIMITED = ("rate-limited by youtube", "try again later", "too many requests")
+_RETRYABLE = ("not a bot", "captcha", "ip is likely being blocked", "requested format is not available")
+_INCOMPLETE = (
+    "did not get any data",
+    "downloaded file is empty",
+    "giving up after",
+    "more expected",
+    "failed to extract any player",
+)
 
 
-@dataclass(frozen=True)
-class _Quiet:
-    """Where yt-dlp's own messages go: errors come as exceptions too, the rest is for those who debug."""
+class Refused(Exception):
+    """A download that yields nothing usable."""
+
+
+class Unbounded(DownloadCancelled):
+    """A recording of unknown length that exceeds the limits."""
+
+
+def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Options, console: Console) -> str:
+    """Download the items in turn, and write the report after each.
+
+    Returns the reason for stopping before the last item (a rate limit, a full disk), empty where there is none. Raises
+    UserError where the cookies cannot be read or the folder cannot be written. An interrupted download is resumed by
+    the next call.
+    """
+    with console.status("") as status:
+        limit = _Limit(options, status.update)
+        with YoutubeDL(_parameters(folder, options, limit, console)) as ydl:
+            for number, item in enumerate(items, 1):
+                limit.begin(f"{number}/{len(items)} {item.stem}")
+                entry, stop = _fetch(ydl, item, folder)
+                entries[item.split, item.recording] = entry
+                write_report(folder, entries.values())
+                reason = f", {entry.reason}" if entry.reason else ""
+                line = printable(f"{number}/{len(items)} {item.recording}: {entry.status}{reason}")
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+                if stop:
+                    return f"{stop} ({entry.reason})"
+    partial = folder / _PARTIAL
+    if partial.is_dir() and not any(partial.iterdir()):
+        partial.rmdir()
+    return ""
+
+
+def _fetch(ydl: YoutubeDL, item: Item, folder: Path) -> tuple[Entry, str]:
+    """Download an item; returns its row and, where the run cannot continue, the reason."""
+    atomic.make_folder(folder / _PARTIAL)
+    try:
+        file = _publish(_download(ydl, item), item, folder)
+    except Exception as error:  # yt-dlp supports a thousand sites, and one that has changed may raise anything
+        retryable, stop = _classify(error, item)
+        if isinstance(error, UserError) and not stop:
+            raise
+        if not retryable:
+            _forget(item, folder)
+        status = Status.FAILED if retryable else Status.GONE
+        reason = printable(" ".join(str(error).split()).removeprefix("ERROR: "))[:_LENGTH] or type(error).__name__
+        return Entry(item.recording, item.split, status, reason), stop
+    return Entry(item.recording, item.split, Status.OK, file=file.relative_to(folder).as_posix()), ""
+
+
+def _download(ydl: YoutubeDL, item: Item) -> Path:
+    # The stem makes the file's name ours, the format keeps a resumed download from mixing two formats.
+    info = ydl.extract_info(item.url, extra_info={"stem": item.stem})
+    if not info or "entries" in info:
+        raise Refused("a page or playlist of several recordings; list each by its own URL")
+    if not (done := info.get("requested_downloads")):
+        raise Refused("a live stream, which has no end yet")
+    return Path(done[0]["filepath"])
+
+
+def _publish(part: Path, item: Item, folder: Path) -> Path:
+    """Move a file among the recordings if it is audio."""
+    try:
+        next(frames(part))
+    except (DecodeError, StopIteration) as error:
+        reason = getattr(error, "reason", "it is empty")
+        raise Refused(f"the download cannot be read as audio: {reason}") from error
+    suffix = part.suffix.lower() if part.suffix.lower() in SUFFIXES else ".mka"  # decoding goes by the content
+    target = atomic.make_folder(folder / item.split) / f"{item.stem}{suffix}"
+    part.replace(target)
+    _forget(item, folder)
+    return target
+
+
+def _forget(item: Item, folder: Path) -> None:
+    for path in (folder / _PARTIAL).glob(f"{item.stem}.*"):
+        path.unlink()
+
+
+def _classify(error: Exception, item: Item) -> tuple[bool, str]:
+    """Whether a retry may succeed, and the reason for ending the run, empty where it can continue."""
+    causes, text = list(_causes(error)), str(error).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    http = next((cause.status for cause in causes if isinstance(cause, HTTPError)), 0)
+    if http == 429 or any(words in text for words in _RATE_LIMITED):
+        return True, "the server limits downloads"
+    if any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) for cause in causes):
+        return True, "there is no space left"
+    if http:
+        return http >= 500 or http in (407, 408, 425) or (http == 403 and item.youtube), ""
+    lost = any(isinstance(cause, TransportError | ContentTooShortError | TimeoutError) for cause in causes)
+    words = _INCOMPLETE + (_RETRYABLE if item.youtube else ())
+    return lost or any(part in text for part in words), ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and its causes: yt-dlp keeps them in `exc_info` or `cause`."""
+    todo, seen = [error], set[int]()
+    while todo:
+        current = todo.pop()
+        if id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            exc_info = getattr(current, "exc_info", None) or (None, None)
+            causes = (current.__cause__, current.__context__, getattr(current, "cause", None), exc_info[1])
+            todo += [cause for cause in causes if isinstance(cause, BaseException)]
+
+
+class _Limit:
+    """Progress hook that displays the bytes, and raises Unbounded where an unknown length exceeds the limits."""
+
+    def __init__(self, options: Options, show: Callable[[str], None]) -> None:
+        self._options, self._show, self._name, self._start = options, show, "", 0.0
+
+    def begin(self, name: str) -> None:
+        """Start the time of the next recording."""
+        self._name, self._start = name, time.monotonic()
+
+    def __call__(self, state: dict[str, Any]) -> None:
+        """Check yt-dlp's progress."""
+        done, total = state.get("downloaded_bytes") or 0, state.get("total_bytes") or 0  # some servers state -1
+        self._show(f"{self._name}: {decimal(done)}" + (f" of {decimal(total)}" if total > 0 else ""))
+        if state.get("status") != "downloading" or 0 < done <= total or state.get("fragment_count"):
+            return
+        info = state.get("info_dict") or {}
+        stated = 2 * (info.get("filesize") or 0) or _BYTES_PER_SECOND * (info.get("duration") or 0)
+        max_hours = math.inf if stated else self._options.max_hours
+        hours = (time.monotonic() - self._start) / 3600
+        if done > max(self._options.max_bytes, stated) or hours > max_hours:
+            limits = f"{self._options.max_bytes / 1e9:g} GB or {self._options.max_hours:g} hours"
+            raise Unbounded(f"of unknown length, and no end within {limits} (--max-gb, --max-hours), as with radio")
+
+
+class _Messages:
+    """Destination of yt-dlp's messages: warnings are displayed; errors are raised too, and are in the report."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
     def debug(self, message: str) -> None:
-        log.debug(message)
+        """Ignore."""
 
-    info = warning = error = debug
+    error = debug
 
-
-class Fetcher:
-    """Downloads into `folder`; one for a run, so that cookies and YouTube's player are kept between recordings."""
-
-    def __init__(self, folder: Path, options: Options, on_bytes: Bytes) -> None:
-        self._folder = folder
-        self._partial = folder / _PARTIAL
-        self._options, self._on_bytes = options, on_bytes
-        self._bound = bound({}, options)  # of the recording that comes
-        self._ydl = FinitePages(_parameters(options))
-        self._ydl.add_progress_hook(self._progress)
-        try:
-            self._youtube_cookies = bool(self._ydl.cookiejar.get_cookies_for_url("https://www.youtube.com/"))
-        except YoutubeDLError as error:
-            raise UserError(
-                f"{options.cookies} is not a file of cookies in Netscape's format, as --cookies needs"
-            ) from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ydl.close()
-        if self._partial.is_dir() and not any(self._partial.iterdir()):
-            self._partial.rmdir()
-
-    def advice(self) -> str:
-        """What YouTube wants and is not here, in one line; empty where nothing is missing."""
-        runtime = supported_js_runtimes.value["deno"]().info
-        missing = []
-        if not (runtime and runtime.supported and importlib.util.find_spec("yt_dlp_ejs")):
-            missing.append("a JavaScript runtime (pip install -U 'yt-dlp[default,deno]')")
-        if not self._youtube_cookies:
-            missing.append("cookies of a browser, where it asks to sign in (--cookies FILE)")
-        return f"YouTube may also want {' and '.join(missing)}" if missing else ""
-
-    def fetch(self, item: Item) -> Path:
-        """Download a recording; gives its file. What was partly there is gone on with.
-
-        Raises what yt-dlp raises, OSError, UserError (cannot write), or Refused where what came is of no use.
-        """
-        info = self._ydl.extract_info(item.url, download=False)
-        if not info or "entries" in info:
-            raise Refused(Status.UNAVAILABLE, "a page or playlist of several recordings; list each by its own URL")
-        if info.get("is_live"):
-            raise Refused(Status.UNAVAILABLE, "it is live, and has no end yet")
-        # Two formats of one recording must not be spliced where a download resumes.
-        form = hashlib.sha256(f"{info.get('format_id')}.{info.get('ext')}".encode()).hexdigest()[:8]
-        part = atomic.make_folder(self._partial) / f"{item.stem}-{form}"
-        self._bound = bound(info, self._options)
-        self._ydl.dl(str(part), info)
-        if not part.is_file():
-            raise Refused(Status.NETWORK, "the transfer ended without a file")
-        return self._publish(part, item, str(info.get("ext")))
-
-    def _progress(self, state: dict[str, Any]) -> None:
-        if state["status"] == "downloading":
-            self._bound.check(state)
-        self._on_bytes(*_bytes_of(state))
-
-    def forget(self, item: Item) -> None:
-        """Remove the parts of a recording that will not be gone on with."""
-        for path in self._partial.glob(f"{item.stem}-*"):
-            path.unlink(missing_ok=True)
-
-    def _publish(self, part: Path, item: Item, extension: str) -> Path:
-        """Give a file that is audio its name among the recordings."""
-        try:
-            next(frames(part))
-        except (DecodeError, StopIteration) as error:
-            reason = getattr(error, "reason", "it is empty")
-            raise Refused(Status.POST_PROCESSING, f"what came cannot be read as audio: {reason}") from error
-        target = self._folder / item.split / f"{item.stem}{_suffix(part, extension)}"
-        with atomic.replacing(target) as temporary:
-            shutil.copyfile(part, temporary)  # a move would lose what came where the disk is full
-        self.forget(item)
-        return target
+    def warning(self, message: str) -> None:
+        """Display a warning, such as one of a missing JavaScript runtime."""
+        self._console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
 
 
-def _suffix(path: Path, extension: str) -> str:
-    """One of our own suffixes: the one that the site gives, else what the content is, else what ffmpeg finds out."""
-    if f".{extension}" in SUFFIXES:
-        return f".{extension}"
-    try:
-        with path.open("rb") as file:
-            suffix = f".{sf.info(file).format.lower()}"
-    except sf.LibsndfileError:
-        suffix = ""
-    return suffix if suffix in SUFFIXES else ".mka"
-
-
-def _bytes_of(state: dict[str, Any]) -> tuple[int, int | None]:
-    return state.get("downloaded_bytes") or 0, state.get("total_bytes") or state.get("total_bytes_estimate")
-
-
-def _parameters(options: Options) -> Any:  # yt-dlp has a type for them, and keeps it to itself
+def _parameters(folder: Path, options: Options, limit: _Limit, console: Console) -> Any:
     def pause(n: int) -> float:
         return min(options.sleep * n, 30.0)
 
     return {
         "format": _FORMAT,
-        "logger": _Quiet(),
+        "paths": {"home": str((folder / _PARTIAL).absolute())},
+        "outtmpl": {"default": "%(stem)s.%(format_id)s.%(ext)s"},
+        "match_filter": match_filter_func("!is_live"),
+        "progress_hooks": [limit],
+        "logger": _Messages(console),
         "quiet": True,
         "noprogress": True,
         "color": "no_color",
         "noplaylist": True,
-        "playlist_items": "1:2",  # enough to see that there are several
+        "playlist_items": "0",
+        "fixup": "never",
         "socket_timeout": options.timeout,
         "retries": options.retries,
         "fragment_retries": options.retries,
         "extractor_retries": 1,
-        "skip_unavailable_fragments": False,  # a recording with holes is none
+        "skip_unavailable_fragments": False,
         "retry_sleep_functions": {"http": pause, "fragment": pause, "extractor": pause},
+        "sleep_interval": options.sleep,
+        "max_sleep_interval": 2 * options.sleep,
         "sleep_interval_requests": options.sleep / 10,
         "cookiefile": _cookies(options.cookies),
     }
 
 
 def _cookies(path: Path | None) -> io.StringIO | None:
-    """The cookies as a copy: yt-dlp writes those that it gets back to where it read them."""
+    """A copy of the cookies: yt-dlp writes new ones to where it read them."""
     if path is None:
         return None
     try:
-        return io.StringIO(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        YoutubeDLCookieJar(io.StringIO(text)).load()  # type: ignore[arg-type]
+    except LoadError as error:
+        raise UserError(f"{path} is not a file of cookies in Netscape's format, as --cookies needs") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"cannot read the cookies in {path}: {getattr(error, 'strerror', None) or 'not text'}"
-        ) from error
+        reason = getattr(error, "strerror", None) or "not text"
+        raise UserError(f"cannot read the cookies in {path}: {reason}") from error
+    return io.StringIO(text)

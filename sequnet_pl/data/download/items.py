@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,8 +23,8 @@ class Item:
     """One recording to download.
 
     Attributes:
-        recording: What the list said: a YouTube id, or a URL.
-        url: Where to ask for it.
+        recording: The YouTube id or URL in the list.
+        url: Its address.
         stem: Name of its file without the suffix: the id, or a hash of the URL, so that no name comes from the network.
         split: `train`, `val` or `test`; empty where the list has no splits.
     """
@@ -39,19 +39,9 @@ class Item:
         """Whether it is a YouTube video."""
         return self.stem == self.recording
 
-    @property
-    def key(self) -> str:
-        """Its line in the download archive; for YouTube the one that yt-dlp itself would write."""
-        return f"youtube {self.stem}" if self.youtube else f"url {self.stem}"
-
-    @property
-    def host(self) -> str:
-        """The server that is asked."""
-        return urlsplit(self.url).hostname or ""
-
 
 def item(text: str, split: str = "") -> Item:
-    """The item that a YouTube id or an http(s) URL stands for. Raises UsageError where it is neither."""
+    """Return the item of a YouTube id or an http(s) URL. Raises UsageError where it is neither."""
     if split and split not in SPLITS:
         raise UsageError(f"the split {split!r} is none of {', '.join(SPLITS)}")
     video_id = text if _VIDEO_ID.fullmatch(text) else _id_of_url(text)
@@ -78,11 +68,11 @@ def _id_of_url(url: str) -> str | None:
 
 
 def read_list(path: Path) -> list[Item]:
-    """Read a list of recordings; one that stands there twice is taken once.
+    """Read a list of recordings; a duplicate is dropped.
 
-    A `.csv` has a header with `video_id` or `url`, and `split` where it says splits; any other file is text with a URL
-    or id a line, empty lines and those with # apart. Raises UserError where it cannot be read, has a line that is
-    neither, or names one recording in two splits (it would be tested on what it learnt from).
+    A `.csv` has a header with `video_id` or `url`, and optionally `split`; any other file is text with a URL or id a
+    line, without empty lines and those with #. Raises UserError where it cannot be read, has a line that is neither, or
+    has one recording in two splits (test data would be in the training set).
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -128,14 +118,11 @@ def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
 
 
 def select(items: Sequence[Item], split: str | None = None, limit: int | None = None) -> list[Item]:
-    """The first `limit` items of a split, or of all. Raises UsageError where none are left."""
+    """Return the first `limit` items of a split, or of all. Raises UsageError where none are left."""
     if limit is not None and limit < 1:
         raise UsageError(f"the limit is {limit}, but must be at least 1")
     chosen = [item for item in items if split is None or item.split == split]
     if not chosen:
-        raise UsageError(f"the list has no split {split}; it has {_named(item.split for item in items)}")
+        splits = ", ".join(sorted({item.split for item in items} - {""})) or "none"
+        raise UsageError(f"the list has no split {split}; it has {splits}")
     return chosen[:limit]
-
-
-def _named(splits: Iterable[str]) -> str:
-    return ", ".join(sorted(set(splits) - {""})) or "none"

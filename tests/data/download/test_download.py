@@ -1,17 +1,18 @@
-"""yt-dlp itself against a server on this machine: what comes, what does not and why, and what a second run does."""
+"""yt-dlp against a server on this machine: files, statuses with their reasons, and reruns."""
 
-import errno
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from download_server import KINDS, Page, Server, files_in, rows
+from download_server import KINDS, QUICK, Page, Server, files_in, rows
+from yt_dlp import YoutubeDL
+from yt_dlp.utils import DownloadError
 
 from sequnet_pl.audio.decode import frames
-from sequnet_pl.data.download import Options, Result
+from sequnet_pl.data.download import Options, Result, download
 from sequnet_pl.data.download.items import item
 from sequnet_pl.data.download.report import Status
+from sequnet_pl.printing import printable
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -27,26 +28,25 @@ def test_audio_is_kept_as_it_came(
     assert next(frames(file))[0] == 48_000
     assert result.exit_status == 0
     assert result.entries[0].status is Status.OK
-    assert files_in(result.folder) == {file.name, "report.csv", "archive.txt"}
+    assert files_in(result.folder) == {file.name, "report.csv"}
 
 
+LIVE = b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n1.aac\n"
+TWO = b"<html><audio src=/1.mp3></audio><audio src=/2.mp3></audio>"
 ENDS = {
-    "missing": (Page(status=404), Status.UNAVAILABLE, "404"),
-    "gone": (Page(status=410), Status.REMOVED, "410"),
-    "forbidden": (Page(status=403), Status.PRIVATE, "403"),
-    "lawyers": (Page(status=451), Status.GEO_BLOCKED, "451"),
-    "down": (Page(status=503), Status.NETWORK, "503"),
-    "broken": (Page(bytes(9999), stops=[10] * 9), Status.NETWORK, "more expected"),
-    "stalled": (Page(bytes(9999), stops=[10] * 9, stalls=True), Status.NETWORK, "timed out"),
-    "empty": (Page(), Status.NETWORK, "any data"),
-    "liar": (Page(b"<html>not audio</html>" * 99), Status.POST_PROCESSING, "cannot be read as audio"),
-    "text": (Page(b"<html><title>nothing</title></html>", "text/html"), Status.UNAVAILABLE, "Unsupported URL"),
-    "several": (
-        Page(b"<html><audio src=/1.mp3></audio><audio src=/2.mp3></audio>", "text/html"),
-        Status.UNAVAILABLE,
-        "own URL",
-    ),
-    "circle": (Page(status=302, headers={"Location": "/circle.mp3"}), Status.UNAVAILABLE, "redirect loop"),
+    "missing": (Page(status=404), Status.GONE, "404"),
+    "gone": (Page(status=410), Status.GONE, "410"),
+    "forbidden": (Page(status=403), Status.GONE, "403"),
+    "lawyers": (Page(status=451), Status.GONE, "451"),
+    "down": (Page(status=503), Status.FAILED, "503"),
+    "broken": (Page(bytes(9999), stops=[10] * 9), Status.FAILED, "more expected"),
+    "stalled": (Page(bytes(9999), stops=[10] * 9, stalls=True), Status.FAILED, "timed out"),
+    "empty": (Page(), Status.FAILED, "any data"),
+    "other": (Page(b"<html>not audio</html>" * 99), Status.GONE, "cannot be read as audio"),
+    "text": (Page(b"<html><title>nothing</title></html>", "text/html"), Status.GONE, "Unsupported URL"),
+    "several": (Page(TWO, "text/html"), Status.GONE, "own URL"),
+    "live": (Page(LIVE, "application/vnd.apple.mpegurl"), Status.GONE, ""),
+    "circle": (Page(status=302, headers={"Location": "/circle.mp3"}), Status.GONE, "redirect loop"),
 }
 
 
@@ -77,9 +77,7 @@ def test_only_http_is_followed(
     }[where]
     result = fetch("/a.mp3")
     assert result.files == []
-    assert result.entries[0].status in (Status.UNAVAILABLE, Status.POST_PROCESSING)
-    if where != "link":
-        assert "neither http nor https" in result.entries[0].reason
+    assert result.entries[0].status is Status.GONE
     assert files_in(result.folder) == {"report.csv"}
 
 
@@ -93,9 +91,11 @@ def test_names_from_the_network_have_no_effect(
     title = f"<html><title>{name}\x1b[31m</title><audio src='/disposed'></audio></html>".encode()
     server.pages |= {"/disposed": Page(audio["mp3"], headers=attached), "/title.sh": Page(title, "text/html")}
     result = fetch("/disposed", "/title.sh")
-    assert [entry.status for entry in result.entries] == [Status.OK, Status.OK]
-    names = {item(server.url(path)).stem + ".mp3" for path in ("/disposed", "/title.sh")}
-    assert files_in(tmp_path) == {f"out/{name}" for name in names | {"report.csv", "archive.txt"}}
+    assert result.entries[1].status is Status.OK
+    stems = {item(server.url(path)).stem for path in ("/disposed", "/title.sh")}
+    assert {path.parent for path in result.files} == {tmp_path / "out"}
+    assert {path.stem for path in result.files} <= stems
+    assert files_in(tmp_path) == {f"out/{name}" for name in {*(path.name for path in result.files), "report.csv"}}
 
 
 @pytest.mark.parametrize("stalls", [False, True])
@@ -115,12 +115,12 @@ def test_rerun_resumes_and_then_asks_nothing(
 ) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"], stops=[9_000, 20_000])
     once = Options(sleep=0, timeout=1, retries=0)
-    assert fetch("/a.mp3", options=once).entries[0].status is Status.NETWORK
+    assert fetch("/a.mp3", options=once).entries[0].status is Status.FAILED
     assert fetch("/a.mp3", options=once).files[0].read_bytes() == audio["mp3"]
     assert server.requests[-1][1] is not None  # a range
     server.requests.clear()
     again = fetch("/a.mp3")
-    assert (again.entries[0].status, again.exit_status, server.requests) == (Status.CACHED, 0, [])
+    assert (again.entries[0].status, again.exit_status, server.requests) == (Status.OK, 0, [])
     assert len(again.files) == 1
 
 
@@ -133,35 +133,32 @@ def test_other_format_of_a_recording_is_not_spliced(
     server.pages["/a"] = Page(audio["m4a"], "audio/mp4")
     result = fetch("/a", options=once)
     assert result.files[0].read_bytes() == audio["m4a"]
-    assert files_in(result.folder) == {result.files[0].name, "report.csv", "archive.txt"}
+    assert files_in(result.folder) == {result.files[0].name, "report.csv"}
 
 
-def test_rerun_tries_only_what_can_heal(audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]) -> None:
+def test_rerun_retries_only_what_failed(audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]) -> None:
     server.pages |= {"/ok.mp3": Page(audio["mp3"]), "/down.mp3": Page(status=503)}
     paths = ("/missing.mp3", "/ok.mp3", "/down.mp3")
     result = fetch(*paths)
-    assert [entry.status for entry in result.entries] == [Status.UNAVAILABLE, Status.OK, Status.NETWORK]
+    assert [entry.status for entry in result.entries] == [Status.GONE, Status.OK, Status.FAILED]
     assert result.exit_status == 0
     server.pages |= {"/missing.mp3": Page(audio["mp3"]), "/down.mp3": Page(audio["mp3"])}
     server.requests.clear()
-    assert [entry.status for entry in fetch(*paths).entries] == [Status.UNAVAILABLE, Status.CACHED, Status.OK]
+    assert [entry.status for entry in fetch(*paths).entries] == [Status.GONE, Status.OK, Status.OK]
     assert {path for path, _ in server.requests} == {"/down.mp3"}
     assert len(fetch(*paths, options=Options(sleep=0, retry_failed=True)).files) == 3
 
 
-def test_archive_keeps_deleted_recordings_away(
+def test_deleted_recordings_are_not_fetched_again(
     audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
 ) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"])
     result = fetch("/a.mp3")
-    stem = item(server.url("/a.mp3")).stem
-    assert (result.folder / "archive.txt").read_text() == f"url {stem}\n"
     result.files[0].unlink()
     deleted = fetch("/a.mp3")
     assert (deleted.files, deleted.exit_status) == ([], 1)
     assert "--retry-failed" in deleted.entries[0].reason
     assert len(fetch("/a.mp3", options=Options(sleep=0, retry_failed=True)).files) == 1
-    assert (result.folder / "archive.txt").read_text() == f"url {stem}\n"
 
 
 def test_limit_stops_politely_and_a_rerun_goes_on(
@@ -171,23 +168,12 @@ def test_limit_stops_politely_and_a_rerun_goes_on(
     server.pages["/limit.mp3"] = Page(status=429, headers={"Retry-After": "7200"}, then=Page(audio["mp3"]))
     paths = ("/a.mp3", "/limit.mp3", "/b.mp3")
     result = fetch(*paths)
-    assert [entry.status for entry in result.entries] == [Status.OK, Status.RATE_LIMITED]
+    assert [entry.status for entry in result.entries] == [Status.OK, Status.FAILED]
     assert (result.untried, result.exit_status) == (1, 1)
-    assert "until 20" in result.stopped
-    assert result.entries[1].until > result.entries[1].time
+    assert "limits downloads" in result.stopped
+    assert "429" in result.stopped
     assert "/b.mp3" not in {path for path, _ in server.requests}
-    assert [entry.status for entry in fetch(*paths).entries] == [Status.CACHED, Status.OK, Status.OK]
-
-
-def test_server_that_is_down_is_left_alone(server: Server, fetch: Callable[..., Result]) -> None:
-    paths = [f"/{number}.mp3" for number in range(6)]
-    server.pages |= {path: Page(status=500) for path in paths}
-    result = fetch(*paths)
-    assert [entry.status for entry in result.entries] == [Status.NETWORK] * 6
-    assert len({path for path, _ in server.requests}) == 3
-    server.requests.clear()
-    fetch(*paths)
-    assert server.requests[0][0] == paths[3]  # what was not tried comes first
+    assert [entry.status for entry in fetch(*paths).entries] == [Status.OK, Status.OK, Status.OK]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -200,26 +186,38 @@ def test_no_space_while_downloading(
     part.unlink()
     part.symlink_to("/dev/full")
     result = fetch("/a.mp3")
-    assert result.entries[0].status is Status.NO_SPACE
+    assert result.entries[0].status is Status.FAILED
     assert "no space" in result.stopped
     part.unlink()
     assert fetch("/a.mp3").files[0].read_bytes() == audio["mp3"]
 
 
-def test_no_space_while_keeping(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    server.pages["/a.mp3"] = Page(audio["mp3"])
-    fails = [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))]
-    sync = os.fsync
+MESSAGES = {
+    "Sign in to confirm you\N{RIGHT SINGLE QUOTATION MARK}re not a bot. Use --cookies": (Status.FAILED, False),
+    "Requested format is not available": (Status.FAILED, False),
+    "Failed to extract any player response": (Status.FAILED, False),
+    "This content isn't available, try again later.": (Status.FAILED, True),
+    "Video unavailable. This video has been removed by the uploader": (Status.GONE, False),
+    "Private video. Sign in if you've been granted access\x1b[31m": (Status.GONE, False),
+}
 
-    def fsync(file: int) -> None:
-        if fails:
-            raise fails.pop()
-        sync(file)
 
-    monkeypatch.setattr(os, "fsync", fsync)
-    result = fetch("/a.mp3", "/b.mp3")
-    assert ([entry.status for entry in result.entries], result.untried) == ([Status.NO_SPACE], 1)
-    server.pages["/a.mp3"] = Page(audio["mp3"], then=Page(status=500))  # what came has been kept
-    assert fetch("/a.mp3").files[0].read_bytes() == audio["mp3"]
+@pytest.mark.parametrize("message", MESSAGES)
+def test_status_of_a_message_of_youtube(message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def extract_info(*_: object, **__: object) -> None:
+        raise DownloadError(f"ERROR: {message}")
+
+    monkeypatch.setattr(YoutubeDL, "extract_info", extract_info)
+    result = download([item("-_3abcDEF45"), item("-_3abcDEF46")], tmp_path, QUICK)
+    status, stops = MESSAGES[message]
+    assert [entry.status for entry in result.entries] == [status] * (1 if stops else 2)
+    assert bool(result.stopped) == stops
+    assert result.entries[0].reason == printable(message)
+
+
+def test_report_of_an_earlier_version(server: Server, fetch: Callable[..., Result], tmp_path: Path) -> None:
+    row = f"{server.url('/a.mp3')},,cached,,,,"
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.csv").write_text(f"recording,split,status,reason,file,time,until\n{row}\n")
+    assert "deleted" in fetch("/a.mp3").entries[0].reason
+    assert server.requests == []

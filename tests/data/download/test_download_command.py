@@ -1,4 +1,4 @@
-"""The download command, and what it says: interrupted, without space, by split, with cookies; and the piano's."""
+"""The download command: interrupts, a full disk, splits, cookies, its output; and the piano recordings."""
 
 import errno
 import os
@@ -9,18 +9,15 @@ import time
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from download_server import QUICK, Page, Server, files_in, rows
 from rich.console import Console
-from yt_dlp.globals import supported_js_runtimes
 
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data import download as download_module
 from sequnet_pl.data.download import Options, Result, download, download_piano
 from sequnet_pl.data.download.__main__ import main as command_line
-from sequnet_pl.data.download.fetch import Fetcher
 from sequnet_pl.data.download.items import item
 from sequnet_pl.data.download.report import Status
 from sequnet_pl.errors import UserError
@@ -68,11 +65,11 @@ def test_interrupt_keeps_what_came(
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    assert "goes on from here" in errors.splitlines()[-1]
+    assert "same command resumes" in errors.splitlines()[-1]
     assert [row["status"] for row in rows(out)] == ["ok"]
     server.requests.clear()
     result = fetch("/a.mp3", "/b.mp3")
-    assert [entry.status for entry in result.entries] == [Status.CACHED, Status.OK]
+    assert [entry.status for entry in result.entries] == [Status.OK, Status.OK]
     assert server.requests[-1][1] is not None  # resumed
     assert result.files[1].read_bytes() == audio["mp3"]
 
@@ -145,24 +142,6 @@ def test_piano(
     capsys.readouterr()
     download_piano(tmp_path / "out")
     assert (server.requests, capsys.readouterr().err) == ([], "")
-
-
-def test_what_youtube_wants_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cookies = tmp_path / "cookies.txt"
-    cookies.write_text("# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\t0\tname\tvalue\n")
-
-    def advice(version: tuple[int, ...] | None, options: Options) -> str:
-        info = SimpleNamespace(supported=version > (2, 3)) if version else None
-        monkeypatch.setitem(supported_js_runtimes.value, "deno", lambda: SimpleNamespace(info=info))
-        with Fetcher(tmp_path, options, lambda done, total: None) as fetcher:
-            return fetcher.advice()
-
-    assert advice((2, 9), Options(cookies=cookies)) == ""
-    for version in (None, (2, 0)):
-        assert "yt-dlp[default,deno]" in advice(version, Options(cookies=cookies))
-        assert "--cookies FILE" not in advice(version, Options(cookies=cookies))
-    assert "--cookies FILE" in advice((2, 9), Options())
-    assert "\n" not in advice(None, Options())
 
 
 def test_terminal_sees_bars_and_no_escapes_of_others(audio: dict[str, bytes], server: Server, tmp_path: Path) -> None:
