@@ -1,1 +1,1 @@
-"""The two networks; nothing here knows of Lightning."""
+"""The networks; this package does not import Lightning."""

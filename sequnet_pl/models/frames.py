@@ -1,7 +1,6 @@
-"""Sequences as the networks compute them: frames (B, T, C), whose channels lie side by side in memory.
+"""Frames (B, T, C) with channels last: crops and phases are views, and the libraries are fastest.
 
-So crops and phases are views, and the libraries are at their fastest. Letters: B batch, T time in frames, C channels,
-K kernel.
+Letters: B batch, T time in frames, C channels, K kernel.
 """
 
 from collections.abc import Sequence
@@ -12,9 +11,9 @@ from torch.nn import functional as F
 
 
 def width(channels: int, device: torch.device) -> int:
-    """How many channels to compute for so many: on a GPU, tensor cores want a multiple of 64, or at least of 8.
+    """Return the number of channels to compute: on a GPU a multiple of 64 or 8, for tensor cores.
 
-    Parameters, their gradients and states keep the channels that they have; the others are zeros and stay zeros.
+    Parameters, gradients and states are not padded; the added channels are zeros and stay zeros.
     """
     if device.type != "cuda":
         return channels
@@ -23,7 +22,7 @@ def width(channels: int, device: torch.device) -> int:
 
 
 def pad(x: Tensor, dim: int, channels: int, width: int) -> Tensor:
-    """x with zeros after each `channels` entries of a dimension, so that they are `width`; itself where they are."""
+    """Append zeros to each group of `channels` entries of a dimension, up to `width`; x itself where they are equal."""
     if width == channels:
         return x
     groups = x.unflatten(dim, (-1, channels))
@@ -31,13 +30,13 @@ def pad(x: Tensor, dim: int, channels: int, width: int) -> Tensor:
 
 
 def compute_dtype(x: Tensor) -> torch.dtype:
-    """The type to compute in: that of autocast where it is on, else that of `x`."""
+    """Return the type to compute in: that of autocast where it is on, else that of `x`."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def last(x: Tensor, frames: int) -> Tensor:
-    """The last frames of x (B, T, C)."""
+    """Return the last `frames` of x (B, T, C)."""
     return x[:, x.shape[1] - frames :]
 
 
@@ -47,14 +46,14 @@ def convolve(inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int
     The span of a kernel is 1 + (K - 1) * dilation frames.
     """
     x = inputs[0] if len(inputs) == 1 else torch.cat(tuple(inputs), dim=-1)
-    # libraries know frames as images of height 1 in the memory format "channels last"
+    # to the library, frames are images of height 1 in the memory format "channels last"
     kernel = weight.unsqueeze(2).to(x.dtype, memory_format=torch.channels_last)
     image = x.transpose(1, 2).unsqueeze(2)
     return F.conv2d(image, kernel, bias, (1, stride), dilation=(1, dilation)).squeeze(2).transpose(1, 2)
 
 
 def convolve_by_products(x: Tensor, weight: Tensor, bias: Tensor, dilation: int) -> Tensor:
-    """A dilated convolution of x (B, T, C) as a sum of matrix products, one for each tap."""
+    """Compute a dilated convolution of x (B, T, C) as a sum of matrix products, one for each tap."""
     frames = x.shape[1] - (weight.shape[-1] - 1) * dilation
     reads = [x[:, tap * dilation : tap * dilation + frames] for tap in range(weight.shape[-1])]
     out = F.linear(reads[0], weight[..., 0], bias)

@@ -1,7 +1,7 @@
-"""The layers that the networks are made of, each for whole sequences (forward) and for one frame at a time (step).
+"""The layers of the networks, each for whole sequences (forward) and for one frame at a time (step).
 
 Letters: B batch, T time in frames, C channels, K kernel, Q = 256 classes. All convolutions are valid: what a layer
-drops, it drops from the front. Layers compute as many channels as the frames that they get have: see `frames.width`.
+drops, it drops from the front. The number of channels that a layer computes follows from its input: see `frames.width`.
 """
 
 import math
@@ -16,7 +16,7 @@ from sequnet_pl.models.frames import compute_dtype, convolve, last, pad
 
 
 def gate(both: Tensor) -> Tensor:
-    """tanh of the first half of the channels (..., 2C), the filter, times sigmoid of the second, the gate."""
+    """Multiply tanh of the first half of the channels (..., 2C), the filter, by sigmoid of the second, the gate."""
     filtered, gated = both.chunk(2, dim=-1)
     return torch.tanh(filtered) * torch.sigmoid(gated)
 
@@ -24,7 +24,7 @@ def gate(both: Tensor) -> Tensor:
 def gated_convolution(
     inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1
 ) -> Tensor:
-    """Gate of a valid convolution of inputs (B, T, C), side by side, with weight (2C', C, K): (B, T', C').
+    """Compute the gate of a valid convolution of inputs (B, T, C), side by side, with weight (2C', C, K): (B, T', C').
 
     In float32 on a CPU, a wide filter and gate are two convolutions: oneDNN's backward pass scales badly with output
     channels. Narrow ones are faster as one.
@@ -38,14 +38,14 @@ def gated_convolution(
 
 
 class RMSNorm(nn.Module):
-    """x / sqrt(mean(x^2) + 1e-6) over so many channels, in float32 at least; what lies beyond them is zeros."""
+    """x / sqrt(mean(x^2) + 1e-6) over `channels`, in float32 at least; padding beyond them is zeros."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.channels = channels
 
     def forward(self, x: Tensor) -> Tensor:
-        """Frames (..., C) to frames of mean square 1; frames of zeros stay zeros."""
+        """Normalise frames (..., C) to mean square 1; frames of zeros stay zeros."""
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         mean = wide.square().sum(-1, keepdim=True) / self.channels
         return (wide * torch.rsqrt(mean + 1e-6)).to(x.dtype)
@@ -57,7 +57,7 @@ def push(window: Tensor, frame: Tensor) -> None:
 
 
 def apply_window(weight: Tensor, bias: Tensor | None, window: Tensor) -> Tensor:
-    """One output frame (B, C') of a convolution, weight (C', C, K), whose taps cover the whole window (B, C, K)."""
+    """Compute one output frame (B, C') of a convolution, weight (C', C, K), over a whole window (B, C, K)."""
     return F.linear(window.flatten(1), weight.flatten(1), bias)
 
 
@@ -73,10 +73,10 @@ class CodeConv(nn.Module):
 
     @torch.no_grad()
     def start_smooth(self, frequency: float) -> None:
-        """Start from rows that neighbouring codes share nearly: random cosines of the code, not unrelated numbers.
+        """Initialise the rows with random cosines of the code, so that neighbouring codes have similar rows.
 
-        With one-hot inputs a network must learn for each code by itself what its neighbours know already. These are the
-        random Fourier features of Rahimi and Recht (2007).
+        Independent rows would be learnt for each code alone. These are the random Fourier features of Rahimi and Recht
+        (2007).
 
         Args:
             frequency: Standard deviation of the frequencies, in radians over half the range of codes.
@@ -86,10 +86,10 @@ class CodeConv(nn.Module):
         self.weight.copy_(0.4 * torch.cos(frequency * frequencies * code + 2 * math.pi * phases))
 
     def forward(self, codes: Tensor, width: int | None = None) -> Tensor:
-        """Codes (B, T) to frames (B, T - K + 1, C), or so many channels of which the last are zeros.
+        """Map codes (B, T) to frames (B, T - K + 1, C), or (..., `width`) with zeros in the last channels.
 
-        A GPU multiplies one-hot codes; elsewhere rows of the table are looked up and summed, which stays in the type
-        of the table, so that gradients of rows that are read often add up in it.
+        A GPU multiplies one-hot codes. Elsewhere rows are looked up and summed in the type of the table, so that gradients
+        of frequent rows are accumulated in it.
         """
         channels = self.bias.numel()
         table, bias = (pad(x, x.dim() - 1, channels, width or channels) for x in (self.weight, self.bias))
@@ -108,25 +108,25 @@ class GatedConv(nn.Module):
     """Gated residual convolution: identity + tanh(filter(x)) * sigmoid(gate(x)), filter and gate as one convolution.
 
     With stride 2 every second frame is kept, the last one among them. A conditioned layer convolves [x, condition];
-    its identity is x alone. What is convolved may be another form of x, `read`: a normed network's.
+    its identity is x alone. In an RMS-normalised network the convolution reads `read` instead of x.
     """
 
     def __init__(self, features: int, kernel_size: int, stride: int = 1, conditioned: bool = False) -> None:
         super().__init__()
-        self.features, self.reach, self.stride = features, kernel_size - 1, stride
+        self.features, self.kernel_size, self.stride = features, kernel_size, stride
         self.conv = nn.Conv1d(features * (1 + conditioned), 2 * features, kernel_size, stride)
 
     def forward(self, x: Tensor, read: Tensor | None = None, condition: Tensor | None = None) -> Tensor:
-        """x and read (B, T, C) and condition (B, T' >= T, C) to (B, (T - K) // stride + 1, C)."""
+        """Map x and read (B, T, C) and condition (B, T' >= T, C) to (B, (T - K) // stride + 1, C)."""
         given = None if read is x else read  # one slice of x, else gradients would add up in another order
-        x = x[:, (x.shape[1] - 1 - self.reach) % self.stride :]
+        x = x[:, (x.shape[1] - self.kernel_size) % self.stride :]
         inputs = [x if given is None else last(given, x.shape[1])]
         inputs += [] if condition is None else [last(condition, x.shape[1])]
         weight, bias = pad_gated(self.conv.weight, self.conv.bias, self.features, x.shape[-1])
-        return x[:, self.reach :: self.stride] + gated_convolution(inputs, weight, bias, self.stride)
+        return x[:, self.kernel_size - 1 :: self.stride] + gated_convolution(inputs, weight, bias, self.stride)
 
     def step(self, x: Tensor, window: Tensor) -> Tensor:
-        """The newest output frame (B, C), from the newest frame x (B, C) and the window of inputs that ends with it."""
+        """Compute the newest output frame (B, C) from the newest input x (B, C) and the window that ends with it."""
         return x + gate(apply_window(self.conv.weight, self.conv.bias, window))
 
 
@@ -147,10 +147,9 @@ class GatedUpsample(nn.Module):
             nn.init.uniform_(parameter, -bound, bound)
 
     def forward(self, x: Tensor, read: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Coarse (B, M, C) to fine (B, 2M - K + 1, C), which end on the last even frame, and the odd frames (B, M', C).
+        """Map coarse (B, M, C) to fine (B, 2M - K + 1, C), which end on the last even frame, and odd frames (B, M', C).
 
-        What is convolved is `read` where it is given. The last of the odd frames is not among the fine ones: it lies
-        one frame after them.
+        The convolution reads `read` where it is given. The last odd frame lies one frame after the fine ones.
         """
         even, odd = (self._phase(x, x if read is None else read, phase.weight) for phase in (self.even, self.odd))
         # one odd frame more than even ones: the first odd precedes the first even, the last follows the last
@@ -161,13 +160,13 @@ class GatedUpsample(nn.Module):
         return x[:, weight.shape[-1] - 1 :] + gated_convolution([read], weight, bias)
 
     def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
-        """Even and odd frame (B, C each), from the newest coarse frame x (B, C) and the window that ends with it."""
+        """Compute even and odd frame (B, C each) from the newest coarse frame x (B, C) and its window."""
         even = apply_window(self.even.weight, self.bias, window)
         odd = apply_window(self.odd.weight, self.bias, window[..., 1:])
         return x + gate(even), x + gate(odd)
 
 
 def pad_gated(weight: Tensor, bias: Tensor | None, features: int, width: int) -> tuple[Tensor, Tensor]:
-    """Weight (2C, C or 2C, K) and bias (2C) for frames of `width` channels: filter and gate, x and condition, apart."""
+    """Pad weight (2C, C or 2C, K) and bias (2C) to `width` channels: filter and gate, x and condition, each apart."""
     assert bias is not None
     return pad(pad(weight, 0, features, width), 1, features, width), pad(bias, 0, features, width)

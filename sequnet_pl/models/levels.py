@@ -1,4 +1,4 @@
-"""The levels of a Seq-U-Net: what one computes on the way down and up again. B batch, T time in frames, C channels."""
+"""The levels of a Seq-U-Net, each with layers on the way down and up. B batch, T time in frames, C channels."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -11,13 +11,13 @@ from sequnet_pl.models.layers import GatedConv, GatedUpsample
 
 
 def gated_convs(depth: int, features: int, kernel_size: int, conditioned: bool = False) -> Sequence[GatedConv]:
-    """`depth` gated convolutions in a module list."""
+    """Return a module list of `depth` gated convolutions."""
     layers = nn.ModuleList(GatedConv(features, kernel_size, conditioned=conditioned) for _ in range(depth))
     return cast(Sequence[GatedConv], layers)
 
 
 def layers_by_level(depth: int | list[int], levels: int) -> list[int]:
-    """The depth of each level, the finest first; UsageError where one is less than 1, or there are too many or none."""
+    """Return the depth of each level, the finest first. UsageError for one below 1, too many or none."""
     given = depth if isinstance(depth, list) else [depth]
     if not 1 <= len(given) <= levels or min(given) < 1:
         raise UsageError(f"depth is {depth}, but must be 1 or more, or a list of as much for up to {levels} levels")
@@ -27,7 +27,7 @@ def layers_by_level(depth: int | list[int], levels: int) -> list[int]:
 class Level(nn.Module):
     """The layers of one level except the bottleneck, on the way down and on the way up again.
 
-    Frames go with what is read of them: their norm, or themselves.
+    Each frame comes with the form that convolutions read: RMS-normalised, or the frame itself.
     """
 
     def __init__(self, features: int, depth: int, kernel_size: int, norm: nn.Module) -> None:
@@ -39,7 +39,7 @@ class Level(nn.Module):
         self.up = gated_convs(depth, features, kernel_size, conditioned=True)
 
     def descend(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Frames (B, T, C) to the skip, what is read of it, and the frames of the level below."""
+        """Compute the skip, its form for reading, and the frames of the level below, from frames (B, T, C)."""
         read = self.norm(x)
         for layer in self.down:
             x = layer(x, read)
@@ -47,7 +47,7 @@ class Level(nn.Module):
         return x, read, self.strided(x, read)
 
     def ascend(self, x: Tensor, read: Tensor, skip: Tensor, skip_read: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames of the level below, and the skip, to those of this one."""
+        """Compute the frames of this level from those of the level below and the skip."""
         condition = self.norm(self.upsample(x, read)[0])
         x, read = last(skip, condition.shape[1]), last(skip_read, condition.shape[1])
         for layer in self.up:

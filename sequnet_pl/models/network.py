@@ -1,4 +1,4 @@
-"""The contract that both networks keep, and all that training, sampling and evaluation know of them.
+"""The interface of a network: all that training, sampling and evaluation use.
 
 Letters: B batch, T time in samples, Q = 256 classes. Sequences are aligned at their end: the last code of a window is
 at time 0, the first step after it at time 1.
@@ -32,7 +32,7 @@ def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 
 @dataclass
 class State:
-    """What a network remembers between two steps; it belongs to the caller, and `Network.step` updates it in place.
+    """State of a network between two steps. It belongs to the caller, and `Network.step` updates it in place.
 
     A state is a clock and (nested lists of) tensors whose first dimension is the batch. Its `vars` can be written with
     `torch.save`, read back with `weights_only=True` and given to the class again.
@@ -41,7 +41,7 @@ class State:
     time: int
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """A new state with `function` applied to each tensor: to move, copy, or choose clips of the batch."""
+        """Return a new state with `function` applied to each tensor: to move, copy, or choose clips of the batch."""
         return type(self)(**{field.name: _map(getattr(self, field.name), function) for field in fields(self)})
 
 
@@ -55,45 +55,46 @@ class Network(nn.Module, ABC):
     receptive_field: int
     cycle: int
     checkpoint_activations = False
-    """Whether `forward` keeps only what enters each level or block, and computes the rest again for its gradients."""
+    """Whether `forward` stores only the inputs of each level or block, and recomputes the rest for the gradients."""
 
     def _run(self, part: Callable[..., Any], *inputs: Any) -> Any:
-        """A level or block of `forward`."""
+        """Run a level or block of `forward`."""
         if self.checkpoint_activations:
             return checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)  # there is no randomness
         return part(*inputs)
 
     @abstractmethod
     def matrices(self) -> dict[int, list[Tensor]]:
-        """Weights (C', C, K) between hidden frames, by how many matrices (C' / count, C x K) each holds: see Muon."""
+        """Return weights (C', C, K) between hidden frames, by the number of matrices (C' / count, C x K) in each: see Muon."""
 
     @abstractmethod
     def window(self, outputs: int) -> Window:
-        """Window sizes for at least `outputs` outputs, rounded up to whole cycles. ValueError for fewer than one."""
+        """Return window sizes for at least `outputs` outputs, rounded up to whole cycles. ValueError for less than 1."""
 
     @abstractmethod
     def forward(self, codes: Tensor) -> Tensor:
-        """Codes (B, inputs), uint8 or int64, to logits (B, Q, outputs); logits[..., i] predict the code after theirs.
+        """Map codes (B, inputs), uint8 or int64, to logits (B, Q, outputs); logits[..., i] predict the next code.
 
         ValueError where `inputs` is not the size of a window.
         """
 
     @abstractmethod
     def step(self, code: Tensor, state: State) -> Tensor:
-        """Read one code (B,) of each clip; give logits (B, Q) of the next. Advances `state` by one, in place."""
+        """Read one code (B,) of each clip and return logits (B, Q) of the next. Advances `state` by one, in place."""
 
     @abstractmethod
     def silence(self, batch: int, time: int = 0) -> State:
-        """The state of `batch` clips after endless silence (code 128), with the clock at `time`."""
+        """Return the state of `batch` clips after endless silence (code 128), with the clock at `time`."""
 
     @abstractmethod
     def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
-        """Logits (B, Q) after the last code of a window, and the state at its end, time 0."""
+        """Return logits (B, Q) after the last code of a window, and the state at its end, time 0."""
 
     @float32_products(tf32=False)
     @torch.no_grad()
     def prefill(self, codes: Tensor) -> tuple[Tensor, State]:
-        """Read a prompt (B, T), any T >= 1, in one pass: logits (B, Q) of the code after it, and the state at time 0.
+        """Read a prompt (B, T), any T >= 1, in one pass. Returns logits (B, Q) of the code after it, and the state
+        at time 0.
 
         Context before the prompt is silence; of a long prompt only the last window(1).inputs codes count.
         """

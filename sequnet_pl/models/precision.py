@@ -1,4 +1,4 @@
-"""How exactly GPUs compute with float32."""
+"""Precision of float32 products on GPUs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ import torch
 
 @contextmanager
 def float32_products(*, tf32: bool) -> Iterator[None]:
-    """Whether a GPU may round what it multiplies in float32 to TF32 (10 bits) meanwhile; afterwards it is as before.
+    """Allow or forbid TF32 (10 bits) in float32 products on a GPU within the block; restores the setting afterwards.
 
-    Training may: it is up to eight times as fast. What is scored, sampled or streamed may not: a step would differ from
-    a whole window by more than 1e-4. PyTorch lets convolutions do so and matrix products not, unless told otherwise;
-    it has two ways of telling, refuses them mixed, and its compiler and Lightning ask the older one.
+    Training allows it: it is up to eight times as fast. Scoring and sampling do not: a step would differ from a whole
+    window by more than 1e-4. PyTorch's defaults differ for convolutions and matrix products. The older of its two
+    settings is used: they cannot be mixed, and its compiler and Lightning read the older one.
     """
     flags: tuple[Any, ...] = torch.backends.cudnn, torch.backends.cuda.matmul
     before = [each.allow_tf32 for each in flags]

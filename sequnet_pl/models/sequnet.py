@@ -1,4 +1,4 @@
-"""The Seq-U-Net: a causal one-dimensional U-Net whose deep levels tick slowly (Stoller et al. 2020, sections 3 and 4).
+"""The Seq-U-Net, a causal 1D U-Net whose deep levels run at lower rates (Stoller et al. 2020, sections 3 and 4).
 
 Letters: B batch, T time, C channels, K kernel, Q = 256 classes. Level l has a frame at every 2^l-th sample, counted so
 that the last input of a window is at time 0.
@@ -19,7 +19,7 @@ from sequnet_pl.models.layers import CodeConv, GatedConv, RMSNorm, push
 from sequnet_pl.models.levels import Level, gated_convs, layers_by_level
 from sequnet_pl.models.network import Network, State, Window
 from sequnet_pl.models.precision import float32_products
-from sequnet_pl.models.reach import receptive_field, window_inputs
+from sequnet_pl.models.receptive_field import receptive_field, window_inputs
 
 
 @dataclass
@@ -112,7 +112,7 @@ class SeqUNet(Network):
         return self._output(last(read, outputs)).transpose(1, 2)
 
     def _output(self, x: Tensor) -> Tensor:
-        """What is read of frames (..., C) to logits (..., Q)."""
+        """Map the finest frames (..., C) to logits (..., Q)."""
         for conv in self.ends:
             x = F.linear(torch.relu(x), pad(conv.weight.squeeze(-1), 1, conv.in_channels, x.shape[-1]), conv.bias)
         return x
@@ -153,7 +153,7 @@ class SeqUNet(Network):
     @float32_products(tf32=False)
     @torch.no_grad()
     def silence(self, batch: int, time: int = 0) -> State:
-        """See Network. On the way down all frames are the same; on the way up those of one period tell all."""
+        """See Network. All frames of a level are equal on the way down, and periodic on the way up."""
         kernel_size = self.kernel_size
         codes = self._silent_codes(batch, kernel_size)
         state = self._empty_state(codes)
@@ -168,7 +168,7 @@ class SeqUNet(Network):
 
         norm = self.norm
 
-        def go_on(layer: GatedConv, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        def periodic(layer: GatedConv, x: Tensor, condition: Tensor | None = None) -> Tensor:
             wider = [None if y is None else around(y, 0, y.shape[1] + kernel_size - 1) for y in (x, norm(x), condition)]
             return layer(*wider)
 
@@ -177,13 +177,13 @@ class SeqUNet(Network):
         for index, level in enumerate(self.levels):
             for layer in level.down:
                 state.down[index].append(keep(norm(x), index))
-                x = go_on(layer, x)
+                x = periodic(layer, x)
             state.down[index].append(keep(norm(x), index))
             skips.append(x)
-            x = go_on(level.strided, x)
+            x = periodic(level.strided, x)
         for layer in self.bottleneck:
             state.bottleneck.append(keep(norm(x), len(self.levels)))
-            x = go_on(layer, x)
+            x = periodic(layer, x)
         for index, level in reversed(list(enumerate(self.levels))):
             period = x.shape[1]
             state.upsample.insert(0, keep(norm(x), index + 1, kernel_size // 2 + 1))
@@ -194,7 +194,7 @@ class SeqUNet(Network):
             x = skips[index].expand(-1, 2 * period, -1)
             for layer in level.up:
                 state.up[index].append(torch.cat((keep(norm(x), index), keep(condition, index)), dim=1))
-                x = go_on(layer, x, condition)
+                x = periodic(layer, x, condition)
         return state
 
     @float32_products(tf32=False)

@@ -1,4 +1,4 @@
-"""The WaveNet that the Seq-U-Net is measured against: blocks of dilated, gated, residual convolutions.
+"""The WaveNet that the Seq-U-Net is compared with: blocks of dilated, gated, residual convolutions.
 
 Letters: B batch, T time, C channels, K kernel, Q = 256 classes.
 """
@@ -21,7 +21,7 @@ from sequnet_pl.models.precision import float32_products
 
 @dataclass
 class WaveNetState(State):
-    """What each layer has read: a ring (B, C, (K - 1) * dilation); the frame of time t lies in slot t mod length."""
+    """Inputs of each layer: a ring (B, C, (K - 1) * dilation); the frame of time t lies in slot t mod length."""
 
     rings: list[Tensor]
 
@@ -33,7 +33,7 @@ class Layer(nn.Module):
         super().__init__()
         self.conv = nn.Conv1d(residual, 2 * dilation_channels, kernel_size, dilation=dilation)
         self.skip = nn.Conv1d(dilation_channels, skip, 1)
-        # what the last layer would hand on, nobody reads
+        # the last layer's residual output would not be used
         self.residual = None if last else nn.Conv1d(dilation_channels, residual, 1)
         self.channels, self.dilation, self.ring_length = dilation_channels, dilation, (kernel_size - 1) * dilation
 

@@ -1,28 +1,28 @@
-"""How far a Seq-U-Net looks back, by its kernel and the depth of each level, from the finest to the bottleneck."""
+"""Window size and receptive field of a Seq-U-Net, from its kernel and the depth of each level, the finest first."""
 
 import numpy as np
 
 
 def window_inputs(depths: list[int], kernel_size: int, outputs: int) -> int:
-    """Codes of a window of so many outputs, a multiple of the cycle; sizes grow from the output to the input."""
-    reach = kernel_size - 1  # frames that a convolution drops
+    """Return the inputs of a window with so many outputs, a multiple of the cycle, computed from output to input."""
+    dropped = kernel_size - 1  # frames that a convolution drops
     *depths, bottleneck = depths
     size = outputs
     for depth in depths:
-        size = -(-(size + depth * reach + reach) // 2)
-    size += bottleneck * reach
+        size = -(-(size + depth * dropped + dropped) // 2)
+    size += bottleneck * dropped
     for depth in reversed(depths):
-        size = 2 * (size - 1) + 1 + reach + depth * reach
-    return size + reach
+        size = 2 * (size - 1) + 1 + dropped + depth * dropped
+    return size + dropped
 
 
 def receptive_field(depths: list[int], kernel_size: int) -> int:
-    """Codes that the outputs of a cycle see at the most: the reach of each level, by phase, up to the output."""
+    """Return the largest receptive field over the phases of a cycle, in samples."""
     taps = np.arange(kernel_size)
     *depths, bottleneck = depths
-    # samples back from a frame to the first code that it sees
-    reach = 1 + bottleneck * 2 ** len(depths) + sum((depth + 1) * 2**level for level, depth in enumerate(depths))
-    lags = np.array([reach * taps[-1]])  # by phase of the frame in the cycle
+    # samples from a frame back to the first code in its receptive field, for each tap
+    lag = 1 + bottleneck * 2 ** len(depths) + sum((depth + 1) * 2**level for level, depth in enumerate(depths))
+    lags = np.array([lag * taps[-1]])  # by phase of the frame in the cycle
 
     def back(lags: np.ndarray, taps: np.ndarray, spacing: int) -> np.ndarray:
         return np.max([np.roll(lags, tap) + tap * spacing for tap in taps], axis=0)
