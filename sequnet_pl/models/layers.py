@@ -88,8 +88,8 @@ class CodeConv(nn.Module):
     def forward(self, codes: Tensor, width: int | None = None) -> Tensor:
         """Map codes (B, T) to frames (B, T - K + 1, C), or (..., `width`) with zeros in the last channels.
 
-        A GPU multiplies one-hot codes. Elsewhere rows are looked up and summed in the type of the table, so that gradients
-        of frequent rows are accumulated in it.
+        A GPU multiplies one-hot codes. Elsewhere rows are looked up and summed in the type of the table, so that
+        gradients of frequent rows are accumulated in it.
         """
         channels = self.bias.numel()
         table, bias = (pad(x, x.dim() - 1, channels, width or channels) for x in (self.weight, self.bias))

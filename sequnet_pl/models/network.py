@@ -65,11 +65,11 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def matrices(self) -> dict[int, list[Tensor]]:
-        """Return weights (C', C, K) between hidden frames, by the number of matrices (C' / count, C x K) in each: see Muon."""
+        """Return weights (C', C, K) between hidden frames, by the number of matrices (C' / count, C x K) in each."""
 
     @abstractmethod
     def window(self, outputs: int) -> Window:
-        """Return window sizes for at least `outputs` outputs, rounded up to whole cycles. ValueError for less than 1."""
+        """Return window sizes for at least `outputs` outputs, rounded up to whole cycles. ValueError below 1."""
 
     @abstractmethod
     def forward(self, codes: Tensor) -> Tensor:
