@@ -1,10 +1,7 @@
 """Short runs and groups of processes, in a folder of each test's own."""
 
-import functools
-
 import pytest
 import torch
-from noisy_runs import noisy_fit
 from process_group import Group
 from short_runs import run_fit
 
@@ -13,12 +10,6 @@ from short_runs import run_fit
 def fit(tmp_path, audio_folder):
     """`run_fit` in a folder of this test's own."""
     return lambda *args, **kwargs: run_fit(tmp_path, audio_folder, *args, **kwargs)
-
-
-@pytest.fixture
-def noisy(tmp_path, audio_folder):
-    """`noisy_fit` in a folder of this test's own."""
-    return functools.partial(noisy_fit, tmp_path, audio_folder)
 
 
 @pytest.fixture

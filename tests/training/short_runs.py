@@ -76,6 +76,21 @@ def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), dat
     return Run(trainer, module, folder, error)
 
 
+class At(pl.Callback):
+    """Does something once: at a batch, or at a batch of the validation after it."""
+
+    def __init__(self, act, step, place="batch"):
+        self.act, self.step, self.place = act, step, place
+
+    def on_train_batch_start(self, trainer, *_):
+        if self.place == "batch" and trainer.global_step == self.step:
+            self.act()
+
+    def on_validation_batch_start(self, trainer, *_):
+        if self.place == "validation" and trainer.global_step == self.step:
+            self.act()
+
+
 class Collected(ScoreReport):
     """Keeps the scores of a test, and neither draws nor writes."""
 

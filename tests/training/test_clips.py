@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 from torch.nn import functional as F
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.report.sampled import read_sampling
 from sequnet_pl.sampling.generate import generate
-from sequnet_pl.training.averaging import ScoredEMA, saved_network
 from sequnet_pl.training.clips import Excerpts, Program, make_clips
 from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.sampling import SampleAudio
@@ -108,7 +108,7 @@ def test_the_weights_of_now_are_sampled(fit):
         every_n_steps=2, every_n_epochs=0, continuations=0, seconds=0.02, second_temperature=None, temperature=0.9
     )
     module = SeqUNetModule(2, 2, 1, 3, lr=0.1)
-    run = fit(module=module, callbacks=[ScoredEMA(decay=0.5), sampler], max_steps=4, limit_val_batches=0)
+    run = fit(module=module, callbacks=[EMAWeightAveraging(decay=0.5), sampler], max_steps=4, limit_val_batches=0)
     assert run.error is None
     averaged = SeqUNetModule(2, 2, 1, 3)
     averaged.load_state_dict(run.last["state_dict"])
@@ -119,10 +119,6 @@ def test_the_weights_of_now_are_sampled(fit):
     learning.load_state_dict(run.last["current_model_state"])
     assert not np.array_equal(generate(learning.network, seconds=0.02, temperature=0.9)[0], expected)
     assert sampler.last_step == 4 and sampler.seconds_taken > 0
-
-
-def test_without_an_average_the_network_itself_is_sampled(trained):
-    assert saved_network(trained.trainer, trained.module) is trained.module.network
 
 
 def test_clips_that_cannot_be_made_do_not_end_a_run(fit, monkeypatch, caplog):

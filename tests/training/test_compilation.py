@@ -9,7 +9,6 @@ from sequnet_pl.data.crops import Batch
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.training import compilation
-from sequnet_pl.training.averaging import WITHOUT, ScoredEMA
 from sequnet_pl.training.compilation import loss_sum
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 
@@ -118,14 +117,6 @@ def test_finders_of_batch_sizes_try_the_plain_network(fit, monkeypatch):
     run = fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), callbacks=[finder], max_steps=2)
     assert run.error is None
     assert len(set(shapes)) == 1 and shapes[0][0] == run.trainer.datamodule.batch_size
-
-
-def test_an_average_has_its_own_score(fit, tmp_path):
-    torch.manual_seed(0)
-    module = SeqUNetModule(3, 8, 1, 3, lr=1e-2, compile=True)
-    run = fit(module=module, callbacks=[ScoredEMA(0.9)], max_epochs=1)
-    (averaged,), (other,) = (run.curve(name).values() for name in ("val/bits_per_sample", WITHOUT))
-    assert abs(float(averaged) - float(other)) > 1e-3
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from sequnet_pl.training import references
-from sequnet_pl.training.averaging import WITHOUT, ScoredEMA
+from sequnet_pl.training import measures, references
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.sampling import SampleAudio
 
 CLOCKS = ("hours_heard", "wall_hours")
@@ -126,18 +124,14 @@ def test_references_are_the_bits_of_the_tables(fit, monkeypatch):
     assert references.references(data) != whole
 
 
-def test_both_weights_are_scored_where_they_are_averaged(fit):
-    averaged = fit(callbacks=[ScoredEMA(decay=0.9)], max_epochs=1)
-    plain = fit("plain", max_epochs=1)
-    assert averaged.error is None
-    # the same training: the weights that learn score as they do without an average
-    assert [float(v) for v in averaged.curve(WITHOUT).values()] == pytest.approx(
-        [float(v) for v in plain.curve("val/bits_per_sample").values()], abs=1e-6
-    )
-    # and the saved weights have the score that they are saved for
-    module = SeqUNetModule(2, 2, 1, 3)
-    module.load_state_dict(averaged.last["state_dict"])
-    (logged,), (other,) = (map(float, averaged.curve(name).values()) for name in ("val/bits_per_sample", WITHOUT))
-    (score,) = averaged.trainer.validate(module, averaged.trainer.datamodule, verbose=False)
-    assert logged == pytest.approx(score["val/bits_per_sample"], abs=1e-6)
-    assert logged != pytest.approx(other, abs=1e-6)
+def test_a_loss_above_that_of_a_guess_and_waiting_for_data_are_warned_of_once(fit, monkeypatch, caplog):
+    class Slow(pl.Callback):
+        def on_train_batch_start(self, trainer, *_):
+            trainer.train_dataloader.waited += 100.0
+
+    monkeypatch.setattr(measures, "_WARM_UP", 4)
+    monkeypatch.setattr(measures, "UNIFORM_BITS", 1.0)
+    fit(callbacks=[Slow(), Measures()])
+    assert caplog.text.count("worse than a uniform guess") == 1
+    assert "after 4 steps" in caplog.text
+    assert caplog.text.count("try more --num_workers") == 1

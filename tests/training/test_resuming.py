@@ -5,40 +5,16 @@ import random
 import signal
 from pathlib import Path
 
-import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
-from short_runs import run_fit, same_weights
+from short_runs import At, run_fit, same_weights
 
 from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.saving import LastCheckpoint
 
+EPOCH = 7  # steps
 CURVES = ("train/bits_per_sample", "val/bits_per_sample")
-
-
-class Noise(pl.Callback):
-    """Makes the run depend on all random states of the process."""
-
-    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
-        for parameter in pl_module.parameters():
-            pass
-
-
-class At(pl.Callback):
-    """Does something once: at a batch, or at a batch of the validation after it."""
-
-    def __init__(self, act, step, place="batch"):
-        self.act, self.step, self.place = act, step, place
-
-    def on_train_batch_start(self, trainer, *_):
-        if self.place == "batch" and trainer.global_step == self.step:
-            self.act()
-
-    def on_validation_batch_start(self, trainer, *_):
-        if self.place == "validation" and trainer.global_step == self.step:
-            self.act()
 
 
 def terminate():
@@ -49,10 +25,13 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def assert_the_same(unbroken, resumed):
+def assert_the_same(unbroken, resumed, missing=0):
+    """Compare weights, files and curves, of which a kill between a save and its row leaves out a row."""
     assert resumed.error is None
     for name in CURVES:
-        assert resumed.curve(name) == unbroken.curve(name)
+        found, expected = resumed.curve(name), unbroken.curve(name)
+        assert expected | found == expected
+        assert len(expected) - len(found) <= missing
     assert same_weights(unbroken, resumed)
     names = [sorted(path.name for path in (run.folder / "checkpoints").iterdir()) for run in (unbroken, resumed)]
     assert names[0] == names[1]
@@ -61,21 +40,16 @@ def assert_the_same(unbroken, resumed):
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory, audio_folder):
     """Three epochs of seven steps, each validated twice."""
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    return run_fit(tmp_path_factory.mktemp("unbroken"), audio_folder, callbacks=[Noise()], val_check_interval=3)
+    return run_fit(tmp_path_factory.mktemp("unbroken"), audio_folder, val_check_interval=3)
 
 
 def broken(tmp_path, audio_folder, at):
     """A run with the options of `unbroken`, in which something happens."""
-    random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    return run_fit(tmp_path, audio_folder, callbacks=[Noise(), at], val_check_interval=3)
+    return run_fit(tmp_path, audio_folder, callbacks=[at], val_check_interval=3)
 
 
 def go_on(tmp_path, audio_folder):
-    random.seed(7)
-    return run_fit(tmp_path, audio_folder, go_on=True, callbacks=[Noise()], val_check_interval=3)
+    return run_fit(tmp_path, audio_folder, go_on=True, val_check_interval=3)
 
 
 @pytest.mark.parametrize(
@@ -139,24 +113,7 @@ def test_killed_as_soon_as_a_checkpoint_is_there(unbroken, tmp_path, audio_folde
     """Before validation (6), at the end of an epoch (7), and before Lightning logs the step (9)."""
     statuses, logs = group(1, _killed_when_saved, str(tmp_path), str(audio_folder), step).wait()
     assert statuses == [-signal.SIGKILL], logs
-    assert_the_same(unbroken, go_on(tmp_path, audio_folder))
-
-
-def _dies(root, audio, workers, go_on, step, delay):
-    """Train until so many seconds after a step has begun; also in the middle of whatever is being written."""
-    timer = At(lambda: signal.setitimer(signal.ITIMER_REAL, delay), step)
-    run_fit(Path(root), audio, go_on=go_on, data={"num_workers": workers}, max_epochs=8, every=2, callbacks=[timer])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-def test_killed_five_times_at_any_moment(tmp_path, audio_folder, group, workers):
-    for kills in range(5):
-        step, delay = random.randrange(10 * kills + 4, 10 * kills + 14), random.uniform(1e-4, 0.03)
-        process = group(1, _dies, str(tmp_path), str(audio_folder), workers, kills > 0, step, delay)
-        assert process.wait()[0] == [-signal.SIGALRM], (step, delay)
-    resumed = run_fit(tmp_path, audio_folder, go_on=True, data={"num_workers": workers}, max_epochs=8, every=2)
-    assert_the_same(run_fit(tmp_path, audio_folder, "whole", max_epochs=8, every=2), resumed)
+    assert_the_same(unbroken, go_on(tmp_path, audio_folder), missing=1)
 
 
 def test_averaged_weights_go_on(fit):
@@ -203,3 +160,37 @@ def test_another_batch_size_goes_on_and_says_so(fit, monkeypatch, caplog, batch_
     assert resumed.trainer.current_epoch == 2
 
 
+@pytest.mark.parametrize(
+    ("steps", "options"),
+    [
+        (5, {}),
+        (EPOCH, {}),
+        (EPOCH, {"check_val_every_n_epoch": 2}),
+        (5, {"check_val_every_n_epoch": None, "val_check_interval": 4}),
+        (5, {"accumulate_grad_batches": 2}),
+        (5, {"limit_val_batches": 1, "max_epochs": 4}),
+        (EPOCH, {"limit_val_batches": 0}),
+        (5, {"data": {"val_hours": 0.00005, "num_workers": 1}}),
+        pytest.param(EPOCH, {"val_check_interval": 5}, marks=pytest.mark.slow),
+        pytest.param(5, {"val_check_interval": "00:01:00:00"}, marks=pytest.mark.slow),
+        pytest.param(EPOCH, {"precision": "bf16-mixed", "keep": 9}, marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+def test_more_steps_continue_as_unbroken(fit, steps, options):
+    options = {"max_epochs": -1, "log_every_n_steps": 3} | options
+    fit(max_steps=steps, **options)
+    assert_the_same(fit("whole", max_steps=12, **options), fit(go_on=True, max_steps=12, **options))
+
+
+def test_finished_epochs_are_followed_by_steps(fit):
+    fit(max_epochs=2)
+    assert_the_same(fit("whole", max_epochs=-1, max_steps=17), fit(go_on=True, max_epochs=-1, max_steps=17))
+
+
+def test_another_number_of_threads_is_warned_of(fit, caplog):
+    fit(max_steps=4)
+    torch.set_num_threads(2)
+    fit(go_on=True, max_steps=5)
+    torch.set_num_threads(1)
+    assert "resuming from step 4 with threads 2 instead of 1" in caplog.text

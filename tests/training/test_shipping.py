@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 from short_runs import run_fit
 
 from sequnet_pl import pretrained
@@ -15,7 +16,6 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.errors import UsageError
 from sequnet_pl.pretrained.__main__ import export
 from sequnet_pl.report.card import RIGHTS
-from sequnet_pl.training.averaging import ScoredEMA
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.shipping import write_shipped
 from sequnet_pl.training.trained import load_pretrained, load_trained
@@ -73,7 +73,7 @@ def test_every_shape(module: pl.LightningModule, tmp_path: Path, audio_folder: P
 
 
 def test_averaged_weights_are_what_is_given(tmp_path: Path, audio_folder: Path) -> None:
-    run = run_fit(tmp_path, audio_folder, max_steps=4, callbacks=[ScoredEMA(decay=0.9)])
+    run = run_fit(tmp_path, audio_folder, max_steps=4, callbacks=[EMAWeightAveraging(decay=0.9)])
     content, card = shipped(run.folder / "checkpoints" / "last.ckpt", tmp_path / "given")
     assert "These are averaged weights." in card
     for name, tensor in run.last["state_dict"].items():
