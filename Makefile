@@ -14,7 +14,7 @@ DEMO_SAMPLE := $(BIN)/python sample.py --gpus 0
 SHIPPED := $(wildcard sequnet_pl/pretrained/piano/weights.ckpt)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup check test test-full clean
+.PHONY: help demo setup check test test-full help-text clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ test: check ## check, then the tests that take seconds
 
 test-full: check ## check, then all tests
 	$(BIN)/python -m pytest $(AT_ONCE) -m "slow or not slow"
+
+help-text: $(DEV) ## write the help of train.py, after a change of its options
+	COLUMNS=140 $(BIN)/python -c "from sequnet_pl.cli.train_options import help_text; print(help_text(), end='')" > sequnet_pl/cli/train_help.txt
 
 clean: ## remove the environment and caches; recordings, runs and clips stay
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

@@ -5,6 +5,8 @@ from contextlib import ExitStack
 from sequnet_pl.interrupts import loading, module_to_run
 from sequnet_pl.waiting import wait_passively
 
+__version__ = "0.1.0"
+
 wait_passively()  # here, since every entry loads this before it loads torch
 
 _loading = ExitStack()

@@ -11,25 +11,49 @@ from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.project import CONFIGS
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """The safe loader, which refuses a key that occurs twice; the first value would be lost silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the dictionary of a node. ConstructorError where a key occurs twice."""
+        written: set[str] = set()
+        for key, _ in node.value:
+            if key.value in written:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} occurs twice", key.start_mark)
+            written.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def read_config(name: str) -> dict[str, Any]:
-    """The settings of a file; `configs/NAME` is also one of ours, where no file here has that name. UsageError."""
+    """Return the settings of a YAML file.
+
+    `configs/NAME` also finds a config of the project, unless a file of that name exists here.
+
+    Raises:
+        UsageError: The file cannot be read, or it does not contain settings.
+    """
     path, ours = Path(name), {f"configs/{path.name}": path for path in CONFIGS.glob("*.yaml")}
     path = ours[name] if name in ours and not path.exists() else path
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        settings = _UniqueKeyLoader(path.read_text(encoding="utf-8")).get_single_data() or {}
     except OSError as error:
         raise UsageError(f"cannot read the config {name}: {error.strerror}{did_you_mean(name, ours)}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"the config {name} is no YAML: {' '.join(str(error).split())}") from error
+        raise UsageError(f"the config {name} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):
-        raise UsageError(f"the config {name} holds no settings: write `name: value`, one a line")
+        raise UsageError(f"the config {name} contains no settings: write `name: value`, one on each line")
     if isinstance(settings.get("model"), str):
         settings["model"] = {"class_path": settings["model"]}
     return settings
 
 
 def network_of(settings: dict[str, Any]) -> str | None:
-    """The network that settings name; None where they name none of ours."""
+    """Return the network that settings name, None where they name none. UsageError for a class of another project."""
     model = settings.get("model") or {}
     given = model.get("class_path") if isinstance(model, dict) else model
-    return next((name for name, class_path in CLASS_PATHS.items() if given in (name, class_path)), None)
+    if given is None:
+        return None
+    for name, class_path in CLASS_PATHS.items():
+        if given in (name, class_path):
+            return name
+    raise UsageError(f"there is no model {given}: choose {' or '.join(CLASS_PATHS)}")

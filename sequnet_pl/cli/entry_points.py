@@ -1,25 +1,36 @@
-"""train.py and sample.py, installed or not: what can be said at once is said before torch, which loads for seconds."""
+"""The commands train and sample; what needs no torch, which takes seconds to import, is answered before it."""
 
 import sys
+from pathlib import Path
 from typing import NoReturn
 
+from sequnet_pl import __version__
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.interrupts import loading
-from sequnet_pl.project import program
+from sequnet_pl.project import command, program
+
+TRAIN_HELP = Path(__file__).with_name("train_help.txt")
+"""The help of train.py, as its parser gives it for the name `COMMAND`; `make help-text` writes it."""
 
 
 def sequnet_train() -> NoReturn:
-    """The command sequnet-train, and train.py; exits with the status."""
+    """Run the command sequnet-train, or train.py, and exit with its status."""
     exit_main(program("train"), train, sys.argv[1:])
 
 
 def sequnet_sample() -> NoReturn:
-    """The command sequnet-sample, and sample.py; exits with the status."""
+    """Run the command sequnet-sample, or sample.py, and exit with its status."""
     exit_main(program("sample"), sample, sys.argv[1:])
 
 
 def train(argv: list[str]) -> int:
-    """Train or score, or help."""
+    """Train or score a network, or print help or version."""
+    if argv in (["--help"], ["-h"]):
+        print(TRAIN_HELP.read_text(encoding="utf-8").replace("COMMAND", command("train")), end="")  # noqa: T201
+        return 0
+    if argv == ["--version"]:
+        print(__version__)  # noqa: T201
+        return 0
     with loading(program("train")):
         from sequnet_pl.cli.train import train
 
@@ -27,7 +38,10 @@ def train(argv: list[str]) -> int:
 
 
 def sample(argv: list[str]) -> None:
-    """Make sound, or help; options that make no sense are told at once, too."""
+    """Generate audio, or print help or version; wrong options are reported before torch is imported."""
+    if argv == ["--version"]:
+        print(__version__)  # noqa: T201
+        return
     with loading(program("sample")):
         from sequnet_pl.cli.sample_options import parse
 

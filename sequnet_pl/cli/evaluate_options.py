@@ -77,6 +77,6 @@ class Options(NetworkOptions):
 def parse(argv: Sequence[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
     name = "python -m sequnet_pl.evaluate"
-    parser = Parser(prog=name, usage=f"{name} [options]", description=Options.__doc__)
+    parser = Parser(prog=name, usage=f"{name} [options]", description=str(Options.__doc__).partition("\n")[0])
     parser.signature("", Options, {"output_dir": "out"})
     return Options(**parser.values(argv))

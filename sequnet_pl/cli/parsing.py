@@ -1,4 +1,4 @@
-"""Options from signatures, and what is wrong with a command line in one line: shared by all commands."""
+"""Options from signatures, shared by all commands; every error is a UsageError of one line."""
 
 import argparse
 import difflib
@@ -7,46 +7,65 @@ import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from sequnet_pl.errors import UsageError
 
+_SYNONYMS = {
+    "learning_rate": "lr",
+    "batch": "batch_size",
+    "checkpoint": "ckpt_path",
+    "ckpt": "ckpt_path",
+    "resume": "ckpt_path",
+    "device": "gpus",
+    "devices": "gpus",
+    "gpu": "gpus",
+    "max_epochs": "epochs",
+    "num_epochs": "epochs",
+    "steps": "max_steps",
+    "temperature": "temp",
+    "output": "output_dir",
+    "workers": "num_workers",
+}
+"""Common names of options that have another one here."""
+_PLAIN = {int: "a whole number", float: "a number", NoneType: "null"}
+
 
 class OneLineHelp(argparse.HelpFormatter):
-    """An option a line; what it takes stands in its text."""
+    """One line for each option."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=33, width=140)
 
 
 class _OneOrMore(argparse.Action):
-    """One text, or a list of several."""
+    """Store one value as it is, several as a list."""
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         setattr(namespace, self.dest, values if len(values) > 1 else values[0])
 
 
-def _kinds(annotation: Any) -> list[Any]:
-    """The members of a union, or the one type."""
-    return list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
-
-
 class Parser(ArgumentParser):
-    """Of one command: options from signatures, and one line for what is wrong."""
+    """A parser of one command, whose options come from signatures.
+
+    Args:
+        brief: Leave options without a short name out of the help.
+        options: Those of jsonargparse.ArgumentParser.
+    """
 
     def __init__(self, *, brief: bool = False, **options: Any) -> None:
         super().__init__(
             **{"exit_on_error": False, "allow_abbrev": False, "print_config": None, "formatter_class": OneLineHelp}
             | options
         )
-        self.names: list[str] = []
-        self._brief = brief  # help leaves out what has no short name
+        self.names = ["--help"]
+        self._brief = brief
 
     def option(self, *names: str, group: Any = None, **settings: Any) -> None:
-        """An option by all its names."""
+        """Add an option with all its names."""
         self.names += names
         (group or self).add_argument(*names, **settings)
 
@@ -58,53 +77,123 @@ class Parser(ArgumentParser):
         defaults: Mapping[str, Any] = {},
         group: Any = None,
     ) -> None:
-        """An option `--PREFIX.NAME` for each parameter of `function`, without a prefix `--NAME`.
+        """Add an option `--PREFIX.NAME` for each parameter of `function`; without a prefix `--NAME`.
 
-        Those in `short` have a short name too, or another one. A switch needs no value, several values are given one
-        after the other, and what may be a text or nothing is taken as it is written.
+        Parameters in `short` have that shorter name too. A switch needs no value, a list takes several values one
+        after the other, and a text is taken literally.
         """
         group = group or self.add_argument_group(prefix)
         docs = {each.arg_name: each.description for each in parse_docstring(inspect.getdoc(function) or "").params}
         for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD or parameter.default is parameter.empty:
-                continue  # given by the program, not by an option
-            kinds, default = _kinds(parameter.annotation), defaults.get(name, parameter.default)
-            if default is None and NoneType in kinds:
-                kinds.remove(NoneType)  # which need not be said
+                continue  # set by the program, not by an option
+            default = defaults.get(name, parameter.default)
             default = list(default) if isinstance(default, tuple) else default
-            settings: dict[str, Any] = {"type": functools.reduce(operator.or_, kinds)}
-            if kinds == [str, list[str]]:
-                settings = {"action": _OneOrMore, "nargs": "+"}
-            elif len(kinds) == 1 and get_origin(kinds[0]) is list:
-                settings = {"type": get_args(kinds[0])[0], "nargs": "+"}
-            elif bool in kinds:
-                settings |= {"nargs": "?", "const": True}
             key = f"{prefix}.{name}".lstrip(".")
             names = dict.fromkeys([f"--{short.get(name, key)}", f"--{key}"])
-            settings |= {"dest": key, "default": default}
             hidden = self._brief and name not in short
             text = argparse.SUPPRESS if hidden else (docs.get(name) or "").replace("%", "%%")
-            self.option(*names, group=group, help=text, metavar=name.upper(), **settings)
+            settings = kind_of(parameter.annotation, default)
+            self.option(*names, group=group, help=text, metavar=name.upper(), dest=key, default=default, **settings)
 
     def values(self, argv: Sequence[str], layers: Iterable[tuple[str, dict[str, Any]]] = ()) -> Namespace:
-        """Those of a command line over those of named dictionaries, each over the one before. UsageError if wrong."""
-        values, where = None, ""
-        try:
-            for where, layer in layers:
+        """Return the values of named dictionaries, each over the one before, and of a command line over them.
+
+        Raises:
+            UsageError: An option or a value is not valid.
+        """
+        values = None
+        for where, layer in layers:
+            try:
                 values = self.parse_object(layer, namespace=values)
-            where = ""
+            except ArgumentError as error:
+                raise UsageError(": ".join(filter(None, [where, _one_line(error)]))) from error
+        self.check_names(argv)
+        try:
             return self.parse_args(list(argv), namespace=values)
         except ArgumentError as error:
-            text = " ".join(str(error).split())
-            raise UsageError(f"{where}: {text}" if where else f"{text}{self._question(argv, text)}") from error
+            raise UsageError(_one_line(error)) from error
 
-    def _question(self, argv: Sequence[str], text: str) -> str:
-        """Whether another option was meant, where a command line has one that there is not."""
-        unknown = [word for word in argv if text.startswith(f"unrecognized arguments: {word}")]
-        return did_you_mean(unknown[0].partition("=")[0], self.names) if unknown else ""
+    def check_names(self, argv: Sequence[str], more: Iterable[str] = ()) -> None:
+        """Raise UsageError for an option that does not exist, or one with an empty value; `more` exist elsewhere."""
+        names = [*self.names, *more]
+        flag = ""
+        for word in argv:
+            name, equals, value = word.partition("=")
+            name = name.rstrip("+")
+            flag = name if name.startswith("--") else flag
+            if not word or (name in names and equals and not value):
+                raise UsageError(f"{flag or 'an argument'} has an empty value")
+            of_a_class = any(
+                name.startswith(f"{known}.") for known in self.names
+            )  # such as --trainer.callbacks.patience
+            if name.startswith("--") and len(name) > 2 and name not in names and not of_a_class:
+                raise UsageError(f"there is no option {name}{did_you_mean(name, names)}")
+            if name.startswith("-") and name.lstrip("-")[:1].isalpha() and f"-{name}" in names:
+                raise UsageError(f"there is no option {name}; did you mean -{name}?")
+
+
+def kind_of(annotation: Any, default: Any) -> dict[str, Any]:
+    """Return the arguments of add_argument for a type annotation."""
+    kinds = _members(annotation)
+    if default is None and NoneType in kinds:
+        kinds.remove(NoneType)
+    if kinds == [str, list[str]]:
+        return {"action": _OneOrMore, "nargs": "+"}
+    if len(kinds) == 1 and get_origin(kinds[0]) is list:
+        return {"type": _type(get_args(kinds[0])), "nargs": "+"}
+    switch = {"nargs": "?", "const": True} if bool in kinds else {}
+    return {"type": _type(kinds), **switch}
+
+
+def _members(annotation: Any) -> list[Any]:
+    """Return the members of a union, or the one type."""
+    return list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
+
+
+def _type(kinds: Sequence[Any]) -> Any:
+    """Return the type of an option: a converter for plain types, whose error names them, else their union."""
+    kind = functools.reduce(operator.or_, kinds)
+    names = [_describe(each) for each in kinds]
+    if str in kinds or not all(names):
+        return kind
+    choices = list(dict.fromkeys(name for each in names if each for name in each))
+    expected = " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=kind)
+
+    def convert(value: Any) -> Any:
+        try:
+            if isinstance(value, str):
+                return parser.parse_args([f"--value={value}"]).value
+            return parser.parse_object({"value": value}).value
+        except ArgumentError as error:
+            question = did_you_mean(str(value), choices)
+            raise argparse.ArgumentTypeError(f"expected {expected}, not {value}{question}") from error
+
+    return convert
+
+
+def _describe(kind: Any) -> list[str] | None:
+    """Return the names of a plain type in a message, those of all values of a Literal; None for a class."""
+    if get_origin(kind) is Literal:
+        return [str(value) for value in get_args(kind)]
+    if get_origin(kind) is list:
+        return ["a list"] if _describe(get_args(kind)[0]) else None
+    if kind is bool:
+        return ["true", "false"]
+    if isinstance(kind, type) and issubclass(kind, (int, float)) and kind not in _PLAIN:
+        return [kind.__name__]  # a range of numbers
+    return [_PLAIN[kind]] if kind in _PLAIN else None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The question whether a similar word was meant, or nothing."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    """Return the question whether a known word was meant, or nothing."""
+    known = list(known)
+    synonym = f"--{_SYNONYMS.get(word.lstrip('-').replace('-', '_'))}"
+    close = [synonym] if synonym in known else difflib.get_close_matches(word, known, n=1, cutoff=0.75)
     return f"; did you mean {close[0]}?" if close else ""

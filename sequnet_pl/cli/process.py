@@ -14,11 +14,13 @@ from sequnet_pl.processes import end_with_parent
 _LAUNCHER = "SEQUNET_PL_LAUNCHER"  # in the environment: the process whose children inherit it
 
 
-def exit_with_launcher() -> None:
-    """End the processes that Lightning launches when the process that launches them ends."""
-    if os.environ.get(_LAUNCHER) == str(os.getppid()):
+def exit_with_launcher() -> bool:
+    """Return whether Lightning has launched this process for a run; it then ends with the process that launched it."""
+    launched = os.environ.get(_LAUNCHER) == str(os.getppid()) and "LOCAL_RANK" in os.environ
+    if launched:
         end_with_parent()
     os.environ[_LAUNCHER] = str(os.getpid())
+    return launched
 
 
 def is_rank_zero() -> bool:

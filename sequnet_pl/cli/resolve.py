@@ -1,5 +1,7 @@
-"""The checkpoint or the weights that a command line names, and the settings that they bring."""
+"""The checkpoint or the weights that a command line names, and the settings that come with them."""
 
+import inspect
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ from jsonargparse import Namespace
 
 from sequnet_pl import pretrained
 from sequnet_pl.cli.configs import read_config
+from sequnet_pl.cli.parsing import did_you_mean
 from sequnet_pl.cli.run_dir import job_name
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError
@@ -17,9 +20,17 @@ from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import REVISABLE
 from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint
 
+_OPTIONAL_SHAPE = {"norm", "head"}  # which `architecture` leaves out where a network has none
+log = logging.getLogger(__name__)
+
 
 def find_checkpoint(settings: Mapping[str, Any], network: str | None, command: str) -> Path | None:
-    """The checkpoint to go on from or to score; `last`, `best` and `auto` are looked up."""
+    """Return the checkpoint to resume from or to score; `last`, `best` and `auto` are looked up.
+
+    Raises:
+        UsageError: A score is asked for without a checkpoint.
+        UserError: There is no run, or it has no such checkpoint.
+    """
     given = settings.get("ckpt_path")
     if given is None:
         if command != "fit":
@@ -38,7 +49,7 @@ def find_checkpoint(settings: Mapping[str, Any], network: str | None, command: s
 
 
 def settings_of_checkpoint(path: Path, log_dir: Path) -> tuple[str, dict[str, Any]]:
-    """The network of a checkpoint, and its run's settings, or its own where the run folder is gone."""
+    """Return the network of a checkpoint, and the settings of its run, or its own where the run folder is gone."""
     content = checkpoints.read(path)
     network = checkpoints.network_name(content, path)
     if run := checkpoints.run_of_checkpoint(path, log_dir):
@@ -48,12 +59,12 @@ def settings_of_checkpoint(path: Path, log_dir: Path) -> tuple[str, dict[str, An
 
 
 def agree(settings: Namespace, path: Path, fit: bool) -> None:
-    """Settings take what the checkpoint has. UsageError where flags contradict it, which would else lose silently."""
+    """Set what the checkpoint decides. UsageError where flags contradict it: they would have no effect."""
     content = checkpoints.read(path)
     data = StoredRecordings.of(settings.data.as_dict())
     settings.data.split_time = data.kept_split_time(checkpoints.data_state(content))
     if fit and not content.get("optimizer_states"):
-        raise UsageError(f"{path} holds weights alone, from which no run goes on; begin one with --init_from {path}")
+        raise UsageError(f"{path} holds weights alone, from which no run resumes; start one with --init_from {path}")
     run = checkpoints.run_of_checkpoint(path, Path(settings.log_dir))
     own = run.settings["model"].get("init_args", {}) if run else {}
     for name, value in checkpoints.hyper_parameters(content).items():
@@ -62,45 +73,79 @@ def agree(settings: Namespace, path: Path, fit: bool) -> None:
         given = settings.model.init_args.get(name, value)
         if given not in (value, own.get(name, value)):
             raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
-        settings.model.init_args[name] = value  # where the run has found a better one, as for the learning rate
+        settings.model.init_args[name] = value  # the run may have changed it, as a learning rate finder does
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a new run begins with."""
+    """The weights that a new run starts from."""
 
     path: Path
     trained: Trained
 
     @property
     def network(self) -> str:
-        """sequnet or wavenet."""
+        """Name of the network: sequnet or wavenet."""
         return self.trained.name
 
     def apply(self, settings: Namespace, below: Namespace) -> None:
-        """Shape and rate are those of the weights. UsageError where flags say others."""
-        pairs = [(settings.model.init_args, below.model.init_args, architecture(self.trained.network))]
+        """Set shape and sample rate to those of the weights, and name what a config has instead.
+
+        Args:
+            settings: The settings with all flags; changed in place.
+            below: The settings without flags.
+
+        Raises:
+            UsageError: A flag contradicts the weights.
+        """
+        replaced = []
+        shape = self._shape()
+        pairs = [(settings.model.init_args, below.model.init_args, shape)]
         pairs += [(settings.data, below.data, {"sample_rate": self.trained.sample_rate})]
         for ours, lower, theirs in pairs:
             for name, value in theirs.items():
                 if ours[name] not in (value, lower[name]):
                     raise UsageError(f"--{name} {ours[name]}, but {self.path} has {name} {value}; leave --{name} out")
+                if ours[name] != value:
+                    replaced.append(f"{name} {value} instead of {ours[name]}")
                 ours[name] = value
+        if replaced:
+            log.warning("as in %s: %s", self.path, ", ".join(replaced))
 
-    def take_weights(self, network: Network) -> None:
-        """Have a network begin with the weights, averaged ones where there are any."""
+    def _shape(self) -> dict[str, Any]:
+        """Return the arguments of the network, defaults included."""
+        parameters = inspect.signature(type(self.trained.network)).parameters
+        defaults = {name: each.default for name, each in parameters.items() if each.default is not each.empty}
+        return {name: defaults[name] for name in _OPTIONAL_SHAPE & defaults.keys()} | architecture(self.trained.network)
+
+    def load_weights(self, network: Network) -> None:
+        """Set the weights of a network; averaged ones where the checkpoint has them."""
         network.load_state_dict(self.trained.network.state_dict())
 
 
 def start_from(settings: Mapping[str, Any], network: str | None, layers: int | None) -> Start:
-    """What is found at a path, or comes with the package under this name; a published WaveNet needs its layers a block."""
+    """Return the weights that `init_from` names: a checkpoint, a folder of them, or a bundled network.
+
+    Args:
+        settings: Those that are known before the network is.
+        network: The network that the command line names, if any.
+        layers: Layers of each block; a published WaveNet does not contain them.
+
+    Raises:
+        UsageError: The weights are those of another network, or `layers` is missing.
+        UserError: There is no such checkpoint.
+    """
     if settings.get("ckpt_path") not in (None, "auto"):
-        raise UsageError(f"--init_from begins a new run, --ckpt_path {settings['ckpt_path']} goes on: leave one out")
-    given = settings["init_from"]
-    shipped = given in pretrained.names() and not Path(given).exists()
-    path = pretrained.weights_of(given) if shipped else newest_checkpoint(Path(given))
+        raise UsageError(f"--init_from starts a new run, --ckpt_path {settings['ckpt_path']} resumes: leave one out")
+    given, path = settings["init_from"], Path(settings["init_from"])
+    if not path.exists():
+        if given in pretrained.names():
+            path = pretrained.weights_of(given)
+        elif question := did_you_mean(given, pretrained.names()):
+            raise UsageError(f"there is no checkpoint {given}{question}")
+    path = newest_checkpoint(path)
     if layers is None and any("filter_convs." in name for name in checkpoints.read(path).get("model_state_dict", {})):
-        raise UsageError(f"{path} does not tell the layers of its blocks: say --layers, 13 in the published WaveNet")
+        raise UsageError(f"{path} does not contain the layers of a block: give --layers, 13 in the published WaveNet")
     trained = load_trained(path, layers)
     if network not in (None, trained.name):
         raise UsageError(f"the model is {network}, but {path} is of {trained.name}; leave --model out")

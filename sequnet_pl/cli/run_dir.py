@@ -1,4 +1,4 @@
-"""A run's directory: named, made and locked by the first process, so that no other run writes to it."""
+"""The directory of a run: named, made and locked by its first process, so that no other run writes to it."""
 
 import fcntl
 import os
@@ -21,15 +21,15 @@ _OF_A_RUN = ("config.yaml", "metrics.csv", "run.json")
 
 @dataclass
 class RunDir:
-    """The directories of a run while they are this process's own."""
+    """The directories of a run, locked by this process."""
 
     folder: Path
     checkpoints: Path
-    is_new: bool  # whether this process has made it
+    is_new: bool  # whether this process made it
     _locks: list[TextIO] = field(default_factory=list)
 
     def lock(self) -> "RunDir":
-        """UsageError where another process has one of them. A lock dies with its process, whatever kills it."""
+        """Lock both directories until this process ends. UsageError where another one has locked them."""
         for folder in (self.folder, self.checkpoints):
             file = (atomic.make_folder(folder) / ".lock").open("w")
             try:
@@ -42,7 +42,7 @@ class RunDir:
         return self
 
     def release(self, began: bool) -> None:
-        """Let others go on with the run; one that has never begun leaves nothing."""
+        """Unlock the directories, and remove those of a run that has not begun."""
         for file in self._locks:
             file.close()
         with suppress(OSError):
@@ -52,17 +52,25 @@ class RunDir:
 
 
 def resume(folder: Path, checkpoints: Path) -> RunDir:
-    """The directories of a run that goes on. UsageError where another process is at it."""
+    """Return the directories of a run that resumes. UsageError where another process uses them."""
     return RunDir(folder, checkpoints, is_new=False).lock()
 
 
 def create(root: Path, name: str, checkpoints: Path | None, is_default_name: bool, again: bool) -> RunDir:
-    """The directories of a new run; with a default name that is taken, `name`-2 and so on. UsageError where it is taken.
+    """Return the directories of a new run.
 
-    With `again` one that has no checkpoint yet may begin again.
+    Args:
+        root: Folder of the runs of a network.
+        name: Name of the run; a default name that is taken becomes `name`-2 and so on.
+        checkpoints: Folder of the checkpoints, if not checkpoints/ in the run folder.
+        is_default_name: Whether no name was given.
+        again: Whether a run that has no checkpoint yet may start from scratch in its folder.
+
+    Raises:
+        UsageError: The name or the folder of the checkpoints is taken.
     """
     if ".." in Path(name).parts or not Path(name).name or Path(name).is_absolute():
-        raise UsageError(f"--name {name} is no name of a folder below {root}")
+        raise UsageError(f"--name {name} is not the name of a folder below {root}")
     folder, number = root / name, 1
     atomic.make_folder(folder.parent)
     while True:
@@ -80,14 +88,14 @@ def create(root: Path, name: str, checkpoints: Path | None, is_default_name: boo
             folder.rmdir()
         if not is_default_name or (checkpoints and kept.exists()):
             raise UsageError(
-                f"{kept if checkpoints else folder} is that of another run: --ckpt_path last goes on from there, "
-                "another --name or --snapshot_dir begins anew"
+                f"{kept if checkpoints else folder} belongs to another run: --ckpt_path last resumes it, "
+                "another --name or --snapshot_dir starts a new one"
             )
         folder, number = root / f"{name}-{number + 1}", number + 1
 
 
 def is_same(run: Run, root: Path, log_dir: str, name: str) -> bool:
-    """Whether the settings name the folder of a run that there is, wherever it has been moved since, and no other."""
+    """Return whether the settings name the folder of an existing run, even if it was moved since."""
     here = run.folder.resolve()
     renamed = name not in ("", run.settings.get("name")) and (root / name).resolve() != here
     elsewhere = log_dir != run.settings.get("log_dir") and not here.is_relative_to(root.resolve())
@@ -95,7 +103,7 @@ def is_same(run: Run, root: Path, log_dir: str, name: str) -> bool:
 
 
 def job_name(environment: Mapping[str, str] = os.environ) -> str | None:
-    """The name that SLURM gives: the same in all tasks of a job, and when it is queued again; None elsewhere."""
+    """Return the name from SLURM, the same in all tasks of a job and when it is requeued; None elsewhere."""
     if "SLURM_PROCID" not in environment or environment.get("SLURM_JOB_NAME") in ("bash", "interactive"):
         return None
     if array := environment.get("SLURM_ARRAY_JOB_ID"):
@@ -104,12 +112,12 @@ def job_name(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 def default_name(nodes: int = 1) -> str:
-    """The job's name, else date and time. UsageError for several nodes whose processes cannot agree on it."""
+    """Return the name of the job, or date and time. UsageError for several nodes, which need a name."""
     if name := job_name():
         return name
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     if distributed.is_torchelastic_launched():
-        # torchrun keeps a store for its processes, also while it starts them again: the first one's name holds
+        # torchrun keeps a store for its processes, also while it restarts them: the first name is kept
         store = distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
         return store.compare_set("sequnet_pl/run_name", "", now).decode()
     if nodes > 1:

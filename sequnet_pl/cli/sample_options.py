@@ -179,6 +179,10 @@ _OF_A_CLIP += ("audio_dir", "top_k", "top_p", "seed", "model", "pretrained", "do
 
 def parse(argv: Sequence[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    parser = Parser(prog=program("sample"), usage=f"{command('sample')} [options]", description=Options.__doc__)
+    parser = Parser(
+        prog=program("sample"),
+        usage=f"{command('sample')} [options]",
+        description=str(Options.__doc__).partition("\n")[0],
+    )
     parser.signature("", Options, {"continue_clip": "continue"})
     return Options(**parser.values(argv))

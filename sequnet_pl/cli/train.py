@@ -1,4 +1,4 @@
-"""train.py: options to a module, recordings and a Trainer, in a run folder of their own."""
+"""train.py: build the module, the data and the Trainer that the options describe, in a run folder, and run them."""
 
 import os
 from contextlib import nullcontext
@@ -35,14 +35,16 @@ from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
 from sequnet_pl.training.scores import ScoreReport
 
-_NAME = "SEQUNET_PL_RUN_NAME"  # in the environment: what the first process has called the run, for those it launches
+_NAME, _CHECKPOINT = "SEQUNET_PL_RUN_NAME", "SEQUNET_PL_CHECKPOINT"
+"""In the environment of processes that Lightning launches: what the first process has chosen and found."""
 
 
 def train(argv: list[str]) -> int:
-    """The whole of train.py; what is not the user's to mend is raised."""
-    exit_with_launcher()
+    """Train or score as a command line asks. UserError and UsageError where it is not possible."""
+    launched = exit_with_launcher()
     filter_warnings()
-    request = read_command_line(argv)
+    request = read_command_line(argv, os.environ.get(_CHECKPOINT) if launched else None)
+    os.environ[_CHECKPOINT] = str(request.checkpoint or "")
     if request.print_config:
         print(request.parser.dump(request.settings, skip_unset=False), end="")  # noqa: T201
         return 0
@@ -53,7 +55,7 @@ def train(argv: list[str]) -> int:
         use_threads(settings.threads)
     if is_rank_zero():
         StoredRecordings.of(settings.data.as_dict()).check()  # before a network is built for them
-    folder, claim = _folder(request)
+    folder, claim = _folder(request, os.environ.get(_NAME) if launched else None)
     trainer = None
     try:
         pl.seed_everything(settings.seed_everything, workers=True, verbose=False)
@@ -74,16 +76,16 @@ def train(argv: list[str]) -> int:
         )
         if request.start:
             trained = request.start.trained
-            request.start.take_weights(module.network)
+            request.start.load_weights(module.network)
             report.begun_from = {"path": str(trained.path), "step": trained.step, "weights": trained.digest}
-            rank_zero_only(print)(f"begins with the weights of {trained.path}, step {trained.step:,}")
+            rank_zero_only(print)(f"starts from the weights of {trained.path}, step {trained.step:,}")
         _run(request, trainer, module, data, folder)
     finally:
         if claim:
             claim.release(began=bool(trainer and trainer.global_step))
-    if not fits:
-        rank_zero_only(print)(f"in detail: {folder / SCORES}")
-    elif not trainer.fast_dev_run:  # type: ignore[attr-defined]
+    if request.command == "test":
+        rank_zero_only(print)(f"details: {folder / SCORES}")
+    elif fits and not trainer.fast_dev_run:  # type: ignore[attr-defined]
         kept = Path(settings.best.dirpath)
         words = ["test", "--ckpt_path", told_checkpoint(kept, Metrics(folder))]
         words += ["--log_dir", settings.log_dir] if settings.snapshot_dir else []  # where the run's settings are
@@ -92,8 +94,8 @@ def train(argv: list[str]) -> int:
     return 0
 
 
-def _folder(request: Request) -> tuple[Path, run_dir.RunDir | None]:
-    """The run's folder, claimed by the first process of a fit."""
+def _folder(request: Request, chosen: str | None) -> tuple[Path, run_dir.RunDir | None]:
+    """Return the folder of the run, locked by the first process of a fit; `chosen` is the name from its launcher."""
     settings, claim = request.settings, None
     root = Path(settings.log_dir)
     root = root if root.name == request.network else root / request.network
@@ -108,7 +110,7 @@ def _folder(request: Request) -> tuple[Path, run_dir.RunDir | None]:
         if writes:
             claim = run_dir.resume(folder, snapshots or folder / "checkpoints")
     else:
-        name = settings.name or os.environ.get(_NAME) or run_dir.default_name(settings.trainer.num_nodes)
+        name = settings.name or chosen or run_dir.default_name(settings.trainer.num_nodes)
         folder = root / name
         if writes:
             claim = run_dir.create(root, name, snapshots, not settings.name, request.again)
@@ -119,7 +121,7 @@ def _folder(request: Request) -> tuple[Path, run_dir.RunDir | None]:
 
 
 def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport) -> pl.Trainer:
-    """The trainer with the run's loggers and callbacks."""
+    """Return the trainer with the loggers and callbacks of the run."""
     settings, fits = request.settings, request.command == "fit"
     options = dict(built.trainer)
     root, network, name = folder.parent.parent, folder.parent.name, folder.name
@@ -172,7 +174,7 @@ class _SaveSettings(pl.Callback):
 def _run(
     request: Request, trainer: pl.Trainer, module: pl.LightningModule, data: AudioDataModule, folder: Path
 ) -> None:
-    """Fit or score; what a user can do something about is one line, and the report of a fit shows what was warned of."""
+    """Fit or score. Errors that a user can fix are raised as UserError; the report of a fit shows the warnings."""
     fits, path = request.command == "fit", str(request.checkpoint) if request.checkpoint else None
     writes = fits and is_rank_zero() and not trainer.fast_dev_run  # type: ignore[attr-defined]
     try:
@@ -185,7 +187,7 @@ def _run(
     except BaseException as error:
         end_wandb(trainer.loggers, status=1)
         if isinstance(error, SystemExit) and isinstance(error.__context__, KeyboardInterrupt):
-            raise error.__context__ from None  # which Lightning makes an exit with status 1
+            raise error.__context__ from None  # which Lightning turns into an exit with status 1
         if isinstance(error, Exception) and (mistake := explained(error, trainer)):
             raise mistake from error
         raise
@@ -193,7 +195,7 @@ def _run(
 
 
 def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: AudioDataModule) -> None:
-    """Score a run that `max_steps` has ended between two checks, on no more samples than it has heard."""
+    """Validate a run that `max_steps` ended between two validations, on no more samples than it was trained on."""
     measures = next(each for each in trainer.callbacks if isinstance(each, Measures))  # type: ignore[attr-defined]
     scored = measures.scored_at == trainer.global_step
     if trainer.global_step != trainer.max_steps or scored or not trainer.enable_validation:

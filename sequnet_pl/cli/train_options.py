@@ -1,4 +1,4 @@
-"""The options of train.py, and the settings that a command line comes to."""
+"""The options of train.py, and the settings that a command line results in."""
 
 import argparse
 import inspect
@@ -10,10 +10,10 @@ from typing import Any, Literal
 import pytorch_lightning as pl
 from jsonargparse import Namespace
 from jsonargparse.typing import NonNegativeInt, restricted_number_type
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from sequnet_pl.cli.configs import network_of, read_config
-from sequnet_pl.cli.parsing import Parser
+from sequnet_pl.cli.parsing import Parser, kind_of
 from sequnet_pl.cli.resolve import Start, find_checkpoint, settings_of_checkpoint, start_from
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
@@ -25,9 +25,11 @@ from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import LastCheckpoint
 
 COMMANDS = ("fit", "validate", "test")
-_Share = restricted_number_type("share", float, [(">=", 0), ("<", 1)])
+_Share = restricted_number_type("number from 0 to below 1", float, [(">=", 0), ("<", 1)])
+_Seed = restricted_number_type("whole number from 0 to 2^32 - 1", int, [(">=", 0), ("<", 2**32)])
+_FORMER_NAMES = {"EMAWeightAveraging": "ScoredEMA"}  # in config.yaml of older runs
 _SOURCES = ("audio_dir", "audio_list", "recordings", "builtin_takes")
-_TRAINER = {  # short names
+_TRAINER = {  # names without the prefix
     "max_epochs": "epochs",
     "max_steps": "max_steps",
     "precision": "precision",
@@ -40,13 +42,38 @@ _TRAINER_DEFAULTS = {
     "logger": False,  # see --logger
     "use_distributed_sampler": False,  # the loaders shard without repeats
     "num_sanity_val_steps": 0,
-    "enable_model_summary": False,  # a line says what there is to say
+    "enable_model_summary": False,  # one line is printed instead
 }
+_EXAMPLES = """\
+Also: --config FILE (YAML; flags win; configs/demo.yaml and others are found anywhere), --print_config, --version.
+Options of WaveNet: COMMAND fit --model wavenet --help. All options, Lightning's too: COMMAND fit --help.
+
+  COMMAND --model sequnet --gpus 1                      train on the published piano recordings
+  COMMAND --model wavenet --audio_dir FOLDER --gpus 0   train on a folder of audio, on the CPU
+  COMMAND --config configs/demo.yaml                    train a small network in minutes
+  COMMAND --init_from CHECKPOINT --audio_dir FOLDER     fine-tune a trained network
+  COMMAND --model sequnet --ckpt_path last              resume the last run exactly
+  COMMAND test --ckpt_path last                         score the test split of the last run
+"""
+_AT_LEAST = {"accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "num_nodes": 1, "gradient_clip_val": 0}
+_NOT_ZERO = ("max_steps", "max_epochs", "val_check_interval")
+_FIRST = ("model", "config", "print_config", "layers", "ckpt_path", "init_from", "log_dir", "name")
 
 
 @dataclass
 class Request:
-    """What a command line asks for."""
+    """What a command line asks for.
+
+    Attributes:
+        command: fit, validate or test.
+        network: sequnet or wavenet.
+        settings: The values of all options.
+        parser: The parser of these settings.
+        checkpoint: The checkpoint to resume from or to score.
+        start: The weights that a new run starts from.
+        again: Whether a run that has no checkpoint yet may start from scratch.
+        print_config: Print the settings and end.
+    """
 
     command: str
     network: str
@@ -54,69 +81,53 @@ class Request:
     parser: Parser
     checkpoint: Path | None
     start: Start | None
-    again: bool  # whether a run that has no checkpoint yet may begin again
+    again: bool
     print_config: bool
 
 
-def _first(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """What decides which other options there are, and the words that are left."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, usage=argparse.SUPPRESS)
-    parser.add_argument("--model", "--model.class_path")
-    parser.add_argument("--config", "-c", action="append", default=[])
-    parser.add_argument("--print_config", action="store_true")
-    parser.add_argument("--help", "-h", action="store_true")
-    parser.add_argument("--layers", type=int)  # which a published WaveNet does not tell
-    for name in ("ckpt_path", "init_from", "log_dir", "name"):
-        parser.add_argument(f"--{name}")
-    try:
-        return parser.parse_known_args(argv)
-    except argparse.ArgumentError as error:
-        raise UsageError(str(error)) from error
-
-
 def train_parser(network: str, brief: bool = False) -> Parser:
-    """All options, with the defaults of one network."""
+    """Return the parser of all options, with the defaults of one network; `brief` shortens its help."""
     usage = (
         f"{command('train')} [fit|validate|test] (--model sequnet|wavenet | --config FILE | --ckpt_path PATH) [options]"
     )
     parser = Parser(prog=program("train"), usage=usage, brief=brief)
-    parser.option("--model.class_path", type=str, default=CLASS_PATHS[network], help="Which network: see --model.")
+    parser.option(
+        "--model.class_path", type=str, default=CLASS_PATHS[network], help="Class of the network: see --model."
+    )
     module = MODULES[network]
-    for source in (module, AudioModule):  # the shape of the network, then how it learns
+    for source in (module, AudioModule):  # the shape of the network, then how it is trained
         parser.signature("model.init_args", source, {name: name for name in inspect.signature(source).parameters})
     data = {name: name for name in inspect.signature(AudioDataModule).parameters if name != "seed"}
     parser.signature("data", AudioDataModule, data)
     run = parser.add_argument_group("run")
     for name, kind, default, text in (
-        ("seed_everything", int, 0, "Of the weights at the start, and of all other random numbers."),
+        ("seed_everything", int, 0, "Seed of the initial weights."),
         ("log_dir", str, "logs", "Root of the run folders."),
         ("name", str, "", "Name of the run; date and time by default."),
-        ("snapshot_dir", str, None, "Folder of the checkpoints, instead of the run's checkpoints/."),
+        ("snapshot_dir", str, None, "Folder of the checkpoints instead of checkpoints/ in the run folder."),
         ("threads", int | None, None, "CPU threads of each process."),
-        ("init_from", str, None, "Begin with these weights."),
-        ("ckpt_path", str, None, "Go on from, or score, a checkpoint: a path, last, best, or auto."),
-        ("weights_only", bool | None, None, "Has no use here."),
-        ("logger", Literal["wandb", "tensorboard", "none"], "wandb", "Beside the CSV file."),
-        ("log_model", bool, False, "Give W&B the best checkpoint at the end."),
+        ("init_from", str, None, "Start a new run from these weights: a checkpoint, a folder, or a bundled network."),
+        ("ckpt_path", str, None, "Resume from, or score, a checkpoint: a path, last, best, or auto."),
+        ("weights_only", bool | None, None, "Not used: checkpoints are always loaded so."),
+        ("logger", Literal["wandb", "tensorboard", "none"], "wandb", "Logger beside the CSV file."),
+        ("log_model", bool, False, "Upload the best checkpoint to W&B at the end."),
         ("gpu_precision", str, None, "Precision of a fit on a GPU that computes in bfloat16."),
     ):
-        switch = {"nargs": "?", "const": True} if kind is bool else {}
-        parser.option(f"--{name}", group=run, type=kind, default=default, help=text, **switch)
+        parser.option(f"--{name}", group=run, default=default, help=text, **kind_of(kind, default))
     shorthand = parser.add_argument_group("shorthand")
-    parser.option(
-        "--gpus", group=shorthand, type=NonNegativeInt, help="0 is the CPU; without it one GPU if there is one."
-    )
+    for name, number, text in (
+        ("gpus", NonNegativeInt, "0 for the CPU; one GPU by default if there is one."),
+        ("seed", _Seed, "Seed of weights and crops."),
+        ("early_stopping", NonNegativeInt, "Stop after N validations without an improvement."),
+        ("ema", _Share, "Validate, save and sample an exponential moving average of the weights with this decay."),
+    ):
+        parser.option(f"--{name}", group=shorthand, help=text, **kind_of(number, None))
     parser.option("--cuda", group=shorthand, dest="gpus", action="store_const", const=1, help="The same as --gpus 1.")
-    parser.option("--seed", group=shorthand, type=NonNegativeInt, help="Of weights and crops.")
-    parser.option(
-        "--early_stopping", group=shorthand, type=NonNegativeInt, help="Stop when N validations in a row bring nothing."
-    )
-    parser.option("--ema", group=shorthand, type=_Share, help="Validate, save and sample averaged weights.")
     best = {
         "monitor": "val/bits_per_sample",
         "filename": "best-step{step:08d}",
         "auto_insert_metric_name": False,
-        "enable_version_counter": False,  # a step that is done again has the same name
+        "enable_version_counter": False,  # a step that is repeated overwrites its checkpoint
     }
     parser.signature("best", ModelCheckpoint, {"save_top_k": "keep"}, best)
     parser.signature("last", LastCheckpoint, {})
@@ -126,24 +137,43 @@ def train_parser(network: str, brief: bool = False) -> Parser:
     return parser
 
 
-def read_command_line(argv: Sequence[str]) -> Request:
-    """Everything that a command line asks for. UsageError where it makes no sense, UserError where files lack."""
-    asked, words = (argv[0], argv[1:]) if argv and argv[0] in COMMANDS else ("fit", argv)
+def help_text() -> str:
+    """Return the help of `train.py --help`; train_help.txt has it, since the parser takes seconds to import."""
+    parser = train_parser("sequnet", brief=True)
+    parser.usage = str(parser.usage).replace(command("train"), "COMMAND")
+    return f"{parser.format_help()}\n{_EXAMPLES}"
+
+
+def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = None) -> Request:
+    """Return what a command line asks for.
+
+    Args:
+        argv: The arguments.
+        launched_checkpoint: In a process that another one has launched, the checkpoint that it found, or "".
+
+    Raises:
+        UsageError: The options are not valid or contradict each other.
+        UserError: A checkpoint or a config is missing.
+    """
+    asked, words = _command(argv)
     first, rest = _first(words)
     if first.help:
-        train_parser(first.model if first.model in MODULES else "sequnet", brief=words is argv).print_help()
+        model = first.model if first.model in MODULES else "sequnet"
+        train_parser(model, brief=words is argv).print_help()
         raise SystemExit(0)
     configs = [(f"the config {name}", read_config(name)) for name in first.config]
     named = {name: getattr(first, name) for name in ("ckpt_path", "init_from", "log_dir", "name")}
-    merged = {name: value for _, settings in configs for name, value in settings.items()}
-    merged |= {name: value for name, value in named.items() if value is not None}
+    given = {name: value for name, value in named.items() if value is not None}
+    merged = {name: value for _, settings in configs for name, value in settings.items()} | given
     network = _network(first.model, configs)
-    checkpoint = find_checkpoint(merged, network, asked)
-    start = (
-        start_from(merged, network, first.layers)
-        if asked == "fit" and not checkpoint and merged.get("init_from")
-        else None
-    )
+    if launched_checkpoint is None:
+        checkpoint = find_checkpoint(merged, network, asked)
+    else:
+        checkpoint = Path(launched_checkpoint) if launched_checkpoint else None
+    if merged.get("init_from") and asked != "fit" and "init_from" in given:
+        raise UsageError(f"--init_from starts a training; {asked} takes --ckpt_path")
+    starts = asked == "fit" and not checkpoint and merged.get("init_from")
+    start = start_from(merged, network, first.layers) if starts else None
     if checkpoint:
         found, base = settings_of_checkpoint(checkpoint, Path(merged.get("log_dir") or "logs"))
         if network not in (None, found):
@@ -153,72 +183,134 @@ def read_command_line(argv: Sequence[str]) -> Request:
         network = network or (start.network if start else None)
         if network is None:
             raise UsageError(f"name a model: --model {' or --model '.join(CLASS_PATHS)}, or a --config that does")
-        base = (
-            {}
-            if any(network_of(settings) for _, settings in configs)
-            else read_config(str(CONFIGS / f"{network}.yaml"))
-        )
+        configured = any(network_of(settings) for _, settings in configs)
+        base = {} if configured else read_config(str(CONFIGS / f"{network}.yaml"))
     layers = [("the run's config.yaml" if checkpoint else "", base), *configs]
     parser = train_parser(network)
     if first.layers is not None:
         rest += ["--layers", str(first.layers)]
-    other = next(name for name in MODULES if name != network)
-    for name in (
-        inspect.signature(MODULES[other]).parameters.keys() - inspect.signature(MODULES[network]).parameters.keys()
-    ):
-        if any(word.partition("=")[0] == f"--{name}" for word in rest):
-            raise UsageError(f"--{name} belongs to {other}, but the model is {network}")
-    given = {name: value for name, value in named.items() if value is not None}
+    _check_flags(parser, network, rest)
     below = parser.values([], layers)
     settings = parser.values(rest, [*layers, ("", given)])
-    typed = parser.parse_args(rest, defaults=False).get("data") or {}
-    if sources := [name for name in ("dataset", *_SOURCES) if name in typed]:  # flags say which recordings: no others
-        kept = ["builtin_takes"] if sources == ["dataset"] and settings.data.dataset == "builtin" else sources
-        for name in set(_SOURCES) - set(kept):
-            settings.data[name] = None
-    _shorthand(settings, below)
+    _choose_recordings(settings, parser.parse_args(rest, defaults=False).get("data") or {})
+    _shorthand(settings, below, rest)
+    _check_trainer(settings, asked)
     if start:
         start.apply(settings, below)
-    again = named["ckpt_path"] == "auto"
     settings.ckpt_path = str(checkpoint) if checkpoint else None
     settings.init_from = str(start.path) if start else settings.init_from
+    again = named["ckpt_path"] == "auto"
     return Request(asked, network, settings, parser, checkpoint, start, again, first.print_config)
 
 
+def _command(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Return fit, validate or test, and the arguments after it."""
+    if not argv or argv[0].startswith("-"):
+        return "fit", argv
+    if argv[0] not in COMMANDS:
+        other = f"; {command('sample')} generates audio" if argv[0] in ("predict", "sample", "generate") else ""
+        raise UsageError(f"there is no command {argv[0]}: choose fit, validate or test{other}")
+    return argv[0], argv[1:]
+
+
+def _first(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Return the options that decide which others exist, and the remaining arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, usage=argparse.SUPPRESS)
+    parser.add_argument("--model", "--model.class_path")
+    parser.add_argument("--config", "-c", action="append", default=[])
+    parser.add_argument("--print_config", action="store_true")
+    parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--layers", type=int)  # not stored in a published WaveNet
+    for name in ("ckpt_path", "init_from", "log_dir", "name"):
+        parser.add_argument(f"--{name}")
+    try:
+        return parser.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise UsageError(str(error)) from error
+
+
 def _network(given: str | None, configs: Sequence[tuple[str, dict[str, Any]]]) -> str | None:
-    """The network that --model or a config names. UsageError where they differ, or for another."""
+    """Return the network that --model or a config names. UsageError where they differ."""
     configured = [(name, found) for name, settings in configs if (found := network_of(settings))]
     if given is None:
         return configured[-1][1] if configured else None
     network = network_of({"model": given})
-    if network is None:
-        raise UsageError(f"there is no model {given}: choose {' or '.join(CLASS_PATHS)}")
     for name, found in configured:
         if found != network:
             raise UsageError(f"--model {network}, but {name} is one of {found}; leave one of them out")
     return network
 
 
-def _shorthand(settings: Namespace, below: Namespace) -> None:
-    """Options that stand for several settings."""
+def _check_flags(parser: Parser, network: str, argv: Sequence[str]) -> None:
+    """Raise UsageError for an option of the other network, one that does not exist, or a value without an option."""
+    (other,) = MODULES.keys() - {network}
+    theirs = inspect.signature(MODULES[other]).parameters.keys() - inspect.signature(MODULES[network]).parameters.keys()
+    for word in argv:
+        if (name := word.partition("=")[0].removeprefix("--")) in theirs and word.startswith("--"):
+            raise UsageError(f"--{name} belongs to {other}, but the model is {network}")
+    parser.check_names(argv, [f"--{name}" for name in _FIRST])
+
+
+def _choose_recordings(settings: Namespace, typed: Namespace | dict[str, Any]) -> None:
+    """Let flags that choose recordings replace those that a config chooses."""
+    if sources := [name for name in ("dataset", *_SOURCES) if name in typed]:
+        kept = ["builtin_takes"] if sources == ["dataset"] and settings.data.dataset == "builtin" else sources
+        for name in set(_SOURCES) - set(kept):
+            settings.data[name] = None
+
+
+def _shorthand(settings: Namespace, below: Namespace, argv: Sequence[str]) -> None:
+    """Replace options that stand for several settings by these. UsageError where flags contradict each other."""
     gpus, seed, patience, decay = (settings.pop(name) for name in ("gpus", "seed", "early_stopping", "ema"))
     if gpus is not None:
-        settings.trainer.accelerator = "gpu" if gpus else "cpu"
+        wanted = "gpu" if gpus else "cpu"
+        typed = [word.partition("=")[0] for word in argv]
+        if {"--cuda", "--gpus"} <= set(typed):
+            raise UsageError("--cuda is --gpus 1: leave one of them out")
+        for name, agrees in (
+            ("accelerator", settings.trainer.accelerator in (wanted, "cuda" if gpus else wanted)),
+            ("devices", not gpus or str(settings.trainer.devices) == str(gpus)),
+        ):
+            if f"--trainer.{name}" in typed and not agrees:
+                raise UsageError(f"--gpus {gpus} contradicts --trainer.{name} {settings.trainer[name]}")
+        settings.trainer.accelerator = wanted
         if gpus or (settings.trainer.devices == below.trainer.devices != 1 and below.trainer.accelerator != "cpu"):
             settings.trainer.devices = int(gpus) or 1
     if seed is not None:
         settings.seed_everything = settings.data.seed = int(seed)
+    stopping = {"monitor": "val/bits_per_sample", "patience": int(patience or 0), "strict": False}
+    _set_callback(settings, EarlyStopping, patience, stopping)
+    _set_callback(settings, EMAWeightAveraging, decay, {"decay": float(decay or 0)})
+
+
+def _set_callback(settings: Namespace, kind: type[pl.Callback], given: Any, arguments: dict[str, Any]) -> None:
+    """Add a callback to the trainer's in place of one of the same class, if its option is given."""
+    if given is None:
+        return
     callbacks = settings.trainer.callbacks or []
     callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
-    for given, path, arguments in (
-        (
-            patience,
-            "pytorch_lightning.callbacks.EarlyStopping",
-            {"monitor": "val/bits_per_sample", "patience": int(patience or 0)},
-        ),
-        (decay, "pytorch_lightning.callbacks.EMAWeightAveraging", {"decay": float(decay or 0)}),
-    ):
-        if given is not None:
-            callbacks = [each for each in callbacks if each.class_path.rpartition(".")[2] != path.rpartition(".")[2]]
-            callbacks.append(Namespace(class_path=path, init_args=Namespace(arguments)))
-    settings.trainer.callbacks = callbacks or None
+    same = {kind.__name__, _FORMER_NAMES.get(kind.__name__)}
+    callbacks = [each for each in callbacks if each.class_path.rpartition(".")[2] not in same]
+    path = f"pytorch_lightning.callbacks.{kind.__name__}"
+    settings.trainer.callbacks = [*callbacks, Namespace(class_path=path, init_args=Namespace(arguments))]
+
+
+def _check_trainer(settings: Namespace, asked: str) -> None:
+    """Raise UsageError for a number that the Trainer accepts, but that ends in a traceback or leaves nothing to do."""
+    trainer = settings.trainer
+    for name, least in _AT_LEAST.items():
+        value = trainer[name]
+        if isinstance(value, (int, float)) and value < least:
+            raise UsageError(f"{_flag(name)} is {value:g}, but must be {least} or more")
+    for name in _NOT_ZERO:
+        if trainer[name] == 0:
+            raise UsageError(f"{_flag(name)} is 0; leave it out or give a number above 0")
+    stage = {"fit": "train", "validate": "val", "test": "test"}[asked]
+    if trainer[f"limit_{stage}_batches"] == 0:
+        raise UsageError(f"{_flag(f'limit_{stage}_batches')} is 0, which leaves nothing to {asked}")
+    if trainer.logger:
+        raise UsageError("--trainer.logger is not used: --logger chooses wandb, tensorboard or none")
+
+
+def _flag(name: str) -> str:
+    return f"--{_TRAINER.get(name, f'trainer.{name}')}"

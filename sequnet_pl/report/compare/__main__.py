@@ -19,10 +19,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--out", type=Path, help=f"the page ({PAGE} in the folder that holds all of them)")
     options = parser.parse_args(argv)
     folders = find_runs(options.runs)
-    path = options.out or Path(os.path.commonpath([folder.resolve().parent for folder in folders])) / PAGE
+    path = options.out or Path(os.path.commonpath(_parents(options.runs, folders))) / PAGE
     write_comparison(path, folders)
     sys.stdout.write(f"{path}\n")
     return 0
+
+
+def _parents(given: list[Path], runs: list[Path]) -> list[Path]:
+    """Return the folders that the command names, and the parents of the runs that it names."""
+    named = {run.resolve() for run in runs}
+    return [path.resolve().parent if path.resolve() in named else path.resolve() for path in given]
 
 
 if __name__ == "__main__":
