@@ -1,4 +1,4 @@
-"""Two sets of clips to numbers: generated against real, beside real against real and noise against real.
+"""Distances of generated clips to real ones, with those of real to real clips and of noise to real clips as bounds.
 
 Letters: N clips, T samples, D measures.
 """
@@ -14,15 +14,15 @@ from sequnet_pl.evaluate import distances
 from sequnet_pl.evaluate.features import MELS, SCALARS, SHORTEST, Features, features
 
 SETS = ("generated", "real", "noise")
-"""What is set against the reference recordings."""
+"""Sets of clips that are compared with the reference recordings."""
 LEAST_CLIPS = 4
-"""Fewer tell nothing of their spread."""
+"""Smallest number of clips; fewer give no estimate of their spread."""
 RESAMPLES = 200
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A distance between two sets of clips; 0 is alike.
+    """A distance between two sets of clips; 0 means identical.
 
     Attributes:
         key: its name in files.
@@ -50,8 +50,8 @@ MEASURES = (
         "code_divergence",
         "code histograms",
         "bits",
-        "Jensen-Shannon divergence of how often each of the 256 codes occurs, at most 1. It hears no order: "
-        "noise of the right level has nearly the right histogram.",
+        "Jensen-Shannon divergence of how often each of the 256 codes occurs, at most 1. It ignores the order of "
+        "the codes: noise of the right level has nearly the right histogram.",
     ),
     Measure(
         "long_term_spectrum",
@@ -65,7 +65,7 @@ MEASURES = (
 
 @dataclass(frozen=True)
 class Estimate:
-    """A distance and its standard error by bootstrap over clips; both NaN where it could not be measured."""
+    """A distance and its standard error by bootstrap over clips; both NaN if it could not be measured."""
 
     value: float
     error: float
@@ -73,10 +73,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Result:
-    """One measure of each of SETS against the reference.
+    """One measure of each of SETS.
 
     Attributes:
-        measure: What is measured.
+        measure: The measure.
         distance: By set.
         mean: The mean of a scalar feature in its own unit, by set; `real` is all real clips. Empty for other measures.
         missing: Clips without that feature (silence has no spectral centroid), by set as in `mean`.
@@ -90,7 +90,7 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """What `compare` found.
+    """Result of `compare`.
 
     Attributes:
         clips: In each set.
@@ -115,21 +115,20 @@ def compare(
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Comparison:
-    """Set generated clips against real ones.
+    """Compare generated clips with real ones.
 
-    Every other real clip is the reference. Three sets, each of as many clips, are set against it: `generated`; `real`,
-    the other half of the real clips, which is what a perfect network would get; and `noise`, white noise at the level
-    of each of those. Distances of few clips are too large, all three alike, so compare only equal numbers of clips.
-    All sound goes through 8-bit mu-law first, as these networks hear and speak.
+    Every other real clip is the reference. Three sets of the same size are compared with it: `generated`; `real`, the
+    other half of the real clips, which has the distance of a perfect network; and `noise`, white noise at the level of
+    each of those. Few clips have too large distances, in all three sets, so compare only equal numbers of clips.
+    All sound is converted to 8-bit mu-law first, the format of the networks.
 
     Args:
         generated: (N, T) samples in [-1, 1], an array or a list of N clips.
-        real: (2N, T) likewise; where clips come in the order of the recordings, both halves are spread over all of
-            them.
+        real: (2N, T) likewise; in the order of the recordings, so that both halves cover all of them.
         rate: Samples a second.
         seed: Of the noise and of the bootstrap.
-        resamples: Of the bootstrap: as often, the clips of both sets are drawn anew, with replacement. Its standard
-            deviation is the error; not its percentiles, since a set with doubles in it is further from any other.
+        resamples: Of the bootstrap: how often the clips of both sets are resampled with replacement. The error is the
+            standard deviation, not percentiles, since a set with duplicates is further from any other.
 
     Raises:
         UsageError: The numbers or lengths of clips do not fit, or are too small.
@@ -148,19 +147,19 @@ def compare(
     measured = {name: features(mulaw.encode(source), rate) for name, source in sources.items()}
     all_real = measured["real"].joined(measured["reference"])
     spread = _spread(all_real)
-    values = {name: _distances(measured[name], measured["reference"], spread) for name in SETS}
-    errors = {name: _errors(measured[name], measured["reference"], spread, seed, resamples) for name in SETS}
+    distance = {name: _distances(measured[name], measured["reference"], spread) for name in SETS}
+    error = {name: _errors(measured[name], measured["reference"], spread, seed, resamples) for name in SETS}
+    columns = {
+        scalar.key: {name: (all_real if name == "real" else measured[name]).scalars[:, column] for name in SETS}
+        for column, scalar in enumerate(SCALARS)
+    }
     results = {}
     for index, measure in enumerate(MEASURES):
-        distance = {name: Estimate(float(values[name][index]), float(errors[name][index])) for name in SETS}
-        mean, missing = {}, {}
-        if (column := index - len(MEASURES) + len(SCALARS)) >= 0:
-            for name in SETS:
-                found = (all_real if name == "real" else measured[name]).scalars[:, column]
-                there = found[np.isfinite(found)]
-                mean[name] = float(there.mean()) if len(there) else float("nan")
-                missing[name] = len(found) - len(there)
-        results[measure.key] = Result(measure, distance, mean, missing)
+        estimates = {name: Estimate(float(distance[name][index]), float(error[name][index])) for name in SETS}
+        finite = {name: values[np.isfinite(values)] for name, values in columns.get(measure.key, {}).items()}
+        mean = {name: float(values.mean()) if len(values) else float("nan") for name, values in finite.items()}
+        missing = {name: len(columns[measure.key][name]) - len(values) for name, values in finite.items()}
+        results[measure.key] = Result(measure, estimates, mean, missing)
     return Comparison(clips, samples, rate, results, measured)
 
 

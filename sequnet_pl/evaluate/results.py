@@ -1,4 +1,4 @@
-"""A comparison as plain values for a JSON file, and as text for tables."""
+"""A comparison as the content of a JSON file, and as text for tables."""
 
 import json
 import math
@@ -16,11 +16,11 @@ PAGE = "evaluation.html"
 
 UNITS = {scalar.key: scalar.unit for scalar in SCALARS}
 """Of the means."""
-HEADINGS = {"generated": "generated", "real": "real against real", "noise": "noise against real"}
+HEADINGS = {"generated": "generated", "real": "real vs. real", "noise": "noise vs. real"}
 
 
-def claim(folder: Path) -> None:
-    """See that nothing but an earlier evaluation would be overwritten in a folder. UserError otherwise."""
+def check_output_dir(folder: Path) -> None:
+    """Raise UserError if files of a folder that are not of an earlier evaluation would be overwritten."""
     if not (there := [name for name in (NUMBERS, PAGE) if (folder / name).exists()]):
         return
     try:
@@ -29,12 +29,12 @@ def claim(folder: Path) -> None:
         ours = False
     if not ours:
         raise UserError(
-            f"{folder / there[0]} is no evaluation of ours; move it away, or choose a folder with --output_dir"
+            f"{folder / there[0]} was not written by this program; move it away, or choose a folder with --output_dir"
         )
 
 
 def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
-    """The text of evaluation.json: `made`, which says how, and all numbers; what is missing is null."""
+    """The text of evaluation.json: `made`, how the evaluation was made, and all numbers; missing ones are null."""
     features = comparison.features
     numbers = {
         "clips": comparison.clips,
@@ -73,23 +73,24 @@ def _number(value: float) -> float | None:
 
 
 def verdict(comparison: Comparison) -> str:
-    """In one line, how far the generated clips are by the first measure, beside what is best and what is worst."""
+    """One line on the generated clips by the first measure, with the bounds by real clips and by noise."""
     result = next(iter(comparison.results.values()))
     generated, real, noise = (result.distance[name] for name in SETS)
-    end = f"{_digits(noise.value)} {result.measure.unit}, real {_digits(real.value)}"
+    unit = result.measure.unit
     if generated.value - real.value <= generated.error + real.error:
-        where = "As near to the recordings as other recordings are"
+        where = "As close to the recordings as other recordings"
     elif generated.value >= noise.value:
-        where = "No nearer to the recordings than noise is"
+        where = "Not closer to the recordings than noise"
     elif 2 * generated.value > real.value + noise.value:
-        where = "Nearer to noise than to the recordings"
+        where = "Closer to noise than to the recordings"
     else:
-        where = "Nearer to the recordings than to noise"
-    return f"{where}: {_digits(generated.value)} of {end} ({result.measure.name})"
+        where = "Closer to the recordings than to noise"
+    bounds = f"other recordings {_digits(real.value)} {unit}, noise {_digits(noise.value)} {unit}"
+    return f"{where}: {result.measure.name} {_digits(generated.value)} {unit}; {bounds}"
 
 
 def with_unit(name: str, unit: str) -> str:
-    """The name of a measure, with its unit where it has one."""
+    """The name of a measure, with its unit if it has one."""
     return f"{name}, {unit}" if unit else name
 
 
@@ -107,8 +108,18 @@ def means(result: Result) -> list[str]:
     return cells
 
 
+def explain_missing(comparison: Comparison) -> str:
+    """A remark on "(2 without)" in the cells of `means`; empty if no clip lacks a feature."""
+    if not any(sum(result.missing.values()) for result in comparison.results.values()):
+        return ""
+    return (
+        '"(2 without)": two clips lack the feature (a silent clip has no spectral centroid); distance and mean are '
+        "those of the other clips."
+    )
+
+
 def _estimate(found: Estimate) -> str:
-    """As many digits as the error has, up to three behind the point."""
+    """A value with the digits that its error has, at most three after the point."""
     if not math.isfinite(found.error) or found.error == 0:
         return _digits(found.value)
     decimals = min(max(0, -math.floor(math.log10(found.error))), 3)
@@ -116,7 +127,7 @@ def _estimate(found: Estimate) -> str:
 
 
 def _digits(value: float) -> str:
-    """Three significant digits, and all of a whole number; "–" for NaN."""
+    """Three significant digits, and all digits of a whole number; "–" for NaN."""
     if not math.isfinite(value):
         return "–"
     return f"{value:.0f}" if not value or abs(value) >= 100 else f"{value:#.3g}"

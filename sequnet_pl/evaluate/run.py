@@ -24,7 +24,8 @@ from sequnet_pl.data.store import Split
 from sequnet_pl.evaluate import clips, results
 from sequnet_pl.evaluate.comparison import SETS, Comparison, check_length, compare
 from sequnet_pl.evaluate.held_out import held_out
-from sequnet_pl.evaluate.page import Heard, write_evaluation_page
+from sequnet_pl.evaluate.page import write_evaluation_page
+from sequnet_pl.report.clip import PageClip
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
@@ -62,7 +63,7 @@ def evaluate(argv: list[str]) -> None:
     check_length(samples, rate)
     run = _run(options, trained)
     folder = _folder(options, run)
-    results.claim(folder)
+    results.check_output_dir(folder)
     split = held_out(options.audio_dir, trained, rate)
     if options.clips_dir:
         sound = _existing(options, Path(options.clips_dir), split, samples, rate)
@@ -178,11 +179,19 @@ def _write(
     pairs = []
     for i in clips.evenly(count, _HEARD):
         file, start = sound.places[2 * i + 1]
-        real = Heard("real", f"{Path(file).name}, {start:.2f} s", sound.real[2 * i + 1])
-        pairs.append([Heard("generated", sound.origins[i], sound.generated[i]), real])
+        place = f"{Path(file).name}, {start:.2f} s"
+        pairs.append(
+            [
+                PageClip(name=f"{kind}, {origin}", samples=samples[number], rate=comparison.rate)
+                for kind, origin, samples, number in (
+                    ("generated", sound.origins[i], sound.generated, i),
+                    ("real", place, sound.real, 2 * i + 1),
+                )
+            ]
+        )
     path, what = folder / results.PAGE, "generated clips against recordings"
     title, links = (run_title(run, what), run_pages(run)) if run else (what.capitalize(), [])
-    write_evaluation_page(path, title, comparison, facts, command, pairs, links)
+    write_evaluation_page(path, title, comparison, dict(facts), command, pairs, links)
     if run:
         link_page(run, f"evaluation in {folder.resolve().name}" if options.output_dir else "evaluation", path)
 
@@ -190,7 +199,7 @@ def _write(
 def _print(comparison: Comparison) -> None:
     """The numbers as tables on stdout."""
     distances = _table("distance to real recordings", "± standard error; real: other real recordings")
-    means = _table("mean of the clips", "")
+    means = _table("mean of the clips", results.explain_missing(comparison))
     for key, result in comparison.results.items():
         distances.add_row(results.with_unit(result.measure.name, result.measure.unit), *results.distances(result))
         if result.mean:

@@ -1,4 +1,4 @@
-"""The metrics of a run, read from its metrics.csv, few enough points of them to be drawn."""
+"""Metrics of a run, read from its metrics.csv, and curves of few enough points to be drawn."""
 
 import csv
 import math
@@ -10,32 +10,28 @@ from numpy.typing import NDArray
 FILE = "metrics.csv"
 
 Points = NDArray[np.float64]
-"""(2, N): where, and what was measured there."""
+"""(2, N): positions and values."""
 
 
 class Metrics:
-    """The rows of a run's metrics.csv; no rows where there is none. A line that was cut short is left out."""
+    """The rows of a run's metrics.csv; none without the file. A line that was cut short is left out."""
 
     def __init__(self, folder: Path) -> None:
         self._columns: dict[str, list[float]] = {}
-        self.rows = 0
         try:
             with (folder / FILE).open(newline="") as file:
-                lines = csv.reader(file)
-                header = next(lines, [])
-                kept = [line for line in lines if len(line) == len(header)]
-        except OSError:
+                header, *lines = csv.reader(file)
+        except (OSError, ValueError):
             return
-        self.rows = len(kept)
-        columns = zip(*kept, strict=True) if kept else ([] for _ in header)
-        self._columns = {name: [_number(text) for text in column] for name, column in zip(header, columns, strict=True)}
+        kept = [line for line in lines if len(line) == len(header)]
+        self._columns = {name: [_number(line[place]) for line in kept] for place, name in enumerate(header)}
 
     def names(self, prefix: str = "") -> list[str]:
-        """Of the metrics that begin so, sorted."""
+        """Names of the metrics that begin with `prefix`, sorted."""
         return sorted(name for name in self._columns if name.startswith(prefix))
 
     def curve(self, name: str, over: str = "step") -> Points:
-        """The values of a metric in the rows that have them, over those of another; (2, 0) where there are none."""
+        """Values of a metric over those of another, of the rows that have both; (2, 0) if there are none."""
         if name not in self._columns or over not in self._columns:
             return np.empty((2, 0))
         points = np.array([self._columns[over], self._columns[name]])
@@ -48,17 +44,17 @@ class Metrics:
 
     @property
     def steps(self) -> int:
-        """Steps that were done until the newest row; rows count from 0."""
+        """Number of steps up to the newest row; rows count from 0."""
         return int(max(self.curve("step")[1], default=-1)) + 1
 
     def best(self, name: str) -> tuple[int, float] | None:
-        """How many steps were done when a metric was lowest, as checkpoints count them, and that value."""
+        """The number of steps at the lowest value of a metric, as checkpoints count them, and that value."""
         steps, values = self.curve(name)
         return (int(steps[values.argmin()]) + 1, float(values.min())) if len(values) else None
 
 
 def thinned(points: Points, most: int = 300) -> Points:
-    """No more than so many points: means over neighbours, so that noise is smoothed and no stretch is left out."""
+    """At most `most` points, means over neighbours."""
     count = points.shape[1]
     if count <= most:
         return points

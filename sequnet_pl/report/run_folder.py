@@ -1,4 +1,4 @@
-"""What a run folder holds, for pages that are made of its files alone."""
+"""The files of a run folder that pages are made of."""
 
 import json
 import os
@@ -18,66 +18,67 @@ SAMPLES = "samples"
 REPORT = "report.html"
 PAGES = "pages.json"
 NETWORKS = {"sequnet": "Seq-U-Net", "wavenet": "WaveNet"}
-"""The networks by their names in files, and for people."""
+"""Display names of the networks."""
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is that of a run."""
+    """Whether a folder is a run folder."""
     return any((folder / name).is_file() for name in (FILE, CONFIG))
 
 
 def run_title(folder: Path, what: str) -> str:
-    """The title of a page of a run: its name and network, and what the page shows."""
+    """The title of a page of a run: its name, its network and the kind of page."""
     network = read_facts(folder).get("network", "")
     names = [folder.resolve().name, NETWORKS.get(network, network)]
     return f"{', '.join(name for name in names if name)}: {what}"
 
 
 def mark_training(folder: Path, now: bool) -> None:
-    """Note among the facts whether a run trains now. Raises UserError where that fails."""
+    """Write to run.json whether a run is training. Raises UserError if that fails."""
     atomic.write_text(folder / FACTS, json.dumps(read_facts(folder) | {"training": now}, indent=1))
 
 
 def add_page(folder: Path, name: str, path: Path) -> None:
-    """Note that a page tells of a run, so that its other pages link it. Raises UserError where that fails."""
+    """Add a page to those that the pages of a run link. Raises UserError if that fails."""
     pages = _pages(folder) | {os.path.relpath(path, folder): name}
     atomic.write_text(folder / PAGES, json.dumps(pages, indent=1))
 
 
 def run_pages(folder: Path) -> list[tuple[str, Path]]:
-    """The pages of a run that are there, the report first."""
+    """The existing pages of a run, the report first."""
     found = [("report", folder / REPORT), *((name, folder / place) for place, name in _pages(folder).items())]
     return [(name, path) for name, path in found if path.is_file()]
 
 
 def _pages(folder: Path) -> dict[str, str]:
-    try:
-        found = json.loads((folder / PAGES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_json(folder / PAGES)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What a run is; empty where nothing says it, as in the oldest run folders."""
+    """The summary of a run in run.json; empty if there is none, as in the oldest run folders."""
+    return read_json(folder / FACTS)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; empty if it cannot be read."""
     try:
-        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return facts if isinstance(facts, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The settings of a run; empty where there are none."""
+    """The settings of a run; empty if they cannot be read."""
     try:
         settings = yaml.safe_load(read_text(folder / CONFIG))
-    except (yaml.YAMLError, ValueError):  # of a date that there is not
+    except (yaml.YAMLError, ValueError):  # an impossible date
         return {}
     return settings if isinstance(settings, dict) else {}
 
 
 def read_text(path: Path) -> str:
-    """A text file; empty where it cannot be read."""
+    """The content of a text file; empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -85,5 +86,5 @@ def read_text(path: Path) -> str:
 
 
 def sampling_folders(folder: Path) -> list[Path]:
-    """The folders of finished samplings, the oldest first."""
+    """The folders of complete clips, the oldest first."""
     return sorted(path.parent for path in (folder / SAMPLES).glob(f"step-*/{LIST}"))

@@ -1,101 +1,112 @@
-"""The page of a test: its scores as facts, charts and tables, and the charts as pictures beside it."""
+"""The page of a test: scores by distance from the start of a recording, by recording, and by confidence."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from markupsafe import Markup
+import numpy as np
+from numpy.typing import NDArray
 
-from sequnet_pl.report import page
-from sequnet_pl.report.drawing import draw
-from sequnet_pl.report.figures import save
+from sequnet_pl.report.charts import COLOURS, GREY, Chart, series
+from sequnet_pl.report.page import fixed, percent, write_page
 from sequnet_pl.report.run_folder import run_pages, run_title
-from sequnet_pl.report.score_charts import FEW, calibration_chart, distance_chart, recordings_chart
-from sequnet_pl.report.scores import NETWORK, TABLE, Scores, bits, percent
+from sequnet_pl.report.scores import NETWORK, TABLE, DistanceScore, RecordingScore, Scores
 
-_SHOWN = 50  # recordings from either end
-
-_REFERENCES = (
-    "Lower is better. The tables know how often each code follows the one or two before it in the training recordings "
-    "(at most {:,} codes of them); what a network is better by, it has learnt from a longer past."
-)
-_DISTANCE = (
-    "What context is worth: a network that uses its past is the better, the more of it there is, until its receptive "
-    "field is full. Beginnings are often quiet, which makes them easy for the table too: look at the gap between them."
-)
-_RECORDINGS = (
-    "Where network and table are both bad, the recording is hard (noise, for one); where only the network is, the "
-    "recording is unlike those that it learnt from."
-)
-_CALIBRATION = (
-    "Below the thin line the network is surer than it should be, above it less sure. The calibration error is the "
-    f"mean distance from that line over all samples. Where there are fewer than {FEW}, a dot says little, and is pale."
-)
+FEW = 100
+"""Samples in a bin of the calibration below which its accuracy is uncertain."""
+_SHOWN = 50  # recordings at either end
+_DOTS = 1000  # more cannot be distinguished
 
 
 def write_score_page(path: Path, scores: Scores) -> None:
-    """Write the page to `path`, and its charts beside it: `<stem>-distance.png`, `-recordings.png`, `-calibration.png`.
-
-    Raises UserError where a file cannot be written.
-    """
-    parts = [
-        page.facts(_facts(scores)),
-        page.table(("", "bits per sample"), [(name, bits(value)) for name, value in scores.bits_per_sample.items()]),
-        page.note(_REFERENCES.format(scores.table_samples)),
-    ]
-    sections = {
-        "distance": ("Distance from the start of the recording", distance_chart(scores), _DISTANCE, _distances),
-        "recordings": ("Recordings", recordings_chart(scores), _RECORDINGS, _recordings),
-        "calibration": ("Calibration", calibration_chart(scores), _CALIBRATION, _confidences),
-    }
-    for name, (title, chart, meaning, table) in sections.items():
-        save(path.with_name(f"{path.stem}-{name}.png"), chart)
-        parts += [page.heading(title), draw(chart), page.note(meaning), page.more("In numbers", [table(scores)])]
-    page.write_page(path, run_title(path.parent, "test"), parts, run_pages(path.parent))
-
-
-def _facts(scores: Scores) -> list[tuple[str, object]]:
-    rate = scores.sample_rate
-    return [
-        ("bits per sample", bits(scores.bits_per_sample[NETWORK])),
-        ("accuracy", percent(scores.accuracy)),
-        ("calibration error", percent(scores.expected_calibration_error)),
-        ("checkpoint", scores.checkpoint or "–"),
-        ("learnt for", "–" if scores.step is None else f"{scores.step:,} steps"),
-        ("receptive field", f"{scores.receptive_field:,} samples, {scores.receptive_field / rate:.3g} s"),
-        ("recordings", f"{len(scores.recordings):,}, {scores.samples / rate / 3600:.3f} hours at {rate} Hz"),
-        ("codes", f"{scores.store}, {scores.fingerprint}"),
-    ]
-
-
-def _distances(scores: Scores) -> Markup:
-    header = ("samples from the start", "seconds", "predicted", NETWORK, TABLE)
-    rows = []
-    for one in scores.distances:
-        end = "on" if one.end is None else f"to {one.end:,}"
-        values = (f"{one.samples:,}", bits(one.bits_per_sample), bits(one.table_bits_per_sample))
-        rows.append((f"{one.start:,} {end}", f"{one.start / scores.sample_rate:.3f}", *values))
-    return page.table(header, rows)
-
-
-def _recordings(scores: Scores) -> Markup:
+    """Write the page to `path`. Raises UserError if it cannot be written."""
     worst, best = scores.ends(_SHOWN)
-    rows = [
-        (
-            page.file_name(one.name),
-            f"{one.samples / scores.sample_rate:.2f}",
-            bits(one.bits_per_sample),
-            bits(one.table_bits_per_sample),
-        )
-        for one in worst + best
-    ]
-    caption = f"The worst {len(worst)} and the best {len(best)}; test.json has all." if best else "The worst first."
-    return page.table(("recording", "seconds", NETWORK, TABLE), rows, caption)
+    rate = scores.sample_rate
+    facts = {
+        "bits per sample": fixed(scores.bits_per_sample[NETWORK]),
+        "accuracy": percent(scores.accuracy),
+        "calibration error": percent(scores.expected_calibration_error),
+        "checkpoint": scores.checkpoint or "–",
+        "trained for": "–" if scores.step is None else f"{scores.step:,} steps",
+        "receptive field": f"{scores.receptive_field:,} samples, {scores.receptive_field / rate:.3g} s",
+        "recordings": f"{len(scores.recordings):,}, {scores.samples / rate / 3600:.3f} hours at {rate} Hz",
+        "data": f"{scores.store}, {scores.fingerprint}",
+    }
+    write_page(
+        path,
+        "test.html",
+        run_title(path.parent, "test"),
+        run_pages(path.parent),
+        scores=scores,
+        names=(NETWORK, TABLE),
+        test_facts=facts,
+        worst=worst,
+        best=best,
+        few=FEW,
+        distance=_distance_chart(scores),
+        recordings=_recordings_chart(scores),
+        calibration=_calibration_chart(scores),
+    )
 
 
-def _confidences(scores: Scores) -> Markup:
-    header = ("confidence", "samples", "mean confidence", "accuracy")
-    rows = [
-        (f"{one.start:.0%} to {one.end:.0%}", f"{one.samples:,}", percent(one.confidence), percent(one.accuracy))
-        for one in scores.calibration
-        if one.samples
+def _distance_chart(scores: Scores) -> Chart:
+    edges = np.array([one.start for one in scores.distances] + [0], float)
+    edges[0] = edges[1] / 2 or 1  # there is no zero on a logarithmic axis
+    edges[-1] = max(2 * edges[-2], *(one.samples for one in scores.recordings))
+    seconds, (network, table) = edges / scores.sample_rate, _bits(scores.distances)
+    field = scores.receptive_field / scores.sample_rate
+    inside = seconds[0] < field < seconds[-1]
+    return Chart(
+        title="bits per sample by distance from the start",
+        xlabel="seconds from the start of the recording",
+        series=[
+            series(TABLE, seconds, np.append(table, np.nan), GREY, "steps"),
+            series(NETWORK, seconds, np.append(network, np.nan), COLOURS[0], "steps"),
+        ],
+        marks={f"receptive field, {field:.3g} s": (field, COLOURS[1])} if inside else {},
+        log_x=True,
+    )
+
+
+def _recordings_chart(scores: Scores) -> Chart:
+    ranked = scores.ranked[::-1]
+    ranks = np.unique(np.linspace(0, len(ranked) - 1, min(_DOTS, len(ranked))).astype(int))
+    network, table = _bits([ranked[rank] for rank in ranks])
+    mean = scores.bits_per_sample[NETWORK]
+    return Chart(
+        title="bits per sample of each recording",
+        xlabel="recordings, the best first",
+        series=[
+            series(TABLE, ranks + 1, table, GREY, "dots", 5),
+            series(NETWORK, ranks + 1, network, COLOURS[0], "dots", 5),
+        ],
+        lines={} if mean is None else {f"{NETWORK}, all samples": mean},
+    )
+
+
+def _calibration_chart(scores: Scores) -> Chart:
+    """Reliability diagram: accuracy of the likeliest code by its probability."""
+    bins = scores.calibration
+    edges = [*(one.start for one in bins), 1.0]
+    shares = [*(one.samples / max(1, scores.samples) for one in bins), np.nan]
+    drawn = [
+        series("share of all samples", edges, shares, GREY, "area"),
+        series("perfect calibration", [0, 1], [0, 1], GREY, width=1),
     ]
-    return page.table(header, rows)
+    for name, few in (("accuracy of the network", False), (f"of fewer than {FEW} samples", True)):
+        shown = [one for one in bins if one.confidence is not None and (one.samples < FEW) == few]
+        x, y = np.array([(one.confidence, one.accuracy) for one in shown], float).reshape(-1, 2).T
+        if len(shown):
+            drawn.append(series(name, x, y, COLOURS[0], "dots" if few else "line", width=5 if few else 2, faint=few))
+    return Chart(
+        title="calibration",
+        xlabel="confidence: probability of the likeliest code",
+        series=drawn,
+        min=0,
+        max=1,
+        height=320,
+    )
+
+
+def _bits(bins: Sequence[RecordingScore | DistanceScore]) -> NDArray[np.float64]:
+    """Bits per sample of the network and of the baseline, (2, N); NaN for a missing score."""
+    return np.array([(one.bits_per_sample, one.table_bits_per_sample) for one in bins], float).reshape(-1, 2).T

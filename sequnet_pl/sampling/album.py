@@ -5,9 +5,8 @@ from pathlib import Path
 from sequnet_pl import atomic
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UserError
-from sequnet_pl.report.listening import ClipEntry, write_listening_page
+from sequnet_pl.report.clip import PageClip, write_listening_page
 from sequnet_pl.report.run_folder import run_pages, run_title
-from sequnet_pl.report.samples import FileSamples
 from sequnet_pl.sampling import recipe as recipes
 from sequnet_pl.sampling.recipe import Clip, Recipe
 
@@ -62,7 +61,7 @@ class Album:
         write_listening_page(path, title, [self._entry(clip) for clip in self.clips.values()], links=links)
         return path
 
-    def _entry(self, clip: Clip) -> ClipEntry:
+    def _entry(self, clip: Clip) -> PageClip:
         recipe, wav = clip.recipe, self.folder / clip.wav
         details = {"network": recipe.network, "step": str(recipe.step)}
         if recipe.prompt:
@@ -73,16 +72,15 @@ class Album:
             details["top p"] = f"{recipe.top_p:g}"
         if not clip.complete:
             details["cut short"] = f"stopped after {clip.generated / recipe.sample_rate:.2f} s"
-        return ClipEntry(
+        return PageClip(
             name=f"{recipe.kind} {recipe.clip}",
             wav=wav,
-            samples=FileSamples(wav),
-            rate=recipe.sample_rate,
-            border=recipe.prompt_samples / recipe.sample_rate,
+            prompt_end=recipe.prompt_samples / recipe.sample_rate,
             bits_per_sample=clip.bits_per_sample,
             temperature=recipe.temperature,
             seed=recipe.seed,
             kind=recipe.kind,
+            network=f"{recipe.network}, step {recipe.step}, weights {recipe.weights_sha256[:8]}",
             command=clip.command,
             details=details,
         )

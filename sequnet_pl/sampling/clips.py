@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sequnet_pl.audio.pcm import growing_wav
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
-from sequnet_pl.report.samples import FileSamples
+from sequnet_pl.report.clip import read_clip
 from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling import saved
 from sequnet_pl.sampling.album import Album
@@ -149,7 +149,7 @@ def _with_companions(clip: Clip, wav: Path, session: Session) -> Clip:
     """The clip with its spectrogram and, where it was not cut short, its state on disk. UserError without space."""
     recipe, picture = clip.recipe, wav.with_suffix(".png")
     border = recipe.prompt_samples / recipe.sample_rate
-    save_spectrogram(picture, FileSamples(wav), recipe.sample_rate, border, wav.stem)
+    save_spectrogram(picture, *read_clip(wav), border, wav.stem)
     clip = replace(clip, spectrogram=picture.name)
     if not clip.complete:
         return clip

@@ -14,8 +14,7 @@ from matplotlib.image import imread
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.report.charts import codes_chart
-from sequnet_pl.report.figures import figure
+from sequnet_pl.report.charts import codes_figure
 from sequnet_pl.report.sampled import SampledClip, Sampling
 
 _COLUMNS = ("clip", "from", "prompt", "temperature", "audio", "spectrogram", "bits per sample", "warnings")
@@ -38,7 +37,7 @@ def begin(loggers: Iterable[Logger], settings: Mapping[str, Any]) -> None:
 def log_sampling(loggers: Iterable[Logger], sampling: Sampling, folder: Path) -> None:
     """Log the clips in a folder and the histogram of codes to the loggers that take them."""
     for logger in loggers:
-        codes = figure(codes_chart(sampling.real_codes, sampling.generated_codes))
+        codes = codes_figure(sampling.real_codes, sampling.generated_codes)
         if isinstance(logger, WandbLogger):
             # one call for all media of a step, without `step=`, which would fight with the logger's own
             logger.experiment.log(_wandb_media(sampling, folder, codes) | {"trainer/global_step": sampling.step})

@@ -103,7 +103,7 @@ def warnings_noted(folder: Path) -> Iterator[None]:
 
 
 class RunReport(Callback):
-    """Keeps `report.html`, `curves.png` and the model card up to date: after sampling, validation and training.
+    """Keeps `report.html` and the model card up to date: after sampling, validation and training.
 
     One process does, from the files of the run folder. What fails here never ends a training: it is one warning.
 

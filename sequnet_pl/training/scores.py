@@ -23,8 +23,7 @@ from sequnet_pl.printing import printable
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import is_run
 from sequnet_pl.report.score_page import write_score_page
-from sequnet_pl.report.score_table import print_scores
-from sequnet_pl.report.scores import NETWORK, ConfidenceScore, DistanceScore, RecordingScore, Scores
+from sequnet_pl.report.scores import NETWORK, ConfidenceScore, DistanceScore, RecordingScore, Scores, print_scores
 from sequnet_pl.training.metrics import BinnedSums
 from sequnet_pl.training.module import NAMES, AudioModule
 
@@ -101,7 +100,7 @@ class ScoreReport(Callback):
     """Tells the test's score beside a uniform guess and tables of codes learnt on train, and where it is good or bad.
 
     Args:
-        folder: Where `test.json`, `test.html` and its charts as PNG go, the run folder. The JSON file has the fields of
+        folder: Where `test.json` and `test.html` go, the run folder. The JSON file has the fields of
             `Scores`, and all that was logged under the loggers' names (`test/bits_per_sample`, `test/accuracy`).
     """
 

@@ -32,13 +32,13 @@ def test_means() -> None:
 @pytest.mark.parametrize(
     ("generated", "text"),
     [
-        (14.5, "As near to the recordings as other recordings are: 14.5 of 154 dB, real 13.0"),
-        (60.0, "Nearer to the recordings than to noise: 60.0 of 154 dB, real 13.0"),
-        (100.0, "Nearer to noise than to the recordings: 100 of 154 dB, real 13.0"),
-        (170.0, "No nearer to the recordings than noise is: 170 of 154 dB, real 13.0"),
+        (14.5, "As close to the recordings as other recordings: log-mel Fréchet distance 14.5 dB"),
+        (60.0, "Closer to the recordings than to noise: log-mel Fréchet distance 60.0 dB"),
+        (100.0, "Closer to noise than to the recordings: log-mel Fréchet distance 100 dB"),
+        (170.0, "Not closer to the recordings than noise: log-mel Fréchet distance 170 dB"),
     ],
 )
 def test_verdict(generated: float, text: str) -> None:
     estimates = {"generated": Estimate(generated, 1.0), "real": Estimate(13.0, 1.0), "noise": Estimate(154.0, 2.0)}
     found = Comparison(4, 4096, 8000, {"first": Result(MEASURES[0], estimates, {}, {})}, {})
-    assert verdict(found) == f"{text} (log-mel Fréchet distance)"
+    assert verdict(found) == f"{text}; other recordings 13.0 dB, noise 154 dB"

@@ -15,8 +15,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from sequnet_pl.report.listening import ClipEntry
-from sequnet_pl.report.samples import FileSamples
+from sequnet_pl.report.clip import PageClip
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -127,27 +126,24 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> list[ClipEntry]:
-    """A continuation, a loop from silence, a clip too long to embed, and one that nobody measured; names are odd."""
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[PageClip]:
+    """A continuation, a loop from silence, a clip too long to embed, and unmeasured ones; some have special names."""
     folder = tmp_path_factory.mktemp("clips & more")
     rate = 8000
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, 31 * rate).astype(np.float32)
     loud = noise.copy()
-    loud[:rate] = 1  # a prompt that clips is not the network's doing
+    loud[:rate] = 1  # a clipped prompt, which the network did not make
 
-    def entry(name: str, samples: NDArray[np.float32], border: float, bits: float | None) -> ClipEntry:
-        wav = folder / name
-        soundfile.write(wav, samples, rate)
-        return ClipEntry(
+    def entry(name: str, samples: NDArray[np.float32], prompt_end: float, bits: float | None) -> PageClip:
+        soundfile.write(folder / name, samples, rate)
+        return PageClip(
             name=name,
-            wav=wav,
-            samples=FileSamples(wav) if len(samples) > 30 * rate else samples,
-            rate=rate,
-            border=border,
+            wav=folder / name,
+            prompt_end=prompt_end,
             bits_per_sample=bits,
             temperature=0.9,
             seed=7,
-            kind="continuation" if border else "silence",
+            kind="continuation" if prompt_end else "silence",
             command=f"python sample.py --ckpt_path {'long' * 20}.ckpt --prompt '{name}' --seed 7",
             details={"top_p": "0.95"},
         )

@@ -35,7 +35,7 @@ def make_run(folder: Path, steps: int = 200, samplings: int = 3) -> Path:
         over = {"step": step, "hours_heard": step / 100, "wall_hours": step / 200}
         over |= {"reference/single_codes": 7.0, "reference/code_pairs": 5.0}
         speed = {"speed/samples_per_second": 9e5, "speed/data_wait": 0.01, "speed/memory_gib": 2.0}
-        rows.append({"step": step, "lr-Adam": 1e-3})
+        rows.append({"step": step, "lr-Adam/pg1": 1e-3, "lr-Adam/pg2": 1e-3})
         rows.append(over | speed | {"train/bits_per_sample": 3 + 5 / (step + 1), "train/gradient_norm": 0.5})
         if (step + 1) % 50 == 0:
             rows.append(over | {"val/bits_per_sample": 3 + 5 / step, "val/bits_per_sample_without_ema": 3.5})

@@ -1,5 +1,6 @@
 """Many runs on one page: which are found, what is said of them, and what is heard."""
 
+import html
 import json
 import re
 import subprocess
@@ -12,12 +13,9 @@ import yaml
 from run_folders import FACTS, make_run
 
 from sequnet_pl.errors import UsageError
-from sequnet_pl.report.compare import write_comparison
+from sequnet_pl.report.compare import differing, find_runs, write_comparison
 from sequnet_pl.report.compare.__main__ import main
-from sequnet_pl.report.run_set import find_runs
 from sequnet_pl.report.scores import NETWORK
-from sequnet_pl.report.settings import differing
-from tests.report.test_page import Content
 
 if TYPE_CHECKING:
     from tests.report.conftest import Browser
@@ -33,7 +31,7 @@ def logs(tmp_path: Path) -> Path:
     config = yaml.safe_load((other / "config.yaml").read_text())
     config["model"] = {"class_path": "x.WaveNetModule", "init_args": {"layers": 3}}
     (other / "config.yaml").write_text(yaml.safe_dump(config | {"name": "two"}))
-    (other / "test.json").write_text(json.dumps({"bits_per_sample": {NETWORK: 2.875}, "accuracy": 0.25}))
+    (other / "test.json").write_text(json.dumps({"bits_per_sample": {NETWORK: 2.875}, "accuracy": 0.25, "step": 150}))
     sound = {"measures": {"log_mel_frechet": {"distance": {"generated": {"value": 57.6, "error": 1.25}}}}}
     (other / "evaluation").mkdir()
     (other / "evaluation" / "evaluation.json").write_text(json.dumps(sound))
@@ -48,13 +46,11 @@ def page_of(logs: Path) -> str:
     return (logs / "compare.html").read_text(encoding="utf-8")
 
 
-def rows(text: str, number: int) -> dict[str, list[str]]:
-    """The cells of a table of the page, by the first in their row."""
-    table = text.split("<table>")[1 + number].split("</table>")[0]
-    cells = [
-        ["".join(Content(cell).texts) for cell in re.split(r"<t[hd][^>]*>", row)[1:]] for row in table.split("<tr>")
-    ]
-    return {first.strip(): [cell.strip() for cell in rest] for first, *rest in cells[1:]}
+def rows(text: str, number: int) -> list[list[str]]:
+    """The cells of a table of the page."""
+    table = text.split('<table class="runs">')[1 + number].split("</table>")[0]
+    lines = [re.split(r"<t[hd][^>]*>", row)[1:] for row in table.split("<tr>")[1:]]
+    return [[" ".join(html.unescape(re.sub("<[^>]*>", " ", cell)).split()) for cell in line] for line in lines]
 
 
 def test_runs_are_found_at_any_depth_but_not_in_runs(logs: Path) -> None:
@@ -74,29 +70,28 @@ def test_what_cannot_be_compared_is_one_line(logs: Path, tmp_path: Path) -> None
             find_runs(paths)
 
 
-def test_scores_stand_side_by_side_the_best_first(logs: Path) -> None:
-    found = rows(page_of(logs), 0)
-    assert found[""] == ["● two & <b>", "● one"]
-    assert found["network"] == ["WaveNet", "Seq-U-Net"]
-    assert found["parameters"] == ["1,234", "26,900,000"]
-    assert found["validation"] == ["3.025", "3.051"] and found["at step"] == ["200", "100"]
-    assert found["audio heard"] == ["2.0 h", "59.4 min"]
-    assert found["test"] == ["2.875", "–"] and found["accuracy"] == ["25.00 %", "–"]
-    assert found["sound, dB"] == ["57.6 ± 1.2", "–"]
+def test_scores_come_first_with_their_steps_the_best_run_on_top(logs: Path) -> None:
+    head, *found = rows(page_of(logs), 0)
+    best, other = (dict(zip(head, row, strict=True)) for row in found)
+    assert head[:3] == ["run", "validation", "test"]
+    assert best["run"] == "● two & <b>" and other["run"] == "● one"
+    assert best["validation"] == "3.025 step 200" and other["validation"] == "3.051 step 100"
+    assert best["test"] == "2.875 step 150" and other["test"] == "–"
+    assert best["accuracy"] == "25.00 %" and other["accuracy"] == "–"
+    assert best["sound, dB"] == "57.6 ± 1.2" and other["sound, dB"] == "–"
+    assert best["network"] == "WaveNet" and best["parameters"] == "1,234" and other["audio"] == "59.4 min"
 
 
 def test_only_settings_that_differ_are_shown(logs: Path) -> None:
-    found = rows(page_of(logs), 1)
-    assert found == {
-        "": ["● two & <b>", "● one"],
-        "model": ["WaveNetModule", "SeqUNetModule"],
-        "layers": ["3", "–"],
-        "levels": ["–", "5"],
-    }
+    head, *found = rows(page_of(logs), 1)
+    assert found[0][0] == "● two & <b>"
+    best, other = (dict(zip(head[1:], row[1:], strict=True)) for row in found)
+    assert best == {"model": "WaveNetModule", "layers": "3", "levels": "–"}
+    assert other == {"model": "SeqUNetModule", "layers": "–", "levels": "5"}
 
 
 def test_the_same_prompt_is_heard_from_each(logs: Path) -> None:
-    heard = re.findall(r"<p>after ([^<]*)</p>|<h3>(.*?)</h3>", page_of(logs))
+    heard = re.findall(r"<p>after ([^<]*)</p>|<h3>(.*?)\s*</h3>", page_of(logs))
     assert [place or name for place, name in heard] == [
         "a",
         "two &amp; &lt;b&gt;",
@@ -104,16 +99,16 @@ def test_the_same_prompt_is_heard_from_each(logs: Path) -> None:
     ]  # the recording is of another
     for listed in logs.rglob("clips.json"):
         listed.write_text(listed.read_text().replace('"source": "a"', '"source": "music/a.flac, 1.00 s"'))
-    heard = re.findall(r"<p>after ([^<]*)</p>|<h3>(.*?)</h3>", page_of(logs))
+    heard = re.findall(r"<p>after ([^<]*)</p>|<h3>(.*?)\s*</h3>", page_of(logs))
     assert [place or name for place, name in heard] == ["a.flac, 1.00 s", "recording", "two &amp; &lt;b&gt;", "one"]
 
 
 def test_what_was_learnt_from_other_recordings_is_said(logs: Path) -> None:
-    assert "fingerprints" not in page_of(logs)
+    assert "by fingerprint" not in page_of(logs)
     place = logs / "sequnet" / "one" / "run.json"
     place.write_text(json.dumps(FACTS | {"sample_rate": 4000, "data": {"fingerprint": "other"}}))
     text = page_of(logs)
-    assert "different sample rates" in text and "different recordings, told by their fingerprints" in text
+    assert "different sample rates" in text and "different data (by fingerprint)" in text
 
 
 def test_many_runs_stand_below_each_other_and_have_colours_of_their_own(tmp_path: Path) -> None:
@@ -125,9 +120,9 @@ def test_many_runs_stand_below_each_other_and_have_colours_of_their_own(tmp_path
     (folder / "metrics.csv").unlink()
     text = page_of(tmp_path)
     table = rows(text, 1)
-    assert table["run"] == ["levels"] and len(table) == 9
-    assert table["● b/3"] == ["7"] and next(reversed(table)) == "● b/3"  # nothing is known of it
-    assert len(set(re.findall(r'style="color:([^"]*)"', text))) == 8
+    assert table[0] == ["run", "levels"] and len(table) == 9
+    assert table[-1] == ["● b/3", "7"]  # without metrics
+    assert len(set(re.findall(r'<span style="color: ([^"]*)"', text))) == 8
 
 
 def test_runs_of_which_nothing_is_known_make_a_page_too(tmp_path: Path) -> None:
@@ -136,7 +131,8 @@ def test_runs_of_which_nothing_is_known_make_a_page_too(tmp_path: Path) -> None:
         (tmp_path / name / "config.yaml").write_text("model: [")
         (tmp_path / name / "test.json").write_text("[1")
     text = page_of(tmp_path)
-    assert "Nothing has been logged yet" in text and "No prompt" in text and "Nothing does." in text
+    assert "Nothing has been logged yet" in text and "No two runs continued" in text
+    assert "All settings are the same." in text
 
 
 def test_the_command_names_its_page_and_needs_no_torch(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -168,11 +164,13 @@ def test_settings_are_called_by_their_last_word_where_that_is_clear() -> None:
     }
 
 
-@pytest.mark.parametrize(("width", "dark"), [(390, True), (1200, False)])
-def test_it_renders_in_any_width(browser: "Browser", logs: Path, width: int, dark: bool) -> None:
+@pytest.mark.parametrize(("width", "dark"), [(320, False), (390, True), (1280, False)])
+def test_in_a_browser(browser: "Browser", logs: Path, width: int, dark: bool) -> None:
     page_of(logs)
-    browser.open(logs / "compare.html", width=width, dark=dark)
+    browser.open(logs / "compare.html", width=width, height=4000, dark=dark)
+    browser.run("new Promise(done => setTimeout(done, 400))")
     assert browser.run("document.documentElement.scrollWidth") <= width
-    assert browser.run("all('.switch .chart').filter(chart => chart.offsetWidth).length") == 1
-    link = browser.run("document.querySelector('th a')?.href ?? ''")
-    assert link == "" and browser.errors == []  # none of them has a report
+    assert browser.run("all('.plot').map(one => one.children.length > 0)") == [True, False, False]
+    ends = browser.run("all('.runs td').slice(0, 3).map(cell => cell.getBoundingClientRect().right)")
+    assert max(ends) <= width  # validation and test
+    assert browser.errors == []

@@ -10,7 +10,7 @@ from sequnet_pl.report.metrics import Metrics, thinned
 def test_rows_are_read_and_a_cut_line_is_left_out(tmp_path: Path) -> None:
     metrics = Metrics(make_run(tmp_path / "run", samplings=0))
     assert metrics.steps == 200
-    assert metrics.names("lr-") == ["lr-Adam"]
+    assert metrics.names("lr-") == ["lr-Adam/pg1", "lr-Adam/pg2"]
     np.testing.assert_array_equal(metrics.curve("val/bits_per_sample")[0], [49, 99, 149, 199])
     np.testing.assert_array_equal(metrics.curve("val/bits_per_sample", "hours_heard")[0], [0.49, 0.99, 1.49, 1.99])
     assert metrics.best("val/bits_per_sample") == (200, 3 + 5 / 199)
@@ -21,7 +21,7 @@ def test_what_was_never_logged_is_empty(tmp_path: Path) -> None:
     for metrics in (Metrics(tmp_path), Metrics(make_run(tmp_path / "run", steps=0, samplings=0))):
         assert metrics.steps == 0
         assert metrics.curve("val/bits_per_sample").shape == (2, 0)
-        assert metrics.best("val/bits_per_sample") is metrics.last("lr-Adam") is None
+        assert metrics.best("val/bits_per_sample") is metrics.last("lr-Adam/pg1") is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 300, 301, 100_000])

@@ -4,11 +4,11 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from matplotlib.image import imread
 from run_folders import FACTS, add_sampling, make_run
 
 from sequnet_pl.errors import UsageError
@@ -31,8 +31,13 @@ def text(run: Path) -> str:
     return (run / "report.html").read_text(encoding="utf-8")
 
 
+DRAWN = "new Promise(done => setTimeout(done, 400))"
+"""Waits until charts in view are drawn."""
+
+
 def plain(text: str) -> str:
-    return html.unescape(re.sub(r"<(?:script|style|svg).*?</(?:script|style|svg)>|<[^>]*>", "", text, flags=re.DOTALL))
+    tags = r"<(?:script|style|svg).*?</(?:script|style|svg)>|<[^>]*>"
+    return " ".join(html.unescape(re.sub(tags, "", text, flags=re.DOTALL)).split())
 
 
 def test_the_page_says_what_the_run_is(text: str) -> None:
@@ -52,12 +57,12 @@ def test_the_page_says_what_the_run_is(text: str) -> None:
         assert str(words) in plain(text)
 
 
-def test_all_curves_are_there(run: Path, text: str) -> None:
-    titles = re.findall(r'role="img" aria-label="([^"]*)"', text)
+def test_all_charts_are_there(text: str) -> None:
+    titles = re.findall(r'<figure class="chart" aria-label="([^"]*)"', text)
     assert titles == [
-        "bits per sample over steps",
-        "bits per sample over hours of audio",
-        "bits per sample over time",
+        "bits per sample",
+        "bits per sample",
+        "bits per sample",
         "codes, real and generated",
         "learning rate",
         "gradient norm",
@@ -65,21 +70,20 @@ def test_all_curves_are_there(run: Path, text: str) -> None:
         "waiting for data",
         "memory",
     ]
-    assert re.findall(r'<label for="over-\d">([^<]*)', text) == ["steps", "hours of audio", "time"]
-    assert imread(run / "curves.png").shape[1] == 2280
+    assert re.findall(r'aria-pressed="[^"]*">([^<]*)', text) == ["steps", "hours of audio", "time"]
 
 
 def test_the_newest_clips_are_embedded_and_earlier_ones_linked(text: str) -> None:
-    assert "What does it sound like at step 300?" in text
-    assert len(re.findall(r'<audio [^>]*src="data:audio/flac', text)) == 3
+    assert "Clips at step 300" in text
+    assert len(re.findall(r'<audio [^>]*src="data:audio/wav', text)) == 3
     links = re.findall(r'href="(samples/[^"]*)"', text)
     assert [link for link in links if "step-00000300" not in link] == [
         f"samples/step-{step:08d}/{name}.wav"
         for step in (100, 200)
         for name in ("continuation-0", "recording-0", "silence-1")
     ]
-    assert re.findall(r'badge warns"[^>]*>([^<]+)', text.split("Earlier samplings")[0]) == ["loop"]
-    names = [re.findall(r"<b(?: class=\"before\")?>(\w+)</b>", card) for card in text.split('class="card"')[1:]]
+    assert re.findall(r'class="badge"[^>]*>([^<]+)', text.split("Earlier clips")[0]) == ["loop"]
+    names = [re.findall(r"<b style[^>]*>(\w+)</b>", card) for card in text.split('class="card"')[1:]]
     assert names == [["prompt", "generated", "prompt", "recording"], []]  # side by side
 
 
@@ -92,7 +96,7 @@ def test_long_runs_have_small_reports(run: Path, tmp_path: Path) -> None:
         content = json.loads((place / "clips.json").read_text())
         (place / "clips.json").write_text(json.dumps(content | {"step": step}))
     write_report(folder)
-    assert (folder / "report.html").stat().st_size < 1.6 * short
+    assert (folder / "report.html").stat().st_size < 1.2 * short
     assert "40 of 98" in (folder / "report.html").read_text(encoding="utf-8")
 
 
@@ -107,7 +111,7 @@ def test_runs_with_less_have_reports_too(tmp_path: Path) -> None:
     (tmp_path / "samples" / "step-00000009" / "clips.json").write_text("{")
     write_report(tmp_path)
     assert read_sampling(tmp_path / "samples" / "step-00000009") is None
-    with pytest.raises(UsageError, match="no run folder"):
+    with pytest.raises(UsageError, match="is not a run folder"):
         write_report(tmp_path / "samples")
 
 
@@ -142,23 +146,64 @@ def test_the_command_makes_it_again_without_torch(run: Path, tmp_path: Path) -> 
     wrong = [sys.executable, "-m", "sequnet_pl.report.run", str(tmp_path)]
     done = subprocess.run(wrong, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2
-    assert "no run folder" in done.stderr and "Traceback" not in done.stderr
+    assert "is not a run folder" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("width", "dark"), [(390, True), (1200, False)])
-def test_it_renders_and_plays(browser: "Browser", run: Path, width: int, dark: bool) -> None:
-    browser.open(run / "report.html", width=width, dark=dark)
+@pytest.mark.parametrize(("width", "dark"), [(320, False), (390, True), (1280, False)])
+def test_in_a_browser(browser: "Browser", run: Path, width: int, dark: bool) -> None:
+    browser.open(run / "report.html", width=width, height=8000, dark=dark)
+    browser.run(DRAWN)
     assert browser.run("document.documentElement.scrollWidth") <= width
-    charts = "[...document.querySelectorAll('.plot svg')].map(chart => chart.getBoundingClientRect().width)"
-    shown = [width for width in browser.run(charts) if width]
-    assert len(shown) == 7 and min(shown) > 250  # two wait behind the switch
-    durations = browser.run("""Promise.all([...document.querySelectorAll("audio")].map(audio => new Promise(done => {
-      audio.addEventListener("loadedmetadata", () => done(audio.duration), {once: true});
-      audio.preload = "auto";
-      audio.load();
-    })))""")
-    assert [round(seconds) for seconds in durations] == [2, 2, 2]
-    address = browser.run("[...document.querySelectorAll('td a')].map(link => link.href)[0]")
-    assert address == (run / "samples" / "step-00000100" / "continuation-0.wav").as_uri()
+    widths = "all('.plot').map(plot => plot.firstElementChild?.getBoundingClientRect().width ?? 0)"
+    drawn = browser.run(widths)
+    assert len(drawn) == 9 and all(0.5 * min(width, 500) < each <= width for each in drawn if each)
+    assert [number for number, each in enumerate(drawn) if not each] == [1, 2]  # hidden
+    browser.run("all('.switch button')[2].click()")
+    browser.run(DRAWN)
+    assert [number for number, each in enumerate(browser.run(widths)) if not each] == [0, 1]
+    before = browser.run("(paint = all('.chart')[2].querySelector('.plot').firstElementChild, true)")
+    scheme = {"name": "prefers-color-scheme", "value": "light" if dark else "dark"}
+    browser.call("Emulation.setEmulatedMedia", features=[scheme])
+    browser.run(DRAWN)
+    assert before and browser.run("all('.chart')[2].querySelector('.plot').firstElementChild !== paint")
     assert {request.split(":")[0] for request in browser.requests} <= {"file", "data"}
     assert browser.errors == []
+
+
+def test_the_pointer_reads_values(browser: "Browser", run: Path) -> None:
+    browser.open(run / "report.html", height=8000)
+    browser.run(DRAWN)
+    box = browser.run(
+        "(box => [box.left, box.top, box.width, box.height])(document.querySelector('.plot').getBoundingClientRect())"
+    )
+    x, y = box[0] + box[2] - 20, box[1] + box[3] / 2
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x - 5, y=y)
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    browser.run(DRAWN)
+    assert browser.run("all('output', all('.chart')[0]).map(one => one.textContent)") == [
+        "3.025",
+        "3.025",
+        "3.5",
+        "199",
+    ]
+    assert browser.errors == []
+
+
+def test_the_report_of_a_run_that_is_training_shows_its_age_and_reloads(browser: "Browser", tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", steps=20, samplings=0)
+    (folder / "run.json").write_text(json.dumps(FACTS | {"training": True}))
+    write_report(folder)
+    hurry = """const wait = setInterval;
+    window.setInterval = (act, time) => wait(act, time / 500);
+    sessionStorage.loads = 1 + Number(sessionStorage.loads ?? 0);"""
+    script = browser.call("Page.addScriptToEvaluateOnNewDocument", source=hurry)["identifier"]
+    try:
+        browser.open(folder / "report.html")
+        age, loads = browser.run("[document.querySelector('[data-written]').textContent, Number(sessionStorage.loads)]")
+        assert age == "less than a minute ago"
+        deadline = time.monotonic() + 20
+        while browser.run("Number(sessionStorage.loads)") == loads:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)

@@ -144,8 +144,7 @@ def test_the_best_checkpoint_is_an_artifact(runs, folder):
 
 def test_without_an_account_the_report_has_it_all(folder):
     text = (folder / "report.html").read_text(encoding="utf-8")
-    assert "What does it sound like at step 9?" in text
-    assert text.count('role="img"') == 9
-    assert text.count("<audio") == 4
-    assert (folder / "curves.png").stat().st_size > 10_000
+    assert "Clips at step 9" in text
+    assert text.count('class="plot"') == 9
+    assert text.count("<audio ") == 4
     assert "fingerprint" in (folder / "checkpoints" / "MODEL.md").read_text(encoding="utf-8")

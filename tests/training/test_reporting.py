@@ -37,7 +37,6 @@ def test_the_report_is_made_when_training_ends(reported):
     assert (facts["network"], facts["sample_rate"]) == ("sequnet", 16_000)
     assert facts["data"]["splits"]["train"]["recordings"] == 3
     assert facts["data"]["fingerprint"] == run.trainer.datamodule.fingerprint
-    assert (run.folder / "curves.png").is_file()
     assert facts["data"]["fingerprint"] in (run.folder / "checkpoints" / "MODEL.md").read_text(encoding="utf-8")
 
 

@@ -70,7 +70,6 @@ def test_the_json_file_has_all_of_it(audio_folder, tmp_path):
     assert {path.name for path in (tmp_path / "run").iterdir()} == {
         "test.json",
         "test.html",
-        *(f"test-{name}.png" for name in ("distance", "recordings", "calibration")),
     }
 
 

@@ -1,151 +1,241 @@
 """Many runs on one page: `python -m sequnet_pl.report.compare RUN RUN...`, or a folder that holds them.
 
-Their scores, their curves on one chart, what differs in their settings, and the same prompts continued by each.
+Their scores, their curves in one chart, the settings that differ, and the same prompts continued by each.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import colorsys
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from markupsafe import Markup
-
-from sequnet_pl.report import page
-from sequnet_pl.report.chart import Chart, Curve
-from sequnet_pl.report.charts import BITS_AT_MOST, OVER, references
-from sequnet_pl.report.drawing import switched
-from sequnet_pl.report.listening import ClipEntry, clip_grid
-from sequnet_pl.report.metrics import thinned
-from sequnet_pl.report.run import clip_entry, duration
-from sequnet_pl.report.run_folder import NETWORKS, REPORT
-from sequnet_pl.report.run_set import ComparedRun, ranked_runs
-from sequnet_pl.report.scores import bits, percent
-from sequnet_pl.report.settings import differing
+from sequnet_pl.errors import UsageError
+from sequnet_pl.report.charts import COLOURS, OVER, Chart, references, score_chart, series
+from sequnet_pl.report.clip import PageClip, view
+from sequnet_pl.report.metrics import Metrics, thinned
+from sequnet_pl.report.page import duration, fixed, percent, relative_url, write_page
+from sequnet_pl.report.run import page_clip
+from sequnet_pl.report.run_folder import NETWORKS, REPORT, is_run, read_config, read_facts, read_json, sampling_folders
+from sequnet_pl.report.sampled import Sampling, read_sampling
+from sequnet_pl.report.scores import NETWORK
 
 PAGE = "compare.html"
 
-_FEW = 5  # runs: so many stand side by side, and their training is drawn too
-_PROMPTS = 4  # that are heard; more make the page large
+_FEW = 5  # runs up to which their training curves are drawn, too
+_PROMPTS = 4  # more make the page large
 _SOUND = "log_mel_frechet"
-_SCORES = (
-    "Bits per sample, lower is better: the best validation of each run, and what train.py test found. Sound is the "
-    "distance of python -m sequnet_pl.evaluate: lower is nearer to recordings. A dash stands where none was measured."
-)
+_PATHS = {
+    "name",
+    "log_dir",
+    "snapshot_dir",
+    "data.data_dir",
+    "best.dirpath",
+    "last.dirpath",
+    "trainer.default_root_dir",
+}
 
 
-def write_comparison(path: Path, folders: Sequence[Path]) -> None:
-    """Write the page of two runs or more to `path`. Raises UserError where that fails."""
-    runs = ranked_runs(folders)
-    charts = list(_charts(runs))
-    parts = [
-        *_doubts(runs),
-        _table(runs, path, _scores(runs)),
-        page.note(_SCORES),
-        page.heading("Which learns more, and faster?"),
-        switched("over", charts) if charts else page.paragraph("Nothing has been logged yet."),
-        page.heading("What differs in their settings?"),
-        _table(runs, path, differing([run.config for run in runs])),
-        page.heading("How does each go on?"),
-        *_heard(runs, path),
-    ]
-    page.write_page(path, f"Comparison of {len(runs)} runs", parts)
+@dataclass(frozen=True)
+class ComparedRun:
+    """A run: its folder, its name among the others, its colour, and the address of its report, which may be empty."""
+
+    folder: Path
+    name: str
+    colour: str
+    url: str
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        return Metrics(self.folder)
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        return read_facts(self.folder)
+
+    @cached_property
+    def test(self) -> dict[str, Any]:
+        """The content of test.json; empty if the run was not tested."""
+        return read_json(self.folder / "test.json")
+
+    @property
+    def sound(self) -> dict[str, Any]:
+        """Log-mel Fréchet distance of generated clips to recordings in dB: value and error; empty if not measured."""
+        measures = read_json(self.folder / "evaluation" / "evaluation.json").get("measures", {})
+        return measures.get(_SOUND, {}).get("distance", {}).get("generated", {})
+
+    @cached_property
+    def sampling(self) -> tuple[Path, Sampling] | None:
+        """The newest clips that are complete, and their folder."""
+        found = ((folder, read_sampling(folder)) for folder in reversed(sampling_folders(self.folder)))
+        return next(((folder, sampling) for folder, sampling in found if sampling), None)
 
 
-def _doubts(runs: Sequence[ComparedRun]) -> Iterator[Markup]:
-    """What forbids to compare their scores."""
+def find_runs(paths: Sequence[Path]) -> list[Path]:
+    """The run folders among these and below them. Raises UsageError if a path has none, or there are fewer than two."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise UsageError(f"there is no folder {path}; name run folders, or a folder that holds some")
+        below = sorted(_below(path))
+        if not below:
+            raise UsageError(f"{path} is not a run folder, and holds none")
+        found |= {run.resolve(): run for run in below}
+    if len(found) < 2:
+        raise UsageError(
+            f"there is nothing to compare with {next(iter(found.values()))}; its own page is {REPORT} there"
+        )
+    return list(found.values())
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for place, folders, _ in os.walk(folder):
+        if is_run(Path(place)):
+            folders.clear()  # W&B's files in a run look like a run
+            yield Path(place)
+
+
+def write_comparison(path: Path, folders: Sequence[Path], title: str = "") -> None:
+    """Write the page of two runs or more to `path`, the best validation first. Raises UserError if that fails."""
+    runs = _ranked(folders, path)
+    shared = _same_prompts(runs)
+    write_page(
+        path,
+        "compare.html",
+        title or f"Comparison of {len(runs)} runs",
+        runs=runs,
+        incompatible=list(_incompatible(runs)),
+        scores=_scores(runs),
+        charts=list(_charts(runs)),
+        settings=differing([read_config(run.folder) for run in runs]),
+        prompts=[(source, [view(clip, path) for clip in clips]) for source, clips in shared[:_PROMPTS]],
+        shared=len(shared),
+    )
+
+
+def _ranked(folders: Sequence[Path], page: Path) -> list[ComparedRun]:
+    """The best validation first; a run is named by as much of its path as distinguishes it."""
+    best = {folder: Metrics(folder).best("val/bits_per_sample") or (0, float("inf")) for folder in folders}
+    names = Counter(folder.resolve().name for folder in folders)
+    root = os.path.commonpath([folder.resolve().parent for folder in folders])
+    runs = []
+    for number, folder in enumerate(sorted(folders, key=lambda folder: best[folder][1])):
+        whole = folder.resolve()
+        name = whole.name if names[whole.name] == 1 else Path(os.path.relpath(whole, root)).as_posix()
+        url = relative_url(folder / REPORT, page) if (folder / REPORT).is_file() else ""
+        runs.append(ComparedRun(folder, name, _colour(number, len(folders)), url))
+    return runs
+
+
+def _colour(number: int, count: int) -> str:
+    if count <= len(COLOURS):
+        return COLOURS[number]
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colorsys.hls_to_rgb(number / count, 0.5, 0.5))
+
+
+def _incompatible(runs: Sequence[ComparedRun]) -> Iterator[str]:
+    """What prevents comparing the scores."""
     for name, values in (
         ("sample rates", {run.facts.get("sample_rate") for run in runs}),
-        ("recordings, told by their fingerprints", {run.facts.get("data", {}).get("fingerprint") for run in runs}),
+        ("data (by fingerprint)", {run.facts.get("data", {}).get("fingerprint") for run in runs}),
     ):
         if len(values - {None}) > 1:
-            yield page.warning(f"These runs have different {name}, so their scores are not of the same thing.")
+            yield name
 
 
-def _table(runs: Sequence[ComparedRun], path: Path, columns: dict[str, list[str]]) -> Markup:
-    """Values by name, each of every run; few runs stand side by side, many below each other."""
-    names = [_name(run, path) for run in runs]
-    if not columns:
-        return page.paragraph("Nothing does.")
-    if len(runs) <= _FEW:
-        return page.table(["", *names], [[name, *values] for name, values in columns.items()])
-    return page.table(["run", *columns], zip(names, *columns.values(), strict=True))
-
-
-def _name(run: ComparedRun, path: Path) -> Markup:
-    report, name = run.folder / REPORT, page.file_name(run.name)
-    linked = page.link(page.relative_address(report, path), name) if report.is_file() else name
-    return Markup('<span class="dot" style="color:{}">●</span> {}').format(run.colour, linked)
-
-
-def _scores(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
-    """What each run is and reaches, by name."""
+def _scores(runs: Sequence[ComparedRun]) -> dict[str, list[tuple[str, str]]]:
+    """Columns of the table by name: a value of each run, and a remark that may be empty."""
     best = [run.metrics.best("val/bits_per_sample") for run in runs]
-    names = [str(run.facts.get("network", "–")) for run in runs]
-    sounds = [run.sound.get(_SOUND, {}).get("distance", {}).get("generated") for run in runs]
-    return {
-        "network": [NETWORKS.get(name, name) for name in names],
-        "parameters": [_count(run.facts.get("parameters")) for run in runs],
-        "steps": [_count(run.metrics.steps) for run in runs],
-        "audio heard": [duration(run.metrics.last("hours_heard")) for run in runs],
-        "time": [duration(run.metrics.last("wall_hours")) for run in runs],
-        "validation": [bits(one and one[1]) for one in best],
-        "at step": [_count(one and one[0]) for one in best],
-        "test": [bits(run.test_bits) for run in runs],
+    tested = [run.test.get("bits_per_sample", {}).get(NETWORK) for run in runs]
+    networks = [str(run.facts.get("network", "–")) for run in runs]
+    plain = {
         "accuracy": [percent(run.test.get("accuracy")) for run in runs],
-        "sound, dB": ["–" if not one else f"{one['value']:.1f} ± {one['error']:.1f}" for one in sounds],
+        "sound, dB": [f"{run.sound['value']:.1f} ± {run.sound['error']:.1f}" if run.sound else "–" for run in runs],
+        "network": [NETWORKS.get(name, name) for name in networks],
+        "parameters": [fixed(run.facts.get("parameters"), 0) for run in runs],
+        "steps": [fixed(run.metrics.steps, 0) for run in runs],
+        "audio": [duration(run.metrics.last("hours_heard")) for run in runs],
+        "time": [duration(run.metrics.last("wall_hours")) for run in runs],
         "fingerprint": [run.facts.get("data", {}).get("fingerprint", "–") for run in runs],
     }
+    return {
+        "validation": [(fixed(one and one[1]), _at_step(one and one[0])) for one in best],
+        "test": [(fixed(bits), _at_step(run.test.get("step"))) for bits, run in zip(tested, runs, strict=True)],
+    } | {name: [(value, "") for value in values] for name, values in plain.items()}
 
 
-def _count(value: int | None) -> str:
-    return "–" if value is None else f"{value:,}"
+def _at_step(step: int | None) -> str:
+    return "" if step is None else f"step {step:,}"
 
 
 def _charts(runs: Sequence[ComparedRun]) -> Iterator[tuple[str, Chart]]:
-    """Validation of each run, and paler the training of few, over each of OVER."""
-    tables = [references(run.metrics) for run in runs]
+    """Validation of each run and, faint, the training of a few runs, over each axis of OVER."""
+    baselines = [references(run.metrics) for run in runs]
+    common = baselines[0] if all(one == baselines[0] for one in baselines) else {}
     for over, (word, xlabel) in OVER.items():
-        curves = []
+        drawn = []
         for run in runs:
-            train, val = (run.metrics.curve(f"{split}/bits_per_sample", over) for split in ("train", "val"))
-            shown = [(train, True)] if len(runs) <= _FEW or not val.shape[1] else []
-            for points, fades in [*shown, (val, False)]:
-                name = "" if fades and val.shape[1] else run.name
-                if points.shape[1]:
-                    curves.append(Curve(name=name, points=thinned(points), colour=run.colour, fades=fades))
-        if curves:
-            yield (
-                word,
-                Chart(
-                    title=f"validation over {word}{'; pale: training' * (len(runs) <= _FEW)}",
-                    xlabel=xlabel,
-                    ylabel="bits per sample",
-                    curves=curves,
-                    heights=tables[0] if all(table == tables[0] for table in tables) else {},
-                    most=BITS_AT_MOST,
-                    size=20,
-                ),
-            )
+            train, val = (thinned(run.metrics.curve(f"{split}/bits_per_sample", over)) for split in ("train", "val"))
+            if train.shape[1] and (len(runs) <= _FEW or not val.shape[1]):
+                name = "" if val.shape[1] else run.name
+                drawn.append(series(name, train[0], train[1], run.colour, faint=True))
+            if val.shape[1]:
+                drawn.append(series(run.name, val[0], val[1], run.colour))
+        if drawn:
+            yield word, score_chart(drawn, xlabel, common, height=320)
 
 
-def _heard(runs: Sequence[ComparedRun], path: Path) -> Iterator[Markup]:
-    """By prompt, what the recording does and what each run makes of it."""
-    heard: dict[str, dict[str, ClipEntry]] = {}  # by source and run
+def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Settings that differ between configs, with the value in each; "–" for a missing one.
+
+    Names and folders are left out, since they always differ. A setting is named by its last word if that is unique.
+    """
+    flat = [dict(_flat(config)) for config in configs]
+    paths = dict.fromkeys(path for settings in flat for path in settings if path not in _PATHS)
+    values = {path: [settings.get(path, "–") for settings in flat] for path in paths}
+    found = {path: each for path, each in values.items() if len(set(each)) > 1}
+    words = Counter(_word(path) for path in found)
+    return {_word(path) if words[_word(path)] == 1 else path: each for path, each in found.items()}
+
+
+def _word(path: str) -> str:
+    return path.rpartition(".")[2]
+
+
+def _flat(value: object, path: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and values; an object is named by its class, and its arguments are below that name."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if key == "class_path":
+                yield path, _word(str(inner))
+            else:
+                yield from _flat(inner, path if key == "init_args" else f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+        for item in value:
+            kind = str(item.get("class_path", "")) if isinstance(item, Mapping) else str(item)
+            yield from _flat(item, f"{path}.{_word(kind)}".lstrip("."))
+    elif value is not None:
+        yield path, str(value)
+
+
+def _same_prompts(runs: Sequence[ComparedRun]) -> list[tuple[str, list[PageClip]]]:
+    """Prompts that two runs or more continued: the name of the source, the recording, and the clip of each run."""
+    found: dict[str, dict[str, PageClip]] = {}  # by source and run; the recording is that of no run
     for run in runs:
-        if not run.sampling:
-            continue
-        folder, sampling = run.sampling
-        for clip in sampling.clips:
-            if clip.source:
-                entry = replace(clip_entry(folder, sampling, clip), kind="", details={"step": f"{sampling.step:,}"})
-                key = "" if clip.kind == "recording" else run.name
-                if not key:  # it is the same for all, though not to their networks
-                    entry = replace(entry, bits_per_sample=None, details={})
-                heard.setdefault(clip.source, {}).setdefault(key, replace(entry, name=key or clip.kind))
-    common = {source: clips for source, clips in heard.items() if len(clips.keys() - {""}) > 1}
-    if not common:
-        yield page.paragraph("No prompt was continued by two of them.")
-    for source, clips in list(common.items())[:_PROMPTS]:
-        yield page.paragraph(f"after {Path(source).name}")
-        yield clip_grid([clips[name] for name in ("", *(run.name for run in runs)) if name in clips], path, False)
-    if len(common) > _PROMPTS:
-        yield page.note(f"These are {_PROMPTS} of the {len(common)} prompts that they share.")
+        folder, sampling = run.sampling or (run.folder, None)
+        for one in sampling.clips if sampling else ():
+            if sampling and one.source:
+                clip = replace(page_clip(folder, sampling, one), kind="")
+                if one.kind == "recording":  # the same for all runs, but not its likelihood
+                    name, clip = "", replace(clip, name="recording", bits_per_sample=None, details={})
+                else:
+                    name, clip = run.name, replace(clip, name=run.name, details={"step": f"{sampling.step:,}"})
+                found.setdefault(one.source, {}).setdefault(name, clip)
+    names = ("", *(run.name for run in runs))
+    return [
+        (Path(source).name, [clips[name] for name in names if name in clips])
+        for source, clips in found.items()
+        if len(clips.keys() - {""}) > 1
+    ]

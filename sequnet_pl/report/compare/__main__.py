@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.report.compare import PAGE, write_comparison
-from sequnet_pl.report.run_set import find_runs
+from sequnet_pl.report.compare import PAGE, find_runs, write_comparison
 
 
 def main(argv: list[str]) -> int:
