@@ -29,7 +29,7 @@ from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.names import EngineName
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines import engine_for
-from sequnet_pl.sampling.engines.cuda import FEW_CLIPS
+from sequnet_pl.sampling.engines.persistent import FEW_CLIPS
 from sequnet_pl.sampling.generate import start
 
 NETWORKS = {

@@ -7,7 +7,7 @@ from sequnet_pl.models.precision import float32_products
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
-from sequnet_pl.sampling.engines.eager import EagerEngine
+from sequnet_pl.sampling.engines import EagerEngine
 from sequnet_pl.sampling.generate import extend, start
 
 

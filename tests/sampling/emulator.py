@@ -10,10 +10,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from sequnet_pl.sampling.engines.gpu import SOURCE
-from sequnet_pl.sampling.engines.layout import Layout, Limits
-from sequnet_pl.sampling.engines.persistent import Launch
-from sequnet_pl.sampling.engines.rows import JobStruct, OperationRow, SegmentRow, TargetRow
+from sequnet_pl.sampling.engines.layout import Layout, Limits, OperationRow, SegmentRow, TargetRow
+from sequnet_pl.sampling.engines.persistent import SOURCE, JobStruct, Launch
 
 ROWS = (SegmentRow, TargetRow, OperationRow)
 COMPILER = shutil.which("g++")

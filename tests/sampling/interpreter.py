@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from sequnet_pl.sampling.draw import Drawing, draw
-from sequnet_pl.sampling.engines.layout import Layout, Limits
-from sequnet_pl.sampling.engines.rows import OperationRow, SegmentRow, TargetRow
+from sequnet_pl.sampling.engines.layout import Layout, Limits, OperationRow, SegmentRow, TargetRow
 
 
 class Interpreter:

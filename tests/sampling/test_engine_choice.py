@@ -1,13 +1,19 @@
 """Which engine samples where none is named, with which kernels and how many threads."""
 
 import ctypes
+from types import SimpleNamespace
 
 import pytest
+import torch
 
-from sequnet_pl.errors import UsageError
-from sequnet_pl.sampling.engines import build, engine_for
-from sequnet_pl.sampling.engines.pace import Pace
-from sequnet_pl.sampling.generate import generate
+from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
+from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.sampling.engines import Block, EagerEngine, build, engine_for
+from sequnet_pl.sampling.engines.base import checked, warn_once
+from sequnet_pl.sampling.engines.graphs import GraphsEngine
+from sequnet_pl.sampling.generate import generate, start
 
 
 def test_choice_of_an_engine(network):
@@ -59,18 +65,82 @@ def test_kernels_are_compiled_once(monkeypatch, tmp_path):
         build.library.cache_clear()
 
 
-def test_every_sample_is_dealt_out_once_and_the_quickest_number_of_threads_wins(monkeypatch):
-    now = 0.0
-    monkeypatch.setattr("sequnet_pl.sampling.engines.pace.perf_counter", lambda: now)
-    pace, taken = Pace(), []
+@pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
+def test_a_block_runs_on_the_faster_number_of_threads(network, monkeypatch):
+    engine, now, drawn = engine_for(network.float(), "native"), 0.0, []
+    monkeypatch.setattr("sequnet_pl.sampling.engines.native.perf_counter", lambda: now)
+
+    def draw(session, uniform, drawing, threads):
+        nonlocal now
+        now += uniform.shape[1] * {1: 1.0, 2: 3.0}[threads]
+        drawn.append((uniform.shape[1], threads))
+        return Block(uniform, uniform)
+
+    program = SimpleNamespace(draw=draw, most_threads=2)
+    monkeypatch.setattr(engine, "_program", program)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    engine._seconds.clear()
     for samples in (1, 10, 1600, 1600, *[1600] * 12):
-        dealt = 0
-        for count, threads in pace.pieces(samples, 2):
-            now += count * {1: 1.0, 2: 3.0}[threads]
-            dealt += count
-            taken.append((count, threads))
-        assert dealt == samples
-    assert taken[:5] == [(1, 2), (10, 2), (64, 1), (64, 2), (1472, 1)]
-    assert taken[5:].count((64, 2)) == 1  # another trial
-    assert {threads for count, threads in taken[5:] if count > 64} == {1}
-    assert list(pace.pieces(1600, 1)) == [(1600, 1)]
+        block = engine.draw_block(start(network, None, 1), torch.zeros(1, samples), Drawing())
+        assert block.codes.shape[1] == samples
+    assert drawn[:5] == [(1, 2), (10, 2), (64, 1), (64, 2), (1472, 1)]
+    assert drawn[5:].count((64, 2)) == 1  # another trial
+    assert {threads for count, threads in drawn[5:] if count > 64} == {1}
+
+
+class OtherOutput(SeqUNet):
+    def _output(self, x):
+        return -super()._output(x)
+
+
+class OtherLayer(WaveNet):
+    def step(self, code, state):
+        return super().step(code, state).roll(1, dims=1)
+
+
+def edited(network, monkeypatch):
+    """The network's own class, whose forward and step were edited."""
+    real = type(network).step
+    monkeypatch.setattr(type(network), "step", lambda self, code, state: real(self, code, state).flip(1))
+    return network
+
+
+def with_another_layer(network, _):
+    network.start = torch.nn.Sequential(network.start, torch.nn.Tanh())
+    return network
+
+
+CHANGED = {
+    "subclass-sequnet": lambda _: OtherOutput(3, 6, 1, 3),
+    "subclass-wavenet": lambda _: OtherLayer(3, 2, 6, 5, 9),
+    "edited-sequnet": lambda patch: edited(SeqUNet(3, 6, 1, 3), patch),
+    "edited-wavenet": lambda patch: edited(WaveNet(3, 2, 6, 5, 9), patch),
+    "replaced-layer": lambda patch: with_another_layer(WaveNet(3, 2, 6, 5, 9), patch),
+}
+
+
+@pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED)
+def test_a_changed_network_is_sampled_as_it_is(change, monkeypatch, caplog):
+    warn_once.cache_clear()
+    network = change(monkeypatch)
+    for _ in range(2):
+        assert engine_for(network).name == "eager"
+    assert len(caplog.records) == 1 and "sampling by the eager engine" in caplog.text
+    for name, weights in (("native", "float32"), ("auto", "bf16"), ("auto", "int8")):
+        with pytest.raises(UsageError, match="native engine"):
+            engine_for(network, name, weights)
+
+
+@pytest.mark.parametrize("change", CHANGED.values(), ids=CHANGED)
+def test_graphs_of_a_changed_network_are_its_own_or_refused(change, monkeypatch):
+    network = change(monkeypatch)
+    sessions = start(network, None, 1), start(network, None, 1)
+    try:
+        engine = checked(GraphsEngine(network), network)
+    except UserError:
+        assert isinstance(network, WaveNet)
+        return
+    uniform = torch.rand(1, 20, dtype=torch.float64)
+    own = engine.draw_block(sessions[0], uniform, Drawing())
+    assert torch.equal(own.codes, EagerEngine(network).draw_block(sessions[1], uniform, Drawing()).codes)

@@ -15,8 +15,8 @@ from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Session, build, engine_for
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
+from sequnet_pl.sampling.engines.layout import kernel_schedule
 from sequnet_pl.sampling.engines.persistent import PersistentEngine
-from sequnet_pl.sampling.engines.schedules import schedule
 from sequnet_pl.sampling.generate import extend, start
 
 no_kernels = pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
@@ -56,7 +56,7 @@ def make_engine(network, name, weights="float32"):
     if name == "graphless":
         return GraphsEngine(network)
     if name == "interpreted":
-        return PersistentEngine(schedule(network), "float32", Interpreter())
+        return PersistentEngine(kernel_schedule(network), "float32", Interpreter())
     return engine_for(network, name, weights)
 
 

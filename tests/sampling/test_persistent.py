@@ -14,10 +14,8 @@ from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import engine_for
-from sequnet_pl.sampling.engines.gpu import compile_kernel
-from sequnet_pl.sampling.engines.layout import Layout, Limits
-from sequnet_pl.sampling.engines.persistent import PersistentEngine
-from sequnet_pl.sampling.engines.schedules import schedule
+from sequnet_pl.sampling.engines.layout import Layout, Limits, kernel_schedule
+from sequnet_pl.sampling.engines.persistent import PersistentEngine, compile_kernel
 from sequnet_pl.sampling.generate import extend, start
 
 no_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no g++ here")
@@ -63,7 +61,7 @@ def test_the_source_equals_the_reference(network, emulator):
     network = large(network)
     pieces = [2 * network.cycle + 3, 1, 6]
     expected, codes, nats = drawn(network, engine_for(network, "eager"), pieces)
-    engine = PersistentEngine(schedule(network), "float32", emulator)
+    engine = PersistentEngine(kernel_schedule(network), "float32", emulator)
     session, own_codes, own_nats = drawn(network, engine, pieces)
     assert torch.equal(own_codes, codes)
     torch.testing.assert_close(own_nats, nats, rtol=0, atol=1e-4)
@@ -79,7 +77,7 @@ def test_tables_for_little_shared_memory(network):
     """Frames that have no room are fetched anew."""
     for shared in range(6_000, 20_000, 500):
         with contextlib.suppress(ValueError):  # too little
-            engine = PersistentEngine(schedule(network.float()), "float32", Interpreter(shared))
+            engine = PersistentEngine(kernel_schedule(network.float()), "float32", Interpreter(shared))
             break
     expected, codes, _ = drawn(network, engine_for(network, "eager"), [network.cycle + 7])
     session, own_codes, _ = drawn(network, engine, [network.cycle, 7])
@@ -93,7 +91,7 @@ def test_the_source_draws_as_the_reference(drawing):
     network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
     list(network.parameters())[-1].data.zero_()  # else the bias of the logits alone decides on the likeliest code
     _, codes, _ = drawn(network, engine_for(network, "eager"), [40], drawing)
-    engine = PersistentEngine(schedule(network), "float32", Emulator(2, warps=4))
+    engine = PersistentEngine(kernel_schedule(network), "float32", Emulator(2, warps=4))
     assert torch.equal(drawn(network, engine, [40], drawing)[1], codes)
 
 
@@ -102,7 +100,7 @@ def test_the_source_draws_as_the_reference(drawing):
 @pytest.mark.parametrize("norm", [False, True])
 def test_bf16_weights_are_close(processor, norm):
     network = large(lambda: SeqUNet(3, 6, 1, 3, norm))
-    exact, coarse = engine_for(network, "eager"), PersistentEngine(schedule(network), "bf16", processor)
+    exact, coarse = engine_for(network, "eager"), PersistentEngine(kernel_schedule(network), "bf16", processor)
     session, _, _ = drawn(network, exact, [1])
     other, _, _ = drawn(network, coarse, [1])
     assert 0 < (session.logits - other.logits).abs().max() < 0.05 * session.logits.std()
@@ -111,7 +109,7 @@ def test_bf16_weights_are_close(processor, norm):
 @no_compiler
 def test_a_block_that_waits_for_ever_is_an_error():
     network = large(lambda: SeqUNet(2, 4, 1, 3))
-    plan = schedule(network)
+    plan = kernel_schedule(network)
     plan.patterns[0] = plan.patterns[0][1:]  # the first layer gives no frames
     with pytest.raises(UserError, match="--engine graphs"):
         drawn(network, PersistentEngine(plan, "float32", Emulator()), [3])
@@ -139,7 +137,7 @@ def check_broken_weights(network, layer):
     sessions = start(network, None, 1), start(network, None, 1)  # whose logits are numbers yet
     network.get_submodule(layer).weight.data.flatten()[0] = torch.nan
     for session, processor in zip(sessions, (Emulator(), Interpreter()), strict=True):
-        engine = PersistentEngine(schedule(network), "float32", processor)
+        engine = PersistentEngine(kernel_schedule(network), "float32", processor)
         with pytest.raises(UserError, match="not numbers"):
             list(extend(network, session, Noise(1, range(1)), Drawing(), 6, engine))
 
@@ -149,14 +147,14 @@ def check_broken_weights(network, layer):
 @pytest.mark.parametrize("weights", ["float32", "bf16"])
 def test_published_networks_fit(network, weights, limits):
     with torch.device("meta"):
-        plan = schedule(network())
+        plan = kernel_schedule(network())
     layout = Layout(plan, weights, limits)
     assert layout.shared <= limits.shared
     assert layout.blocks <= limits.blocks
 
 
 def test_what_does_not_fit_is_told():
-    long, deep = schedule(SeqUNet(2, 4, 1, 257)), schedule(SeqUNet(2, 4, 1, 3))
+    long, deep = kernel_schedule(SeqUNet(2, 4, 1, 257)), kernel_schedule(SeqUNet(2, 4, 1, 3))
     deep.input.shift = 29
     for plan in (long, deep):
         with pytest.raises(ValueError, match="too"):
@@ -186,7 +184,7 @@ def test_published_networks_on_a_gpu(network):
 @pytest.mark.parametrize(("network", "weights"), [(SeqUNet, "float32"), (SeqUNet, "bf16"), (NORMED, "bf16")])
 def test_the_source_compiles_for_gpus(architecture, network, weights):
     with torch.device("meta"):
-        layout = Layout(schedule(network()), weights, H100)
+        layout = Layout(kernel_schedule(network()), weights, H100)
     cubin = compile_kernel(nvrtc(), layout.constants, architecture)
     assert cubin[:4] == b"\x7fELF" and b"sample" in cubin
 

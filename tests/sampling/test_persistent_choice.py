@@ -9,20 +9,21 @@ from interpreter import Interpreter
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing
-from sequnet_pl.sampling.engines import cuda
+from sequnet_pl.sampling.engines import persistent
+from sequnet_pl.sampling.engines.base import warn_once
 from sequnet_pl.sampling.generate import start
 
 
 @pytest.fixture(autouse=True)
 def gpu(monkeypatch):
     torch.manual_seed(0)
-    monkeypatch.setattr(cuda, "_gpu", lambda device: Interpreter())
-    cuda._warn.cache_clear()
+    monkeypatch.setattr(persistent, "_device", lambda device: Interpreter())
+    warn_once.cache_clear()
 
 
 def taken(network, clips):
     """The engine that draws a block for so many clips."""
-    engine = cuda.cuda_engine(network, "float32", 1)
+    engine = persistent.cuda_engine(network, "float32", 1)
     taken = []
     for name, one in (("kernel", engine._kernel), ("graphs", engine._graphs)):
         one.draw_block = lambda *_, name=name: taken.append(name)
@@ -34,31 +35,33 @@ def test_the_number_of_clips_decides():
     network = WaveNet(1, 1, 3, 7, 20, 4)
     assert taken(network, 1) == taken(network, 8) == ["kernel"]
     assert taken(network, 9) == ["graphs"]
-    assert cuda.cuda_engine(network, "float32", 8).name == "cuda"
-    assert cuda.cuda_engine(network, "float32", 9).name == "graphs"
+    assert persistent.cuda_engine(network, "float32", 8).name == "cuda"
+    assert persistent.cuda_engine(network, "float32", 9).name == "graphs"
 
 
 def test_reduced_weights_are_for_the_kernel():
     network = WaveNet(1, 1, 3, 7, 20, 4)
-    assert cuda.cuda_engine(network, "bf16", 8).name == "cuda"
+    assert persistent.cuda_engine(network, "bf16", 8).name == "cuda"
     for clips in (9, 1):  # known before, or not
         with pytest.raises(UsageError, match="8 clips at once at most, not 9"):
-            cuda.cuda_engine(network, "bf16", clips).draw_block(start(network, None, 9), torch.zeros(9, 1), Drawing())
+            persistent.cuda_engine(network, "bf16", clips).draw_block(
+                start(network, None, 9), torch.zeros(9, 1), Drawing()
+            )
     with pytest.raises(UsageError, match="float32"):
-        cuda.cuda_engine(network.double(), "bf16", 1)
+        persistent.cuda_engine(network.double(), "bf16", 1)
 
 
 def test_a_network_that_does_not_suit_takes_graphs(monkeypatch, caplog):
     network = WaveNet(1, 1, 3, 7, 20, 4)
-    assert cuda.cuda_engine(copy.deepcopy(network).double(), "float32", 1).name == "graphs"
-    monkeypatch.setattr(cuda, "_gpu", lambda device: Interpreter(shared=4000))
-    assert cuda.cuda_engine(network, "float32", 1).name == "graphs"
+    assert persistent.cuda_engine(copy.deepcopy(network).double(), "float32", 1).name == "graphs"
+    monkeypatch.setattr(persistent, "_device", lambda device: Interpreter(shared=4000))
+    assert persistent.cuda_engine(network, "float32", 1).name == "graphs"
     assert not caplog.records
 
 
 def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch, caplog):
     network = WaveNet(1, 1, 3, 7, 20, 4)
-    real = cuda.kernel_engine
+    real = persistent.kernel_engine
 
     def wrong(network, weights):
         other = copy.deepcopy(network)
@@ -66,9 +69,9 @@ def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch, caplog):
             other.end_2.bias[7] += 1
         return real(other, weights)
 
-    monkeypatch.setattr(cuda, "kernel_engine", wrong)
-    assert cuda.cuda_engine(network, "float32", 1).name == "graphs"
-    assert "not the network's on this GPU" in caplog.text
+    monkeypatch.setattr(persistent, "kernel_engine", wrong)
+    assert persistent.cuda_engine(network, "float32", 1).name == "graphs"
+    assert "differ from those of WaveNet.step" in caplog.text
 
 
 @pytest.mark.parametrize("error", [ImportError, RuntimeError, UserError])
@@ -76,11 +79,11 @@ def test_without_the_kernel_graphs_go_on_and_say_so_once(monkeypatch, caplog, er
     def gpu(device):
         raise error("No module named 'cuda'")
 
-    monkeypatch.setattr(cuda, "_gpu", gpu)
+    monkeypatch.setattr(persistent, "_device", gpu)
     network = WaveNet(1, 1, 3, 7, 20, 4)
-    assert {cuda.cuda_engine(network, "float32", 1).name for _ in range(2)} == {"graphs"}
+    assert {persistent.cuda_engine(network, "float32", 1).name for _ in range(2)} == {"graphs"}
     assert [record.getMessage() for record in caplog.records] == [
         "no kernel for this GPU, sampling a single clip is several times slower: No module named 'cuda'"
     ]
     with pytest.raises(UsageError, match="No module named 'cuda'"):
-        cuda.cuda_engine(network, "bf16", 1)
+        persistent.cuda_engine(network, "bf16", 1)

@@ -19,7 +19,7 @@ from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling import clips as making
 from sequnet_pl.sampling import jobs as sample_plan
-from sequnet_pl.sampling.engines.eager import EagerEngine
+from sequnet_pl.sampling.engines import EagerEngine
 
 
 def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

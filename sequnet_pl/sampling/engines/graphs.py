@@ -1,14 +1,13 @@
 """The engine for many clips on a GPU: each step pattern of a network is one CUDA graph, which also draws the code.
 
-The graphs work on fixed tensors: a state, the uniform numbers of a block, a position that the graph itself moves on,
-and the codes that it has drawn. Nothing is handed to or asked of the GPU for a sample but the launch of a graph; codes
-are read when a block is full. On the CPU the same steps run without graphs, which is how they are tested there.
+The graphs work on fixed tensors: a session, the uniform numbers of a block, a position that the graph itself advances,
+and the codes that it has drawn. For a sample the host only launches a graph; codes are read when a block is full. On
+the CPU the same steps run without graphs, which is how they are tested there.
 Letters: B clips, T time, Q = 256 classes, C channels, K kernel.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -19,79 +18,50 @@ from sequnet_pl.models.network import Network, State
 from sequnet_pl.models.wavenet import WaveNet, WaveNetState
 from sequnet_pl.sampling.draw import Drawing, draw
 from sequnet_pl.sampling.engines.base import Block, Session
+from sequnet_pl.sampling.engines.schedule import is_described
 
 CAPACITY = 4096
 """Samples that a graph can draw before its tensors are read; longer blocks are drawn in pieces of this size."""
 
-
-class Stepper(Protocol):
-    """A network's step by pattern: what depends on the time apart from the pattern is looked up on the device."""
-
-    patterns: int
-
-    def pattern(self, time: int) -> int:
-        """The pattern of the step that leads to a time."""
-        ...
-
-    def step(self, pattern: int, code: Tensor, state: State, clock: Tensor) -> Tensor:
-        """As `Network.step`, for any time of the pattern; `clock`, int64 on the device, tells which."""
-        ...
+Step = Callable[[int, Tensor, State, Tensor], Tensor]
+"""A pattern, the code (B,), the state and the time, int64 on the device, to the logits (B, Q): as `Network.step`."""
 
 
-class SeqUNetStepper:
-    """The Seq-U-Net's own step: its pattern, how often the time is divisible by two, is all that it asks of a time."""
+def _pattern_step(network: Network) -> Step:
+    """Return the step of a network that uses of a time only how often it can be divided by two."""
 
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self.patterns = network.cycle.bit_length()
+    def step(pattern: int, code: Tensor, state: State, clock: Tensor) -> Tensor:
+        state.time = 2**pattern - 1  # the step advances it
+        return network.step(code, state)
 
-    def pattern(self, time: int) -> int:
-        """See Stepper."""
-        time %= self.network.cycle
-        return (time & -time).bit_length() - 1 if time else self.patterns - 1
-
-    def step(self, pattern: int, code: Tensor, state: State, clock: Tensor) -> Tensor:
-        """See Stepper."""
-        state.time = 2**pattern - 1  # the step moves it on
-        return self.network.step(code, state)
+    return step
 
 
-class WaveNetStepper:
-    """The WaveNet's step with the slots of its rings computed on the device, so that one graph serves all times."""
+def _wavenet_step(network: WaveNet) -> Step:
+    """Return the WaveNet's step with the slots of its rings computed on the device: one graph for all times."""
+    layers = list(network.layers)
+    device = network.end_1.weight.device
+    lengths = torch.tensor([layer.ring_length for layer in layers], device=device).unsqueeze(1)
+    lags = torch.arange(layers[0].conv.kernel_size[0] - 1, 0, -1, device=device)  # in dilations; the oldest first
+    lags = lags * torch.tensor([layer.dilation for layer in layers], device=device).unsqueeze(1)
+    skip_bias = torch.stack([_bias(layer.skip) for layer in layers]).sum(0)
+    skip_weight = torch.cat([layer.skip.weight.detach().squeeze(-1) for layer in layers], dim=1)
 
-    patterns = 1
-
-    def __init__(self, network: WaveNet) -> None:
-        self.network = network
-        lengths = [layer.ring_length for layer in network.layers]
-        kernel_size = network.layers[0].conv.kernel_size[0]
-        device = network.end_1.weight.device
-        back = torch.arange(kernel_size - 1, 0, -1, device=device)  # in dilations; the oldest first
-        self._lengths = torch.tensor(lengths, device=device).unsqueeze(1)
-        self._back = back * torch.tensor([layer.dilation for layer in network.layers], device=device).unsqueeze(1)
-        self._skip_bias = torch.stack([_bias(layer.skip) for layer in network.layers]).sum(0)
-        self._skip_weight = torch.cat([layer.skip.weight.detach().squeeze(-1) for layer in network.layers], dim=1)
-
-    def pattern(self, time: int) -> int:
-        """See Stepper."""
-        return 0
-
-    def step(self, pattern: int, code: Tensor, state: State, clock: Tensor) -> Tensor:
-        """See Stepper."""
+    def step(pattern: int, code: Tensor, state: State, clock: Tensor) -> Tensor:
         assert isinstance(state, WaveNetState)
-        slots = (clock - self._back) % self._lengths  # (layers, K - 1)
-        x = self.network.start(code.unsqueeze(1)).squeeze(1)  # (B, C)
+        slots = (clock - lags) % lengths  # (layers, K - 1)
+        x = network.start(code.unsqueeze(1)).squeeze(1)  # (B, C)
         gated = []
-        for layer, ring, slot in zip(self.network.layers, state.rings, slots.unbind(), strict=True):
+        for layer, ring, slot in zip(layers, state.rings, slots.unbind(), strict=True):
             inputs = torch.cat((ring.index_select(2, slot), x.unsqueeze(-1)), dim=-1)  # (B, C, K)
             ring.index_copy_(2, slot[:1], x.unsqueeze(-1))
             z = gate(apply_window(layer.conv.weight, layer.conv.bias, inputs))
             gated.append(z)
             if layer.residual is not None:
                 x = x + F.linear(z, layer.residual.weight.squeeze(-1), layer.residual.bias)
-        # the skips of all layers at once
-        skip = F.linear(torch.cat(gated, dim=1), self._skip_weight, self._skip_bias)
-        return self.network.end(skip)
+        return network.end(F.linear(torch.cat(gated, dim=1), skip_weight, skip_bias))  # the skips of all layers at once
+
+    return step
 
 
 def _bias(conv: torch.nn.Conv1d) -> Tensor:
@@ -100,11 +70,10 @@ def _bias(conv: torch.nn.Conv1d) -> Tensor:
 
 
 @dataclass
-class _Workspace:
+class _Buffers:
     """The fixed tensors of graphs for one number of clips."""
 
-    state: State
-    logits: Tensor  # (B, Q)
+    session: Session
     clock: Tensor  # (1,) int64, time of the newest code
     position: Tensor  # (1,) int64, samples drawn since the tensors below were last read
     uniform: Tensor  # (B, CAPACITY)
@@ -112,18 +81,16 @@ class _Workspace:
     nats: Tensor  # (B, CAPACITY)
 
     @classmethod
-    def like(cls, session: Session) -> "_Workspace":
+    def like(cls, session: Session) -> "_Buffers":
         logits = session.logits
-        room = (len(logits), CAPACITY)
-        whole = torch.zeros(1, dtype=torch.int64, device=logits.device)
+        shape = (len(logits), CAPACITY)
         return cls(
-            state=session.state.map(torch.clone),
-            logits=logits.clone(),
-            clock=whole.clone(),
-            position=whole.clone(),
-            uniform=torch.zeros(room, dtype=torch.float64, device=logits.device),
-            codes=torch.zeros(room, dtype=torch.int64, device=logits.device),
-            nats=torch.zeros(room, dtype=torch.float32, device=logits.device),
+            session=Session(logits.clone(), session.state.map(torch.clone)),
+            clock=torch.zeros(1, dtype=torch.int64, device=logits.device),
+            position=torch.zeros(1, dtype=torch.int64, device=logits.device),
+            uniform=torch.zeros(shape, dtype=torch.float64, device=logits.device),
+            codes=torch.zeros(shape, dtype=torch.int64, device=logits.device),
+            nats=torch.zeros(shape, dtype=torch.float32, device=logits.device),
         )
 
 
@@ -141,77 +108,91 @@ class GraphsEngine:
     """See Engine.
 
     Args:
-        network: Any of the networks; make a new engine when its weights have changed.
+        network: Any network whose step uses of a time only how often it can be divided by two; or a WaveNet.
     """
 
     name = "graphs"
 
     def __init__(self, network: Network) -> None:
-        self._stepper: Stepper = WaveNetStepper(network) if isinstance(network, WaveNet) else SeqUNetStepper(network)
+        if isinstance(network, WaveNet) and is_described(network):
+            self._step = _wavenet_step(network)
+        else:
+            self._step = _pattern_step(network)
+        self._cycle = network.cycle
         self._drawing: Drawing | None = None
-        self._work: _Workspace | None = None
-        self._runs: list[Callable[[], None]] = []
+        self._buffers: _Buffers | None = None
+        self._runs: list[Callable[[], None]] = []  # by pattern
 
     @torch.no_grad()
     def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
         """See Engine."""
-        work = self._prepare(session, drawing)
-        _copy_state(work.state, session.state)
-        work.logits.copy_(session.logits)
-        work.clock.fill_(session.state.time)
+        buffers = self._prepare(session, drawing)
+        own = buffers.session
+        _copy_state(own.state, session.state)
+        own.logits.copy_(session.logits)
+        buffers.clock.fill_(session.state.time)
         time, codes, nats = session.state.time, [], []
         for piece in uniform.split(CAPACITY, dim=1):
             count = piece.shape[1]
-            work.uniform[:, :count].copy_(piece)
-            work.position.zero_()
+            buffers.uniform[:, :count].copy_(piece)
+            buffers.position.zero_()
             for _ in range(count):
                 time += 1
-                self._runs[self._stepper.pattern(time)]()
-            codes.append(work.codes[:, :count].to(torch.uint8))
-            nats.append(work.nats[:, :count].clone())
-        work.state.time = time
-        _copy_state(session.state, work.state)
-        session.logits = work.logits.clone()
+                self._runs[self._pattern(time)]()
+            codes.append(buffers.codes[:, :count].to(torch.uint8))
+            nats.append(buffers.nats[:, :count].clone())
+        own.state.time = time
+        _copy_state(session.state, own.state)
+        session.logits = own.logits.clone()
         session.drawn += uniform.shape[1]
         return Block(torch.cat(codes, dim=1), torch.cat(nats, dim=1))
 
-    def _prepare(self, session: Session, drawing: Drawing) -> _Workspace:
-        """Tensors and graphs for this number of clips and this way of drawing; those of the last block, if they fit."""
-        work = self._work
-        if work is None or work.logits.shape != session.logits.shape or drawing != self._drawing:
-            self._work = work = _Workspace.like(session)
+    def _pattern(self, time: int) -> int:
+        """Return how often the time of a step can be divided by two, at most as often as the cycle."""
+        time = time % self._cycle or self._cycle
+        return (time & -time).bit_length() - 1
+
+    def _prepare(self, session: Session, drawing: Drawing) -> _Buffers:
+        """Return tensors, and make graphs, for this number of clips and this drawing; those of the last if they fit."""
+        buffers = self._buffers
+        if buffers is None or buffers.session.logits.shape != session.logits.shape or drawing != self._drawing:
+            self._buffers = buffers = _Buffers.like(session)
             self._drawing = drawing
-            pool = torch.cuda.graph_pool_handle() if work.logits.is_cuda else None  # one graph runs at a time
-            self._runs = [self._captured(pattern, work, drawing, pool) for pattern in range(self._stepper.patterns)]
-        return work
+            pool = torch.cuda.graph_pool_handle() if session.logits.is_cuda else None  # one graph runs at a time
+            self._runs = [
+                self._captured(pattern, buffers, drawing, pool) for pattern in range(self._cycle.bit_length())
+            ]
+        return buffers
 
     def _captured(
-        self, pattern: int, work: _Workspace, drawing: Drawing, pool: "torch.cuda._POOL_HANDLE | None"
+        self, pattern: int, buffers: _Buffers, drawing: Drawing, pool: "torch.cuda._POOL_HANDLE | None"
     ) -> Callable[[], None]:
         def run() -> None:
-            self._run(pattern, work, drawing)
+            self._run(pattern, buffers, drawing)
 
         if pool is None:
             return run
-        side = torch.cuda.Stream(work.logits.device)  # libraries are to set themselves up before anything is captured
-        side.wait_stream(torch.cuda.current_stream(work.logits.device))
+        device = buffers.clock.device
+        side = torch.cuda.Stream(device)  # libraries initialise themselves before anything is captured
+        side.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(side):
             for _ in range(3):
-                work.position.zero_()
+                buffers.position.zero_()
                 run()
-        torch.cuda.current_stream(work.logits.device).wait_stream(side)
+        torch.cuda.current_stream(device).wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        # other threads, as the one that pins batches while a network trains, may go on meanwhile
+        # other threads, such as one that pins batches while a network trains, may use the GPU meanwhile
         with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             run()
         return graph.replay
 
-    def _run(self, pattern: int, work: _Workspace, drawing: Drawing) -> None:
+    def _run(self, pattern: int, buffers: _Buffers, drawing: Drawing) -> None:
         """Draw one code of each clip and step; all on the device."""
-        code = draw(work.logits, work.uniform.index_select(1, work.position).squeeze(1), drawing)
-        nats = F.cross_entropy(work.logits, code, reduction="none")
-        work.codes.index_copy_(1, work.position, code.unsqueeze(1))
-        work.nats.index_copy_(1, work.position, nats.float().unsqueeze(1))
-        work.clock += 1
-        work.position += 1
-        work.logits.copy_(self._stepper.step(pattern, code, work.state, work.clock))
+        session, position = buffers.session, buffers.position
+        code = draw(session.logits, buffers.uniform.index_select(1, position).squeeze(1), drawing)
+        nats = F.cross_entropy(session.logits, code, reduction="none")
+        buffers.codes.index_copy_(1, position, code.unsqueeze(1))
+        buffers.nats.index_copy_(1, position, nats.float().unsqueeze(1))
+        buffers.clock += 1
+        position += 1
+        session.logits.copy_(self._step(pattern, code, session.state, buffers.clock))

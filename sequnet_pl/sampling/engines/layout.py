@@ -1,6 +1,7 @@
-"""A schedule as the kernel that stays on the GPU reads it: tables of numbers, weights in one piece, places in memory.
+"""A schedule as the persistent CUDA kernel reads it: tables of numbers, packed weights, and the allocation of frames.
 
-Letters: C channels, F frames.
+All frames lie in packets in global memory, some of them in shared memory, too. The rows are the structures of
+persistent/kernel.cu, field by field. Letters: C channels, F frames.
 """
 
 from itertools import chain
@@ -11,39 +12,140 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sequnet_pl.models.network import Network
+from sequnet_pl.models.sequnet import SeqUNet
+from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.names import WeightType
-from sequnet_pl.sampling.engines.places import frames_not_kept, keep_frames, place_packets
-from sequnet_pl.sampling.engines.rows import OperationRow, SegmentRow, TargetRow
-from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, Schedule
+from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, Schedule, schedule
 
 TYPES: dict[WeightType, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}
-_WORKSPACE = 256 * (8 + 4 + 1 + 1)
-"""Bytes of shared memory before the frames."""
+_WORKSPACE = 256 * (8 + 4 + 1 + 1)  # bytes of shared memory before the frames
+# more blocks read fewer weights each and wait longer for each other: one a channel was fastest, or half as many
 _MOST_BLOCKS = 128
-"""More blocks read fewer weights each and wait longer for each other: as many as there are channels were quickest, or
-half as many."""
-_MOST_HELD = 8
-"""Chunks of weights that a thread loads ahead."""
+_MOST_HELD = 8  # chunks of weights that a thread loads ahead
 
 
 class Limits(NamedTuple):
-    """What a GPU has."""
+    """The resources of a GPU."""
 
-    blocks: int
-    """That are resident at once, one on each multiprocessor."""
-    shared: int
-    """Bytes of shared memory for a block."""
+    blocks: int  # that are resident at once, one on each multiprocessor
+    shared: int  # bytes of shared memory for a block
     fewest_warps: int = 12
     most_warps: int = 16
 
 
-class Layout:
-    """All that a launch needs but the state and the samples.
+class SegmentRow(NamedTuple):
+    packets: int
+    mask: int
+    width: int
+    shared: int
+    kept: int
+    shift: int
+    back: int
 
-    `constants` are what the source is compiled with; `numbers` are the fields of Job that are given here.
+
+class TargetRow(NamedTuple):
+    packets: int
+    mask: int
+    shift: int
+    ahead: int
+    width: int
+    share: int
+    gated: int
+    weights: int
+    bias: int
+
+
+class OperationRow(NamedTuple):
+    segments: int
+    fresh: int
+    chunks: int
+    fetches: int
+    fetch_count: int
+    targets: int
+    outputs: int
+    split: int
+    inverse: int
+    held: int
+    identity: int
+    relu: int
+    relu_first: int
+
+
+class Slot(NamedTuple):
+    """The allocation of a ring: where its packets begin and how many slots it has, in shared memory, too, if kept."""
+
+    packets: int
+    slots: int
+    shared: int | None = None
+    kept: int = 1
+
+
+def _padded(channels: int) -> int:
+    """Return the channels of a frame in memory: a multiple of 8, which the kernel reads at once."""
+    return -(-channels // 8) * 8
+
+
+def kernel_schedule(network: Network) -> Schedule | None:
+    """Return the schedule of a network for the kernel; None where it does not compute such networks."""
+    if isinstance(network, SeqUNet):
+        return schedule(network, _padded(network.features), fused=True)
+    if isinstance(network, WaveNet):
+        conv = network.layers[0].conv
+        return schedule(network, _padded(max(conv.in_channels, conv.out_channels // 2)), fused=True)
+    return None
+
+
+def _power_of_two(least: int) -> int:
+    return 1 << (least - 1).bit_length()
+
+
+def _allocate_packets(plan: Schedule, width: int) -> dict[Ring, Slot]:
+    """Return slots in global memory for all rings of a schedule."""
+    slots: dict[Ring, Slot] = {}
+    begin = 0
+    written = (output.ring for op in plan.operations for output in op.outputs)
+    for ring in (plan.input, *written, *(ring for op in plan.operations for ring, _ in op.reads)):
+        if ring not in slots:
+            # a block may be a step ahead of another, and have written a frame ahead of that
+            slots[ring] = Slot(begin, _power_of_two(ring.max_lag + 3))
+            begin += slots[ring].slots * width
+    return slots
+
+
+def _not_kept(plan: Schedule, slots: dict[Ring, Slot]) -> int:
+    """Return the number of frames that an operation reads at most which are not kept in shared memory."""
+    lost = [[slots[ring].shared is None for ring, _ in op.reads] for op in plan.operations]
+    return max(map(sum, lost))
+
+
+def _allocate_shared(plan: Schedule, packets: dict[Ring, Slot], width: int, room: int) -> tuple[dict[Ring, Slot], int]:
+    """Keep rings in shared memory, frequent ones first; return all slots, and where the frames of the others begin.
+
+    Raises ValueError where there is no room for the input's.
+    """
+    first = plan.input
+    newest = {ring for operation in plan.operations for ring, lag in operation.reads if not lag}
+    # the input's frames are computed where they are kept
+    order = sorted(newest | {first}, key=lambda ring: (ring is not first, ring.shift, ring.max_lag))
+    slots, used = packets, 0
+    for ring in order:
+        count = _power_of_two(ring.max_lag + 1)
+        tried = slots | {ring: slots[ring]._replace(shared=used, kept=count)}
+        if used + (count + _not_kept(plan, tried)) * width <= room:
+            slots, used = tried, used + count * width
+        elif ring is first:
+            raise ValueError("the GPU has too little shared memory for this network")
+    return slots, used
+
+
+class Layout:
+    """The arguments of a launch but for the state and the samples.
+
+    `constants` are what the source is compiled with; `numbers` are the fields of the kernel's job that are known here.
 
     Args:
-        schedule: Of the network.
+        plan: Of the network, see `kernel_schedule`.
         weights: Type that the weights are kept in.
         limits: Of the GPU.
 
@@ -51,9 +153,12 @@ class Layout:
         ValueError: The network does not fit.
     """
 
-    def __init__(self, schedule: Schedule, weights: WeightType, limits: Limits) -> None:
-        self._schedule, self._type = schedule, TYPES[weights]
-        operations = schedule.operations
+    def __init__(self, plan: Schedule, weights: WeightType, limits: Limits) -> None:
+        self._schedule, self._type = plan, TYPES[weights]
+        operations = plan.operations
+        read = {read.ring for operation in operations for read in operation.reads}
+        self._width = _padded(max(ring.width for ring in read))
+        normed = any(ring.raw for ring in read)
         self.chunk = 16 // self._type.itemsize
         most = min(_MOST_BLOCKS, limits.blocks)
         channels = max(output.ring.width for operation in operations for output in operation.outputs if output.gated)
@@ -62,69 +167,71 @@ class Layout:
         warps = min(limits.most_warps, max(limits.fewest_warps, -(-max(shares) // 2) * 4))  # two sums an output
         self._splits = [max(1, warps // (2 * share)) for share in shares]
         self.threads = 32 * warps
-        self._places = place_packets(schedule)
-        self.packets = max(place.packets + place.slots * self._schedule.width for place in self._places.values())
-        self.period = max(place.slots << (ring.shift + 1) for ring, place in self._places.items())
-        """Of all slots; times from here on have no tick that is 0."""
-        if len(schedule.lookup) > 256 or self.period > 1 << 29:
+        packets = _allocate_packets(plan, self._width)
+        self.packets = max(slot.packets + slot.slots * self._width for slot in packets.values())
+        # of all slots; times from here on have no frame with index 0
+        self.period = max(slot.slots << (ring.shift + 1) for ring, slot in packets.items())
+        if len(plan.lookup) > 256 or self.period > 1 << 29:
             raise ValueError("the network has too long a kernel or too many levels for it")
         if max(shares) > self.threads:
             raise ValueError("the network has too many channels for it")
 
         sums = max(share * (2 * split + 1) for share, split in zip(shares, self._splits, strict=True))
         segments = fetches = sum(len(operation.reads) for operation in operations)
-        segments += sum(ring.raw is not None and not back for operation in operations for ring, back in operation.reads)
+        segments += sum(ring.raw is not None and not lag for operation in operations for ring, lag in operation.reads)
         targets = sum(len(operation.outputs) for operation in operations)
-        steps = sum(map(len, schedule.patterns)) + len(schedule.patterns) + 1
+        steps = sum(map(len, plan.patterns)) + len(plan.patterns) + 1
         table = len(OperationRow._fields) * len(operations) + len(TargetRow._fields) * targets
         table += len(SegmentRow._fields) * segments + fetches + steps  # at most
-        frames = keep_frames(schedule, self._places, (limits.shared - _WORKSPACE) // 4 - sums - table)
+        room = (limits.shared - _WORKSPACE) // 4 - sums - table
+        self._slots, frames = _allocate_shared(plan, packets, self._width, room)
         self.table, self.numbers = self._tables(frames)
         self.shared = _WORKSPACE + 4 * (self.numbers["frames_size"] + self.numbers["table_size"] + sums)
         held = max(map(self._loads, operations, self._splits))
-        self.constants = {"WIDTH": self._schedule.width, "THREADS": self.threads, "HELD": min(held, _MOST_HELD)}
-        self.constants |= {"BF16": int(weights == "bf16"), "NORM": int(schedule.normed)}
+        self.constants = {"WIDTH": self._width, "THREADS": self.threads, "HELD": min(held, _MOST_HELD)}
+        self.constants |= {"BF16": int(weights == "bf16"), "NORM": int(normed)}
         self.weights, self.biases = self._pack()
-        self._counts = [len(ticks(0)) for _, ticks in schedule.frames]
-        places = [self._places[ring] for ring, _ in schedule.frames]
-        self._begins = np.repeat([place.packets for place in places], self._counts)
-        self._masks = np.repeat([place.slots - 1 for place in places], self._counts)
-        self._shifts = np.repeat([ring.shift for ring, _ in schedule.frames], self._counts)
+        parts = [part for _, part in plan.frames]
+        counts = [part.frames for part in parts]
+        slots = [self._slots[part.ring] for part in parts]
+        self._begins = np.repeat([slot.packets for slot in slots], counts)
+        self._masks = np.repeat([slot.slots - 1 for slot in slots], counts)
+        self._shifts = np.repeat([part.ring.shift for part in parts], counts)
         self.frame, self.channel = self._elements()
 
     def _share(self, output: Output) -> int:
-        """Channels of a frame that a block owns at most."""
+        """Return the channels of a frame that a block owns at most."""
         return -(-output.ring.width // self.blocks)
 
     def _chunks(self, operation: Operation) -> int:
-        """Of a row of weights."""
-        return len(operation.reads) * self._schedule.width // self.chunk
+        """Return the chunks of a row of weights."""
+        return len(operation.reads) * self._width // self.chunk
 
     def _loads(self, operation: Operation, split: int) -> int:
-        """Chunks of weights that a thread reads for a row at most."""
+        """Return the chunks of weights that a thread reads for a row at most."""
         halves = min(1 if output.gated else 2 for output in operation.outputs)
         return -(-self._chunks(operation) // (32 * split * halves))
 
-    def _segment(self, read: Read, free: int = 0, given: bool = False) -> SegmentRow:
-        """A frame that is read, or the frame that it is the norm of, which comes to the same place in shared memory."""
-        place, (ring, back) = self._places[read.ring], read
-        shared = free if place.shared is None else place.shared
-        packets, slots, *_ = self._places[ring.given] if given else place
-        return SegmentRow(packets, slots - 1, ring.width, shared, place.kept - 1, ring.shift, back)
+    def _segment(self, read: Read, free: int = 0, raw: bool = False) -> SegmentRow:
+        """Return a frame that is read, or the frame before its normalisation, at the same place in shared memory."""
+        slot, (ring, lag) = self._slots[read.ring], read
+        shared = free if slot.shared is None else slot.shared
+        packets, slots, *_ = self._slots[ring.written] if raw else slot
+        return SegmentRow(packets, slots - 1, ring.width, shared, slot.kept - 1, ring.shift, lag)
 
     def _fetched(self) -> list[set[Ring]]:
-        """Of which rings an operation may be the first of its step to read the newest frame."""
+        """Return for each operation the rings of which it may be the first of its step to read the newest frame."""
         found: list[set[Ring]] = [set() for _ in self._schedule.operations]
         for pattern in self._schedule.patterns:
             here: set[Ring] = set()
             for number in pattern:
-                fresh = {ring for ring, back in self._schedule.operations[number].reads if not back} - here
+                fresh = {ring for ring, lag in self._schedule.operations[number].reads if not lag} - here
                 found[number] |= fresh
                 here |= fresh
         return found
 
     def _tables(self, free: int) -> tuple[Tensor, dict[str, int]]:
-        """All tables in one, and where each begins; frames that are not kept lie from `free` on."""
+        """Return all tables as one, and where each begins; frames that are not kept lie from `free` on."""
         fetches: list[int] = []
         operations: list[OperationRow] = []
         targets: list[TargetRow] = []
@@ -135,23 +242,24 @@ class Layout:
             raw: list[SegmentRow] = []
             fresh = 0
             for number, read in enumerate(op.reads, first_segment):
-                kept = self._places[read.ring].shared is not None
-                comes = not kept or (read.back == 0 and read.ring in fetched)
-                normed = comes and read.back == 0 and read.ring.raw is not None
+                kept = self._slots[read.ring].shared is not None
+                comes = not kept or (read.lag == 0 and read.ring in fetched)
+                normed = comes and read.lag == 0 and read.ring.raw is not None
                 assert not normed or number - first_segment == fresh < 2  # as the kernel takes it
                 fresh += normed
                 if comes and read.ring is not self._schedule.input:
                     fetches.append(first_segment + len(op.reads) + len(raw) if normed else number)
-                    raw += [self._segment(read, other, given=True)] * normed
+                    raw += [self._segment(read, other, raw=True)] * normed
                 segments.append(self._segment(read, other))
-                other += 0 if kept else self._schedule.width
+                other += 0 if kept else self._width
             segments += raw
             for output in op.outputs:
-                place, ring, share = self._places[output.ring], output.ring, self._share(output)
-                address = (place.packets, place.slots - 1, ring.shift, output.ahead)
+                slot, ring, share = self._slots[output.ring], output.ring, self._share(output)
+                address = (slot.packets, slot.slots - 1, ring.shift, output.ahead)
                 targets.append(TargetRow(*address, ring.width, share, output.gated, weights, biases))
-                weights += len(output.weight) * self._chunks(op)
-                biases += len(output.weight)
+                weights += len(output.bias) * self._chunks(op)
+                biases += len(output.bias)
+            first = op.reads[0].ring
             operations.append(
                 OperationRow(
                     segments=first_segment,
@@ -165,15 +273,16 @@ class Layout:
                     inverse=-(-(1 << 16) // split),
                     held=min(self._loads(op, split), _MOST_HELD),
                     identity=-1 if op.identity is None else op.identity,
-                    relu=op.relu,
-                    relu_first=op.relu_first,
+                    # frames are rectified when they are written, or after their normalisation
+                    relu=any(output.ring.relu for output in op.outputs),
+                    relu_first=first.relu and first.raw is not None,
                 )
             )
         numbers = {"input": len(segments)}
         segments.append(self._segment(Read(self._schedule.input, 0)))
         copied = len(segments)  # to shared memory; only the beginning of a launch needs the others
-        kept = [ring for ring, place in self._places.items() if place.shared is not None]
-        segments += [self._segment(Read(ring, back)) for ring in kept for back in range(ring.reach)]
+        kept = [ring for ring, slot in self._slots.items() if slot.shared is not None]
+        segments += [self._segment(Read(ring, lag)) for ring in kept for lag in range(ring.max_lag)]
         patterns = self._schedule.patterns
         tables = {
             "fetches": fetches,
@@ -190,35 +299,42 @@ class Layout:
             begin += len(table)
         numbers["table_size"] = numbers["segments"] + copied * len(SegmentRow._fields)
         numbers |= {"pattern_count": len(patterns), "fill_count": len(tables["fills"])}
-        numbers["frames_size"] = free + frames_not_kept(self._schedule, self._places) * self._schedule.width
+        numbers["frames_size"] = free + _not_kept(self._schedule, self._slots) * self._width
         return torch.tensor(list(chain(*tables.values())), dtype=torch.int32), numbers
 
     def _pack(self) -> tuple[Tensor, Tensor]:
-        """Weights in their type and biases in float32, row by row; of gated ones filter and gate in turn."""
+        """Return weights in their type and biases in float32, row by row; of gated ones filter and gate in turn."""
         weights, biases = [], []
         for op in self._schedule.operations:
             for output in op.outputs:
-                rows = F.pad(output.weight.detach(), (0, self._schedule.width - output.weight.shape[-1]))
+                rows = torch.stack([self._column(output, weight) for weight in output.weights], dim=1)
                 for packed, values in ((weights, rows.to(self._type)), (biases, output.bias.detach().float())):
                     halves = values.unflatten(0, (2, -1)).transpose(0, 1) if output.gated else values
                     packed.append(halves.flatten())
         return torch.cat(weights), torch.cat(biases)
 
+    def _column(self, output: Output, weight: Tensor | None) -> Tensor:
+        """Return the weights (rows, `width`) of a frame that is read."""
+        if weight is None:
+            return output.bias.new_zeros(len(output.bias), self._width)
+        return F.pad(weight.detach(), (0, self._width - weight.shape[1])).to(output.bias.dtype)
+
     def _elements(self) -> tuple[Tensor, Tensor]:
-        """Of each number of a state's tensors, laid one after the other: number of its frame, and channel."""
+        """Return for each number of a state's tensors, one after the other, its frame's number and its channel."""
         frames, channels, begin = [], [], 0
-        for (ring, _), count in zip(self._schedule.frames, self._counts, strict=True):
-            frames.append(torch.arange(begin, begin + count).repeat(ring.width))
-            channels.append(torch.arange(ring.width).repeat_interleave(count))
-            begin += count
+        for _, part in self._schedule.frames:
+            frames.append(torch.arange(begin, begin + part.frames).repeat(part.ring.width))
+            channels.append(torch.arange(part.ring.width).repeat_interleave(part.frames))
+            begin += part.frames
         return torch.cat(frames), torch.cat(channels)
 
     def frames(self, time: int) -> tuple[Tensor, Tensor]:
-        """Of each frame of a state of that time: where its packets begin, and its tick as the kernel counts."""
+        """Return for each frame of a state of that time where its packets begin, and its index for the kernel."""
         later = self.time(time) - time  # a multiple of all cycles and slots
-        ticks = np.concatenate([ticks(time) for _, ticks in self._schedule.frames]) + (later >> self._shifts)
-        return torch.from_numpy(self._begins + (ticks & self._masks) * self._schedule.width), torch.from_numpy(ticks)
+        indices = [part.indices(time) for _, part in self._schedule.frames]
+        indices = np.concatenate(indices) + (later >> self._shifts)
+        return torch.from_numpy(self._begins + (indices & self._masks) * self._width), torch.from_numpy(indices)
 
     def time(self, time: int) -> int:
-        """As the kernel counts it."""
+        """Return a time of the state as the kernel counts it."""
         return time % self.period + self.period

@@ -1,13 +1,275 @@
-// What Python calls; everything is compiled as this one file. Each returns 0, or 1 where memory or threads ran out.
-#include "sequnet.h"
-#include "wavenet.h"
+// The whole loop of a network over a block, following a schedule (schedule.py): draw a code, step, feed it back.
+//
+// A step reads few numbers and many weights, so reading the weights dominates. Most weights multiply frames that are
+// known long before their output is due: a tap with a lag of d frames can compute its product for the next d outputs
+// at once. Each tap therefore runs for `batch` outputs together, every `batch`-th time, and adds to their partial sums.
+#include "draw.h"
+#include "rings.h"
 
 #ifdef __linux__
 #include <sys/mman.h>
 #endif
 
-template <class Program, class Net>
-static int run(const Net* net, const Job* job) {
+constexpr int SLOTS = 4;  // outputs that a tap serves at once at most
+
+// The structures are those of native.py, field by field.
+struct TapRow {
+    int32_t matrix, ring, back, batch, stride;  // stride: log2 of the ring's frames for one of the operation
+};
+
+struct OutputRow {
+    int32_t taps, tap_count;  // the most batched first, so that each sum is added up in one order
+    int32_t ring, rate, ahead;  // its index = (the operation's << rate) + ahead; ring -1: the logits
+    int32_t gated, identity, identity_stride;
+};
+
+struct OperationRow {
+    int32_t outputs, output_count, shift;
+};
+
+struct PartRow {  // of a state's tensor
+    int32_t ring, count, kind, raw, channels;
+};
+enum Kind { WINDOW = 0, ODD = 1, ROTATING = 2 };  // see Frames in schedule.py
+
+struct Schedule {
+    const Matrix* matrices;
+    const float* const* biases;  // by output
+    const RingRow* rings;
+    const TapRow* taps;
+    const OutputRow* outputs;
+    const OperationRow* operations;
+    const int32_t* order;     // the operations of each pattern, one after the other
+    const int32_t* patterns;  // where each begins
+    const PartRow* parts;
+    const float* table;  // (kernel, 256, pitch), the input convolution
+    const float* table_bias;
+    int32_t ring_count, output_count, operation_count, pattern_count, part_count, kernel, pitch, input, quantize;
+};
+
+struct Place {  // where a part of a state lies: of its first clip, channel and frame, and how far apart they are
+    float* numbers;
+    int64_t clip, channel, frame;
+};
+
+struct Job {
+    float* logits;          // (clips, 256) of the next code; left as those of the code after the block
+    const double* uniform;  // (clips, samples)
+    uint8_t* codes;         // (clips, samples), drawn here
+    const uint8_t* history;  // (clips, kernel), the codes before
+    float* nats;            // (clips, samples)
+    const Place* state;     // by part, updated
+    int64_t time;           // of the state; a whole number of cycles may be added
+    int32_t clips, samples, threads;
+    Drawing drawing;
+};
+
+// The part of `count` that a thread does.
+struct Range {
+    int begin, end;
+    Range(int count, int thread, int threads) : begin(count * thread / threads), end(count * (thread + 1) / threads) {}
+};
+
+struct Tap {
+    const Matrix* matrix;
+    const Ring* source;
+    int64_t back;
+    int batch, stride;
+};
+
+class Output {
+  public:
+    Output(const Schedule& net, const OutputRow& row, const float* bias, std::vector<Ring>& rings, const Job& job)
+        : row(row), bias(bias), job(job), target(row.ring < 0 ? nullptr : &rings[row.ring]),
+          identity(row.identity < 0 ? nullptr : &rings[row.identity]) {
+        for (int i = 0; i < row.tap_count; ++i) {
+            const TapRow& tap = net.taps[row.taps + i];
+            taps.push_back({net.matrices + tap.matrix, &rings[tap.ring], tap.back, tap.batch, tap.stride});
+        }
+        sums = Buffer<float>((size_t)SLOTS * job.clips * matrix().pitch());
+        columns.assign(job.threads, std::vector<Column>((size_t)SLOTS * job.clips));
+    }
+
+    // All of the sums that waiting outputs would have by now, where number `n` is the next.
+    void resume(int thread, int64_t n) {
+        for (int slot = 0; slot < SLOTS; ++slot) start(thread, slot);
+        for (const Tap& tap : taps)
+            if (const int done = n & (tap.batch - 1)) add(thread, tap, n, tap.batch - done);
+    }
+
+    void step(int thread, int64_t n) {
+        for (const Tap& tap : taps)
+            if (!(n & (tap.batch - 1))) add(thread, tap, n, tap.batch);
+        const Matrix& m = matrix();
+        const Range panels(m.panels, thread, job.threads);
+        for (int clip = 0; clip < job.clips; ++clip) {
+            const float* from = sum(n, clip);
+            const float* old = identity ? identity->frame(n << row.identity_stride, clip) : nullptr;
+            float* to = target ? target->frame(index(n), clip) : job.logits + clip * CLASSES;
+            if (row.gated) {
+                const int half = m.width / 2;
+                for (int panel = panels.begin; panel < panels.end; ++panel)
+                    for (int k = 0; k < half; ++k) {
+                        const float* at = from + (panel * m.width + k) * LANES;
+                        const int c = (panel * half + k) * LANES;
+                        const Floats y = ::gated(load(at), load(at + half * LANES));
+                        store(to + c, old ? load(old + c) + y : y);
+                    }
+            } else {
+                for (int c = panels.begin * m.width * LANES; c < panels.end * m.width * LANES; c += LANES)
+                    store(to + c, old ? load(from + c) + load(old + c) : load(from + c));
+            }
+        }
+        start(thread, n);
+    }
+
+    void publish(int thread, int64_t n) const {
+        if (target) target->publish(thread, index(n));
+    }
+
+  private:
+    const Matrix& matrix() const { return *taps[0].matrix; }
+
+    int64_t index(int64_t n) const { return (n << row.rate) + row.ahead; }
+
+    float* sum(int64_t n, int clip) const { return sums + ((n & (SLOTS - 1)) * job.clips + clip) * matrix().pitch(); }
+
+    void start(int thread, int64_t n) {
+        const Range panels(matrix().panels, thread, job.threads);
+        const int from = panels.begin * matrix().width * LANES, to = panels.end * matrix().width * LANES;
+        for (int clip = 0; clip < job.clips; ++clip) std::copy(bias + from, bias + to, sum(n, clip) + from);
+    }
+
+    void add(int thread, const Tap& tap, int64_t n, int count) {
+        Column* column = columns[thread].data();
+        for (int64_t o = n; o < n + count; ++o)
+            for (int clip = 0; clip < job.clips; ++clip)
+                *column++ = {tap.source->input(thread, (o << tap.stride) - tap.back, clip), sum(o, clip)};
+        const Range panels(tap.matrix->panels, thread, job.threads);
+        for (int panel = panels.begin; panel < panels.end; ++panel)
+            add_product(*tap.matrix, panel, columns[thread].data(), count * job.clips);
+    }
+
+    const OutputRow row;
+    const float* bias;
+    const Job& job;
+    Ring* target;
+    const Ring* identity;
+    std::vector<Tap> taps;
+    Buffer<float> sums;                        // (SLOTS, clips, pitch)
+    std::vector<std::vector<Column>> columns;  // by thread
+};
+
+class Program {
+  public:
+    Program(const Schedule& net, const Job& job) : net(net), job(job), team(job.threads) {
+        for (int i = 0; i < net.ring_count; ++i)
+            rings.emplace_back(net.rings[i], job.clips, job.threads, QUANTIZE_INPUTS && net.quantize);
+        for (int i = 0; i < net.output_count; ++i)
+            outputs.emplace_back(net, net.outputs[i], net.biases[i], rings, job);
+    }
+
+    void run() {
+        for (int thread = 0; thread < job.threads; ++thread) read_state(thread);
+        team.run([this](int thread) {
+            for (int i = 0; i < net.operation_count; ++i) {
+                const OperationRow& op = net.operations[i];
+                for (int o = op.outputs; o < op.outputs + op.output_count; ++o)
+                    outputs[o].resume(thread, (job.time >> op.shift) + 1);
+            }
+            for (int sample = 0; sample < job.samples; ++sample) {
+                const Range clips(job.clips, thread, job.threads);
+                for (int clip = clips.begin; clip < clips.end; ++clip) {
+                    const size_t at = (size_t)clip * job.samples + sample;
+                    job.codes[at] = draw(job.logits + clip * CLASSES, job.uniform[at], job.drawing, job.nats + at);
+                }
+                team.barrier();
+                step(thread, job.time + 1 + sample, sample);
+            }
+        });
+        write_state();
+    }
+
+  private:
+    void step(int thread, int64_t time, int sample) {
+        Ring& input = rings[net.input];
+        look_up(thread, time, sample);
+        team.barrier();
+        input.publish(thread, time);
+        const int zeros = __builtin_ctzll(time), pattern = std::min(zeros, net.pattern_count - 1);
+        for (int i = net.patterns[pattern]; i < net.patterns[pattern + 1]; ++i) {
+            const OperationRow& op = net.operations[net.order[i]];
+            const int64_t n = time >> op.shift;
+            for (int o = op.outputs; o < op.outputs + op.output_count; ++o) outputs[o].step(thread, n);
+            team.barrier();
+            for (int o = op.outputs; o < op.outputs + op.output_count; ++o) outputs[o].publish(thread, n);
+        }
+    }
+
+    // The input convolution: rows of a table.
+    void look_up(int thread, int64_t time, int sample) {
+        const Range vectors(net.pitch / LANES, thread, job.threads);
+        for (int clip = 0; clip < job.clips; ++clip) {
+            const uint8_t* codes = job.codes + (size_t)clip * job.samples + sample;
+            const uint8_t* before = job.history + (clip + 1) * net.kernel;
+            float* frame = rings[net.input].frame(time, clip);
+            for (int v = vectors.begin; v < vectors.end; ++v) {
+                Floats x = load(net.table_bias + v * LANES);
+                for (int k = 0; k < net.kernel; ++k) {
+                    const int ago = net.kernel - 1 - k;
+                    const int code = ago <= sample ? codes[-ago] : before[sample - ago];
+                    x += load(net.table + ((size_t)k * CLASSES + code) * net.pitch + v * LANES);
+                }
+                store(frame + v * LANES, x);
+            }
+        }
+    }
+
+    template <class Visit>  // visit(ring, index, numbers of a clip's frame in the state)
+    void each_frame(const PartRow& part, const Place& place, int64_t time, const Visit& visit) {
+        Ring& ring = rings[part.ring];
+        const int64_t now = time >> ring.shift, newest = part.kind == ODD ? now | 1 : now;
+        for (int k = 0; k < part.count; ++k) {
+            const int64_t index = part.kind == ROTATING ? now - (now - k) % part.count : newest - part.count + 1 + k;
+            for (int clip = 0; clip < job.clips; ++clip)
+                visit(ring, index, clip, place.numbers + clip * place.clip + k * place.frame);
+        }
+    }
+
+    void read_state(int thread) {
+        for (int i = 0; i < net.part_count; ++i) {
+            const PartRow& part = net.parts[i];
+            const int64_t apart = job.state[i].channel;
+            const auto visit = [&](Ring& ring, int64_t index, int clip, const float* numbers) {
+                if (thread && ring.is_shared()) return;
+                float* own = ring.held(thread, index, clip, part.raw);
+                for (int c = 0; c < part.channels; ++c) own[c] = numbers[c * apart];
+                if (clip == job.clips - 1) part.raw ? ring.publish(thread, index) : ring.quantize(thread, index);
+            };
+            each_frame(part, job.state[i], job.time, visit);
+        }
+    }
+
+    void write_state() {
+        for (int i = 0; i < net.part_count; ++i) {
+            const PartRow& part = net.parts[i];
+            const int64_t apart = job.state[i].channel;
+            const auto visit = [&](Ring& ring, int64_t index, int clip, float* numbers) {
+                const float* own = ring.held(0, index, clip, part.raw);
+                for (int c = 0; c < part.channels; ++c) numbers[c * apart] = own[c];
+            };
+            each_frame(part, job.state[i], job.time + job.samples, visit);
+        }
+    }
+
+    const Schedule& net;
+    const Job& job;
+    Team team;
+    std::vector<Ring> rings;
+    std::vector<Output> outputs;
+};
+
+extern "C" int sample_block(const Schedule* net, const Job* job) {
     try {
         Program(*net, *job).run();
         return 0;
@@ -15,10 +277,6 @@ static int run(const Net* net, const Job* job) {
         return 1;
     }
 }
-
-extern "C" int sequnet_block(const SeqUNet* net, const Job* job) { return run<SeqUNetProgram>(net, job); }
-
-extern "C" int wavenet_block(const WaveNet* net, const Job* job) { return run<WaveNetProgram>(net, job); }
 
 // Ask for large pages: weights are read from end to end, again and again, and each small page costs a look-up.
 extern "C" void use_large_pages(void* memory, size_t bytes) {

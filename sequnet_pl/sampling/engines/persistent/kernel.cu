@@ -19,7 +19,7 @@
 // next operation the frame is normed in its place, and each block has handed its own channels on to the ring.
 //
 // What a step does is not decided here but by a table of operations (schedule.py and layout.py), one list for each
-// pattern of steps. The structures below are those of rows.py, field by field.
+// pattern of steps. The structures below are those of layout.py and persistent.py, field by field.
 // Compiled by NVRTC, without any header, with WIDTH (channels of a frame, a multiple of 8), THREADS, HELD, BF16 and NORM.
 
 typedef unsigned long long Packet;  // the value in the low half, the tick in the high one
