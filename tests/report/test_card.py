@@ -18,7 +18,7 @@ def test_the_card_says_what_was_learnt_and_keeps_places_private(tmp_path: Path) 
         "fingerprint f00d",
         "train: recordings: 3, 2.5 hours",
         "3.025 bits per sample at step 200",
-        "codes given the one before: 5.000",
+        "bigram baseline: 5.000",
         f"sample.py --ckpt_path {folder / 'checkpoints' / 'best-step00000200.ckpt'}",
         "levels: 5",
         "batch_size: 16",

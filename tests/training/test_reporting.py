@@ -64,7 +64,7 @@ def test_it_is_made_again_with_each_sampling(reported, tmp_path):
     class Look(pl.Callback):
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
             path = tmp_path / "run" / "report.html"
-            seen.append(path.read_text(encoding="utf-8").split("sound like at step ")[1][0] if path.exists() else "")
+            seen.append(path.read_text(encoding="utf-8").split("Clips at step ")[1][0] if path.exists() else "")
 
     sampler = SampleAudio(every_n_steps=2, every_n_epochs=0, seconds=0.01, continuations=0, second_temperature=None)
     run = reported(sampler, Look(), max_steps=6, limit_val_batches=0)
