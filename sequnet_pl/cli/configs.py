@@ -43,7 +43,7 @@ def read_config(name: str) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise UsageError(f"the config {name} contains no settings: write `name: value`, one on each line")
     if isinstance(settings.get("model"), str):
-        settings["model"] = {"class_path": settings["model"]}
+        settings["model"] = {"class_path": CLASS_PATHS.get(settings["model"], settings["model"])}
     return settings
 
 

@@ -214,7 +214,12 @@ def _command(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 
 def _first(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    """Return the options that decide which others exist, and the remaining arguments."""
+    """Return the options that decide which others exist, and the remaining arguments. UsageError for empty values."""
+    for before, word in zip(["", *argv], argv, strict=False):
+        if not word:
+            raise UsageError(f"{before or 'an argument'} has an empty value")
+        if word.startswith("-c") and word != "-c":
+            raise UsageError(f"there is no option {word}; did you mean -{word}?")
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, usage=argparse.SUPPRESS)
     parser.add_argument("--model", "--model.class_path")
     parser.add_argument("--config", "-c", action="append", default=[])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import sequnet_pl
 from sequnet_pl import project
 
 ROOT = Path(__file__).parents[2]
@@ -34,9 +35,9 @@ def run(folder, name, words="'--help'"):
 @pytest.mark.parametrize(
     ("name", "command"),
     [
-        ("train.py", "python train.py --config configs/demo.yaml                    train"),
+        ("train.py", "usage: python train.py [fit|validate|test]"),
         ("sample.py", "usage: python sample.py [options]"),
-        ("sequnet-train", "sequnet-train --config configs/demo.yaml                      train"),
+        ("sequnet-train", "usage: sequnet-train [fit|validate|test]"),
         ("sequnet-sample", "usage: sequnet-sample [options]"),
     ],
 )
@@ -46,9 +47,17 @@ def test_help_needs_no_torch(tmp_path, name, command):
     assert (done.returncode, done.stderr) == (0, "False\n")
 
 
+@pytest.mark.parametrize("name", ["train.py", "sample.py", "sequnet-train", "sequnet-sample"])
+def test_version_needs_no_torch(tmp_path, name):
+    done = run(tmp_path, name, "'--version'")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{sequnet_pl.__version__}\n", "False\n")
+
+
 @pytest.mark.parametrize("name", ["train.py", "sequnet-train"])
 def test_errors_begin_with_the_command(tmp_path, name):
-    assert run(tmp_path, name, "'--levels', ''").stderr.startswith(f"{name}: error: --levels has an empty value")
+    assert run(tmp_path, name, "'--model', 'sequnet', '--levels', ''").stderr.startswith(
+        f"{name}: error: --levels has an empty value"
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,46 @@
+"""Settings in YAML files: read back as they were printed, each key once."""
+
+import shlex
+
+from tiny_run import TINY
+
+NAMES = ["1e3", "1E5", "0x1F", "1:30", "inf", "yes", "null", "~", "2024-01-02", "#1", "&x", "[x]", "a: b", "%a", "ünï"]
+
+
+def test_a_printed_config_is_a_config(run, settings, tmp_path):
+    status, printed = run(
+        f"--model sequnet --audio_dir {shlex.join(NAMES)} --data_dir 1e3 --snapshot_dir 1E5 --print_config"
+    )
+    assert status == 0, printed
+    (tmp_path / "my.yaml").write_text(printed)
+    found = settings(f"--config {tmp_path}/my.yaml")
+    assert found["data"]["audio_dir"] == NAMES
+    assert (found["data"]["data_dir"], found["snapshot_dir"]) == ("1e3", "1E5")
+
+
+def test_a_run_whose_names_could_be_numbers_resumes(run, audio_folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "1e3").symlink_to(audio_folder)
+    where = "--audio_dir 1e3 --name 1E5 --snapshot_dir 12e4567 --data_dir 1e4"
+    assert run(f"--model sequnet {TINY} {where} --gpus 0 --logger none")[0] == 0
+    status, said = run("--ckpt_path last --max_steps 3 --gpus 0 --logger none")
+    assert (status, "in logs/sequnet/1E5" in said) == (0, True), said
+
+
+def test_short_names_are_keys_too(settings, tmp_path):
+    (tmp_path / "my.yaml").write_text("levels: 8\nbatch_size: 3\n")
+    found = settings(f"--model sequnet --config {tmp_path}/my.yaml")
+    assert (found["model"]["init_args"]["levels"], found["data"]["batch_size"]) == (8, 3)
+
+
+def test_a_key_that_occurs_twice_is_an_error(run, tmp_path):
+    (tmp_path / "my.yaml").write_text("trainer:\n  max_steps: 2\nname: a\ntrainer:\n  max_epochs: 2\n")
+    status, said = run(f"--model sequnet --config {tmp_path}/my.yaml")
+    assert (status, "the key trainer occurs twice" in said, "line 4" in said) == (2, True, True), said
+
+
+def test_no_other_config_yaml_below_the_log_dir_stops_a_run(settings, tmp_path):
+    (tmp_path / "config.yaml").write_text("day: 2024-13-45")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/config.yaml").write_bytes(b"caf\xe9: 1")
+    assert settings(f"--model sequnet --ckpt_path auto --log_dir {tmp_path}")["name"] == ""

@@ -1,0 +1,156 @@
+"""The directory of a run: its name, its lock, and what is left of a run that has not begun."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from sequnet_pl.cli import run_dir
+from sequnet_pl.errors import UsageError
+from sequnet_pl.training.checkpoints import Run
+
+JOB = {"SLURM_PROCID": "3", "SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "train"}
+HOLD = """
+import sys
+from pathlib import Path
+from sequnet_pl.cli import run_dir
+claim = run_dir.resume(Path(sys.argv[1]), Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def begin(tmp_path):
+    """Create the directory of a run below the test's own folder."""
+
+    def begin(name="a", is_default=False, again=False, snapshot_dir=None):
+        return run_dir.create(tmp_path / "logs" / "net", name, snapshot_dir, is_default, again)
+
+    return begin
+
+
+@pytest.fixture
+def living():
+    """Have another process lock a folder."""
+    processes = []
+
+    def use(folder):
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        processes.append(process)
+        assert process.stdout.readline() == "held\n"
+
+    yield use
+    for process in processes:
+        process.communicate()
+
+
+def trained(claim):
+    """Write the files of a run."""
+    for name in ("config.yaml", "metrics.csv"):
+        (claim.folder / name).write_text("x")
+    (claim.checkpoints / "last.ckpt").write_text("x")
+    claim.release(began=True)
+
+
+def test_made_up_names_find_another(begin):
+    names = [begin("now", is_default=True).folder.name for _ in range(3)]
+    assert names == ["now", "now-2", "now-3"]
+
+
+def test_a_given_name_is_taken_by_what_a_run_has_left(begin):
+    trained(begin("mine"))
+    with pytest.raises(UsageError, match=r"mine.* belongs to another run: --ckpt_path last resumes"):
+        begin("mine")
+    assert begin("mine", is_default=True).folder.name == "mine-2"
+
+
+def test_a_folder_with_other_files_is_free(begin, tmp_path):
+    notes = tmp_path / "logs" / "net" / "mine" / "notes.txt"
+    notes.parent.mkdir(parents=True)
+    notes.write_text("why")
+    claim = begin("mine")
+    assert claim.folder == notes.parent
+    claim.release(began=False)
+    assert notes.exists()
+
+
+def test_a_living_run_is_left_alone(begin, living, tmp_path):
+    folder = tmp_path / "logs" / "net" / "mine"
+    folder.mkdir(parents=True)
+    living(folder)
+    with pytest.raises(UsageError, match="in use by another run"):
+        begin("mine")
+    with pytest.raises(UsageError, match="in use by another run"):
+        run_dir.resume(folder, folder / "checkpoints")
+    assert begin("mine", is_default=True).folder.name == "mine-2"
+
+
+@pytest.mark.parametrize("is_default", [False, True])
+def test_checkpoints_of_a_living_run_are_left_alone(begin, living, tmp_path, is_default):
+    (tmp_path / "snapshots").mkdir()
+    living(tmp_path / "snapshots")
+    with pytest.raises(UsageError, match="snapshots is in use"):
+        begin(snapshot_dir=tmp_path / "snapshots", is_default=is_default)
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "best-step00000001.ckpt"])
+def test_checkpoints_of_another_run_are_left_alone(begin, tmp_path, name):
+    (tmp_path / name).write_text("x")
+    with pytest.raises(UsageError, match="belongs to another run"):
+        begin(snapshot_dir=tmp_path, is_default=True)
+
+
+def test_resuming_where_there_may_be_no_checkpoint_yet(begin):
+    """As --ckpt_path auto does in a container that was killed early."""
+    claim = begin("mine")
+    (claim.folder / "config.yaml").write_text("x")
+    claim.release(began=True)
+    assert begin("mine", again=True).folder == claim.folder
+
+
+def test_a_run_that_has_not_begun_leaves_no_folder(begin, tmp_path):
+    claim = begin("mine", snapshot_dir=tmp_path / "far" / "snapshots")
+    (claim.folder / "wandb").mkdir()
+    (claim.folder / "wandb" / "file").write_text("x")
+    (claim.checkpoints / "MODEL.md").write_text("x")
+    claim.release(began=False)
+    assert not claim.folder.exists()
+
+
+@pytest.mark.parametrize("name", ["..", "../elsewhere", "a/../..", "/tmp/elsewhere", "."])
+def test_names_that_lead_elsewhere(begin, name):
+    with pytest.raises(UsageError, match="--name"):
+        begin(name)
+
+
+def test_a_run_that_has_moved_resumes_where_it_is(tmp_path):
+    run = Run(tmp_path / "b", "net", tmp_path / "b" / "checkpoints", {"name": "a", "log_dir": "logs"})
+    root = tmp_path / "logs" / "net"
+    assert run_dir.is_same(run, root, "logs", "a")
+    assert not run_dir.is_same(run, root, "logs", "c")
+    assert not run_dir.is_same(run, root, "other", "a")
+
+
+def test_jobs_have_the_same_name_in_all_tasks_and_when_they_are_requeued():
+    assert (
+        run_dir.job_name(JOB) == run_dir.job_name(JOB | {"SLURM_PROCID": "0", "SLURM_RESTART_COUNT": "2"}) == "job-12"
+    )
+    assert run_dir.job_name(JOB | {"SLURM_ARRAY_JOB_ID": "10", "SLURM_ARRAY_TASK_ID": "2"}) == "job-10_2"
+
+
+def test_an_interactive_shell_on_a_cluster_is_no_job():
+    assert run_dir.job_name(JOB | {"SLURM_JOB_NAME": "bash"}) is None
+    assert run_dir.job_name({}) is None
+
+
+def test_elsewhere_the_name_is_date_and_time():
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", run_dir.default_name())
+
+
+def test_several_nodes_need_a_name():
+    with pytest.raises(UsageError, match="--name"):
+        run_dir.default_name(nodes=2)
