@@ -2,9 +2,10 @@
 
 import logging
 import os
+import unicodedata
 import wave
 from contextlib import closing
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio.decode import Channel, TruncatedAudioError, mono
 from sequnet_pl.errors import UsageError
 
-__all__ = ["SAMPLE_RATE", "SUFFIXES", "Channel", "Found", "find", "read", "write_wav"]
+__all__ = ["SAMPLE_RATE", "SUFFIXES", "Channel", "Found", "find", "read", "relative_name", "write_wav"]
 
 SAMPLE_RATE = 16_000
 """Default sample rate in Hz."""
@@ -59,8 +60,13 @@ def find(folder: Path) -> Found:
                         failed(error)
         seen.add(real)
     for paths in found:
-        paths.sort(key=lambda path: path.relative_to(folder).as_posix())
+        paths.sort(key=lambda path: (relative_name(path, folder), path))
     return found
+
+
+def relative_name(path: Path, root: Path) -> str:
+    """Return the path from `root` on, in Unicode's composed form: systems differ in how they write an accent."""
+    return unicodedata.normalize("NFC", PurePath(os.path.relpath(path, root)).as_posix())
 
 
 def read(path: Path, rate: int, start: float = 0.0, seconds: float | None = None) -> NDArray[np.float32]:

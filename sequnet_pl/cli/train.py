@@ -62,6 +62,8 @@ def train(argv: list[str]) -> int:
         try:
             built = request.parser.instantiate(settings)
             module, data = MODULES[request.network](**built.model.init_args), AudioDataModule(**built.data)
+            if request.checkpoint:
+                data.keep_split(checkpoints.data_state(checkpoints.read(request.checkpoint)))
             report = RunReport(folder, Path(settings.best.dirpath), settings.log_model)
             trainer = _trainer(request, built, folder, report)
         except Exception as error:

@@ -1,7 +1,8 @@
 """The LightningDataModule: from recordings, built in, downloaded or one's own, to batches of crops."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
@@ -89,6 +90,10 @@ class AudioDataModule(pl.LightningDataModule):
         self.store = self._stored.folder
         """The folder of the codes of these recordings under these options."""
 
+    def keep_split(self, state: Mapping[str, Any]) -> None:
+        """Use val and test of a checkpoint, whose state of this class is given; call it before `prepare_data`."""
+        self._stored = replace(self._stored, held_out=self._stored.kept_names(state))
+
     def prepare_data(self) -> None:
         """Make the store of codes, or bring it up to date, and say so. UserError where there is nothing to learn from.
 
@@ -165,7 +170,12 @@ class AudioDataModule(pl.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """What the recordings were, for the checkpoint."""
         in_time = any(recording.whole for split in self.splits.values() for recording in split.recordings)
-        return {"fingerprint": self.fingerprint, "store": self.store.name, "split_time": in_time}
+        return {
+            "fingerprint": self.fingerprint,
+            "store": self.store.name,
+            "split_time": in_time,
+            "held_out": self._stored.names(),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Warn where the recordings are others than those of the checkpoint."""

@@ -20,7 +20,17 @@ from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import read_list
 from sequnet_pl.data.download.report import REPORT
-from sequnet_pl.data.splits import SPLITS, Parts, check_folder, checked, hold_out_val, split_files, split_folder
+from sequnet_pl.data.splits import (
+    NOTHING_KNOWN,
+    SPLITS,
+    Known,
+    Parts,
+    check_folder,
+    checked,
+    hold_out_val,
+    split_files,
+    split_folder,
+)
 from sequnet_pl.data.store.cuts import cut_sources
 from sequnet_pl.data.store.locks import lock
 from sequnet_pl.errors import UsageError, UserError
@@ -37,17 +47,27 @@ class Source:
     Attributes:
         identity: What tells them from all others.
         name: A short name for people.
-        find: Gives the audio files of each split, after making or downloading them. Raises UserError where there is
+        find: Returns the audio files of each split, after making or downloading them. Raises UserError where there is
             nothing to train on.
         check: Raises UserError where that is certain before anything is made or downloaded.
-        is_cut: Whether any file is cut in time, as far as that is known before anything is downloaded.
+        is_cut: Whether any file is split in time, as far as that is known before anything is downloaded.
+        roots: Folders to which the names of recordings are relative; none where the source itself gives all splits.
     """
 
     identity: str
     name: str
-    find: Callable[[], Parts]
+    find: Callable[[Known], Parts]
     check: Callable[[], object] = lambda: None
-    is_cut: Callable[[], bool] = lambda: True
+    is_cut: Callable[[Known], bool] = lambda known: True
+    roots: tuple[Path, ...] = ()
+
+    def name_of(self, recording: str) -> str:
+        """Return the name of a recording: its path in its folder, with the folder's number where there are several."""
+        for number, root in enumerate(self.roots):
+            if len(self.roots) == 1 or Path(recording).is_relative_to(root.absolute()):
+                prefix = f"{number}/" if len(self.roots) > 1 else ""
+                return prefix + files.relative_name(Path(recording), root)
+        return ""
 
 
 def folders_of(audio_dir: Folders) -> list[str]:
@@ -92,19 +112,29 @@ def choose(
     if audio_list:
         path = Path(audio_list)
         find = partial(from_list, path, in_time)
-        return Source(f"list {os.path.realpath(path)}", path.stem, find, partial(_listed, path), lambda: is_cut(find()))
+        return Source(
+            f"list {os.path.realpath(path)}",
+            path.stem,
+            find,
+            partial(_listed, path),
+            lambda known: is_cut(find(known)),
+            (path.parent,),
+        )
     if recordings:
         path = Path(recordings)
         identity = f"downloads {os.path.realpath(path)}"
         folder = kept / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
         find = partial(from_downloads, path, folder, in_time)
         read = partial(read_list, path)
-        return Source(identity, path.stem, find, read, lambda: all(item.split != "val" for item in read()))
+        return Source(
+            identity, path.stem, find, read, lambda known: all(item.split != "val" for item in read()), (folder,)
+        )
     if dataset == "builtin":
         takes = builtin_takes or builtin.TAKES
         name = dataset if takes == builtin.TAKES else f"{dataset}-{takes}"
-        return Source(name, name, partial(_builtin, kept / name, rate, takes, workers), is_cut=lambda: False)
-    return Source(dataset, dataset, partial(piano, kept, in_time))
+        made = partial(_builtin, kept / name, rate, takes, workers)
+        return Source(name, name, lambda known: made(), is_cut=lambda known: False)
+    return Source(dataset, dataset, partial(piano, kept, in_time), roots=(kept,))
 
 
 def is_cut(parts: Parts) -> bool:
@@ -120,8 +150,11 @@ def _of_folders(paths: list[Path], in_time: bool) -> Source:
             what = "is named twice" if real[one] == real[other] else f"lies in {paths[other]}"
             raise UsageError(f"--audio_dir: {paths[one]} {what}, but a recording belongs to one folder")
 
-    def find() -> Parts:
-        each = [split_folder(path, in_time=in_time) for path in paths]
+    def find(known: Known = NOTHING_KNOWN) -> Parts:
+        each = [
+            split_folder(path, in_time=in_time, known=_of_one(known, number) if len(paths) > 1 else known)
+            for number, path in enumerate(paths)
+        ]
         return {split: [file for parts in each for file in parts[split]] for split in SPLITS}
 
     def check() -> None:
@@ -129,7 +162,17 @@ def _of_folders(paths: list[Path], in_time: bool) -> Source:
             check_folder(path)
 
     name = real[0].name if len(real) == 1 else f"{real[0].name}+{len(real) - 1}"
-    return Source("\n".join(map(str, real)), name, find, check, lambda: is_cut(find()))
+    return Source("\n".join(map(str, real)), name, find, check, lambda known: is_cut(find(known)), tuple(paths))
+
+
+def _of_one(known: Known, number: int) -> Known:
+    """Return what is known of one of several folders."""
+    prefix = f"{number}/"
+    names = {
+        split: [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        for split, names in known.held_out.items()
+    }
+    return Known(known.undecodable, names)
 
 
 def _builtin(folder: Path, rate: int, takes: int, workers: int | None) -> Parts:
@@ -149,15 +192,15 @@ def _builtin(folder: Path, rate: int, takes: int, workers: int | None) -> Parts:
             bar.stop()
 
 
-def piano(folder: Path, in_time: bool = False) -> Parts:
+def piano(folder: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
     """The published recordings, downloaded as far as they are missing; no val of theirs, so some of train's."""
     with lock(atomic.make_folder(folder)):
         download.download_piano(folder)
     parts: Parts = {split: files.find(folder / split).files for split in SPLITS}
-    return checked(hold_out_val(parts, folder, in_time=in_time), folder)
+    return checked(hold_out_val(parts, folder, in_time=in_time, known=known), folder)
 
 
-def from_downloads(path: Path, folder: Path, in_time: bool = False) -> Parts:
+def from_downloads(path: Path, folder: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
     """The recordings of a list of URLs or YouTube ids, downloaded into `folder`; split as the list says, else by file.
 
     Raises UserError where the list is of no use or nothing came.
@@ -170,16 +213,16 @@ def from_downloads(path: Path, folder: Path, in_time: bool = False) -> Parts:
         raise UserError(f"none of the {len(items)} recordings of {path} could be downloaded ({why})")
     if any(item.split for item in items):
         parts = {split: sorted(f for f in result.files if f.parent.name == split) for split in SPLITS}
-        return checked(hold_out_val(parts, folder, in_time=in_time), path)
-    return checked(split_files(sorted(result.files), folder, in_time=in_time), path)
+        return checked(hold_out_val(parts, folder, in_time=in_time, known=known), path)
+    return checked(split_files(sorted(result.files), folder, in_time=in_time, known=known), path)
 
 
-def from_list(path: Path, in_time: bool = False) -> Parts:
+def from_list(path: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
     """The files of a csv with the columns `path`, from its own folder on where it is relative, and `split`.
 
     Without any in val, some of train's. Raises UserError with the line of a row that is of no use.
     """
-    return checked(hold_out_val(_listed(path), path.parent, in_time=in_time), path)
+    return checked(hold_out_val(_listed(path), path.parent, in_time=in_time, known=known), path)
 
 
 def _listed(path: Path) -> Parts:

@@ -6,9 +6,9 @@ A file that stands in several splits is cut in time among them, once it is decod
 import hashlib
 import logging
 import os
-import unicodedata
-from collections.abc import Sequence
-from pathlib import Path, PurePath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from sequnet_pl.audio import files
 from sequnet_pl.data.store.index import SPLITS
@@ -16,6 +16,34 @@ from sequnet_pl.errors import UsageError, UserError
 
 Parts = dict[str, list[Path]]
 """The audio files of each split; below train also what cannot be read, so that the store says so."""
+
+HeldOut = Mapping[str, Sequence[str]]
+"""Names of the recordings of val and test, relative to their folder."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """Facts about the files that are to be split.
+
+    Attributes:
+        undecodable: Absolute paths of files that do not decode, which are never held out.
+        held_out: The names of val and test in the run that is resumed; all other files train. Empty for a new split.
+    """
+
+    undecodable: frozenset[str] = frozenset()
+    held_out: HeldOut = field(default_factory=dict)
+
+    def usable(self, paths: Sequence[Path]) -> list[Path]:
+        """Return the paths without those that do not decode."""
+        return [path for path in paths if str(path.absolute()) not in self.undecodable]
+
+    def of(self, split: str, paths: Sequence[Path], root: Path) -> list[Path]:
+        """Return the paths that were in a split."""
+        names = set(self.held_out.get(split, ()))
+        return [path for path in paths if files.relative_name(path, root) in names]
+
+
+NOTHING_KNOWN = Known()
 
 _SPELLINGS = {split: split for split in SPLITS} | dict.fromkeys(("valid", "validation", "dev"), "val")
 _EVAL = "eval"
@@ -25,7 +53,12 @@ log = logging.getLogger(__name__)
 
 
 def split_folder(
-    folder: Path, seed: int = 0, val_share: float = 0.1, test_share: float = 0.1, in_time: bool = False
+    folder: Path,
+    seed: int = 0,
+    val_share: float = 0.1,
+    test_share: float = 0.1,
+    in_time: bool = False,
+    known: Known = NOTHING_KNOWN,
 ) -> Parts:
     """The audio files of each split, each list sorted by path.
 
@@ -39,10 +72,10 @@ def split_folder(
         raise UsageError(f"shares of {val_share} for val and {test_share} for test leave nothing to train on")
     folder = Path(folder)
     if places := split_folders(folder):
-        parts, unread = _from_subfolders(folder, places, seed, val_share, in_time)
+        parts, unread = _from_subfolders(folder, places, seed, val_share, in_time, known)
     else:
         found, unread = files.find(folder)
-        parts = split_files(found, folder, seed, val_share, test_share, in_time)
+        parts = split_files(found, folder, seed, val_share, test_share, in_time, known)
     if not any(parts.values()) and not unread:
         raise _without_audio(folder)
     if parts["train"] or not unread:  # else the store says why
@@ -111,44 +144,59 @@ def split_files(
     val_share: float = 0.1,
     test_share: float = 0.1,
     in_time: bool = False,
+    known: Known = NOTHING_KNOWN,
 ) -> Parts:
-    """Split files by a hash of (seed, path from `root`); fewer than three, or with `in_time` all, are cut in time."""
-    if in_time or len(found) < 3:
-        shares = {"train": 1.0, "val": val_share, "test": test_share}
-        return {split: found if share else [] for split, share in shares.items()}
-    ranked = _ranked(root, found, seed)
-    tests = _count(len(found), test_share, most=len(found) - 2)
-    vals = _count(len(found), val_share, most=len(found) - tests - 1)
-    place = {
-        path: "test" if rank < tests else "val" if rank < tests + vals else "train" for rank, path in enumerate(ranked)
-    }
-    return {split: [path for path in found if place[path] == split] for split in SPLITS}
+    """Split files by a hash of (seed, path from `root`), or as a resumed run did.
 
-
-def hold_out_val(parts: Parts, root: Path, seed: int = 0, share: float = 0.1, in_time: bool = False) -> Parts:
-    """Where nothing validates, hold out a share of train's files, by a hash of (seed, path from `root`).
-
-    A single file, or with `in_time` each of them, is cut in time instead.
+    Fewer than three files that decode, or with `in_time` all, are split in time.
     """
-    train = parts["train"]
-    if parts["val"] or not share:
+    usable = known.usable(found)
+    held_out: Parts = {"val": [], "test": []}
+    if in_time or (len(usable) < 3 and not known.held_out):
+        shares = {"val": val_share, "test": test_share}
+        return {"train": found} | {split: usable if share else [] for split, share in shares.items()}
+    if known.held_out:
+        held_out = {split: known.of(split, usable, root) for split in held_out}
+    else:
+        ranked = _ranked(root, usable, seed)
+        tests = _count(len(usable), test_share, most=len(usable) - 2)
+        vals = _count(len(usable), val_share, most=len(usable) - tests - 1)
+        held_out = {"val": ranked[tests : tests + vals], "test": ranked[:tests]}
+    return _without(found, held_out)
+
+
+def hold_out_val(
+    parts: Parts,
+    root: Path,
+    seed: int = 0,
+    share: float = 0.1,
+    in_time: bool = False,
+    known: Known = NOTHING_KNOWN,
+) -> Parts:
+    """Where nothing validates, hold out a share of train's files, by a hash of (seed, path from `root`), or as before.
+
+    A single file that decodes, or with `in_time` each of them, is split in time instead.
+    """
+    train = known.usable(parts["train"])
+    if parts["val"] or not share or not train:
         return parts
-    if in_time or len(train) < 2:
+    if in_time or (len(train) < 2 and not known.held_out):
         return parts | {"val": train}
-    held_out = set(_ranked(root, train, seed)[: _count(len(train), share, most=len(train) - 1)])
-    return parts | {
-        "train": [path for path in train if path not in held_out],
-        "val": [path for path in train if path in held_out],
-    }
+    val = known.of("val", train, root) if known.held_out else []
+    val = val or _ranked(root, train, seed)[: _count(len(train), share, most=len(train) - 1)]
+    return parts | _without(parts["train"], {"val": val})
+
+
+def _without(found: list[Path], held_out: Parts) -> Parts:
+    """Return train, the files that are not held out, and the others in the order of `found`."""
+    place = {path: split for split, paths in held_out.items() for path in paths}
+    return {split: [path for path in found if place.get(path, "train") == split] for split in ("train", *held_out)}
 
 
 def checked(parts: Parts, where: Path) -> Parts:
-    """Say what nothing validates or tests. Raises UserError where nothing trains."""
-    empty = [split for split in SPLITS if not parts[split]]
-    if "train" in empty:
+    """Return the parts. Raises UserError where nothing trains."""
+    if not parts["train"]:
         raise UserError(f"{where} has no audio to train on")
-    if empty:
-        log.warning("%s: files that train: %d; nothing is %s", where, len(parts["train"]), lacking(empty))
     return parts
 
 
@@ -158,7 +206,7 @@ def lacking(splits: Sequence[str]) -> str:
 
 
 def _from_subfolders(
-    folder: Path, places: Parts, seed: int, val_share: float, in_time: bool
+    folder: Path, places: Parts, seed: int, val_share: float, in_time: bool, known: Known
 ) -> tuple[Parts, list[Path]]:
     """The files of each split, and what cannot be read."""
     found = {split: [files.find(place) for place in places[split]] for split in SPLITS}
@@ -168,7 +216,7 @@ def _from_subfolders(
         log.warning("%s: %d files outside train/, val/ and test/ are not used", folder, len(outside))
     parts = {split: [path for there in found[split] for path in there.files] for split in SPLITS}
     unread = [path for split in SPLITS for there in found[split] for path in there.unread]
-    return hold_out_val(parts, folder, seed, val_share, in_time), unread
+    return hold_out_val(parts, folder, seed, val_share, in_time, known), unread
 
 
 def _count(files_in_all: int, share: float, most: int) -> int:
@@ -178,9 +226,7 @@ def _count(files_in_all: int, share: float, most: int) -> int:
 
 def _ranked(root: Path, paths: Sequence[Path], seed: int) -> list[Path]:
     def rank(path: Path) -> bytes:
-        # One system writes an accent as part of its letter, another as a character of its own.
-        name = unicodedata.normalize("NFC", PurePath(os.path.relpath(path, root)).as_posix())
-        return hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).digest()
+        return hashlib.sha256(f"{seed}:{files.relative_name(path, root)}".encode(errors="surrogateescape")).digest()
 
     return sorted(paths, key=rank)
 

@@ -11,9 +11,9 @@ from typing import Any, Self
 
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources
-from sequnet_pl.data.splits import SPLITS, lacking
+from sequnet_pl.data.splits import SPLITS, HeldOut, Known, Parts, lacking
 from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
-from sequnet_pl.data.store.index import Options, joined
+from sequnet_pl.data.store.index import Options, joined, read_index
 from sequnet_pl.errors import UsageError
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,8 @@ class StoredRecordings:
     skip_silence: float | None = None
     store_workers: int | None = None
     split_time: bool | None = None
+    held_out: HeldOut | None = None
+    """Names of val and test in the run that is resumed or read; not an option, but from its checkpoint."""
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
@@ -62,7 +64,7 @@ class StoredRecordings:
     def check(self) -> None:
         """Raise UserError for what is wrong before anything is made, UsageError where cuts are asked for in vain."""
         self.source.check()
-        if self.split_time and not self.source.is_cut():
+        if self.split_time and not self.source.is_cut(self._known()):
             raise UsageError("--split_time has nothing to cut, for what validates is given; leave it out")
 
     def make(self) -> Report:
@@ -70,8 +72,31 @@ class StoredRecordings:
 
         UserError where there is nothing to learn from.
         """
-        parts = self.source.find()
-        report = make_store(
+        known = self._known()
+        parts = self.source.find(known)
+        report = self._update(parts)
+        skipped = frozenset(entry.source for entry in report.skipped)
+        if skipped != known.undecodable:  # files that decode are held out, once it is known which do
+            again = self.source.find(replace(known, undecodable=skipped))
+            if again != parts:
+                report = replace(self._update(again), made=report.made, removed=report.removed)
+        if self.split_time is False:
+            held = {name: joined(recordings) for name, recordings in report.recordings.items()}
+            report = replace(report, recordings=held, cut=False)
+        empty = [split for split in SPLITS if not report.recordings.get(split)]
+        if empty and "train" not in empty:
+            train = len(report.recordings["train"])
+            log.warning("%s: recordings that train: %d; nothing is %s", self.source.name, train, lacking(empty))
+        return report
+
+    def _known(self) -> Known:
+        """Files that the store has found not to decode, and the split of the run that is resumed."""
+        index = read_index(self.folder)
+        undecodable = frozenset(entry.source for entry in index.skipped) if index else frozenset[str]()
+        return Known(undecodable, self.held_out or {})
+
+    def _update(self, parts: Parts) -> Report:
+        return make_store(
             parts,
             self.folder,
             self.sample_rate,
@@ -80,14 +105,17 @@ class StoredRecordings:
             skip_silence=self.skip_silence,
             workers=self.store_workers,
         )
-        if self.split_time is False:
-            held = {name: joined(recordings) for name, recordings in report.recordings.items()}
-            report = replace(report, recordings=held, cut=False)
-        if sources.is_cut(parts):
-            empty = [split for split, recordings in report.recordings.items() if parts[split] and not recordings]
-            if empty:
-                log.warning("%s: nothing is %s", self.source.name, lacking(empty))
-        return report
+
+    def names(self) -> dict[str, list[str]]:
+        """Return the names of val and test for the checkpoint; none where they are given or split in time."""
+        recordings = {split: self.splits[split].recordings for split in ("val", "test")}
+        if not self.source.roots or any(r.whole for found in recordings.values() for r in found):
+            return {}
+        return {split: [self.source.name_of(r.source) for r in found] for split, found in recordings.items()}
+
+    def kept_names(self, state: Mapping[str, Any]) -> HeldOut | None:
+        """Return the names of val and test in a checkpoint's state, None where it is of other recordings."""
+        return state.get("held_out") if state.get("store") == self.folder.name else None
 
     @cached_property
     def splits(self) -> dict[str, Split]:
@@ -108,4 +136,4 @@ class StoredRecordings:
             return self.split_time
         if not state.get("split_time"):
             return False
-        return None if self.source.is_cut() else True
+        return None if self.source.is_cut(self._known()) else True

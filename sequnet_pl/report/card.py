@@ -14,7 +14,7 @@ from sequnet_pl.report.run_folder import read_config, read_facts
 
 CARD = "MODEL.md"
 
-PRIVATE = ("audio_dir", "audio_list", "recordings", "data_dir")  # places on somebody's disk
+PRIVATE = ("audio_dir", "audio_list", "recordings", "data_dir", "held_out")  # places on somebody's disk
 """Settings that are nobody's business."""
 _TRAINER = ("precision", "max_steps", "max_epochs", "gradient_clip_val", "accumulate_grad_batches")
 RIGHTS = (

@@ -79,7 +79,7 @@ def open_recordings(audio_dir: str | None, trained: Trained) -> StoredRecordings
     """
     data = StoredRecordings.of(trained.data)
     if audio_dir:
-        data = replace(data, audio_dir=audio_dir, audio_list=None, recordings=None, builtin_takes=None)
+        data = replace(data, audio_dir=audio_dir, audio_list=None, recordings=None, builtin_takes=None, held_out=None)
     if data.builtin_takes and read_index(data.folder) is None:  # of train, which nothing is sampled from
         data = replace(data, builtin_takes=None)
     stored = read_index(data.folder) is not None
@@ -88,7 +88,8 @@ def open_recordings(audio_dir: str | None, trained: Trained) -> StoredRecordings
         raise UserError(
             f"the recordings of the training are not in {data.folder}; say where some are with --audio_dir FOLDER"
         )
-    if audio_dir or not stored:
+    other_split = stored and data.held_out and replace(data).names() != data.held_out  # another run has made it
+    if audio_dir or not stored or other_split:
         try:
             summary.tell(data.make(), data.folder)
         except UserError as error:

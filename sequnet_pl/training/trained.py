@@ -84,7 +84,9 @@ def load_trained(path: Path, layers: int | None = None) -> Trained:
         return Trained(path, network, int(content.get("step", 0)), {})
     network = _network(content, path)
     data = checkpoints.hyper_parameters(content, "datamodule_hyper_parameters")
-    if data.get("split_time") is None and not checkpoints.data_state(content).get("split_time"):
+    state = checkpoints.data_state(content)
+    data["held_out"] = state.get("held_out")
+    if data.get("split_time") is None and not state.get("split_time"):
         data["split_time"] = False  # now others may cut the same recordings
     return Trained(path, network, int(content.get("global_step", 0)), data)
 
