@@ -18,6 +18,7 @@ from sequnet_pl.cli.resolve import agree
 from sequnet_pl.cli.train_options import Request, read_command_line
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.stored import StoredRecordings
+from sequnet_pl.models.frames import cpu_has_bfloat16_products
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.project import command
 from sequnet_pl.report.card import told_checkpoint
@@ -28,7 +29,7 @@ from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.module import MODULES
+from sequnet_pl.training.module import MODULES, AudioModule
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
@@ -65,6 +66,8 @@ def train(argv: list[str]) -> int:
             if request.checkpoint:
                 data.keep_split(checkpoints.data_state(checkpoints.read(request.checkpoint)))
             report = RunReport(folder, Path(settings.best.dirpath), settings.log_model)
+            if fits and not request.checkpoint and built.trainer.precision is None:
+                built.trainer.precision = settings.trainer.precision = _default_precision(settings, module)
             trainer = _trainer(request, built, folder, report)
         except Exception as error:
             if mistake := said_by_a_library(error):
@@ -74,7 +77,8 @@ def train(argv: list[str]) -> int:
         device = type(trainer.accelerator).__name__.removesuffix("Accelerator")
         rank_zero_only(print)(
             f"{request.command} {type(module.network).__name__}: {count:,} parameters, receptive field "
-            f"{module.network.receptive_field:,} samples, on {trainer.num_devices} {device}, in {folder}"
+            f"{module.network.receptive_field:,} samples, on {trainer.num_devices} {device}, "
+            f"precision {trainer.precision}, in {folder}"
         )
         if request.start:
             trained = request.start.trained
@@ -122,6 +126,22 @@ def _folder(request: Request, chosen: str | None) -> tuple[Path, run_dir.RunDir 
     return folder, claim
 
 
+def _uses_gpu(accelerator: str) -> bool:
+    return torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
+
+
+def _default_precision(settings: Namespace, module: AudioModule) -> str | None:
+    """Return the precision of a new run that names none: bfloat16 where the device computes in it and it is faster.
+
+    It is written to config.yaml, so that a resumed run keeps it.
+    """
+    if _uses_gpu(settings.trainer.accelerator):
+        return settings.gpu_precision if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    narrowest = min(weight.shape[1] for group in module.network.matrices().values() for weight in group)
+    on_cpu = settings.trainer.accelerator in ("auto", "cpu")
+    return "bf16-mixed" if on_cpu and narrowest >= 64 and cpu_has_bfloat16_products() else None
+
+
 def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport) -> pl.Trainer:
     """Return the trainer with the loggers and callbacks of the run."""
     settings, fits = request.settings, request.command == "fit"
@@ -136,11 +156,8 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
             loggers += [wandb] if wandb else []
         if logger == "tensorboard":
             loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
-    gpu = torch.cuda.is_available() and options["accelerator"] in ("auto", "gpu", "cuda")
     if options["accelerator"] == "auto":  # one GPU if there is one, never what knows no float64
-        options["accelerator"] = "gpu" if gpu else "cpu"
-    if fits and not options["precision"] and gpu and torch.cuda.is_bf16_supported(including_emulation=False):
-        options["precision"] = settings.gpu_precision
+        options["accelerator"] = "gpu" if _uses_gpu("auto") else "cpu"
     callbacks: list[pl.Callback] = [LearningRateMonitor(), Measures()]
     callbacks += [] if options["enable_progress_bar"] is False else [RichProgressBar()]
     callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
@@ -210,6 +227,6 @@ def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: Audi
         rank_zero_only(print)(text)
     (scores,) = trainer.validate(module, data, verbose=False)
     for logger in trainer.loggers:
-        row = scores | measures.clock(trainer) | {"epoch": trainer.current_epoch}
+        row = {**scores, **measures.clock(trainer), "epoch": trainer.current_epoch}
         logger.log_metrics(row, trainer.global_step - 1)
         logger.save()

@@ -35,6 +35,12 @@ def compute_dtype(x: Tensor) -> torch.dtype:
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
+def cpu_has_bfloat16_products() -> bool:
+    """Whether this processor has instructions for products in bfloat16."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+
+
 def last(x: Tensor, frames: int) -> Tensor:
     """Return the last `frames` of x (B, T, C)."""
     return x[:, x.shape[1] - frames :]
