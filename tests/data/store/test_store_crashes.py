@@ -13,8 +13,8 @@ import pytest
 import soundfile as sf
 from small_stores import assert_holds, make, noise, on_disk
 
-from sequnet_pl.data.store import appending, fingerprint, open_split
-from sequnet_pl.data.store.encode import encode_file
+from sequnet_pl.audio.decode import mono
+from sequnet_pl.data.store import appending, encode, fingerprint, open_split
 from sequnet_pl.data.store.index import read_index
 from sequnet_pl.data.store.locks import lock
 
@@ -123,14 +123,14 @@ def test_a_worker_that_is_killed_costs_at_most_its_file(
     """It is retried alone, and skipped only where that kills its process too."""
     marker = tmp_path / "killed"
 
-    def killing(source: str, **options) -> object:
-        if source == str(five[1]) and (again or not marker.exists()):
+    def killing(path: Path, *arguments, **options) -> object:
+        if path == five[1] and (again or not marker.exists()):
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return encode_file(source, **options)
+        return mono(path, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(appending, "encode_file", killing)  # in the forked processes too
+        patch.setattr(encode, "mono", killing)  # in the forked processes too
         report = make(tmp_path / "store", five, workers=2)
     assert marker.exists() and report.made == 5 - again
     assert [skipped.source for skipped in report.skipped] == [str(five[1])] * again
