@@ -83,7 +83,7 @@ def sources(folder: Path) -> list[str]:
 def test_ctrl_c_to_the_group_keeps_what_is_finished(tmp_path: Path, long: list[Path]):
     folder = tmp_path / "store"
     process = start(folder, long)
-    while not (folder / "codes.u8").exists() or not (folder / "codes.u8").stat().st_size <= LENGTH:
+    while not (folder / "codes.u8").exists() or (folder / "codes.u8").stat().st_size <= LENGTH:
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes that it started
     _, error = process.communicate(timeout=60)
