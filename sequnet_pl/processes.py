@@ -3,100 +3,93 @@
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import resource_tracker
-from pathlib import Path
-from selectors import EVENT_READ, DefaultSelector
-from typing import IO
+from typing import TypeVar
+
+Job = TypeVar("Job")
+Made = TypeVar("Made")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What a terminal, `timeout`, a cluster or a container sends to all processes of a group."""
-_GRACE = 2.0  # seconds to remove what is unfinished in
-_ROOT = str(Path(__file__).parents[1])
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def answers(
-    module: str, arguments: Sequence[str], jobs: Sequence[str], count: int
-) -> Generator[tuple[int, str, int | None]]:
-    """Yield the place of every job, its answer and None as they come, from at most `count` processes at a time.
+def run_all(
+    function: Callable[[Job], Made], jobs: Sequence[Job], workers: int
+) -> Generator[tuple[Job, Made | Exception]]:
+    """Yield each job with the result of `function`, or with the exception that it raised, as they are completed.
 
-    Each process is `python -m module arguments...`, and answers each line that it reads with a line. One that dies
-    (killed for its memory, a crash in C) costs the one job that it was at, whose answer is empty, with the status. When
-    the caller stops early, Ctrl-C included, the processes are ended.
+    `workers` processes run the function, which must be picklable, as are its jobs, results and exceptions. Where a
+    process dies (killed for its memory, a crash in C), the jobs under way are retried one by one; a job whose process
+    dies again has a BrokenProcessPool. When the caller stops early, Ctrl-C included, the processes are ended.
     """
-    waiting = deque(enumerate(jobs))
-    busy: dict[subprocess.Popen[str], int] = {}
-    with DefaultSelector() as selector:
-        try:
-            while waiting or busy:
-                while waiting and len(busy) < count:
-                    process = _start(module, arguments)
-                    selector.register(_pipe(process), EVENT_READ, process)
-                    busy[process] = _send(process, *waiting.popleft())
-                for key, _ in selector.select():
-                    process: subprocess.Popen[str] = key.data
-                    job = busy.pop(process)
-                    line = _pipe(process).readline()
-                    if line and waiting:
-                        busy[process] = _send(process, *waiting.popleft())
-                    else:
-                        selector.unregister(_pipe(process))
-                        _end(process)
-                    yield job, line, None if line else process.returncode
-        finally:
-            for process in busy:
+    waiting = deque(jobs)
+    while waiting:
+        lost = yield from _run(function, waiting, min(workers, len(waiting)))
+        for job in lost:
+            if (yield from _run(function, deque([job]), 1)):
+                yield job, BrokenProcessPool("its process died")
+
+
+def _run(
+    function: Callable[[Job], Made], waiting: deque[Job], workers: int
+) -> Generator[tuple[Job, Made | Exception], None, list[Job]]:
+    """Run jobs until none is waiting or a process dies; return those that were under way then."""
+    # Forked on Linux, as by DataLoader: a spawned process imports the caller's script, which may lack a __main__ guard.
+    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    others = set(multiprocessing.active_children())
+    busy: dict[Future[Made], Job] = {}
+    pool = ProcessPoolExecutor(workers, context, _begin_work)
+    is_finished = False
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < workers:
+                busy[pool.submit(_work, function, waiting[0])] = waiting[0]
+                waiting.popleft()
+            done, _ = wait(busy, return_when=FIRST_COMPLETED)
+            for future in done:
+                error = future.exception()
+                if isinstance(error, BrokenProcessPool):
+                    continue
+                job = busy.pop(future)
+                yield job, error if isinstance(error, Exception) else future.result()
+            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+                break
+        is_finished = True
+        return list(busy.values())
+    except BrokenProcessPool:  # a submission found it broken
+        return list(busy.values())
+    finally:
+        if not is_finished:
+            for process in set(multiprocessing.active_children()) - others:
                 process.terminate()
-            for process in busy:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(_GRACE)
-                with suppress(ProcessLookupError):  # in C it hears of nothing while what it started is silent
-                    os.killpg(process.pid, signal.SIGKILL)
-                _end(process)
+        pool.shutdown(cancel_futures=True)
 
 
-def _start(module: str, arguments: Sequence[str]) -> subprocess.Popen[str]:
-    paths = [_ROOT, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        # A Ctrl-C reaches the parent alone: an ffmpeg that got it too would end early, as if its file did.
-        start_new_session=True,
-    )
+def _begin_work() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent to the whole group; the parent decides
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # removes unfinished files on its way
+    end_with_parent()
 
 
-def _pipe(process: subprocess.Popen[str]) -> IO[str]:
-    assert process.stdout is not None
-    return process.stdout
-
-
-def _send(process: subprocess.Popen[str], place: int, job: str) -> int:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it died, which reading its answer will show
-        process.stdin.write(job + "\n")
-        process.stdin.flush()
-    return place
-
-
-def _end(process: subprocess.Popen[str]) -> None:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):
-        process.stdin.close()
-    process.wait()
-    _pipe(process).close()
+def _work(function: Callable[[Job], Made], job: Job) -> Made:
+    try:
+        return function(job)
+    except SystemExit:
+        os._exit(1)  # the pool would take it for a result
 
 
 @contextmanager

@@ -6,14 +6,18 @@ for the published experiment, which is on recordings of real pianos: bits per sa
 
 import json
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
-from sequnet_pl.atomic import make_folder, write_text
+import soundfile
+
+from sequnet_pl.atomic import make_folder, replacing, write_text
 from sequnet_pl.data.builtin.pieces import PIECES, Piece
+from sequnet_pl.data.builtin.synth import record
 from sequnet_pl.errors import UsageError, UserError
-from sequnet_pl.processes import answers, cores
+from sequnet_pl.processes import cores, run_all
 
 VERSION = 1
 """Counts up with every change that can be heard: recordings of another version are made anew."""
@@ -63,15 +67,20 @@ def write_recordings(
 
 def _make(pieces: dict[Path, Piece], rate: int, workers: int, progress: Callable[[int, int], None]) -> None:
     """Play and record each piece. UserError where one cannot be written."""
-    paths = list(pieces)
-    jobs = [json.dumps({"path": str(path), "rate": rate, "piece": asdict(piece)}) for path, piece in pieces.items()]
-    with closing(answers("sequnet_pl.data.builtin", (), jobs, min(workers, len(jobs)))) as answered:
-        for done, (place, line, status) in enumerate(answered, start=1):
-            if not line:
-                raise UserError(f"the process that made {paths[place]} died (status {status}); start again to go on")
-            if failed := json.loads(line):
-                raise UserError(failed)
+    jobs = list(pieces.items())
+    with closing(run_all(partial(_record, rate), jobs, workers)) as results:
+        for done, ((path, _), error) in enumerate(results, start=1):
+            if isinstance(error, BrokenProcessPool):
+                raise UserError(f"the process that made {path} died; start again to continue") from error
+            if error:
+                raise error
             progress(done, len(jobs))
+
+
+def _record(rate: int, job: tuple[Path, Piece]) -> None:
+    path, piece = job
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        soundfile.write(file, record(piece, path.stem, rate), rate, subtype="PCM_16", format="FLAC")
 
 
 def _claim(folder: Path, rate: int, paths: Sequence[Path]) -> None:

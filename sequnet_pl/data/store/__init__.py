@@ -1,33 +1,88 @@
-"""Recordings as mu-law codes on disk: one flat uint8 file a split, with an index, made once and kept up to date.
+"""Recordings as mu-law codes on disk: one uint8 file and an index, made once and kept up to date.
 
-`make_store` makes or updates a store, `open_split` reads it; `python -m sequnet_pl.data.store` looks into one.
-A store is a folder: `index.json` names one `<split>.<generation>.codes` for each split. Files that decode are turned
-into parts first, in parallel; then the maps take the parts in, and last the index is replaced. So a crash at any moment
-leaves the store as it was, and finished parts to go on from. What is new takes twice its room until then.
+`make_store` makes or updates a store, `open_split` reads it; `python -m sequnet_pl.data.store` shows one.
+Codes are only appended, and the index is replaced once they are on disk. So readers need no lock, and a crash costs the
+work of a minute at most. Removed recordings leave unused space; a folder that is deleted is made again without any.
 """
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
+from sequnet_pl.audio.decode import UnavailableError
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
-from sequnet_pl.data.store.index import Index, Options, Recording, Skipped, SplitIndex, read_index
-from sequnet_pl.data.store.locks import hold, lock
-from sequnet_pl.data.store.maps import PARTS, complete
-from sequnet_pl.data.store.update import Report, Update
-from sequnet_pl.data.store.workers import decode_all
+from sequnet_pl.data.store.appending import append
+from sequnet_pl.data.store.cuts import divided
+from sequnet_pl.data.store.encode import identity
+from sequnet_pl.data.store.index import (
+    CODES,
+    Index,
+    OldStoreError,
+    Options,
+    Recording,
+    Skipped,
+    opened_index,
+    read_index,
+    write_index,
+)
+from sequnet_pl.data.store.locks import lock
 from sequnet_pl.errors import UserError
 from sequnet_pl.processes import cores
 
 __all__ = ["Recording", "Report", "Skipped", "Split", "fingerprint", "make_store", "open_split"]
+
+Sources = Mapping[str, Sequence[str]]
+"""The paths of the audio files of each split."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The content of a store after an update, and what the update did."""
+
+    recordings: dict[str, tuple[Recording, ...]]
+    """Of each split."""
+    skipped: tuple[Skipped, ...] = ()
+    made: int = 0
+    """Files that were decoded."""
+    removed: tuple[str, ...] = ()
+    """Sources of recordings that the store held before, and no longer holds."""
+    cut: bool = False
+    """Whether recordings are split in time as they were not before."""
+
+
+class Split:
+    """The codes of one split on disk. Cheap to pickle: the file is opened by each process that reads it."""
+
+    def __init__(self, path: Path, length: int, recordings: tuple[Recording, ...]) -> None:
+        self.path, self.length, self.recordings = path, length, recordings
+        self.offsets: NDArray[np.int64] = np.array([r.offset for r in recordings], np.int64)
+        self.lengths: NDArray[np.int64] = np.array([r.length for r in recordings], np.int64)
+        self._codes: NDArray[np.uint8] | None = None
+
+    @property
+    def codes(self) -> NDArray[np.uint8]:
+        """All codes of the store (T,), read-only, on disk until they are read. Raises UserError where they are gone."""
+        if self._codes is None:
+            if not _is_complete(self.path, self.length):
+                raise UserError(f"{self.path} is gone or too short; start again, so that the store is made again")
+            if self.length:
+                self._codes = np.memmap(self.path, np.uint8, "r", shape=(self.length,))
+            else:
+                self._codes = np.empty(0, np.uint8)
+        return self._codes
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_codes": None}
 
 
 def make_store(
@@ -43,97 +98,142 @@ def make_store(
 ) -> Report:
     """Make the store in `folder` hold exactly the audio `files` of each split, and decode only what it does not have.
 
-    A file that several splits name is cut in time among them (see `cuts`); it is stored once, and what they hold are
-    views. All splits of such a store share a map.
-    A file is known by its size and time, else by its content. `rate` in Hz; `loudness` in LUFS and `skip_silence` in
-    seconds are off by default (see Options); `workers` processes decode, as many as there are cores by default;
-    `progress` shows a bar. What cannot be used is skipped, with a line and in the report.
-    Raises UserError where nothing can be used or the folder cannot be written; the store is then as it was.
+    A file that several splits name is split in time among them (see `cuts`), and stored once. A file is known by its
+    path, size and time. `rate` in Hz; `loudness` in LUFS and `skip_silence` in seconds are off by default (see
+    Options); `workers` processes decode, by default one for each core; `progress` shows a bar. Files that cannot be
+    used are skipped, with a warning and in the report.
+    Raises UserError where nothing can be used or the folder cannot be written; the splits are then as they were.
     """
     folder = atomic.make_folder(Path(folder))
     options = Options(rate, channel, loudness, skip_silence)
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
-    update = Update(folder, options)
-    if not update.find_jobs(sources) and (report := update.unchanged(sources)):
-        return report  # so many can use one store at the same time, and from a disk that cannot be written
+    old = _usable(folder, options)
+    if _is_current(folder, old, sources):
+        _log_skipped_again(folder, old.skipped)
+        return Report(old.splits, old.skipped)  # without the lock: many jobs may use a store, on a read-only disk too
     with lock(folder):
-        update = Update(folder, options)
-        jobs = update.find_jobs(sources)
-        if jobs:
-            from sequnet_pl.data.store.progress import StoreProgress  # not for processes that decode: rich takes long
-
-            answers = decode_all(jobs, folder / PARTS, options, min(workers or cores(), len(jobs)))
-            # Closed here, so that no process works on after an error or a Ctrl-C.
-            with closing(answers), StoreProgress(jobs, rate, shown=progress) as bar:
-                for job, answer in answers:
-                    update.take(job, answer)
-                    bar.advance(job, answer)
-        return update.publish(sources)
+        return _update(folder, _usable(folder, options), sources, workers or cores(), progress)
 
 
-class Split:
-    """The codes of one split on disk. Cheap to pickle: the map is opened by each process that reads it."""
-
-    def __init__(self, path: Path, length: int, recordings: tuple[Recording, ...]) -> None:
-        self.path = path
-        self.length = length
-        self.recordings = recordings
-        self.offsets: NDArray[np.int64] = np.array([r.offset for r in recordings], np.int64)
-        self.lengths: NDArray[np.int64] = np.array([r.length for r in recordings], np.int64)
-        self._codes: NDArray[np.uint8] | None = None
-        self._held: IO[bytes] | None = None
-
-    def hold(self) -> bool:
-        """Keep the map on disk as long as this lives, for processes that open it later; False where it is gone."""
-        self._held = hold(self.path) if self.length else None
-        return self._held is not None or not self.length
-
-    @property
-    def codes(self) -> NDArray[np.uint8]:
-        """All codes (T,), read-only, on disk until they are looked at. Raises UserError where the map is gone."""
-        if self._codes is None:
-            if not complete(self.path, self.length):
-                raise UserError(f"{self.path} is gone or too short; start again, so that the store is made again")
-            self._codes = (
-                np.memmap(self.path, np.uint8, mode="r", shape=(self.length,)) if self.length else np.empty(0, np.uint8)
-            )
-        return self._codes
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_codes": None, "_held": None}
-
-
-def opened_index(folder: Path) -> Index:
-    """The index of a store that must be there. Raises UserError without one."""
-    index = read_index(folder)
-    if index is None:
-        raise UserError(f"there is no store in {folder}; make one first")
-    return index
-
-
-def _opened(folder: Path, joined: bool) -> Index:
-    index = opened_index(folder)
-    return index.joined() if joined else index
+def _update(folder: Path, old: Index, sources: Sources, workers: int, progress: bool) -> Report:
+    jobs = _changed(old, sources)
+    if former := _former_codes(folder):
+        megabytes = sum(path.stat().st_size for path in former) / 1e6
+        message = "%s is of an earlier version, and is made anew; the old codes take %.0f MB until that is done"
+        log.warning(message, folder, megabytes)
+    made, failed, length = append(folder, old, jobs, workers, progress) if jobs else ({}, [], old.length)
+    wanted = {source for split in sources.values() for source in split}
+    again = [entry for entry in old.skipped if entry.source in wanted and entry.source not in jobs]
+    _log_skipped_again(folder, again)
+    skipped = tuple(sorted([*again, *failed], key=lambda entry: entry.source))
+    kept = {source: r for source, r in old.recordings.items() if source in wanted and source not in jobs}
+    found = kept | made
+    if not found:
+        first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
+        raise UserError(f"none of {len(skipped)} audio files can be used{first}")
+    new = Index(old.options, length, divided(found, sources), skipped)
+    write_index(folder, new)
+    for path in former:
+        path.unlink(missing_ok=True)
+    _warn_of_leaks(new)
+    removed = tuple(source for source in old.recordings if source not in found)
+    if removed:
+        some = ", ".join(removed[:5]) + (", ..." if len(removed) > 5 else "")
+        log.warning("%s: dropped %d recordings whose files are gone: %s", folder, len(removed), some)
+    return Report(new.splits, skipped, len(made), removed, bool(_segments(new) - _segments(old)))
 
 
 def open_split(folder: Path, split: str, joined: bool = False) -> Split:
-    """One split of a store, `joined` without its cuts in time; one that the store does not have has no recordings.
+    """Open one split of a store, `joined` without temporal splits; one that the store lacks has no recordings.
 
     Raises UserError without a store.
     """
-    index = _opened(folder, joined)
-    while True:
-        found = index.splits.get(split, SplitIndex())
-        opened = Split(Path(folder) / found.map, found.length, found.recordings)
-        if opened.hold() or index == (index := _opened(folder, joined)):
-            return opened  # else another process has replaced the index and its maps meanwhile
+    index = opened_index(folder, joined)
+    recordings = index.splits.get(split, ())
+    return Split(Path(folder) / CODES, index.length if recordings else 0, recordings)
 
 
 def fingerprint(folder: Path, joined: bool = False) -> str:
-    """A short hash of the options, the codes of every split, in order, and the cuts; wherever recordings came from."""
-    index = _opened(folder, joined)
+    """Return a short hash of the options, the codes of every split in order, and the segments; not of the sources."""
+    index = opened_index(folder, joined)
     content = {
-        name: [[r.codes_sha256, r.begin, r.length] if r.is_piece else r.codes_sha256 for r in split.recordings]
+        name: [[r.codes_sha256, r.begin, r.length] if r.is_piece else r.codes_sha256 for r in split]
         for name, split in sorted(index.splits.items())
     }
     return hashlib.sha256(json.dumps([asdict(index.options), content]).encode()).hexdigest()[:12]
+
+
+def _usable(folder: Path, options: Options) -> Index:
+    """Return the index, or an empty one where it is of other options, cannot be read, or codes are missing."""
+    try:
+        index = read_index(folder)
+    except OldStoreError:
+        return Index(options)
+    except UserError as error:
+        log.warning("%s", error)
+        return Index(options)
+    if index is None or index.options != options:
+        return Index(options)
+    if not _is_complete(folder / CODES, index.length):
+        log.warning("%s is missing or too short, its recordings are made again", folder / CODES)
+        return Index(options)
+    return index
+
+
+def _is_current(folder: Path, index: Index, sources: Sources) -> bool:
+    """Check whether a store holds just what it should."""
+    wanted = {source for split in sources.values() for source in split}
+    return (
+        any(index.splits.values())
+        and not index.pending
+        and not _changed(index, sources)
+        and index.splits == divided(index.recordings, sources)
+        and wanted >= {entry.source for entry in index.skipped}
+        and not _former_codes(folder)
+    )
+
+
+def _changed(index: Index, sources: Sources) -> dict[str, int]:
+    """Return the files that are not in the index as they are now, with their sizes."""
+    known = index.recordings | {entry.source: entry for entry in index.skipped}
+    jobs: dict[str, int] = {}
+    for source in dict.fromkeys(source for split in sources.values() for source in split):
+        try:
+            size, mtime_ns = identity(Path(source))
+        except UnavailableError:
+            size, mtime_ns = -1, -1
+        entry = known.get(source)
+        if entry is None or size < 0 or (entry.size, entry.mtime_ns) != (size, mtime_ns):
+            jobs[source] = size
+    return jobs
+
+
+def _is_complete(path: Path, length: int) -> bool:
+    return not length or (path.is_file() and path.stat().st_size >= length)
+
+
+def _former_codes(folder: Path) -> list[Path]:
+    """Return the files of codes that an earlier version made."""
+    return sorted(folder.glob("*.codes"))
+
+
+def _segments(index: Index) -> set[tuple[str, int, int]]:
+    return {(r.source, r.begin, r.length) for split in index.splits.values() for r in split if r.whole}
+
+
+def _log_skipped_again(folder: Path, skipped: Sequence[Skipped]) -> None:
+    if skipped:
+        log.warning("%s: skipped %d files again, which are as they were", folder, len(skipped))
+
+
+def _warn_of_leaks(index: Index) -> None:
+    """Warn where splits share a recording, so that a network is scored on its training data."""
+    places: dict[str, list[tuple[str, Recording]]] = {}
+    for name, split in index.splits.items():
+        for r in split:
+            same = places.setdefault(r.codes_sha256, [])
+            for where, other in same:
+                if where != name and other.begin < r.begin + r.length and r.begin < other.begin + other.length:
+                    log.warning("%s (%s) and %s (%s) are the same recording", other.source, where, r.source, name)
+                    break
+            same.append((name, r))

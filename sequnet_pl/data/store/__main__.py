@@ -1,40 +1,39 @@
-"""Look into a store: `python -m sequnet_pl.data.store info|list|verify FOLDER`; `list` alone lists the stores."""
+"""Show a store: `python -m sequnet_pl.data.store info|list|verify FOLDER`; `list` alone lists the stores."""
 
 import argparse
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from sequnet_pl.audio.decode import UnavailableError, open_regular
+from sequnet_pl.audio.decode import UnavailableError
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.data.store import Recording, Split, fingerprint, open_split, opened_index
-from sequnet_pl.data.store.index import SPLITS, Index, read_index
+from sequnet_pl.data.store import Recording, Split, fingerprint, open_split
+from sequnet_pl.data.store.encode import identity
+from sequnet_pl.data.store.index import SPLITS, Index, opened_index, read_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
 PROGRAM = "python -m sequnet_pl.data.store"
 
 _CHUNK = 1 << 20
-_HISTOGRAM_CODES = 1 << 27  # more would take minutes to count, and tell no more
-_BIN = 8
+_MOST_CODES = 1 << 27  # of which the entropy is estimated
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; gives the exit status: 0, or 1 where the store is damaged. UserError where it cannot be read."""
+    """Run the command; return its exit status, 1 for a damaged store. Raise UserError where it cannot be read."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     helps = {
-        "info": "hours of each split, options, and how often the codes occur",
+        "info": "hours of each split, options, unused space and the entropy of the codes",
         "list": "every recording with its length and levels, and every file that was skipped, with the reason",
-        "verify": "check the codes against their hashes, and say which audio files have gone or changed",
+        "verify": "check the codes against their hashes, and list the audio files that are gone or have changed",
     }
     parsers = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
     for name, each in parsers.items():
@@ -63,12 +62,9 @@ def _stores(console: Console, root: Path) -> int:
             continue
         if index is None:
             continue
-        found = [index.splits.get(name) for name in SPLITS]
-        hours = [sum(r.length for r in split.recordings) / index.options.rate / 3600 if split else 0 for split in found]
-        megabytes = sum({split.map: split.length for split in found if split}.values()) / 1e6  # pieces share one
-        table.add_row(
-            _shown(folder), f"{index.options.rate} Hz", *(f"{each:.3f}" for each in hours), f"{megabytes:.1f}"
-        )
+        found = [index.splits.get(name, ()) for name in SPLITS]
+        hours = [f"{_hours(recordings, index):.3f}" for recordings in found]
+        table.add_row(_shown(folder), f"{index.options.rate} Hz", *hours, f"{index.length / 1e6:.1f}")
     if not table.row_count:
         raise UserError(f"there are no stores in {root}; say where with --data_dir, or train first")
     console.print(table)
@@ -81,52 +77,47 @@ def _info(console: Console, folder: Path, index: Index) -> int:
     silence = "kept" if options.skip_silence is None else f"cut down to {options.skip_silence:g} s"
     console.print(f"{options.rate} Hz, channel {options.channel}, loudness {loudness}, digital silence {silence}")
     console.print(f"fingerprint {fingerprint(folder)}, skipped files {len(index.skipped)}")
-    table = Table("split", *(_right(name) for name in ("recordings", "hours", "MB on disk", "clipped", "silent")))
-    maps: set[str] = set()
-    for name, split in index.splits.items():
-        recordings = split.recordings
+    used = f"{index.length / 1e6:.1f} MB on disk, {index.unused / 1e6:.1f} MB of them unused"
+    advice = "; delete the folder to have it made again without" if index.unused else ""
+    console.print(used + advice, highlight=False)
+    table = Table("split", *(_right(name) for name in ("recordings", "hours", "clipped", "silent")))
+    for name, recordings in index.splits.items():
         codes = sum(r.length for r in recordings)
-        clipped, silent = (sum(getattr(r, share) * r.length for r in recordings) for share in ("clipped", "silent"))
-        shares = [f"{part / max(codes, 1):.2%}" for part in (clipped, silent)]
-        shared = split.map and split.map in maps  # as pieces of recordings do
-        megabytes = "" if shared else f"{split.length / 1e6:.1f}"
-        maps.add(split.map)
-        table.add_row(name, str(len(recordings)), f"{codes / options.rate / 3600:.3f}", megabytes, *shares)
+        shares = [sum(r.clipped * r.length for r in recordings), sum(r.silent * r.length for r in recordings)]
+        percentages = [f"{share / max(codes, 1):.2%}" for share in shares]
+        table.add_row(name, str(len(recordings)), f"{_hours(recordings, index):.3f}", *percentages)
     console.print(table)
-    _print_histogram(console, [open_split(folder, name) for name in index.splits])
+    _print_entropy(console, [open_split(folder, name) for name in index.splits])
     return 0
 
 
-def _print_histogram(console: Console, splits: list[Split]) -> None:
-    total = sum(int(split.lengths.sum()) for split in splits)
-    step = max(1, -(-total // _HISTOGRAM_CODES))  # of the chunks
+def _hours(recordings: Sequence[Recording], index: Index) -> float:
+    return sum(r.length for r in recordings) / index.options.rate / 3600
+
+
+def _print_entropy(console: Console, splits: list[Split]) -> None:
+    chunks = [(split, chunk) for split in splits for recording in split.recordings for chunk in _ranges(recording)]
+    step = max(1, -(-sum(int(split.lengths.sum()) for split in splits) // _MOST_CODES))
     counts = np.zeros(CLASSES, np.int64)
-    chunks = (chunk for split in splits for recording in split.recordings for chunk in _chunks(split, recording))
-    for number, chunk in enumerate(chunks):
-        if number % step == 0:
-            counts += np.bincount(chunk, minlength=CLASSES)
-    shares = counts / max(counts.sum(), 1)
-    present = shares[shares > 0]
-    entropy = float(-(present * np.log2(present)).sum())
-    of = "all codes" if step == 1 else f"one chunk in {step}"
-    console.print(f"codes: {(counts > 0).sum()} of {CLASSES} occur, entropy {entropy:.2f} bits (counted: {of})")
-    bins = shares.reshape(-1, _BIN).sum(axis=1)
-    for number, share in enumerate(bins):
-        bar = "#" * round(60 * share / max(bins.max(), 1e-12))
-        console.print(f"{number * _BIN:3d}-{number * _BIN + _BIN - 1:3d} {share:7.2%} {bar}", highlight=False)
+    for split, chunk in chunks[::step]:
+        counts += np.bincount(split.codes[chunk], minlength=CLASSES)
+    shares = counts[counts > 0] / max(counts.sum(), 1)
+    entropy = float(-(shares * np.log2(shares)).sum())
+    counted = "all codes" if step == 1 else f"one chunk in {step}"
+    console.print(f"codes: {len(shares)} of {CLASSES} occur, entropy {entropy:.2f} bits (counted: {counted})")
 
 
-def _chunks(split: Split, recording: Recording) -> Iterator[NDArray[np.uint8]]:
+def _ranges(recording: Recording) -> Iterator[slice]:
     end = recording.offset + recording.length
     for start in range(recording.offset, end, _CHUNK):
-        yield split.codes[start : min(start + _CHUNK, end)]
+        yield slice(start, min(start + _CHUNK, end))
 
 
 def _list(console: Console, folder: Path, index: Index) -> int:
     numbers = [_right(name) for name in ("seconds", "peak", "clipped", "silent")]
     table = Table("split", *numbers, "file", "note", title=f"recordings in {_shown(folder)}")
-    for name, split in index.splits.items():
-        for r in split.recordings:
+    for name, recordings in index.splits.items():
+        for r in recordings:
             levels = [f"{r.length / r.rate:.2f}", f"{r.peak:.3f}", f"{r.clipped:.2%}", f"{r.silent:.2%}"]
             table.add_row(name, *levels, _shown(r.source), _shown(r.told()))
     console.print(table)
@@ -145,8 +136,8 @@ def _verify(console: Console, folder: Path, index: Index) -> int:
         count += len(split.recordings)
         for recording in split.recordings:
             digest = hashlib.sha256()
-            for chunk in _chunks(split, recording):
-                digest.update(chunk.tobytes())
+            for chunk in _ranges(recording):
+                digest.update(split.codes[chunk].tobytes())
             if digest.hexdigest() != recording.codes_sha256:
                 damaged += 1
                 console.print(f"damaged: the codes of {_shown(recording.source)} ({name})", highlight=False)
@@ -160,11 +151,10 @@ def _verify(console: Console, folder: Path, index: Index) -> int:
 
 
 def _change(recording: Recording) -> str:
-    """What has become of an audio file since it was stored; nothing where it is the same."""
+    """Return what has become of an audio file since it was stored; an empty text where it is the same."""
     try:
-        with open_regular(Path(recording.source)) as file:
-            same = hashlib.file_digest(file, "sha256").hexdigest() == recording.sha256
-    except (OSError, UnavailableError):
+        same = identity(Path(recording.source)) == (recording.size, recording.mtime_ns)
+    except UnavailableError:
         return "the audio file is gone"
     return "" if same else "the audio file has changed"
 

@@ -1,9 +1,10 @@
-"""What a store holds, as its index file says: the options it was made with, its recordings, and what was skipped."""
+"""The index of a store: its options, the recordings of each split, and the files that were skipped."""
 
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,8 +13,10 @@ from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.errors import UsageError, UserError
 
 SPLITS = ("train", "val", "test")
+CODES = "codes.u8"
+"""The file of all codes, which only grows."""
 _NAME = "index.json"
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -39,21 +42,22 @@ class Options:
             raise UsageError(f"silence of {self.skip_silence} s cannot be skipped; give a length of more than 0")
 
     def key(self) -> str:
-        """A short name for these options: what was made under another one is of no use."""
+        """Return a short name for these options."""
         return hashlib.sha256(json.dumps([_FORMAT, asdict(self)]).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One audio file in the store: `length` codes from `offset` on in its split's map."""
+    """One audio file in the store, or a segment of it: `length` codes from `offset` on in the file of codes."""
 
     source: str
+    size: int
+    """Bytes of the audio file; with `mtime_ns` it shows whether the file has changed."""
+    mtime_ns: int
     offset: int
     length: int
     rate: int
     """Of the codes: `length / rate` are seconds."""
-    sha256: str
-    """Of the audio file; with `size` (bytes) and `mtime_ns` it tells whether the file has changed."""
     codes_sha256: str
     peak: float
     """Largest magnitude before encoding; more than 1 was clipped."""
@@ -61,31 +65,29 @@ class Recording:
     """Share of samples at or beyond full scale."""
     silent: float
     """Share of codes that are digital silence."""
-    size: int
-    mtime_ns: int
     note: str = ""
     """What a user should know about this recording, or nothing."""
     own_rate: int = 0
-    """Of the audio file in Hz, where that is lower than `rate`; else 0."""
+    """Source sample rate in Hz, where that is lower than `rate`; else 0."""
     begin: int = 0
-    """Of a piece of a recording: where it begins there, in samples."""
+    """Of a segment: its start in the recording, in samples."""
     whole: int = 0
-    """Length of the recording that was to be cut in time, of which this is a piece, or all where it is short; else 0.
+    """Total length of a recording that was to be split in time, in samples; else 0.
 
     The other fields but `offset` and `length` are those of the whole recording.
     """
 
     @property
     def is_piece(self) -> bool:
-        """Whether this is not all of its recording."""
+        """Whether this is a segment, not all of its recording."""
         return 0 < self.length < self.whole
 
     def joined(self) -> Self:
-        """The whole recording."""
+        """Return the whole recording."""
         return replace(self, offset=self.offset - self.begin, length=self.whole or self.length, begin=0, whole=0)
 
     def told(self) -> str:
-        """What a user should know about this recording or piece, or nothing."""
+        """Return what a user should know about this recording or segment, or an empty text."""
         cut = ""
         if self.is_piece:
             first, last = self.begin / self.rate, (self.begin + self.length) / self.rate
@@ -97,7 +99,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Skipped:
-    """An audio file that cannot be used. With its `size` and `mtime_ns` it is not tried again until it changes."""
+    """An audio file that cannot be used. With its `size` and `mtime_ns` it is not retried until it changes."""
 
     source: str
     reason: str
@@ -106,46 +108,54 @@ class Skipped:
 
 
 @dataclass(frozen=True)
-class SplitIndex:
-    """The recordings of a split, and the file beside the index whose first `length` bytes are its codes."""
-
-    map: str = ""
-    length: int = 0
-    recordings: tuple[Recording, ...] = ()
-
-
-@dataclass(frozen=True)
 class Index:
-    """All that a store holds."""
+    """All that a store holds, in the first `length` bytes of its file of codes."""
 
     options: Options
-    splits: dict[str, SplitIndex] = field(default_factory=dict)
+    length: int = 0
+    splits: dict[str, tuple[Recording, ...]] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
+    pending: tuple[Recording, ...] = ()
+    """Recordings of an update that was not completed, which belong to no split yet."""
+
+    @cached_property
+    def recordings(self) -> dict[str, Recording]:
+        """The whole recordings by their source, pending ones too."""
+        stored = {r.source: r.joined() for split in self.splits.values() for r in split}
+        return stored | {r.source: r for r in self.pending}
+
+    @property
+    def unused(self) -> int:
+        """Bytes of codes that belong to no recording any more."""
+        return self.length - sum(r.length for r in self.recordings.values())
 
     def joined(self) -> "Index":
-        """The same without cuts in time."""
-        splits = {name: replace(split, recordings=joined(split.recordings)) for name, split in self.splits.items()}
-        return replace(self, splits=splits)
+        """Return the same without temporal splits."""
+        return replace(self, splits={name: joined(split) for name, split in self.splits.items()})
+
+
+class OldStoreError(UserError):
+    """The store is of an earlier version, and has to be made anew."""
 
 
 def joined(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
-    """The whole ones of those that were cut in time, for their first pieces, and the others."""
+    """Return the whole recordings: those that were split in time for their first segments, and the others."""
     return tuple(recording.joined() for recording in recordings if not recording.begin)
 
 
 def read_index(folder: Path) -> Index | None:
-    """The index of a store, None where there is none. Raises UserError where it cannot be read."""
+    """Return the index of a store, None where there is none. Raise UserError where it cannot be read."""
     path = Path(folder) / _NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] in range(1, _FORMAT):
+            raise OldStoreError(f"{folder} is a store of an earlier version; make it anew by training, or delete it")
         if content["format"] != _FORMAT:
             raise UserError(f"{path} is of another version (format {content['format']}); delete it to make it again")
-        splits = {
-            name: SplitIndex(split["map"], split["length"], tuple(Recording(**r) for r in split["recordings"]))
-            for name, split in content["splits"].items()
-        }
+        splits = {name: _recordings(split) for name, split in content["splits"].items()}
         skipped = tuple(Skipped(**s) for s in content["skipped"])
-        return Index(Options(**content["options"]), splits, skipped)
+        options = Options(**content["options"])
+        return Index(options, content["length"], splits, skipped, _recordings(content["pending"]))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -154,12 +164,18 @@ def read_index(folder: Path) -> Index | None:
         raise UserError(f"{path} is damaged ({error}); delete it, so that the store is made again") from error
 
 
+def opened_index(folder: Path, joined: bool = False) -> Index:
+    """Return the index of a store that must exist, `joined` without temporal splits. Raise UserError without one."""
+    index = read_index(folder)
+    if index is None or not index.splits:
+        raise UserError(f"there is no store in {folder}; make one first")
+    return index.joined() if joined else index
+
+
 def write_index(folder: Path, index: Index) -> None:
-    """Replace the index of a store. Raises UserError where that fails; the old one then stays."""
-    content = asdict(index, dict_factory=_written)
-    atomic.write_text(folder / _NAME, json.dumps({"format": _FORMAT, **content}, indent=1) + "\n")
+    """Replace the index of a store. Raise UserError where that fails; the old one then stays."""
+    atomic.write_text(folder / _NAME, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
 
 
-def _written(fields: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Without what few recordings have, so that the index of others is what it always was."""
-    return {name: value for name, value in fields if value or name not in ("own_rate", "begin", "whole")}
+def _recordings(entries: list[dict[str, Any]]) -> tuple[Recording, ...]:
+    return tuple(Recording(**entry) for entry in entries)

@@ -1,4 +1,5 @@
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -8,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from sequnet_pl import processes
 from sequnet_pl.data import builtin
 from sequnet_pl.data.builtin.performance import Note, chord_notes, melody_notes, perform
 from sequnet_pl.data.builtin.pieces import PIECES, Piece
@@ -152,20 +152,16 @@ def test_a_number_of_takes_that_there_is_not(takes: int) -> None:
 def test_what_ends_a_process_is_one_line_and_the_rest_is_made_the_next_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start = processes._start
+    def dying(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
-    def dying(module: str, arguments: list[str]) -> subprocess.Popen[str]:
-        process = start(module, arguments)
-        process.kill()
-        return process
-
-    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"train_piece_1.flac died \(status -9\)"):
-        patch.setattr(processes, "_start", dying)
+    with monkeypatch.context() as patch, pytest.raises(UserError, match=r"train_piece_1.flac died"):
+        patch.setattr(builtin, "record", dying)  # in the forked processes too
         builtin.write_recordings(tmp_path, workers=1)
-    (tmp_path / "train").touch()
-    with pytest.raises(UserError, match=r"cannot make the folder .*train: .*"):
+    (tmp_path / "val").touch()
+    with pytest.raises(UserError, match=r"cannot make the folder .*val: .*"):
         builtin.write_recordings(tmp_path)
-    (tmp_path / "train").unlink()
+    (tmp_path / "val").unlink()
     assert all(path.is_file() for paths in builtin.write_recordings(tmp_path).values() for path in paths)
 
 

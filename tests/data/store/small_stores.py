@@ -1,6 +1,5 @@
 """Stores of a few short recordings."""
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,7 +21,7 @@ def noise(path: Path, seconds: float = 0.2, seed: int = 0, rate: int = 16_000, c
 
 def make(folder: Path, train: Iterable[Path], val: Iterable[Path] = (), **options) -> Report:
     parts = {"train": list(train), "val": list(val), "test": []}
-    return store.make_store(parts, folder, workers=1, progress=False, **options)
+    return store.make_store(parts, folder, **{"workers": 1, "progress": False, **options})
 
 
 def assert_holds(folder: Path, split: str, paths: list[Path], rate: int = 16_000) -> None:
@@ -41,8 +40,3 @@ def assert_holds(folder: Path, split: str, paths: list[Path], rate: int = 16_000
 
 def on_disk(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.name not in (".lock", "index.json"))
-
-
-def left_behind(folder: Path) -> list[str]:
-    named = {split["map"] for split in json.loads((folder / "index.json").read_text())["splits"].values()}
-    return sorted({p.name for p in folder.iterdir()} - named - {"index.json", ".lock"})

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
-from small_stores import left_behind, make, noise
+from small_stores import assert_holds, make, noise, on_disk
 
 from sequnet_pl import atomic
-from sequnet_pl.data.store import fingerprint, maps, open_split, part
+from sequnet_pl.audio.decode import UnavailableError, mono
+from sequnet_pl.data.store import encode, fingerprint, open_split
+from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UserError
 
 
@@ -84,17 +87,20 @@ def _full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_a_full_disk_leaves_the_old_store(tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("place", ["codes", "index"])
+def test_a_full_disk_leaves_the_old_store(
+    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, place: str
+):
     make(tmp_path / "store", five[:4])
     before = fingerprint(tmp_path / "store"), np.array(open_split(tmp_path / "store", "train").codes)
-    for place, name in ((maps, "_copy"), (atomic, "_publish")):
-        with monkeypatch.context() as patch, pytest.raises(UserError, match="No space left on device"):
-            patch.setattr(place, name, _full)
-            make(tmp_path / "store", five)
-        assert before[0] == fingerprint(tmp_path / "store")
-        assert np.array_equal(before[1], open_split(tmp_path / "store", "train").codes)
+    with monkeypatch.context() as patch, pytest.raises(UserError, match="No space left on device"):
+        patch.setattr(*((shutil, "copyfileobj") if place == "codes" else (atomic, "_publish")), _full)
+        make(tmp_path / "store", five)
+    assert before[0] == fingerprint(tmp_path / "store")
+    assert np.array_equal(before[1], open_split(tmp_path / "store", "train").codes)
     assert make(tmp_path / "store", five).recordings["train"][4].length
-    assert left_behind(tmp_path / "store") == []
+    assert_holds(tmp_path / "store", "train", five)
+    assert on_disk(tmp_path / "store") == ["codes.u8"]
 
 
 def test_a_disk_that_fills_while_decoding_stops_at_once(tmp_path: Path, five: list[Path]):
@@ -109,22 +115,22 @@ def test_a_disk_that_fills_while_decoding_stops_at_once(tmp_path: Path, five: li
         [sys.executable, "-c", code, tmp_path / "store", *five], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1 and "one line: cannot write" in done.stderr and "Traceback" not in done.stderr
-    assert list((tmp_path / "store/parts").iterdir()) == [], "nothing half-written"
+    assert on_disk(tmp_path / "store") == ["codes.u8"], "nothing half-written"
     assert make(tmp_path / "store", five).made == 5
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken(
     tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch
 ):
-    from sequnet_pl.data.store.index import Options
-
-    def growing(path: Path, *_: object) -> None:
+    def growing(path: Path, *arguments: object, **options: object):
         with path.open("ab") as file:
             file.write(b"more")
+        return mono(path, *arguments, **options)
 
-    monkeypatch.setattr(part, "_part", growing)
-    answer = part.answer(five[0], tmp_path / "parts", Options(), known=[])
-    assert answer.skipped == "it changed while it was read" and answer.size < 0
+    (tmp_path / "parts").mkdir()
+    monkeypatch.setattr(encode, "mono", growing)
+    with pytest.raises(UnavailableError, match="it changed while it was read"):
+        encode.encode_file(str(five[0]), tmp_path / "parts", Options())
 
 
 def test_a_damaged_index(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
@@ -132,14 +138,14 @@ def test_a_damaged_index(tmp_path: Path, five: list[Path], caplog: pytest.LogCap
     before = fingerprint(tmp_path / "store")
     index = tmp_path / "store/index.json"
     whole = index.read_text()
-    for text in (whole[:200], "", "[]", '{"format": 1}', whole.replace('"format": 2', '"format": 99'), "\0\xff"):
+    for text in (whole[:200], "", "[]", '{"format": 0}', whole.replace('"format": 3', '"format": 99'), "\0\xff"):
         index.write_text(text)
         with pytest.raises(UserError, match=r"index\.json") as caught:
             open_split(tmp_path / "store", "train")
         assert "delete it" in str(caught.value)
         assert make(tmp_path / "store", five).made == 5
         assert fingerprint(tmp_path / "store") == before
-        assert left_behind(tmp_path / "store") == []
+        assert on_disk(tmp_path / "store") == ["codes.u8"]
     assert "is damaged" in caplog.text
 
 
@@ -153,3 +159,37 @@ def test_a_damaged_map(tmp_path: Path, five: list[Path], damage, caplog: pytest.
     assert make(tmp_path / "store", five).made == 5
     assert "is missing or too short" in caplog.text
     assert len(open_split(tmp_path / "store", "train").codes)
+
+
+def _former(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "index.json").write_text('{"format": 2, "options": {}, "splits": {}}')
+    for name in ("train.0", "val.1"):
+        (folder / f"{name}.codes").write_bytes(bytes(1_000_000))
+
+
+def test_a_store_of_an_earlier_version_is_made_anew_once(
+    tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture
+):
+    _former(tmp_path / "store")
+    with pytest.raises(UserError, match="store of an earlier version"):
+        open_split(tmp_path / "store", "train")
+    assert make(tmp_path / "store", five).made == 5
+    (message,) = caplog.messages
+    assert "is of an earlier version, and is made anew; the old codes take 2 MB until that is done" in message
+    assert on_disk(tmp_path / "store") == ["codes.u8"]
+    assert make(tmp_path / "store", five).made == 0
+
+
+def test_a_read_only_store_of_an_earlier_version_is_one_line(tmp_path: Path, five: list[Path], unprivileged: list[str]):
+    _former(tmp_path / "store")
+    (tmp_path / "store").chmod(0o555)
+    code = (
+        "import sys, pathlib; from sequnet_pl.data import store; from sequnet_pl.errors import UserError\n"
+        "try: store.make_store({'train': [pathlib.Path(p) for p in sys.argv[2:]]}, pathlib.Path(sys.argv[1]))\n"
+        "except UserError as error: print(error)\n"
+    )
+    command = [*unprivileged, sys.executable, "-c", code, str(tmp_path / "store"), *map(str, five)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "cannot write" in done.stdout and "Permission denied" in done.stdout and done.stdout.count("\n") == 1
+    assert len(list((tmp_path / "store").glob("*.codes"))) == 2

@@ -14,8 +14,7 @@ import soundfile as sf
 from sequnet_pl.data import store
 from sequnet_pl.data.download.items import PIANO_LIST, read_list
 from sequnet_pl.data.sources import choose
-from sequnet_pl.data.store import locks, open_split, update
-from sequnet_pl.errors import UserError
+from sequnet_pl.data.store import locks
 
 
 def noise(path: Path, seed: int = 0) -> Path:
@@ -31,10 +30,6 @@ def five(tmp_path: Path) -> list[Path]:
 
 def make(folder: Path, paths: list[Path]) -> store.Report:
     return store.make_store({"train": paths}, folder, workers=1, progress=False)
-
-
-def maps_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("*.codes"))
 
 
 def test_a_complete_store_waits_for_nobody(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
@@ -124,68 +119,13 @@ def test_another_ones_lock_is_waited_for_and_one_that_cannot_be_made_is_not_need
         tmp_path.chmod(0o755)
 
 
-def test_the_map_of_a_running_job_stays_until_it_ends(tmp_path: Path, five: list[Path]):
-    make(tmp_path / "store", five)
-    code = (
-        "import pathlib, pickle, sys; from sequnet_pl.data.store import open_split\n"
-        "split = open_split(pathlib.Path(sys.argv[1]), 'train'); print('open', flush=True); sys.stdin.readline()\n"
-        "late = pickle.loads(pickle.dumps(split)); print(len(late.codes), len(late.recordings), flush=True)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "store")]
-    job = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert job.stdout and job.stdin and job.stdout.readline() == "open\n"
-    make(tmp_path / "store", five[:1])
-    make(tmp_path / "store", [*five[:1], noise(tmp_path / "music/new.wav", 9)])
-    assert "train.0.codes" in maps_in(tmp_path / "store")
-    said, _ = job.communicate("go on\n", timeout=60)
-    assert said.split()[1] == "5"
-    make(tmp_path / "store", five[:1])
-    assert len(maps_in(tmp_path / "store")) == 1
-
-
-def test_a_store_that_is_replaced_as_it_is_opened(tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch):
-    make(tmp_path / "store", five)
-    real, count = store.opened_index, 0
-
-    def meanwhile(folder: Path) -> object:
-        nonlocal count
-        index, count = real(folder), count + 1
-        if count == 1:
-            make(tmp_path / "store", five[3:])
-        return index
-
-    monkeypatch.setattr(store, "opened_index", meanwhile)
-    opened = open_split(tmp_path / "store", "train")
-    assert [Path(r.source) for r in opened.recordings] == five[3:] and len(opened.codes)
-
-
 @pytest.mark.parametrize("error", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
 def test_a_file_system_without_locks(
     tmp_path: Path, five: list[Path], error: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    def flock(*_: object) -> None:
+    def no_locks(*_: object) -> None:
         raise OSError(error, os.strerror(error))
 
-    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(fcntl, "lockf", no_locks)
     assert make(tmp_path / "store", five).made == 5
     assert "let only one process make it" in caplog.text
-    held = open_split(tmp_path / "store", "train")
-    make(tmp_path / "store", five[4:])
-    assert (tmp_path / "store" / held.path.name).exists(), "nobody can tell whether it is read"
-
-
-def test_a_store_that_has_moved_to_a_disk_that_cannot_be_written(
-    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
-    made = make(tmp_path / "store", five)
-    moved = [path.rename(tmp_path / path.name) for path in five]
-
-    def failing(folder: Path, index: object) -> None:
-        raise UserError("cannot write index.json: Read-only file system")
-
-    monkeypatch.setattr(update, "write_index", failing)
-    report = make(tmp_path / "store", moved)
-    assert [r.codes_sha256 for r in report.recordings["train"]] == [r.codes_sha256 for r in made.recordings["train"]]
-    assert "Read-only file system; its codes are used, they are the same" in caplog.text
-    with pytest.raises(UserError, match="Read-only"):
-        make(tmp_path / "store", moved[1:])

@@ -1,0 +1,123 @@
+"""The codes of one file: silence, channel, loudness, notes and memory."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+import soundfile as sf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sequnet_pl.audio import mulaw
+from sequnet_pl.data.store.encode import SilenceShortener, encode_file, part_of
+from sequnet_pl.data.store.index import Options, Recording
+
+
+def codes_of(tmp_path: Path, path: Path, options: Options) -> tuple[Recording, np.ndarray]:
+    (tmp_path / "parts").mkdir(exist_ok=True)
+    recording = encode_file(str(path), tmp_path / "parts", options)
+    return recording, np.fromfile(part_of(tmp_path / "parts", str(path)), np.uint8)
+
+
+def test_it_imports_nothing_heavy():
+    code = "import sys; import sequnet_pl.data.store; print(*{name.split('.')[0] for name in sys.modules})"
+    modules = set(
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    )
+    assert {"numpy", "soxr", "av"} <= modules
+    assert not {"torch", "librosa", "scipy", "numba", "lightning", "pytorch_lightning", "matplotlib"} & modules
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux has the peak of memory there")
+@pytest.mark.parametrize("suffix", [".flac", ".mka"])
+def test_its_memory_does_not_grow_with_the_file(tmp_path: Path, suffix: str):
+    block = np.random.default_rng(0).integers(-3000, 3000, 48_000, dtype=np.int16)
+    peaks = []
+    for minutes in (1, 10):
+        path = tmp_path / f"{minutes}.flac"
+        with sf.SoundFile(path, "w", 48_000, 1) as file:
+            for _ in range(minutes * 60):
+                file.write(block)
+        if suffix != ".flac":
+            remuxed = path.with_suffix(suffix)
+            command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-c", "copy", remuxed]
+            subprocess.run(command, check=True)
+            path = remuxed
+        code = (
+            "import sys; from pathlib import Path; from sequnet_pl.data.store.encode import encode_file\n"
+            "from sequnet_pl.data.store.index import Options\n"
+            "recording = encode_file(sys.argv[1], Path(sys.argv[2]), Options())\n"
+            # Not getrusage, whose maximum a process inherits from the one that started it.
+            "peak = Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]\n"
+            "print(recording.length, int(peak) // 1024)"
+        )
+        arguments = [sys.executable, "-c", code, path, tmp_path]
+        done = subprocess.run(arguments, check=True, capture_output=True, text=True)
+        length, megabytes = map(int, done.stdout.split())
+        assert length == minutes * 60 * 16_000
+        peaks.append(megabytes)
+    assert peaks[1] < peaks[0] + 8, "9 minutes more are 100 MB of samples"
+    assert peaks[1] < 150
+
+
+@given(
+    runs=st.lists(st.tuples(st.booleans(), st.integers(1, 12)), min_size=1, max_size=20),
+    limit=st.integers(1, 6),
+    cuts=st.lists(st.integers(1, 10), max_size=30),
+)
+def test_silence_is_cut_down_to_its_limit_wherever_blocks_end(runs: list, limit: int, cuts: list[int]):
+    codes = np.concatenate([np.full(length, mulaw.SILENCE if silent else 7, np.uint8) for silent, length in runs])
+    expected, run = [], 0
+    for code in codes:
+        run = run + 1 if code == mulaw.SILENCE else 0
+        if run <= limit:
+            expected.append(code)
+    shorten = SilenceShortener(limit)
+    blocks = [block for block in np.split(codes, np.minimum(np.cumsum(cuts), len(codes))) if len(block)]
+    assert np.concatenate([shorten(block) for block in blocks]).tolist() == expected
+
+
+def test_skipping_silence(tmp_path: Path):
+    tone = np.full(1600, 0.5)
+    sf.write(tmp_path / "a.wav", np.concatenate([tone, np.zeros(160_000), tone, np.zeros(800), tone]), 16_000)
+    recording, codes = codes_of(tmp_path, tmp_path / "a.wav", Options(skip_silence=0.1))
+    assert len(codes) == 3 * 1600 + 1600 + 800
+    assert recording.silent == pytest.approx(2400 / 7200)
+    assert len(codes_of(tmp_path, tmp_path / "a.wav", Options())[1]) == 165_600
+
+
+@pytest.mark.parametrize("channel", ["left", "right", "mix"])
+def test_channel(tmp_path: Path, channel):
+    sf.write(tmp_path / "a.wav", np.tile([[0.5, -0.25]], (1600, 1)), 16_000)
+    _, codes = codes_of(tmp_path, tmp_path / "a.wav", Options(channel=channel))
+    expected = mulaw.encode(np.array([{"left": 0.5, "right": -0.25, "mix": 0.125}[channel]]))
+    assert np.all(codes == expected)
+
+
+def test_loudness(tmp_path: Path):
+    """A 997 Hz tone of peak -20 dBFS has -23 LUFS on one channel: one of full scale has -3.01."""
+    tone = np.sin(2 * np.pi * 997 * np.arange(16_000 * 4) / 16_000)
+    for level in (0.01, 0.1, 0.9):
+        sf.write(tmp_path / "a.wav", level * tone, 16_000, subtype="FLOAT")
+        recording, codes = codes_of(tmp_path, tmp_path / "a.wav", Options(loudness=-23.0))
+        assert recording.note == ""
+        assert recording.peak == pytest.approx(10 ** (-20 / 20), rel=0.02)  # the measure says tenths of a dB
+        assert np.abs(mulaw.decode(codes)).max() == pytest.approx(0.1, rel=0.05)
+        assert codes_of(tmp_path, tmp_path / "a.wav", Options())[0].peak == pytest.approx(level, rel=1e-3)
+
+
+def test_loudness_never_clips_and_leaves_alone_what_it_cannot_measure(tmp_path: Path):
+    clicks = np.random.default_rng(0).normal(0, 0.002, 64_000)
+    clicks[::8000] = 0.8
+    sf.write(tmp_path / "a.wav", clicks, 16_000, subtype="FLOAT")
+    recording = codes_of(tmp_path, tmp_path / "a.wav", Options(loudness=-5.0))[0]
+    assert recording.peak == pytest.approx(1) and "less loud" in recording.note
+    sf.write(tmp_path / "b.wav", np.full(1600, 0.25), 16_000)
+    recording, codes = codes_of(tmp_path, tmp_path / "b.wav", Options(loudness=-23.0))
+    assert "too short or too quiet" in recording.note
+    assert np.all(codes == mulaw.encode(np.array([0.25])))
+    sf.write(tmp_path / "c.wav", np.zeros(32_000), 16_000)
+    assert np.all(codes_of(tmp_path, tmp_path / "c.wav", Options(loudness=-23.0))[1] == mulaw.SILENCE)
