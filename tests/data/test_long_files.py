@@ -85,7 +85,7 @@ def test_what_is_too_short_all_trains_and_that_is_said(
     sound(tmp_path / "music/short.wav", 15)
     assert lengths(prepared()) == [[15_000], [], []]
     assert squeezed("short.wav: too short to be cut in time, all of it trains") in squeezed(capfd.readouterr().err)
-    assert "music: nothing is validated or tested" in caplog.text
+    assert "music: recordings that train: 1; nothing is validated or tested" in caplog.text
 
 
 def test_split_time_where_nothing_can_be_cut(tmp_path: Path) -> None:

@@ -93,9 +93,7 @@ def test_fewer_than_three_are_cut_in_time_and_all_where_that_is_asked_for(tmp_pa
 
 
 @pytest.mark.parametrize(("count", "in_time"), [(1, False), (1, True), (5, True)])
-def test_without_val_a_single_file_of_train_is_cut_in_time(
-    tmp_path: Path, count: int, in_time: bool
-):
+def test_without_val_a_single_file_of_train_is_cut_in_time(tmp_path: Path, count: int, in_time: bool):
     files = [f"train/{i}.wav" for i in range(count)]
     touch(tmp_path, *files)
     assert names(split_folder(tmp_path, in_time=in_time), tmp_path) == {"train": files, "val": files, "test": []}
