@@ -5,6 +5,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import torch
+
 from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.run import link_page
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 def sample(options: Options) -> None:
     """All of sample.py that comes after its options; what is not the user's to mend is raised."""
+    torch.set_flush_denormal(True)  # before any parallel operation, since threads inherit it
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
     plan = longer_clip(options, Path(options.continue_clip)) if options.continue_clip else new_clips(options)
     rate = plan.trained.sample_rate

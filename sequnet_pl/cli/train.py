@@ -29,6 +29,7 @@ from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
+from sequnet_pl.training.memory import check_memory
 from sequnet_pl.training.module import MODULES, AudioModule
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
@@ -42,6 +43,7 @@ _NAME, _CHECKPOINT = "SEQUNET_PL_RUN_NAME", "SEQUNET_PL_CHECKPOINT"
 
 def train(argv: list[str]) -> int:
     """Train or score as a command line asks. UserError and UsageError where it is not possible."""
+    torch.set_flush_denormal(True)  # before any parallel operation, since threads inherit it
     launched = exit_with_launcher()
     filter_warnings()
     request = read_command_line(argv, os.environ.get(_CHECKPOINT) if launched else None)
@@ -85,6 +87,8 @@ def train(argv: list[str]) -> int:
             request.start.load_weights(module.network)
             report.begun_from = {"path": str(trained.path), "step": trained.step, "weights": trained.digest}
             rank_zero_only(print)(f"starts from the weights of {trained.path}, step {trained.step:,}")
+        if fits:
+            check_memory(trainer, module, data.hparams)
         _run(request, trainer, module, data, folder)
     finally:
         if claim:

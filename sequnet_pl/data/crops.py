@@ -92,6 +92,12 @@ def scoring_plan(lengths: NDArray[np.int64], outputs: int, most: int | None = No
     return plan
 
 
+def is_silent(split: Split) -> bool:
+    """Return whether all codes of a split are silence; reads no further than the first other code's block."""
+    size = 2**20
+    return all((split.codes[start : start + size] == SILENCE).all() for start in range(0, len(split.codes), size))
+
+
 class Crops(Dataset[Batch]):
     """Gathers the codes of crops from a split, straight into one tensor.
 

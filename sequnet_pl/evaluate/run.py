@@ -55,6 +55,7 @@ class _Sound:
 
 def evaluate(argv: list[str]) -> None:
     """The whole command; what is not the user's to mend is raised."""
+    torch.set_flush_denormal(True)  # before any parallel operation, since threads inherit it
     options = parse(argv)
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
     trained = _trained(options) if options.needs_checkpoint else None

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -14,9 +15,14 @@ from torch.optim import Optimizer
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.training.checkpoints import LAST
 from sequnet_pl.training.measures import row_is_due
+from sequnet_pl.training.module import AudioModule, ends_step
 
 log = logging.getLogger(__name__)
+
+DIVERGED_STEPS = 50
+"""Steps in a row with a high loss that end a run."""
 
 
 class NonFiniteError(UserError):
@@ -35,14 +41,20 @@ def _norm(tensors: Iterable[Tensor]) -> float:
 class NonFinite(Callback):
     """Ends a run, before the weights are touched, where loss or gradients are not finite, and names the batch.
 
+    A run whose mean loss over all processes stays high after the warm-up has diverged, and ends too.
+
     Args:
         skip: So many times in all, leave the step out instead and go on.
+        bits: Bits per sample above which 50 steps in a row end the run; 0 never ends it.
     """
 
-    def __init__(self, skip: int = 0) -> None:
+    def __init__(self, skip: int = 0, bits: float = 10.0) -> None:
         if skip < 0:
             raise UsageError(f"skip_nonfinite is {skip}, but cannot be below 0")
-        self.skip, self.skipped = skip, 0
+        if bits < 0:
+            raise UsageError(f"nonfinite.bits is {bits}, but cannot be below 0")
+        self.skip, self.skipped, self.bits = skip, 0, bits
+        self._high: Tensor | int = 0  # steps in a row whose loss is above `bits`; on the device
         self._batches: list[Batch] = []  # of the step under way, which may accumulate several
         self._losses: list[Tensor] = []
 
@@ -93,12 +105,51 @@ class NonFinite(Callback):
         message = f"{what} not finite at step {trainer.global_step} (epoch {trainer.current_epoch}), batch of {where}"
         if self.skipped >= self.skip:
             raise NonFiniteError(
-                f"{message}. The checkpoints from before are kept: go on with --ckpt_path last and a lower --lr, "
-                f"--clip 1, or --skip_nonfinite {self.skip + 10} to leave such steps out"
+                f"{message}. The checkpoints from before are kept: resume with --ckpt_path last and --clip 1, or "
+                f"--skip_nonfinite {self.skip + 10} to leave such steps out; or {restart(trainer)}"
             )
         self.skipped += 1
         log.warning("left out a step, %d of %d: %s", self.skipped, self.skip, message)
         optimizer.zero_grad(set_to_none=True)  # optimizers leave parameters without gradients alone
+
+    @property
+    def diverging(self) -> bool:
+        """Whether the loss of the newest steps is above `bits`; the same in all processes. Waits for the device."""
+        return int(self._high) > 0
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count steps with a high loss on the device, and read the count when a row is due."""
+        assert isinstance(pl_module, AudioModule)
+        steps = ends_step(trainer)
+        if not self.bits or trainer.global_step <= warm_up_steps(trainer, pl_module):
+            return
+        self._high = torch.where(pl_module.batch_bits > self.bits, self._high + steps, 0)
+        if steps and row_is_due(trainer, trainer.global_step) and int(self._high) >= DIVERGED_STEPS:
+            raise NonFiniteError(
+                f"the run has diverged: at step {trainer.global_step} the loss is {pl_module.batch_bits.item():.1f} bits "
+                f"per sample, and was above {self.bits:g} in {int(self._high)} steps in a row; {restart(trainer)} "
+                "(--nonfinite.bits 0 trains on regardless)"
+            )
+
+
+def warm_up_steps(trainer: pl.Trainer, module: AudioModule) -> int:
+    """Return the number of steps over which the learning rate rises."""
+    share, steps = module.hparams["warmup"], trainer.estimated_stepping_batches
+    return round(share * steps) if math.isfinite(steps) else 0
+
+
+def restart(trainer: pl.Trainer) -> str:
+    """Return how to continue from the newest checkpoint with a lower rate, which a resumed run does not change."""
+    last = getattr(trainer.checkpoint_callback, "dirpath", None)
+    path = Path(last or ".") / LAST
+    lr = trainer.lightning_module.hparams["lr"] / 3
+    return (
+        f"start a new run with --init_from {path} --lr {lr:.1g}"
+        if path.is_file()
+        else f"start again with --lr {lr:.1g}"
+    )
 
 
 def _described(trainer: pl.Trainer, batch: Batch, loss: Tensor) -> tuple[str, bool]:

@@ -86,7 +86,7 @@ class Measures(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Count the targets of the batch, and log where a row is due."""
-        self._heard = self._heard + batch.valid.sum() * trainer.world_size
+        self._heard = self._heard + pl_module.batch_targets  # type: ignore[operator]
         accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch
         if accumulates or not row_is_due(trainer, trainer.global_step):
             return

@@ -9,6 +9,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
@@ -24,6 +25,12 @@ from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.training.compilation import Compilation, Compile
 from sequnet_pl.training.metrics import Accuracy, BitsPerSample, margins, nats, targets_and_mask
 from sequnet_pl.training.optimization import Optimization
+
+
+def ends_step(trainer: pl.Trainer) -> bool:
+    """Return whether an optimizer step follows the batch under way: the last one of its accumulation window."""
+    batch = trainer.fit_loop.batch_idx
+    return (batch + 1) % trainer.accumulate_grad_batches == 0 or trainer.is_last_batch
 
 
 class AudioModule(pl.LightningModule):
@@ -75,6 +82,12 @@ class AudioModule(pl.LightningModule):
         self.lr = lr  # where Lightning's learning rate finder looks
         self.val_bits, self.val_accuracy = BitsPerSample(), Accuracy()
         self.test_bits, self.test_accuracy = BitsPerSample(), Accuracy()
+        self.batch_targets = torch.tensor(0)
+        """Targets of the newest training batch that count, in all processes."""
+        self.batch_bits = torch.tensor(0.0)
+        """Mean bits per sample over these targets."""
+        self._window_targets = torch.tensor(0.0)  # mean over processes, of the accumulated batches so far
+        self._nominal = 1  # divisor of the loss until the targets of the whole accumulation window are counted
 
     def on_train_start(self) -> None:
         """Compile what is trained; scoring alone would not be worth the wait."""
@@ -85,16 +98,37 @@ class AudioModule(pl.LightningModule):
         return self.network(codes)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Mean nats over the targets that count, of all processes together."""
-        count, ranks = batch.valid.sum(), self.trainer.world_size
+        """Return the mean negative log-likelihood in nats over the targets of all processes that count.
+
+        With accumulated batches the divisor is nominal; `on_after_backward` corrects it at the end of the window.
+        """
+        targets, ranks = batch.valid.sum(), self.trainer.world_size
         if ranks > 1:  # gradients are averaged over processes, whose numbers of targets may differ
-            count = self.trainer.strategy.reduce(count, reduce_op="sum") / ranks
-        loss = self._compilation.loss(self.network, batch) / count
+            targets = self.trainer.strategy.reduce(targets, reduce_op="sum")
+        count = targets / ranks
+        total = self._compilation.loss(self.network, batch)
+        loss = total / count
         bits = loss.detach() / math.log(2)
+        if ranks > 1:
+            bits = self.trainer.strategy.reduce(bits, reduce_op="mean")
+        self.batch_targets, self.batch_bits = targets, bits
         size = len(batch.codes)
-        self.log("train/bits_per_sample", bits, sync_dist=ranks > 1, batch_size=size)
+        self.log("train/bits_per_sample", bits, batch_size=size)
         self.log("bits", bits, prog_bar=True, logger=False, batch_size=size)  # a name that fits a terminal
-        return loss
+        accumulated = self.trainer.accumulate_grad_batches
+        if accumulated == 1:
+            return loss
+        if batch_idx % accumulated == 0:
+            self._window_targets, self._nominal = torch.zeros_like(count), batch.codes.numel()
+        self._window_targets = self._window_targets + count
+        return total * (accumulated / self._nominal)  # Lightning divides by the number of accumulated batches
+
+    def on_after_backward(self) -> None:
+        """Divide accumulated gradients by the targets of all batches of the window, the last, incomplete one too."""
+        if self.trainer.accumulate_grad_batches > 1 and ends_step(self.trainer):
+            for parameter in self.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(self._nominal / self._window_targets)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score a batch of the validation split."""

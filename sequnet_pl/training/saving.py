@@ -30,7 +30,7 @@ from sequnet_pl.training.checkpoints import (
     read,
     resumable_progress,
 )
-from sequnet_pl.training.health import NonFiniteError, finite
+from sequnet_pl.training.health import NonFinite, NonFiniteError, finite
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import MODULES, AudioModule
 
@@ -181,7 +181,8 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+        diverging = any(isinstance(each, NonFinite) and each.diverging for each in trainer.callbacks)  # type: ignore[attr-defined]
+        if trainer.fast_dev_run or diverging:  # type: ignore[attr-defined]
             return
         if not finite(trainer.lightning_module.parameters()):
             raise NonFiniteError(
