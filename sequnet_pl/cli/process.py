@@ -52,6 +52,10 @@ def filter_warnings() -> None:
     )
     for message in messages:
         warnings.filterwarnings("ignore", message=f".*{message}")
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").addFilter(
-        lambda record: not re.search(r"litlogger|litmodels|Tip:|set_float32_matmul_precision", record.getMessage())
+    notices = (
+        r"litlogger|litmodels|Tip:|set_float32_matmul_precision|"
+        r"[GT]PU available: |Loading `train_dataloader` to estimate|`weights_only` was not set"
     )
+    for module in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
+        logger = logging.getLogger(f"pytorch_lightning.{module}")
+        logger.addFilter(lambda record: not re.search(notices, record.getMessage()))

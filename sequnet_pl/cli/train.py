@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
@@ -31,6 +31,7 @@ from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wand
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.memory import check_memory
 from sequnet_pl.training.module import MODULES, AudioModule
+from sequnet_pl.training.progress import ProgressBar, shows_progress
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
@@ -163,7 +164,9 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     if options["accelerator"] == "auto":  # one GPU if there is one, never what knows no float64
         options["accelerator"] = "gpu" if _uses_gpu("auto") else "cpu"
     callbacks: list[pl.Callback] = [LearningRateMonitor(), Measures()]
-    callbacks += [] if options["enable_progress_bar"] is False else [RichProgressBar()]
+    if options["enable_progress_bar"] is None:
+        options["enable_progress_bar"] = shows_progress()
+    callbacks += [ProgressBar()] if options["enable_progress_bar"] else []
     callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
     callbacks += [SampleAudio(**built.sample_audio), NonFinite(**built.nonfinite)]
     callbacks += options.pop("callbacks") or []

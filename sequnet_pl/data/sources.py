@@ -178,7 +178,8 @@ def _of_one(known: Known, number: int) -> Known:
 def _builtin(folder: Path, rate: int, takes: int, workers: int | None) -> Parts:
     """The built-in recordings, made as far as they are missing."""
     columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True))
+    console = Console(stderr=True)
+    bar = Progress(*columns, console=console, disable=not console.is_terminal)
     made = bar.add_task("Playing the piano")
 
     def show(done: int, total: int) -> None:

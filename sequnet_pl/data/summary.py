@@ -26,6 +26,7 @@ def summary(report: Report, shown: int | None = _SHOWN) -> Table:
         Column("recordings", justify="right"),
         Column("hours", justify="right"),
         Column("what to know", overflow="fold"),
+        box=None,
     )
     for name, recordings in report.recordings.items():
         hours = sum(r.length / r.rate for r in recordings) / 3600

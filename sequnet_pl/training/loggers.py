@@ -3,6 +3,8 @@
 import csv
 import logging
 import os
+import urllib.error
+import urllib.request
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +19,7 @@ from sequnet_pl.errors import UsageError
 log = logging.getLogger(__name__)
 
 _MODES = ("online", "offline", "shared", "disabled")
+_REACH_SECONDS = 10  # that a W&B server has to answer
 
 
 class AppendingCSVLogger(Logger):
@@ -93,23 +96,35 @@ def can_log_to(folder: Path) -> bool:
 
 
 def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
-    """W&B for a run folder: online where a key is set, else offline; a resumed run goes on in the same W&B run.
+    """Return W&B's logger for a run folder; a resumed run continues the same W&B run.
 
-    The WANDB_ variables mean what W&B's documents say, and win over what is chosen here; None where they disable it.
-    All that W&B keeps for a later upload lies in the run folder where they name none. UsageError for a wrong mode,
-    W&B's own error for what else it finds wrong in them, before anything is written.
+    It is online if a key is set and the server answers, otherwise offline; then `wandb sync` uploads it later. The
+    WANDB_ variables mean what W&B's documents say and win over what is chosen here; None if they disable it. All files
+    of W&B are in the run folder unless they name another one.
+
+    Raises:
+        UsageError: WANDB_MODE is not valid. Other variables raise W&B's own error, before anything is written.
     """
     given = os.environ
     for variable in [name for name, value in given.items() if name.startswith("WANDB_") and not value]:
-        del given[variable]  # which W&B refuses where it is not a text: set to nothing is not set
+        del given[variable]  # W&B refuses an empty number; set to nothing is not set
     if (mode := _mode()) == "disabled":
         return None
     import wandb  # slow to import, and not everybody logs with it
 
     wandb.Settings().update_from_env_vars(dict(given))
     save_dir = given.get("WANDB_DIR") or folder
-    given.setdefault("WANDB_DATA_DIR", str(Path(save_dir, "wandb").absolute()))  # of tables and artifacts
-    logger = WandbLogger(
+    # of tables and artifacts; set before W&B reads its environment for the first time, in `login`
+    given.setdefault("WANDB_DATA_DIR", str(Path(save_dir, "wandb").absolute()))
+    given.setdefault("WANDB_QUIET", "true")  # neither a history of the metrics nor advice on the console
+    if mode != "offline" and not (
+        wandb.login(prompt=False, verify=False) and _answers(wandb.setup().settings.base_url)
+    ):
+        mode = "offline"
+    silent = {} if mode != "offline" or "WANDB_SILENT" in given else {"settings": wandb.Settings(silent=True)}
+    if silent:
+        rank_zero_only(print)(f"W&B: offline, in {save_dir}/wandb; upload with: wandb sync {save_dir}/wandb/offline-*")
+    return WandbLogger(
         name=given.get("WANDB_NAME") or name,
         group=given.get("WANDB_RUN_GROUP") or group,
         save_dir=save_dir,
@@ -117,8 +132,20 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
         id=_run_id(folder),
         resume=given.get("WANDB_RESUME") or "allow",
         mode=mode,
+        **silent,
     )
-    return logger
+
+
+def _answers(url: str) -> bool:
+    """Return whether a server answers, whatever its answer is; log a warning if not."""
+    try:
+        urllib.request.urlopen(url, timeout=_REACH_SECONDS).close()
+    except urllib.error.HTTPError:
+        pass
+    except (OSError, ValueError) as error:
+        log.warning("the W&B server %s cannot be reached (%s): this run is logged offline", url, error)
+        return False
+    return True
 
 
 def end_wandb(loggers: Iterable[Logger], status: int = 0) -> None:
@@ -130,18 +157,14 @@ def end_wandb(loggers: Iterable[Logger], status: int = 0) -> None:
 
 
 def _mode() -> str:
-    """How W&B runs: offline where it could not be reached without asking anybody for a key."""
+    """Return the mode that the environment asks for. UsageError if there is no such mode."""
     if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes", "on"):
         return "disabled"
     given = os.environ.get("WANDB_MODE", "online")
-    mode = {"dryrun": "offline", "run": "online"}.get(given, given)  # W&B's names of before
+    mode = {"dryrun": "offline", "run": "online"}.get(given, given)  # former names
     if mode not in _MODES:
         raise UsageError(f"WANDB_MODE is {given!r}, but must be one of {', '.join(_MODES)}")
-    if mode in ("disabled", "offline"):
-        return mode
-    import wandb
-
-    return mode if wandb.login(prompt=False) else "offline"
+    return mode
 
 
 def _run_id(folder: Path) -> str:

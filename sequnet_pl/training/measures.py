@@ -8,6 +8,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
@@ -49,6 +50,7 @@ class Measures(Callback):
         self.scored_at = -1
         """The step of the newest validation."""
         self._mark: tuple[float, int, float] | None = None  # time without sampling, samples heard, seconds waited
+        self._measured = (0.0, 0)  # seconds and samples of all steps whose speed is known
         self._warned: set[str] = set()
 
     def state_dict(self) -> dict[str, Any]:
@@ -63,6 +65,12 @@ class Measures(Callback):
     def heard(self) -> int:
         """Samples learnt from, by all processes, and before the run was gone on with; waits for the device."""
         return int(self._heard)
+
+    @property
+    def samples_per_second(self) -> float:
+        """Speed of all steps of this process, without validation and sampling; 0 if none was measured."""
+        seconds, samples = self._measured
+        return samples / seconds if seconds else 0.0
 
     @property
     def _wall_seconds(self) -> float:
@@ -93,7 +101,8 @@ class Measures(Callback):
         speed = self._speed(trainer)
         self._log(trainer, pl_module, {"speed/memory_gib": _memory(pl_module.device) / 2**30} | speed)
         if speed:
-            pl_module.log("samples/s", speed["speed/samples_per_second"], prog_bar=True, logger=False, batch_size=1)
+            rate = round(self.samples_per_second)
+            pl_module.log("samples/s", rate, prog_bar=True, logger=False, batch_size=1)
         self._advise(trainer, trainer.callback_metrics["train/bits_per_sample"], speed.get("speed/data_wait", 0.0))
 
     def _advise(self, trainer: pl.Trainer, bits: Tensor, waiting: float) -> None:
@@ -113,6 +122,18 @@ class Measures(Callback):
         if kind not in self._warned:
             self._warned.add(kind)
             log.warning(text)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Measure the steps since the last row."""
+        if trainer.state.fn == "fit":
+            self._speed(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Print how fast the run was."""
+        self._speed(trainer)
+        if self._measured[0]:
+            text = f"trained until step {trainer.global_step:,}, {self.samples_per_second:,.0f} samples per second"
+            rank_zero_only(print)(text)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leave the time of validation out of the speed."""
@@ -141,6 +162,7 @@ class Measures(Callback):
         if before is None or now[0] <= before[0]:
             return {}
         seconds, heard, waited = (a - b for a, b in zip(now, before, strict=True))
+        self._measured = (self._measured[0] + seconds, self._measured[1] + int(heard))
         return {"speed/samples_per_second": heard / seconds, "speed/data_wait": waited / seconds}
 
     def now(self, trainer: pl.Trainer) -> tuple[float, int, float]:

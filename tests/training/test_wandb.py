@@ -1,5 +1,7 @@
 """The WANDB_ variables mean what W&B's documents say."""
 
+import io
+import logging
 import os
 
 import pytest
@@ -12,8 +14,10 @@ from sequnet_pl.training.loggers import wandb_logger
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch):
-    for name in ("MODE", "DISABLED", "PROJECT", "NAME", "DIR", "DATA_DIR", "RUN_GROUP", "RUN_ID", "RESUME", "API_KEY"):
-        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    for name in ("WANDB_DATA_DIR", "WANDB_QUIET"):  # which a run sets
+        monkeypatch.setenv(name, "")
     monkeypatch.setenv("WANDB_MODE", "offline")
 
 
@@ -52,8 +56,9 @@ def test_set_to_nothing_is_not_set(tmp_path, monkeypatch):
         monkeypatch.setenv(f"WANDB_{name}", "")
     assert arguments(tmp_path) == expected
     assert os.environ["WANDB_DATA_DIR"] == str(tmp_path / "wandb")
-    monkeypatch.setattr(wandb, "login", lambda prompt: True)
+    monkeypatch.setattr(wandb, "login", lambda prompt, verify: True)
     monkeypatch.setenv("WANDB_MODE", "")
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: io.BytesIO())
     assert arguments(tmp_path)["mode"] == "online"
 
 
@@ -95,9 +100,20 @@ def test_disabled_writes_nothing(tmp_path, monkeypatch, variable, value):
 
 @pytest.mark.parametrize(("given", "mode"), [("dryrun", "offline"), ("online", "offline"), ("run", "offline")])
 def test_without_a_key_it_stays_offline(tmp_path, monkeypatch, given, mode):
-    monkeypatch.setattr("wandb.login", lambda prompt: False)
+    monkeypatch.setattr("wandb.login", lambda prompt, verify: False)
     monkeypatch.setenv("WANDB_MODE", given)
     assert arguments(tmp_path)["mode"] == mode
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "http://no-such-host.invalid"])
+def test_a_server_out_of_reach_is_one_warning_and_an_offline_run(tmp_path, monkeypatch, caplog, url):
+    monkeypatch.setattr("wandb.login", lambda prompt, verify: True)
+    monkeypatch.setattr(wandb.setup().settings, "base_url", url)
+    monkeypatch.setenv("WANDB_MODE", "online")
+    with caplog.at_level(logging.WARNING):
+        assert arguments(tmp_path)["mode"] == "offline"
+    (warned,) = caplog.messages
+    assert url in warned and "offline" in warned
 
 
 @pytest.mark.parametrize("mode", ["of", "Offline"])
