@@ -36,7 +36,7 @@ LAYERS = {  # each with the layers that it may import from, besides itself
     "report": _GROUND,
     "sampling": _GROUND | {"audio", "data.store", "models", "report"},
     "evaluate": _GROUND | {"audio", "data.store", "models", "report", "sampling"},
-    **{name: _GROUND | _BELOW_JOBS | _JOBS | _OPTIONS for name in _JOBS},
+    **dict.fromkeys(_JOBS, _GROUND | _BELOW_JOBS | _JOBS | _OPTIONS),
     "training": _GROUND | _DATA | {"pretrained", "audio", "models", "report", "sampling"},
     "cli.sample_options": _GROUND | {"audio", "pretrained", "cli"},  # torch-free: read before torch is imported
     "cli.evaluate_options": _GROUND | {"audio", "evaluate", "cli", "cli.sample_options"},

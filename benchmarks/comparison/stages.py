@@ -17,8 +17,8 @@ from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.loader import CropLoader
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.scores import NETWORK
-from sequnet_pl.training.saving import load_module
 from sequnet_pl.training.checkpoints import LAST, hyper_parameters
+from sequnet_pl.training.saving import load_module
 from sequnet_pl.training.trained import architecture
 
 ROOT = Path(__file__).parents[2]
