@@ -2,18 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from jsonargparse.typing import (
-    ClosedUnitInterval,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    restricted_number_type,
-)
+from jsonargparse.typing import restricted_number_type
 
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.cli.numbers import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.cli.sample_options import SECONDS, NetworkOptions, given
 from sequnet_pl.errors import UsageError
@@ -21,8 +15,11 @@ from sequnet_pl.evaluate.comparison import LEAST_CLIPS, RESAMPLES
 
 CLIPS = 64
 OUT = "evaluation"
-_Clips = restricted_number_type("Clips", int, (">=", LEAST_CLIPS))
-_Resamples = restricted_number_type("Resamples", int, (">=", 2))
+if TYPE_CHECKING:
+    Clips = Resamples = int
+else:
+    Clips = restricted_number_type("Clips", int, (">=", LEAST_CLIPS))
+    Resamples = restricted_number_type("Resamples", int, (">=", 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class Options(NetworkOptions):
         output_dir: Folder of the result; evaluation/ in the run, --clips_dir or generated/ by default.
     """
 
-    clips: _Clips | None = None  # type: ignore[valid-type]
+    clips: Clips | None = None
     seconds: PositiveFloat = SECONDS
     conditional: Literal[0, 1] = 1
     temp: NonNegativeFloat = 1.0
@@ -56,7 +53,7 @@ class Options(NetworkOptions):
     clips_dir: str | None = None
     audio_dir: str | None = None
     sample_rate: PositiveInt | None = None
-    resamples: _Resamples = RESAMPLES  # type: ignore[valid-type]
+    resamples: Resamples = RESAMPLES
     output_dir: str | None = None
 
     def __post_init__(self) -> None:

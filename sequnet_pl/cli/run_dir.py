@@ -118,7 +118,9 @@ def default_name(nodes: int = 1) -> str:
     now = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     if distributed.is_torchelastic_launched():
         # torchrun keeps a store for its processes, also while it restarts them: the first name is kept
-        store = distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+        store = distributed.TCPStore(  # pyright: ignore[reportPrivateImportUsage]  # documented as public
+            os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False
+        )
         return store.compare_set("sequnet_pl/run_name", "", now).decode()
     if nodes > 1:
         raise UsageError("name the run with --name, the same on every node")

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-
-from sequnet_pl import pretrained
 from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.cli.numbers import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.errors import UsageError
-from sequnet_pl.names import CLASS_PATHS, EngineName, WeightType
+from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.project import command, program
 
 SECONDS = 2.0
@@ -18,8 +16,7 @@ ARCHITECTURE = (
     *("levels", "features", "depth", "kernel_size"),
     *("layers", "blocks", "dilation_channels", "residual_channels", "skip_channels"),
 )
-Model = Literal[tuple(CLASS_PATHS)]
-Pretrained = Literal[(*pretrained.names(), *CLASS_PATHS)]
+Model = Literal["sequnet", "wavenet"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +42,7 @@ class NetworkOptions:
     snapshot_dir: str | None = None
     log_dir: str = "logs"
     model: Model | None = None
-    pretrained: Pretrained | None = None
+    pretrained: str | None = None
     levels: int | None = None
     features: int | None = None
     depth: int | None = None

@@ -128,8 +128,8 @@ class NonFinite(Callback):
         self._high = torch.where(pl_module.batch_bits > self.bits, self._high + steps, 0)
         if steps and row_is_due(trainer, trainer.global_step) and int(self._high) >= DIVERGED_STEPS:
             raise NonFiniteError(
-                f"the run has diverged: at step {trainer.global_step} the loss is {pl_module.batch_bits.item():.1f} bits "
-                f"per sample, and was above {self.bits:g} in {int(self._high)} steps in a row; {restart(trainer)} "
+                f"the run has diverged: at step {trainer.global_step} the loss is {pl_module.batch_bits.item():.1f} "
+                f"bits per sample, and was above {self.bits:g} in {int(self._high)} steps in a row; {restart(trainer)} "
                 "(--nonfinite.bits 0 trains on regardless)"
             )
 

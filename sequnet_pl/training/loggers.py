@@ -121,7 +121,9 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
         wandb.login(prompt=False, verify=False) and _answers(wandb.setup().settings.base_url)
     ):
         mode = "offline"
-    silent = {} if mode != "offline" or "WANDB_SILENT" in given else {"settings": wandb.Settings(silent=True)}
+    silent: dict[str, Any] = (
+        {} if mode != "offline" or "WANDB_SILENT" in given else {"settings": wandb.Settings(silent=True)}
+    )
     if silent:
         rank_zero_only(print)(f"W&B: offline, in {save_dir}/wandb; upload with: wandb sync {save_dir}/wandb/offline-*")
     return WandbLogger(

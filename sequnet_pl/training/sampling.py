@@ -120,6 +120,7 @@ def _others_wait() -> Iterator[None]:
         yield
         return
     group = distributed.new_group(backend="gloo", timeout=timedelta(days=365))
+    assert isinstance(group, distributed.ProcessGroup)  # this process is a member of it
     yield
     distributed.barrier(group)
     distributed.destroy_process_group(group)
