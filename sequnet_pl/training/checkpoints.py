@@ -63,23 +63,28 @@ def current_callback_states(checkpoint: dict[str, Any], path: Path) -> dict[str,
 
 
 def resumable_progress(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """Return a checkpoint of an epoch's end with Lightning's counters as they were at the end of its last batch.
+    """Return a checkpoint with Lightning's counters as they are at the end of a batch within the first run of an epoch.
 
-    From the counters of an epoch's end Lightning resumes with one more batch of that epoch if `max_steps` is set.
+    From those of an epoch's end Lightning resumes with one more batch of that epoch if `max_steps` is set, and a
+    resumed run does not count the epoch that it begins with.
     """
     loop = checkpoint.get("loops", {}).get("fit_loop", {})
-    epochs = loop.get("epoch_progress", {"current": {}})
-    counts = epochs["current"]
-    if not counts or not counts["ready"] == counts["processed"] > counts["completed"]:
+    batches = loop.get("epoch_loop.batch_progress", {})
+    if not batches.get("current", {}).get("ready"):  # nothing was trained
         return checkpoint
-    batches, steps = loop["epoch_loop.batch_progress"], loop["epoch_loop.state_dict"]
+    epochs, steps = loop["epoch_progress"], loop["epoch_loop.state_dict"]
+    ended = epochs["current"]["processed"] > epochs["current"]["completed"]
     changed = {
-        "epoch_progress": {part: each | {"processed": each["processed"] - 1} for part, each in epochs.items()},
+        "epoch_progress": {part: _within_epoch(counts["completed"]) for part, counts in epochs.items()},
         "epoch_loop.batch_progress": batches
-        | {part: batches[part] | {"completed": batches[part]["completed"] - 1} for part in ("current", "total")},
-        "epoch_loop.state_dict": steps | {"_batches_that_stepped": steps["_batches_that_stepped"] - 1},
+        | {part: batches[part] | {"completed": batches[part]["completed"] - ended} for part in ("current", "total")},
+        "epoch_loop.state_dict": steps | {"_batches_that_stepped": steps["_batches_that_stepped"] - ended},
     }
     return checkpoint | {"loops": checkpoint["loops"] | {"fit_loop": loop | changed}}
+
+
+def _within_epoch(completed: int) -> dict[str, int]:
+    return {"ready": completed + 1, "started": completed + 1, "processed": completed, "completed": completed}
 
 
 def hyper_parameters(checkpoint: dict[str, Any], key: str = "hyper_parameters") -> dict[str, Any]:

@@ -194,3 +194,10 @@ def test_another_number_of_threads_is_warned_of(fit, caplog):
     fit(go_on=True, max_steps=5)
     torch.set_num_threads(1)
     assert "resuming from step 4 with threads 2 instead of 1" in caplog.text
+
+
+def test_ends_of_epochs_one_after_the_other(fit):
+    """A run that resumes at an epoch's end saves counters that Lightning resumes as well."""
+    for number, epochs in enumerate((1, 2, 3)):
+        fit(go_on=number > 0, max_epochs=epochs)
+    assert_the_same(fit("whole", max_epochs=-1, max_steps=26), fit(go_on=True, max_epochs=-1, max_steps=26))
