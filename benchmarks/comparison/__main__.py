@@ -46,14 +46,14 @@ def parse(argv: Sequence[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
     parser = OneLineParser(prog=PROGRAM, description=__doc__ or "", usage=f"{PROGRAM} --scale NAME [options]")
     names = ", ".join(SCALES)
-    parser.add_argument("--scale", type=Literal[tuple(SCALES)], required=True, metavar="NAME", help=names)
-    parser.add_argument("--audio_dir", type=str | None, metavar="DIR", help="recordings instead of the scale's own")
-    parser.add_argument("--data_dir", type=str, default="data", metavar="DIR", help="where codes are kept (data)")
-    parser.add_argument("--max_steps", type=int | None, metavar="N", help="steps of training instead of the scale's")
-    parser.add_argument("--seconds", type=float | None, metavar="S", help="length of clips instead of the scale's")
-    parser.add_argument("--gpus", type=int | None, metavar="N", help="0 is the CPU (1 if there is one)")
-    parser.add_argument("--out", type=str | None, metavar="DIR", help="folder of the results (comparison/<scale>)")
-    options = Options(**vars(parser.parse_args(list(argv))))
+    parser.option("--scale", type=Literal[tuple(SCALES)], required=True, metavar="NAME", help=names)
+    parser.option("--audio_dir", type=str | None, metavar="DIR", help="recordings instead of the scale's own")
+    parser.option("--data_dir", type=str, default="data", metavar="DIR", help="where codes are kept (data)")
+    parser.option("--max_steps", type=int | None, metavar="N", help="steps of training instead of the scale's")
+    parser.option("--seconds", type=float | None, metavar="S", help="length of clips instead of the scale's")
+    parser.option("--gpus", type=int | None, metavar="N", help="0 is the CPU (1 if there is one)")
+    parser.option("--out", type=str | None, metavar="DIR", help="folder of the results (comparison/<scale>)")
+    options = Options(**vars(parser.values(argv)))
     for name, least in (("max_steps", 1), ("gpus", 0)):
         if (value := getattr(options, name)) is not None and value < least:
             raise UsageError(f"--{name} is {value}, but must be {least} or more")

@@ -17,9 +17,9 @@ CLIPS = (1, 16)
 
 def training_speeds(networks: Sequence[str], data: Found, gpus: int, seconds: float, rounds: int) -> Found:
     """Seconds of a step and megabytes at its peak, a list over networks each; `data` has the sizes of a batch."""
+    device = torch.device("cuda" if gpus else "cpu")
     sizes = (data["output_size"], data["batch_size"], "float32", "plain", None)
-    device = "cuda" if gpus else "cpu"
-    settings = Namespace(device=device, threads=torch.get_num_threads(), seconds=seconds, rounds=rounds)
+    settings = Namespace(device=device.type, threads=torch.get_num_threads(), seconds=seconds, rounds=rounds)
     rows = training.measure([training.Variant(name, *sizes) for name in networks], settings)
     return {"seconds": [row.seconds for row in rows], "megabytes": [row.peak_memory_mb for row in rows]}
 
