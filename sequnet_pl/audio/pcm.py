@@ -4,7 +4,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,18 +37,20 @@ def read_codes(path: Path) -> Iterator[NDArray[np.uint8]]:
 class GrowingWav:
     """A wav file that is written as its samples come; see `growing_wav`."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, temporary: Path) -> None:
         self.path = path
         self.samples = 0
-        self._file = file
+        self._temporary = temporary
 
     def write(self, codes: NDArray[np.uint8]) -> None:
         """Append samples (T,). Raises OSError where there is no space; `samples` counts those that fitted."""
-        start, data = self._file.tell(), memoryview(to_pcm(codes))
-        before = self.samples
-        while data:
-            data = data[self._file.write(data) :]
-            self.samples = before + (self._file.tell() - start) // 2
+        data, before, written = memoryview(to_pcm(codes)), self.samples, 0
+        # opened anew, since a batch may have more clips than a process may open files; unbuffered, so that on a full
+        # disk what fits is kept
+        with self._temporary.open("ab", buffering=0) as file:
+            while written < len(data):
+                written += file.write(data[written:])
+                self.samples = before + written // 2
 
 
 @contextmanager
@@ -58,10 +59,9 @@ def growing_wav(path: Path, rate: int) -> Iterator[GrowingWav]:
 
     Raises UserError where it cannot be written.
     """
-    # unbuffered, so that on a full disk what fits is kept
-    with atomic.replacing(path) as temporary, temporary.open("wb", buffering=0) as file:
-        file.write(wav_header(rate, 0))
-        wav = GrowingWav(path, cast(BinaryIO, file))
+    with atomic.replacing(path) as temporary:
+        temporary.write_bytes(wav_header(rate, 0))
+        wav = GrowingWav(path, temporary)
         yield wav
-        file.seek(0)
-        file.write(wav_header(rate, wav.samples))
+        with temporary.open("r+b") as file:
+            file.write(wav_header(rate, wav.samples))

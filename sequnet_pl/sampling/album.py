@@ -1,5 +1,9 @@
 """A folder of clips: which file names are free, the list of what was made, and the page to listen on."""
 
+import fcntl
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sequnet_pl import atomic
@@ -19,34 +23,78 @@ class Album:
 
     def __init__(self, folder: Path) -> None:
         self.folder = atomic.make_folder(folder)
-        self.clips: dict[str, Clip] = {}
-        self.changed = False
-        if (path := folder / LIST).exists():
-            try:
-                found = recipes.load(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise UserError(f"{path} is not a list of clips; move it away, or choose another folder") from error
-            self.clips = {clip.wav: clip for clip in found if (folder / clip.wav).is_file()}
+        self._own: dict[str, Clip] = {}
+        self.clips = self._listed()
+
+    @property
+    def changed(self) -> bool:
+        """Whether clips were added."""
+        return bool(self._own)
+
+    def _listed(self) -> dict[str, Clip]:
+        """Return the clips of clips.json whose files are there."""
+        path = self.folder / LIST
+        if not path.exists():
+            return {}
+        try:
+            found = recipes.load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is not a list of clips; move it away, or choose another folder") from error
+        return {clip.wav: clip for clip in found if (self.folder / clip.wav).is_file()}
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the folder, and read its list again: another process may have added clips."""
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # some file systems have no locks
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self.clips = self._listed() | self._own
+            yield
+        finally:
+            os.close(descriptor)
 
     def place(self, recipe: Recipe, samples: int) -> Path:
-        """The wav file for a clip: that of the same clip made before, or a free name. No other clip is overwritten."""
+        """Return the wav file for a clip: that of the same clip made before, or a free name, which is reserved.
+
+        No other clip is overwritten. A reserved file is empty until the clip is written; see `release`.
+        """
         count = 1
         while True:
             path = self.folder / f"{recipe.stem}{f'-{count}' if count > 1 else ''}.wav"
             there = self.clips.get(path.name)
             again = there is not None and there.recipe == recipe and (there.samples == samples or not there.complete)
-            if again or not path.exists():
+            if again:
+                return path
+            with suppress(FileExistsError):
+                self._reserve(path)
                 return path
             count += 1
 
+    def _reserve(self, path: Path) -> None:
+        try:
+            path.open("x").close()
+        except FileExistsError:
+            raise
+        except OSError as error:
+            why = error.strerror or error
+            raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
+
+    def release(self, paths: Iterable[Path]) -> None:
+        """Remove those of the reserved files that were not written."""
+        for path in paths:
+            with suppress(OSError):
+                if not path.stat().st_size:
+                    path.unlink()
+
     def add(self, clip: Clip) -> None:
-        """One more clip is in the folder."""
-        self.clips[clip.wav] = clip
-        self.changed = True
+        """Add a clip that was made."""
+        self.clips[clip.wav] = self._own[clip.wav] = clip
 
     def write_list(self) -> None:
-        """Write clips.json. Raises UserError where that fails."""
-        atomic.write_text(self.folder / LIST, recipes.dump(list(self.clips.values())))
+        """Write clips.json, with what other processes added meanwhile. Raises UserError where that fails."""
+        with self._locked():
+            atomic.write_text(self.folder / LIST, recipes.dump(list(self.clips.values())))
 
     def write_page(self, run: Path | None = None) -> Path:
         """Write index.html. Raises UserError where that fails.
@@ -56,9 +104,10 @@ class Album:
                 so and links the other pages of the run.
         """
         path, title, links = self.folder / PAGE, "Generated clips", []
-        if run and len({Path(clip.recipe.checkpoint).parent for clip in self.clips.values()}) == 1:
-            title, links = run_title(run, "generated clips"), run_pages(run)
-        write_listening_page(path, title, [self._entry(clip) for clip in self.clips.values()], links=links)
+        with self._locked():
+            if run and len({Path(clip.recipe.checkpoint).parent for clip in self.clips.values()}) == 1:
+                title, links = run_title(run, "generated clips"), run_pages(run)
+            write_listening_page(path, title, [self._entry(clip) for clip in self.clips.values()], links=links)
         return path
 
     def _entry(self, clip: Clip) -> PageClip:

@@ -101,10 +101,13 @@ def make_batch(
         command: Gives the command line that makes a clip again with so many generated samples.
         watch: Called with each block.
     """
-    paths = [album.place(recipe, length) for recipe, length in zip(batch.recipes, batch.lengths, strict=True)]
+    paths: list[Path] = []
     stopped: BaseException | None = None
-    nats, drawn = np.zeros(len(paths)), 0
+    nats, drawn = np.zeros(len(batch.recipes)), 0
     with ExitStack() as files:
+        files.callback(album.release, paths)
+        for recipe, length in zip(batch.recipes, batch.lengths, strict=True):
+            paths.append(album.place(recipe, length))
         wavs = [files.enter_context(growing_wav(path, batch.recipes[0].sample_rate)) for path in paths]
         try:
             for wav, head in zip(wavs, batch.heads, strict=True):
