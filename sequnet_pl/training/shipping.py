@@ -63,7 +63,8 @@ def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
         there = load_trained(weights)
     except UserError:
         return False
-    return (there.digest, there.step, there.data) == (trained.digest, trained.step, data)
+    kept = {name: value for name, value in there.data.items() if name not in PRIVATE}
+    return (there.digest, there.step, kept) == (trained.digest, trained.step, data)
 
 
 def _score(path: Path, step: int, what: str) -> Iterator[str]:

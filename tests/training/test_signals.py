@@ -73,9 +73,9 @@ def test_a_group_ends_saved_and_goes_on_exactly(tmp_path, audio_folder, group, s
     words = line(tmp_path, audio_folder, "--num_workers 2")
     statuses, logs = group(1, signalled, f"{words} --name broken", 5, signum, method).wait()
     assert statuses == [status], logs
-    (said,) = [text for text in logs[0].splitlines() if "asked to end" in text]
+    (said,) = [text for text in logs[0].splitlines() if "ended by a signal" in text]
     path = tmp_path / "logs" / "sequnet" / "broken" / "checkpoints" / "last.ckpt"
-    assert f"holds all until step 6; go on with: python train.py --ckpt_path {path}" in said
+    assert f"holds all until step 6; resume with: python train.py --ckpt_path {path}" in said
     assert "Traceback" not in logs[0] and "was killed" not in logs[0]
     assert last(tmp_path, "broken")["global_step"] == 6
     resumed = f"--ckpt_path {path} --log_dir {tmp_path}/logs --logger none"
@@ -140,7 +140,7 @@ def test_a_second_interrupt_ends_at_once(tmp_path, audio_folder, group):
     words = line(tmp_path, audio_folder, "--num_workers 1 --name run")
     statuses, logs = group(1, hang, words, 5).wait()
     assert statuses == [130], logs
-    assert "a second time ends it at once" in logs[0]
+    assert "a second Ctrl-C ends it at once" in logs[0]
 
 
 def killed(words, step, method, pids):

@@ -90,12 +90,12 @@ def test_without_adam_it_starts_afresh(snapshot: Path, tmp_path: Path, caplog: p
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        ("", 2, "say what to do"),
+        ("", 2, "the only command is convert"),
         ("convert", 2, "required"),
         ("convert {snapshot} out.pt", 2, "ends in .ckpt"),
         ("convert missing out.ckpt", 1, "no checkpoint missing"),
         ("convert {wavenet} out.ckpt", 1, "13 layers a block do not divide"),
-        ("convert {snapshot} out.ckpt --layer 3", 2, "did you mean --layers"),
+        ("convert {snapshot} out.ckpt --layer 3", 2, "there is no option --layer"),
         ("convert {snapshot} there.ckpt", 1, "is there already"),
         ("convert ours.ckpt out.ckpt", 1, "not a snapshot"),
         ("convert {snapshot} out.ckpt", 0, ""),
