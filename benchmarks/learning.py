@@ -5,7 +5,6 @@ interrupted comparison is continued.
 """
 
 import argparse
-import inspect
 import json
 import statistics
 import tempfile
@@ -51,7 +50,8 @@ _NOT_THE_MODULES = frozenset({"clip", "batch_size"})
 
 def unsupported_option(network: str, setting: str) -> str | None:
     """Return an option of a setting that a network lacks, such as head; None where it has all."""
-    known = inspect.signature(NETWORKS[network][0]).parameters
+    module_class, shape = NETWORKS[network]
+    known = module_class(**shape).hparams
     return next((name for name in SETTINGS[setting] if name not in known and name not in _NOT_THE_MODULES), None)
 
 

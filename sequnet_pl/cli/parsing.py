@@ -31,6 +31,17 @@ _SYNONYMS = {
     "workers": "num_workers",
 }
 """Common names of options that have another one here."""
+_RANGES = {
+    "PositiveInt": "a whole number of 1 or more",
+    "NonNegativeInt": "a whole number of 0 or more",
+    "PositiveFloat": "a number above 0",
+    "NonNegativeFloat": "a number of 0 or more",
+    "ClosedUnitInterval": "a number from 0 to 1",
+    "share": "a number from 0 to below 1",
+    "Clips": "a whole number of 4 or more",
+    "Resamples": "a whole number of 2 or more",
+}
+"""What the restricted numbers of options accept, by the names of their types."""
 _PLAIN = {int: "a whole number", float: "a number", NoneType: "null"}
 
 
@@ -183,7 +194,7 @@ def _describe(kind: Any) -> list[str] | None:
     if kind is bool:
         return ["true", "false"]
     if isinstance(kind, type) and issubclass(kind, (int, float)) and kind not in _PLAIN:
-        return [kind.__name__]  # a range of numbers
+        return [_RANGES.get(kind.__name__, "a number in its range")]
     return [_PLAIN[kind]] if kind in _PLAIN else None
 
 

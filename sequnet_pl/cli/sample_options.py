@@ -122,6 +122,8 @@ class Options(NetworkOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         exclusive(self, ("seconds", "gen_samples"), ("prompt", "conditional"), ("play", "stdout"))
+        if self.top_k > CLASSES or not self.top_p:
+            raise UsageError(f"top_k is {self.top_k} and top_p {self.top_p:g}, but they must be 1 to 256 and above 0")
         if self.continue_clip and (fixed := given(self, *_OF_A_CLIP)):
             raise UsageError(f"--{fixed} cannot be given with --continue: the clip was made with its own")
         if self.audio_dir and not (self.conditional or self.continue_clip):
@@ -154,10 +156,15 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def is_given(value: Any) -> bool:
+    """Whether the value of an option is not one that stands for none; 0 is a value."""
+    return value is not None and value is not False and value != [] and value != ()
+
+
 def exclusive(options: Any, *pairs: tuple[str, str]) -> None:
     """UsageError where both of a pair are given."""
     for one, other in pairs:
-        if getattr(options, one) not in (None, False, []) and getattr(options, other) not in (None, False, []):
+        if all(is_given(getattr(options, name)) for name in (one, other)):
             raise UsageError(f"--{one} and --{other} cannot be given together: keep one of them")
 
 

@@ -164,12 +164,18 @@ class AudioModule(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
-        fused = str(self.trainer.precision) != "16-mixed"
-        optimizer = self.optimization.optimizer(self.network, self.lr, fused)
+        optimizer = self.optimization.optimizer(self.network, self.lr, fused=not self._scales_gradients())
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
         schedule = self.optimization.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _scales_gradients(self) -> bool:
+        """Whether the trainer, where there is one, scales gradients for float16."""
+        try:
+            return str(self.trainer.precision) == "16-mixed"
+        except RuntimeError:  # not attached to a trainer
+            return False
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say which network this is, so that a checkpoint is enough to build it."""

@@ -158,7 +158,7 @@ def test_a_run_goes_on_bit_for_bit(fit, kind, precision):
             raise KeyError
 
     broken = fit(module=build(kind, **recipe), callbacks=[LambdaCallback(on_train_batch_start=stop)], **options)
-    assert broken.last["global_step"] == 8
+    assert broken.last["global_step"] == 7  # of the last save between two steps
     assert sorted({name for state in broken.last["optimizer_states"][0]["state"].values() for name in state}) == [
         "exp_avg",
         "exp_avg_sq",
