@@ -117,7 +117,7 @@ class Parser(ArgumentParser):
         for where, layer in layers:
             try:
                 values = self.parse_object(layer, namespace=values)
-            except ArgumentError as error:
+            except (ArgumentError, argparse.ArgumentTypeError) as error:
                 raise UsageError(": ".join(filter(None, [where, _one_line(error)]))) from error
         self.check_names(argv)
         try:

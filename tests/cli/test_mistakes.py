@@ -48,7 +48,6 @@ def test_options(run, line, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("levels: 8", "there is no setting levels; in a config it is model.init_args.levels"),
         ("nam: x", "there is no setting nam"),
         ("data: {audio_dir: 2024}", "--audio_dir 2024: expected a text"),
         ("- a", "holds no settings"),
