@@ -35,6 +35,8 @@ class RunDir:
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError) as error:
+                if self.is_new:
+                    shutil.rmtree(self.folder, ignore_errors=True)
                 raise UsageError(f"{folder} is in use by another run: wait for its end, or name another one") from error
             except OSError:  # a network disk without locks
                 pass
@@ -49,6 +51,9 @@ class RunDir:
             (self.checkpoints / ".lock").unlink()
         if self.is_new and not began:
             shutil.rmtree(self.folder, ignore_errors=True)
+            for folder in (*self.folder.parents[:2], self.checkpoints, self.checkpoints.parent):
+                with suppress(OSError):  # others have something in it
+                    folder.rmdir()
 
 
 def resume(folder: Path, checkpoints: Path) -> RunDir:

@@ -163,7 +163,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
             loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
     if options["accelerator"] == "auto":  # one GPU if there is one, never what knows no float64
         options["accelerator"] = "gpu" if _uses_gpu("auto") else "cpu"
-    callbacks: list[pl.Callback] = [LearningRateMonitor(), Measures()]
+    callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures()]
     if options["enable_progress_bar"] is None:
         options["enable_progress_bar"] = shows_progress()
     callbacks += [ProgressBar()] if options["enable_progress_bar"] else []

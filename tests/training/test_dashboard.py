@@ -64,7 +64,7 @@ def test_a_run_that_goes_on_is_one_run(runs, folder):
 
 def test_every_score_can_be_drawn_over_steps_hours_and_time(runs):
     run = runs[0]
-    scores = ("train/bits_per_sample", "val/bits_per_sample", "val/bits_per_sample_without_ema")
+    scores = ("train/bits_per_sample", "val/bits_per_sample")
     for name in scores:
         found = [row for row in run.rows if name in row]
         assert found

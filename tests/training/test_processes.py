@@ -127,7 +127,7 @@ def test_a_killed_process_ends_the_run_with_its_reason(tmp_path, audio_folder, g
     assert "process 0 of 2 has lost another one" in said
     assert "Traceback" not in logs[0]
     last = torch.load(tmp_path / "logs" / "sequnet" / "run" / "checkpoints" / "last.ckpt", weights_only=True)
-    assert last["global_step"] == 5
+    assert last["global_step"] == 4
 
 
 def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group, monkeypatch, caplog):

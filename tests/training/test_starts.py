@@ -47,7 +47,7 @@ def test_two_living_runs_in_one_place(tmp_path, audio_folder, group, where):
     assert sorted(status for (status,), _ in ended) == [0, 2], ended
     (said,) = [text for (status,), (text,) in ended if status == 2]
     (error,) = [text for text in said.splitlines() if text.startswith("train.py: error: ")]
-    assert "is in use by process" in error or "is that of another run" in error
+    assert "is in use by another run" in error or "is that of another run" in error
     assert len(folders(tmp_path)) == 1
 
 
@@ -59,7 +59,7 @@ def test_a_run_under_way_is_not_gone_on_with(tmp_path, audio_folder, group):
         time.sleep(0.1)
     statuses, logs = group(1, run, f"--ckpt_path {last} --log_dir {tmp_path}/logs").wait()
     assert statuses == [2], logs
-    assert "mine is in use by process" in logs[0]
+    assert "mine is in use by another run" in logs[0]
 
 
 def slow(words):

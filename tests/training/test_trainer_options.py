@@ -38,7 +38,7 @@ class Seen(pl.Callback):
         ({"limit_train_batches": 3}, 9, 3),
         ({"limit_train_batches": 0.5, "limit_val_batches": 0}, 9, 0),
         ({"limit_val_batches": 2}, 21, 3),
-        ({"max_steps": 4}, 4, 1),
+        ({"max_steps": 4}, 4, 0),
         ({"accumulate_grad_batches": 2}, 12, 3),
         ({"gradient_clip_val": 0.1}, 21, 3),
         ({"precision": "bf16-mixed"}, 21, 3),
