@@ -16,9 +16,9 @@ from sequnet_pl.evaluate.comparison import LEAST_CLIPS, RESAMPLES
 CLIPS = 64
 OUT = "evaluation"
 if TYPE_CHECKING:
-    Clips = Resamples = int
+    ClipCount = Resamples = int
 else:
-    Clips = restricted_number_type("Clips", int, (">=", LEAST_CLIPS))
+    ClipCount = restricted_number_type("Clips", int, (">=", LEAST_CLIPS))
     Resamples = restricted_number_type("Resamples", int, (">=", 2))
 
 
@@ -42,7 +42,7 @@ class Options(NetworkOptions):
         output_dir: Folder of the result; evaluation/ in the run, --clips_dir or generated/ by default.
     """
 
-    clips: Clips | None = None
+    clips: ClipCount | None = None
     seconds: PositiveFloat = SECONDS
     conditional: Literal[0, 1] = 1
     temp: NonNegativeFloat = 1.0
