@@ -16,7 +16,8 @@ from sequnet_pl.evaluate.comparison import LEAST_CLIPS, RESAMPLES
 CLIPS = 64
 OUT = "evaluation"
 if TYPE_CHECKING:
-    ClipCount = Resamples = int
+    ClipCount = int
+    Resamples = int
 else:
     ClipCount = restricted_number_type("Clips", int, (">=", LEAST_CLIPS))
     Resamples = restricted_number_type("Resamples", int, (">=", 2))

@@ -37,11 +37,10 @@ _RANGES = {
     "PositiveFloat": "a number above 0",
     "NonNegativeFloat": "a number of 0 or more",
     "ClosedUnitInterval": "a number from 0 to 1",
-    "share": "a number from 0 to below 1",
     "Clips": "a whole number of 4 or more",
     "Resamples": "a whole number of 2 or more",
 }
-"""What the restricted numbers of options accept, by the names of their types."""
+"""Descriptions of jsonargparse's restricted numbers; ours have theirs as names."""
 _PLAIN = {int: "a whole number", float: "a number", NoneType: "null"}
 
 
@@ -194,7 +193,7 @@ def _describe(kind: Any) -> list[str] | None:
     if kind is bool:
         return ["true", "false"]
     if isinstance(kind, type) and issubclass(kind, (int, float)) and kind not in _PLAIN:
-        return [_RANGES.get(kind.__name__, "a number in its range")]
+        return [_RANGES.get(kind.__name__, f"a {kind.__name__}")]
     return [_PLAIN[kind]] if kind in _PLAIN else None
 
 

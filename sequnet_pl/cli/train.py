@@ -18,6 +18,7 @@ from sequnet_pl.cli.resolve import agree
 from sequnet_pl.cli.train_options import Request, read_command_line
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.stored import StoredRecordings
+from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import cpu_has_bfloat16_products
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.project import command
@@ -64,7 +65,7 @@ def train(argv: list[str]) -> int:
     try:
         pl.seed_everything(settings.seed_everything, workers=True, verbose=False)
         try:
-            built = request.parser.instantiate(settings)
+            built = _instantiate(request)
             module, data = MODULES[request.network](**built.model.init_args), AudioDataModule(**built.data)
             if request.checkpoint:
                 data.keep_split(checkpoints.data_state(checkpoints.read(request.checkpoint)))
@@ -129,6 +130,17 @@ def _folder(request: Request, chosen: str | None) -> tuple[Path, run_dir.RunDir 
         os.environ[_NAME] = folder.name
     settings.best.dirpath = settings.last.dirpath = str(snapshots or folder / "checkpoints")
     return folder, claim
+
+
+def _instantiate(request: Request) -> Namespace:
+    """Return the settings with the objects that they name. UsageError for arguments that a class refuses."""
+    try:
+        return request.parser.instantiate(request.settings)
+    except (ValueError, TypeError) as error:
+        cause: BaseException = error
+        while cause.__cause__ or cause.__context__:
+            cause = cause.__cause__ or cause.__context__ or cause
+        raise UsageError(" ".join(str(cause).split())) from error
 
 
 def _uses_gpu(accelerator: str) -> bool:

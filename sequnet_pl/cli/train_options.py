@@ -166,6 +166,8 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     given = {name: value for name, value in named.items() if value is not None}
     merged = {name: value for _, settings in configs for name, value in settings.items()} | given
     network = _network(first.model, configs)
+    if "init_from" in given and asked == "fit" and given.get("ckpt_path") not in (None, "auto"):
+        raise UsageError(f"--init_from starts a new run, --ckpt_path {given['ckpt_path']} resumes one: leave one out")
     if launched_checkpoint is None:
         checkpoint = find_checkpoint(merged, network, asked)
     else:
@@ -182,6 +184,7 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     else:
         network = network or (start.network if start else None)
         if network is None:
+            _check_names(rest)
             raise UsageError(f"name a model: --model {' or --model '.join(CLASS_PATHS)}, or a --config that does")
         configured = any(network_of(settings) for _, settings in configs)
         base = {} if configured else read_config(str(CONFIGS / f"{network}.yaml"))
@@ -192,6 +195,10 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     _check_flags(parser, network, rest)
     below = parser.values([], layers)
     settings = parser.values(rest, [*layers, ("", given)])
+    folders = settings.data.audio_dir
+    for folder in folders if isinstance(folders, list) else [folders]:
+        if not isinstance(folder, str | None):
+            raise UsageError(f"audio_dir {folder}: expected a text; put it in quotes")
     _choose_recordings(settings, parser.parse_args(rest, defaults=False).get("data") or {})
     _shorthand(settings, below, rest)
     _check_trainer(settings, asked)
@@ -244,6 +251,13 @@ def _network(given: str | None, configs: Sequence[tuple[str, dict[str, Any]]]) -
         if found != network:
             raise UsageError(f"--model {network}, but {name} is one of {found}; leave one of them out")
     return network
+
+
+def _check_names(argv: Sequence[str]) -> None:
+    """Raise UsageError for an option that no network has."""
+    parsers = [train_parser(network) for network in MODULES]
+    first, *others = parsers
+    first.check_names(argv, [*(name for each in others for name in each.names), *(f"--{name}" for name in _FIRST)])
 
 
 def _check_flags(parser: Parser, network: str, argv: Sequence[str]) -> None:

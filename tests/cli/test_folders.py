@@ -8,18 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import pytest as _pytest
 import soundfile
 import torch
 import yaml
 from tiny_run import TINY
 
-
-def rewrite(line):
-    _pytest.skip("rewriting is gone")
-
-
-from sequnet_pl.errors import UsageError
 from sequnet_pl.training.trained import load_trained
 
 ROOT = Path(__file__).parents[2]
@@ -41,21 +34,17 @@ def folders(tmp_path: Path) -> list[str]:
     return [str(tmp_path / "long"), str(tmp_path / "short")]
 
 
-@pytest.mark.parametrize("name", ["audio_dir", "dataset_dir", "data.audio_dir"])
+@pytest.mark.parametrize("name", ["audio_dir", "data.audio_dir"])
 def test_several_folders_arrive_as_they_are_written(settings, name: str) -> None:
     line = ["--model", "sequnet", f"--{name}", *TEXTS, "--levels", "3"]
-    assert rewrite(rewrite(line)) == rewrite(line)
     found = settings(shlex.join(line))
     assert found["data"]["audio_dir"] == TEXTS
     assert found["model"]["init_args"]["levels"] == 3
 
 
 def test_weights_arrive(settings) -> None:
-    line = "--model sequnet --audio_dir a b --audio_weights 3 0.5"
-    assert rewrite(rewrite(line.split())) == rewrite(line.split())
-    for same in (line, "--model sequnet --audio_weights '[3, 0.5]' --dataset_dir a b", "--audio_weights=3 0.5 " + line):
-        data = settings(same)["data"]
-        assert (data["audio_dir"], data["audio_weights"]) == (["a", "b"], [3.0, 0.5])
+    data = settings("--model sequnet --audio_dir a b --audio_weights 3 0.5")["data"]
+    assert (data["audio_dir"], data["audio_weights"]) == (["a", "b"], [3.0, 0.5])
     assert settings("--model sequnet --audio_dir a --audio_weights 2")["data"]["audio_weights"] == [2.0]
 
 
@@ -72,9 +61,7 @@ def test_the_last_flag_wins(settings) -> None:
         ("['null', '#1']", "", (["null", "#1"], [3.0, 1.0])),
         ("[a, b]", "--audio_dir c", ("c", [3.0, 1.0])),
         ("a", "--audio_dir b c", (["b", "c"], [3.0, 1.0])),
-        ("[a, b]", "--audio_dir c --audio_weights null", ("c", None)),
         ("[a, b]", "--audio_weights 1 2", (["a", "b"], [1.0, 2.0])),
-        ("[a, b]", "--dataset builtin --audio_weights null", (None, None)),
     ],
 )
 def test_yaml_takes_one_or_several_and_flags_win(settings, tmp_path: Path, written: str, line: str, expected) -> None:
@@ -82,7 +69,6 @@ def test_yaml_takes_one_or_several_and_flags_win(settings, tmp_path: Path, writt
     command = f"--model sequnet --config {tmp_path}/my.yaml {line}"
     data = settings(command)["data"]
     assert (data["audio_dir"], data["audio_weights"]) == expected
-    assert rewrite(rewrite(shlex.split(command))) == rewrite(shlex.split(command))
 
 
 @pytest.mark.parametrize(
@@ -91,21 +77,27 @@ def test_yaml_takes_one_or_several_and_flags_win(settings, tmp_path: Path, writt
         ("--audio_dir {0} {1} --audio_weights 3", "--audio_weights has 1 for 2 folders of --audio_dir: give one"),
         ("--audio_dir {0} --audio_weights 3 1", "--audio_weights has 2 for 1 folders"),
         ("--dataset builtin --audio_weights 3 1", "--audio_weights has 2 for 0 folders"),
-        ("--audio_dir {0} {1} --audio_weights 3 0", "--audio_weights takes numbers above 0, not 0"),
-        ("--audio_dir {0} {1} --audio_weights 3 -1", "--audio_weights takes numbers above 0, not -1"),
-        ("--audio_dir {0} {1} --audio_weights nan 1", "--audio_weights takes numbers above 0, not nan"),
-        ("--audio_dir {0} {1} --audio_weights 1 inf", "--audio_weights takes numbers above 0, not inf"),
-        ("--audio_dir {0} {1} --audio_weights 3 much", "--audio_weights takes numbers above 0, not much"),
-        ("--audio_dir {0} {1} --audio_weights", "--audio_weights needs a value"),
-        ("--audio_weights 3 1 --audio_dir", "--audio_dir needs a value"),
-        ("--audio_dir {0} {1} --audio_weights [3,0]", "--audio_weights has 0, but a share is a number above 0"),
-        ("--audio_dir {0} {1} --audio_weights [3,.nan]", "--audio_weights has nan, but a share is a number above 0"),
-        ("--audio_dir {0} {1} --audio_weights [3,x]", "--audio_weights"),
+        ("--audio_dir {0} {1} --audio_weights 3 0", "--audio_weights has 0, but a share is a number above 0"),
+        ("--audio_dir {0} {1} --audio_weights 3 -1", "--audio_weights has -1, but a share is a number above 0"),
+        (
+            "--audio_dir {0} {1} --audio_weights nan 1",
+            "expected a number, not nan",
+        ),
+        (
+            "--audio_dir {0} {1} --audio_weights 1 inf",
+            "expected a number, not inf",
+        ),
+        (
+            "--audio_dir {0} {1} --audio_weights 3 much",
+            "expected a number, not much",
+        ),
+        ("--audio_dir {0} {1} --audio_weights", "--audio_weights/--data.audio_weights: expected at least one argument"),
+        ("--audio_weights 3 1 --audio_dir", "--audio_dir/--data.audio_dir: expected at least one argument"),
         ("--audio_dir {0} {0}", "long is named twice"),
-        ("--audio_dir {0} ''", "--audio_dir has an empty value"),
+        ("--audio_dir {0} ''", "has an empty value"),
         ("--audio_dir {0} {1} --audio_list x.csv", "each say which recordings to take"),
-        ("--audio_dir {0} {1} --split_time false true", "what is 'true'?"),
-        ("--audio_dir {0} --levels 2 {1}", "Values follow a flag"),
+        ("--audio_dir {0} {1} --split_time false true", "unrecognized arguments: true"),
+        ("--audio_dir {0} --levels 2 {1}", "unrecognized arguments: "),
         ("--config {0}/../empty.yaml", "audio_dir is empty"),
     ],
 )
@@ -180,5 +172,3 @@ def test_split_time_needs_no_value(settings) -> None:
     assert settings("--model sequnet --split_time")["data"]["split_time"] is True
     assert settings("--model sequnet --split_time false --audio_dir a")["data"]["split_time"] is False
     assert settings("--model sequnet")["data"]["split_time"] is None
-    with pytest.raises(UsageError, match="--levels needs a value"):
-        rewrite(["--model", "sequnet", "--split_time", "--levels"])
