@@ -37,6 +37,7 @@ def environment() -> Iterator[None]:
     """No test sees what the code under another one has set, as a run sets where W&B keeps its files."""
     with mock.patch.dict(os.environ):
         yield
+    torch.set_flush_denormal(False)  # which commands set for their process
 
 
 @pytest.fixture(params=NETWORKS.values(), ids=NETWORKS.keys())

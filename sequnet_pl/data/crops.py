@@ -95,7 +95,12 @@ def scoring_plan(lengths: NDArray[np.int64], outputs: int, most: int | None = No
 def is_silent(split: Split) -> bool:
     """Return whether all codes of a split are silence; reads no further than the first other code's block."""
     size = 2**20
-    return all((split.codes[start : start + size] == SILENCE).all() for start in range(0, len(split.codes), size))
+    blocks = (
+        split.codes[start : min(start + size, recording.offset + recording.length)]
+        for recording in split.recordings
+        for start in range(recording.offset, recording.offset + recording.length, size)
+    )
+    return all((block == SILENCE).all() for block in blocks)
 
 
 class Crops(Dataset[Batch]):

@@ -164,16 +164,16 @@ class AudioModule(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
-        optimizer = self.optimization.optimizer(self.network, self.lr, fused=not self._scales_gradients())
+        optimizer = self.optimization.optimizer(self.network, self.lr, fused=not self._clips_in_mixed_precision())
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
         schedule = self.optimization.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _scales_gradients(self) -> bool:
-        """Whether the trainer, where there is one, scales gradients for float16."""
+    def _clips_in_mixed_precision(self) -> bool:
+        """Whether the trainer, if there is one, clips gradients in mixed precision: it refuses a fused optimizer."""
         try:
-            return str(self.trainer.precision) == "16-mixed"
+            return str(self.trainer.precision).endswith("-mixed") and bool(self.trainer.gradient_clip_val)
         except RuntimeError:  # not attached to a trainer
             return False
 

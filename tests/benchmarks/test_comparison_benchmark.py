@@ -104,7 +104,7 @@ def test_results_are_kept_as_they_come_and_only_for_the_same_settings(tmp_path, 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--scale=tine"], "--scale"),
+        (["--scale=tine"], "scale"),
         (["--scale=tiny", "--max_steps=0"], "--max_steps is 0"),
         (["--scale=tiny", "--gpus=-1"], "--gpus is -1"),
         (["--scale=tiny", "--seconds=0.1"], "shorter than the longest frame"),

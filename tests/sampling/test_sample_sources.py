@@ -40,8 +40,9 @@ def test_the_newest_run_and_best(run, trained: Path) -> None:
         ("--ckpt_path best --snapshot_dir logs/sequnet/old/checkpoints", "old/checkpoints/best"),
         ("--snapshot_dir logs/sequnet/old", "old/checkpoints/best"),
     ):
-        run(*words.split(), "--output_dir", words or "none", on=None)
-        assert expected in made(Path(words or "none"))[0]["checkpoint"]
+        folder = f"clips {words}"
+        run(*words.split(), "--output_dir", folder, on=None)
+        assert expected in made(Path(folder))[0]["checkpoint"]
 
 
 def test_recordings_that_have_moved(run, trained: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
