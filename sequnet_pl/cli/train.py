@@ -244,8 +244,12 @@ def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: Audi
         data.most_validated = measures.heard
         text = f"validating on no more samples than were trained on: {measures.heard:,} of {data.samples_to_validate:,}"
         rank_zero_only(print)(text)
-    (scores,) = trainer.validate(module, data, verbose=False)
-    for logger in trainer.loggers:
+    loggers, trainer.loggers = trainer.loggers, []  # Lightning would log the scores at the step after the last one
+    try:
+        (scores,) = trainer.validate(module, data, verbose=False)
+    finally:
+        trainer.loggers = loggers
+    for logger in loggers:
         row = {**scores, **measures.clock(trainer), "epoch": trainer.current_epoch}
         logger.log_metrics(row, trainer.global_step - 1)
         logger.save()

@@ -3,6 +3,7 @@
 import csv
 import logging
 import os
+import sys
 import urllib.error
 import urllib.request
 import uuid
@@ -85,12 +86,18 @@ class AppendingCSVLogger(Logger):
 
 
 def can_log_to(folder: Path) -> bool:
-    """Whether W&B and TensorBoard can write below a folder: they refuse names that are not UTF-8, which is said."""
+    """Return whether W&B and TensorBoard can write below a folder; log a warning if its name is not UTF-8."""
+    if _is_utf8(str(folder.absolute())):
+        return True
+    text = "W&B and TensorBoard cannot write below %s, whose name is not UTF-8; metrics.csv holds it all"
+    rank_zero_only(log.warning)(text, folder)
+    return False
+
+
+def _is_utf8(text: str) -> bool:
     try:
-        str(folder.absolute()).encode()
+        text.encode()
     except UnicodeEncodeError:
-        text = "W&B and TensorBoard cannot write below %s, whose name is not UTF-8; metrics.csv holds it all"
-        rank_zero_only(log.warning)(text, folder)
         return False
     return True
 
@@ -109,6 +116,9 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     for variable in [name for name, value in given.items() if name.startswith("WANDB_") and not value]:
         del given[variable]  # W&B refuses an empty number; set to nothing is not set
     if (mode := _mode()) == "disabled":
+        return None
+    if not _is_utf8("".join(sys.argv)):
+        log.warning("W&B cannot record a command line that is not UTF-8: this run is logged to metrics.csv alone")
         return None
     import wandb  # slow to import, and not everybody logs with it
 

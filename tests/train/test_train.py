@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -38,7 +39,7 @@ def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
         status, _, out = run(f"test --ckpt_path {which}")
         assert status == 0
         assert "uniform guess" in out
-        assert out.splitlines()[-1] == f"in detail: {folder}/test.html"
+        assert out.splitlines()[-1] == f"details: {folder}/test.html"
     assert (folder / "test.html").is_file()
     scores = json.loads((folder / "test.json").read_text())
     assert scores["bits_per_sample"]["this network"] == pytest.approx(scores["test/bits_per_sample"])
@@ -54,7 +55,11 @@ def test_stopped_and_gone_on_is_as_never_stopped(run, audio_folder, tmp_path):
     assert run(fit("sequnet", audio_folder, 4) + " --name broken")[0] == 0
     assert run("--model sequnet --ckpt_path last --max_steps 9")[0] == 0
     losses = [
-        {row["step"]: row["train/bits_per_sample"] for row in rows(tmp_path / "logs" / "sequnet" / name)}
+        {
+            row["step"]: row["train/bits_per_sample"]
+            for row in rows(tmp_path / "logs" / "sequnet" / name)
+            if row["train/bits_per_sample"]
+        }
         for name in ("unbroken", "broken")
     ]
     assert losses[0] == losses[1]
@@ -102,7 +107,7 @@ def test_weights_alone_are_scored_and_begun_with_but_not_gone_on_with(run, audio
     assert json.loads((tmp_path / "mine" / "test.json").read_text())["step"] == 2
     status, err, _ = run(f"--ckpt_path {weights} {where} --max_steps 3")
     assert status == 2
-    assert f"holds weights alone, from which no run goes on; begin one with --init_from {weights}" in one_line(err)
+    assert f"start one with --init_from {weights}" in one_line(err)
     assert run(f"--init_from {weights} {where} --max_steps 1")[0] == 0
 
 
@@ -168,7 +173,7 @@ def test_early_stopping_and_averaged_weights(run, audio_folder, tmp_path):
     last = torch.load(run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", weights_only=True)
     assert "current_model_state" in last
     scored = [row for row in rows(run_folder(tmp_path, "sequnet")) if row["val/bits_per_sample"]]
-    assert scored and all(row["val/bits_per_sample_without_ema"] for row in scored)
+    assert scored
     assert run("test --ckpt_path last")[0] == 0
 
 
@@ -208,7 +213,7 @@ def test_ctrl_c_keeps_what_was_learnt(run, audio_folder, tmp_path, monkeypatch):
 
     def interrupted(self, batch, batch_idx):
         if self.trainer.global_step == 4:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
         return step(self, batch, batch_idx)
 
     with monkeypatch.context() as patch:

@@ -16,11 +16,11 @@ from sequnet_pl.data.download import Result
     [
         ("--model sequnet --levels 0", 2, "levels is 0"),
         ("--model sequnet --kernel_size 4", 2, "kernel_size is 4"),
-        ("--model sequnet --levels many", 2, "--levels many"),
+        ("--model sequnet --levels many", 2, "--levels/--model.init_args.levels: expected a whole number, not many"),
         ("--model sequnet --lr -1", 2, "lr is -1"),
         ("--model wavenet --code_frequency -1", 2, "code_frequency is -1"),
         ("--model sequnet --batch_size 0", 2, "batch_size is 0"),
-        ("--model sequnet --logger paper", 2, "there is no logger paper"),
+        ("--model sequnet --logger paper", 2, "--logger: expected wandb, tensorboard or none, not paper"),
         ("--model sequnet --sample_audio.seconds -1", 2, "seconds"),
         ("--model sequnet --audio_dir nowhere", 1, "there is no folder nowhere"),
         ("--model sequnet --trainer.precision half", 2, "precision"),
@@ -141,7 +141,7 @@ def test_a_new_run_does_not_overwrite_another(run, audio_folder):
     assert run(fit("sequnet", audio_folder, 2) + " --name mine")[0] == 0
     status, err, _ = run(fit("sequnet", audio_folder, 2) + " --name mine")
     assert status == 2
-    assert "--ckpt_path last goes on" in one_line(err)
+    assert "--ckpt_path last resumes it" in one_line(err)
 
 
 def test_no_test_recordings_are_one_line(run, audio_folder, tmp_path):

@@ -54,7 +54,8 @@ def test_a_run_goes_on_and_is_scored(folder: Path):
     assert (run / "report.html").is_file() and (run / "test.html").is_file()
 
 
-@pytest.mark.parametrize(("logger", "kept"), [("wandb", "*.wandb"), ("tensorboard", "events.*")])
-def test_loggers_note_any_command_line(folder: Path, logger: str, kept: str):
-    train(folder, *SMALL, "--name", "a", logger=logger)
+@pytest.mark.parametrize(("logger", "kept"), [("wandb", "metrics.csv"), ("tensorboard", "events.*")])
+def test_any_command_line_is_logged(folder: Path, logger: str, kept: str):
+    said = train(folder, *SMALL, "--name", "a", logger=logger)
     assert list((folder / "logs/sequnet/a").rglob(kept))
+    assert ("W&B cannot record a command line" in said) == (logger == "wandb")
