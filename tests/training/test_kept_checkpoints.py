@@ -2,6 +2,7 @@
 
 import gzip
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -40,7 +41,7 @@ def test_broken_weights_do_not_replace_a_checkpoint(fit):
 
 def test_checkpoints_are_made_after_minutes_too(fit, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("sequnet_pl.training.saving.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("sequnet_pl.training.saving.time", SimpleNamespace(monotonic=lambda: now[0]))
     saved = []
 
     class Clock(pl.Callback):
