@@ -84,6 +84,11 @@ NOT_RUN = {
     "snapshots/sequnet --model sequnet --batch_size 2 --num_batches 3": _NEEDS
     + "a GPU; tests/sampling runs a smaller one",
     "python sample.py --stdout wav --seconds 60 | ffplay -": _NEEDS + "a sound device; tests/sampling reads the pipe",
+    "python train.py --config configs/finetune.yaml --init_from piano --audio_dir music --gpus 0": (
+        "takes minutes; tests/cli/test_init_from.py runs a smaller one"
+    ),
+    "python train.py --config configs/finetune.yaml --init_from piano --audio_dir music --gpus 1 --batch_size 8": _NEEDS
+    + "a GPU",
     "python sample.py --pretrained piano": "stands for the line below it",
     "python sample.py --pretrained piano --conditional 1 --batch_size 4 --seconds 4 --weights bf16 --gpus 0": (
         "makes the built-in recordings; tests/sampling/test_sample_pretrained.py runs a smaller one"

@@ -188,7 +188,7 @@ class LastCheckpoint(Checkpoint):
         if not finite(trainer.lightning_module.parameters()):
             raise NonFiniteError(
                 f"weights not finite after step {trainer.global_step}; {self.path} has the last finite ones: "
-                "resume with --ckpt_path last and a lower --lr"
+                f"start a run from them with --init_from {self.path} and a lower --lr"
             )
         trainer.save_checkpoint(self.path)
         self._saved_at, self._saved_step, self._is_due = time.monotonic(), trainer.global_step, False
