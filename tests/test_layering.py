@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
-_GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "locks", "printing", "processes", "project"}
+_GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "printing", "processes", "project"}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 _OPTIONS = {"cli.sample_options", "cli.evaluate_options"}
 _JOBS = {"sampling.jobs", "sampling.load", "evaluate.run", "evaluate.held_out"}
@@ -22,7 +22,6 @@ LAYERS = {  # each with the layers that it may import from, besides itself
     "errors": set(),
     "names": set(),
     "atomic": {"errors"},
-    "locks": {"errors"},
     "printing": set(),
     "processes": set(),
     "pretrained": _GROUND,

@@ -12,10 +12,14 @@ from sequnet_pl.training.checkpoints import Run
 
 JOB = {"SLURM_PROCID": "3", "SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "train"}
 HOLD = """
-import sys
+import os, sys
 from pathlib import Path
 from sequnet_pl.cli import run_dir
 claim = run_dir.resume(Path(sys.argv[1]), Path(sys.argv[1]))
+if not os.fork():  # as a worker that outlives the run
+    os.close(1)
+    sys.stdin.read()
+    os._exit(0)
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -42,6 +46,7 @@ def living():
         )
         processes.append(process)
         assert process.stdout.readline() == "held\n"
+        return process
 
     yield use
     for process in processes:
@@ -89,6 +94,21 @@ def test_a_living_run_is_left_alone(begin, living, tmp_path):
     assert begin("mine", is_default=True).folder.name == "mine-2"
 
 
+def test_a_lock_dies_with_its_process_though_a_worker_lives(living, tmp_path):
+    process = living(tmp_path)
+    process.kill()
+    process.wait()
+    run_dir.resume(tmp_path, tmp_path).release(began=True)
+
+
+def test_a_disk_without_locks_is_used(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    run_dir.resume(tmp_path, tmp_path).release(began=True)
+
+
 @pytest.mark.parametrize("is_default", [False, True])
 def test_checkpoints_of_a_living_run_are_left_alone(begin, living, tmp_path, is_default):
     (tmp_path / "snapshots").mkdir()
@@ -118,7 +138,8 @@ def test_a_run_that_has_not_begun_leaves_no_folder(begin, tmp_path):
     (claim.folder / "wandb" / "file").write_text("x")
     (claim.checkpoints / "MODEL.md").write_text("x")
     claim.release(began=False)
-    assert not claim.folder.exists()
+    assert not (tmp_path / "logs").exists()
+    assert [path.name for path in (tmp_path / "far" / "snapshots").iterdir()] == ["MODEL.md"]
 
 
 @pytest.mark.parametrize("name", ["..", "../elsewhere", "a/../..", "/tmp/elsewhere", "."])
