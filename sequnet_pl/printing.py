@@ -7,9 +7,11 @@ commands; and a terminal or a pipe may know fewer characters than a name has.
 import copy
 import io
 import logging
+import os
 import re
 import sys
 from numbers import Number
+from pathlib import Path
 
 _NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -31,7 +33,10 @@ class LineFormatter(logging.Formatter):
 
 
 def make_streams_safe() -> None:
-    """Let standard output and error escape what their encoding lacks, where they would raise UnicodeEncodeError."""
+    """Open closed standard streams on the null device, and escape characters that their encoding lacks."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by a daemon or a shell
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # open to the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

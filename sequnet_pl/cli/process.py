@@ -28,6 +28,15 @@ def is_rank_zero() -> bool:
     return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
 
 
+def ignore_stray_ranks() -> None:
+    """Make this process the first of a run of one process, whatever rank another launcher left in the environment."""
+    stray = ["RANK", "LOCAL_RANK", "NODE_RANK"]
+    stray += [] if "SLURM_JOB_ID" in os.environ else ["SLURM_PROCID"]
+    for name in stray:
+        os.environ.pop(name, None)
+    rank_zero_only.rank = 0  # pyright: ignore[reportAttributeAccessIssue]  # where Lightning keeps the rank
+
+
 def use_threads(count: int) -> None:
     """Compute with `count` threads on the CPU. UsageError for fewer than one."""
     if count < 1:

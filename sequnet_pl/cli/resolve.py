@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from jsonargparse import Namespace
 
 from sequnet_pl import pretrained
@@ -67,13 +68,27 @@ def agree(settings: Namespace, path: Path, fit: bool) -> None:
         raise UsageError(f"{path} holds weights alone, from which no run resumes; start one with --init_from {path}")
     run = checkpoints.run_of_checkpoint(path, Path(settings.log_dir))
     own = run.settings["model"].get("init_args", {}) if run else {}
-    for name, value in checkpoints.hyper_parameters(content).items():
+    hyper_parameters = checkpoints.hyper_parameters(content)
+    if unknown := hyper_parameters.keys() - settings.model.init_args.as_dict().keys():
+        raise UserError(f"{path} is of another version: it has the setting {', '.join(sorted(unknown))}, unknown here")
+    if fit and run and (hyper_parameters.get("anneal") or hyper_parameters.get("warmup")):
+        limits = [(name, run.settings["trainer"].get(name)) for name in ("max_steps", "max_epochs")]
+        if any(settings.trainer[name] != value for name, value in limits):
+            log.warning("the schedule of the learning rate now spans the new length of the run, so the rate jumps")
+    for name, value in hyper_parameters.items():
         if name in REVISABLE:
             continue
         given = settings.model.init_args.get(name, value)
         if given not in (value, own.get(name, value)):
             raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
         settings.model.init_args[name] = value  # the run may have changed it, as a learning rate finder does
+
+
+def check_weights(path: Path, module: torch.nn.Module) -> None:
+    """Raise UserError where a checkpoint has other weights than a module."""
+    weights = checkpoints.read(path).get("state_dict", {})
+    if differing := module.state_dict().keys() ^ weights.keys():
+        raise UserError(f"{path} is of another version: its weights differ in {', '.join(sorted(differing)[:3])}")
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import run_dir
-from sequnet_pl.cli.process import exit_with_launcher, filter_warnings, is_rank_zero, use_threads
-from sequnet_pl.cli.resolve import agree
+from sequnet_pl.cli.process import exit_with_launcher, filter_warnings, ignore_stray_ranks, is_rank_zero, use_threads
+from sequnet_pl.cli.resolve import agree, check_weights
 from sequnet_pl.cli.train_options import Request, read_command_line
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.stored import StoredRecordings
@@ -56,6 +56,8 @@ def train(argv: list[str]) -> int:
     settings, fits = request.settings, request.command == "fit"
     if request.checkpoint:
         agree(settings, request.checkpoint, fits)
+    if not launched and str(settings.trainer.devices) == "1" and settings.trainer.num_nodes == 1:
+        ignore_stray_ranks()
     if settings.threads is not None:
         use_threads(settings.threads)
     if is_rank_zero():
@@ -72,6 +74,8 @@ def train(argv: list[str]) -> int:
             report = RunReport(folder, Path(settings.best.dirpath), settings.log_model)
             if fits and not request.checkpoint and built.trainer.precision is None:
                 built.trainer.precision = settings.trainer.precision = _default_precision(settings, module)
+            if request.checkpoint:
+                check_weights(request.checkpoint, module)
             trainer = _trainer(request, built, folder, report)
         except Exception as error:
             if mistake := said_by_a_library(error):
@@ -181,7 +185,8 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     callbacks += [ProgressBar()] if options["enable_progress_bar"] else []
     callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
     callbacks += [SampleAudio(**built.sample_audio), NonFinite(**built.nonfinite)]
-    callbacks += options.pop("callbacks") or []
+    given = options.pop("callbacks") or []
+    callbacks += [*given, _GivenPatience(given)]
     if fits and not settings.trainer.fast_dev_run:
         callbacks.append(_SaveSettings(request, folder))
     callbacks += [ScoreReport(folder), report]
@@ -219,6 +224,7 @@ def _run(
         with warnings_noted(folder) if writes else nullcontext(), float32_products(tf32=fits):
             if fits:
                 trainer.fit(module, data, ckpt_path=path, weights_only=True)
+                _print_end(request, trainer)
                 _validate_at_end(trainer, module, data)
             else:
                 getattr(trainer, request.command)(module, data, ckpt_path=path, verbose=False)
@@ -230,6 +236,26 @@ def _run(
             raise mistake from error
         raise
     end_wandb(trainer.loggers)
+
+
+def _print_end(request: Request, trainer: pl.Trainer) -> None:
+    """Print why a fit ended, unless it made the steps that were asked for."""
+    if request.checkpoint and trainer.global_step == checkpoints.read(request.checkpoint)["global_step"]:
+        rank_zero_only(print)("the run is finished: a larger --max_steps or --epochs continues it")
+    for callback in trainer.early_stopping_callbacks:
+        if callback.stopped_epoch:
+            rank_zero_only(print)(f"early stopping: {callback.stopping_reason_message}")
+
+
+class _GivenPatience(pl.Callback):
+    """Keeps the patience of early stopping as given: a checkpoint would restore its own."""
+
+    def __init__(self, callbacks: list[pl.Callback]) -> None:
+        self.given = [(each, each.patience) for each in callbacks if isinstance(each, EarlyStopping)]
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for callback, patience in self.given:
+            callback.patience = patience
 
 
 def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: AudioDataModule) -> None:

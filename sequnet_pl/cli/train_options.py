@@ -188,7 +188,7 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
             raise UsageError(f"name a model: --model {' or --model '.join(CLASS_PATHS)}, or a --config that does")
         configured = any(network_of(settings) for _, settings in configs)
         base = {} if configured else read_config(str(CONFIGS / f"{network}.yaml"))
-    layers = [("the run's config.yaml" if checkpoint else "", base), *configs]
+    layers = [(f"the settings of {checkpoint}" if checkpoint else "", base), *configs]
     parser = train_parser(network)
     if first.layers is not None:
         rest += ["--layers", str(first.layers)]
@@ -327,6 +327,8 @@ def _check_trainer(settings: Namespace, asked: str) -> None:
     stage = {"fit": "train", "validate": "val", "test": "test"}[asked]
     if trainer[f"limit_{stage}_batches"] == 0:
         raise UsageError(f"{_flag(f'limit_{stage}_batches')} is 0, which leaves nothing to {asked}")
+    if str(trainer.strategy).rpartition("_")[2] in ("spawn", "fork", "notebook"):
+        raise UsageError(f"--trainer.strategy {trainer.strategy} is not supported: use ddp")
     if trainer.logger:
         raise UsageError("--trainer.logger is not used: --logger chooses wandb, tensorboard or none")
 

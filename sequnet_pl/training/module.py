@@ -167,7 +167,10 @@ class AudioModule(pl.LightningModule):
         optimizer = self.optimization.optimizer(self.network, self.lr, fused=not self._clips_in_mixed_precision())
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
-        schedule = self.optimization.schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        if not math.isfinite(steps):
+            raise UsageError("--anneal and --warmup need a length: give --max_steps, or --epochs above 0")
+        schedule = self.optimization.schedule(optimizer, int(steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _clips_in_mixed_precision(self) -> bool:

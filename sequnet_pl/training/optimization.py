@@ -11,6 +11,12 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.models.network import Network
 from sequnet_pl.training.muon import MuonAndAdam
 
+LEARNING = (
+    *("lr", "eps", "beta2", "weight_decay", "warmup", "anneal", "muon"),
+    *("code_frequency", "checkpoint_activations", "compile"),
+)
+"""Names of the arguments with which every network is trained."""
+
 
 @dataclass(frozen=True)
 class Optimization:

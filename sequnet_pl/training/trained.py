@@ -16,6 +16,7 @@ from sequnet_pl.models.published import network_from_weights
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.training import checkpoints
+from sequnet_pl.training.optimization import LEARNING
 
 NETWORKS: dict[str, type[Network]] = {"sequnet": SeqUNet, "wavenet": WaveNet}
 PUBLISHED_LAYERS = 13
@@ -103,6 +104,9 @@ def _network(content: dict[str, Any], path: Path) -> Network:
     """
     kind = NETWORKS[checkpoints.network_name(content, path)]
     shape = checkpoints.hyper_parameters(content)
+    known = inspect.signature(kind).parameters.keys() | set(LEARNING)
+    if unknown := shape.keys() - known:
+        raise UserError(f"{path} is of another version: it has the setting {', '.join(sorted(unknown))}, unknown here")
     with checkpoints.fitting(path):
         network = kind(**{name: shape[name] for name in inspect.signature(kind).parameters.keys() & shape.keys()})
         weights = content["state_dict"].items()

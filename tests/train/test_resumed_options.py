@@ -1,0 +1,85 @@
+"""Options of a resumed run, and runs that an environment, a checkpoint or a schedule does not fit."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from tiny import ROOT, fit, one_line, rows, run_folder
+
+
+def validations(tmp_path):
+    return sum(bool(row["val/bits_per_sample"]) for row in rows(run_folder(tmp_path, "sequnet")))
+
+
+def test_early_stopping_is_reported_and_a_resumed_run_has_the_patience_given(run, audio_folder, tmp_path):
+    line = fit("sequnet", audio_folder, 40) + " --lr 1e-12 --early_stopping 1 --trainer.val_check_interval 1"
+    status, _, out = run(line)
+    assert status == 0
+    assert "early stopping: " in out and "val/bits_per_sample" in out
+    before = validations(tmp_path)
+    assert run("--ckpt_path last --early_stopping 4")[0] == 0
+    assert validations(tmp_path) >= before + 3
+
+
+def test_a_finished_run_is_reported(run, audio_folder):
+    assert run(fit("sequnet", audio_folder, 2))[0] == 0
+    status, _, out = run("--ckpt_path last")
+    assert status == 0
+    assert "the run is finished: a larger --max_steps or --epochs continues it" in out
+
+
+def test_a_schedule_over_another_length_is_reported(run, audio_folder, caplog):
+    assert run(fit("sequnet", audio_folder, 3) + " --anneal")[0] == 0
+    assert run("--ckpt_path last --max_steps 6")[0] == 0
+    assert "the schedule of the learning rate now spans the new length" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--anneal --epochs -1 --max_steps -1", "--anneal and --warmup need a length"),
+        ("--trainer.strategy ddp_spawn", "--trainer.strategy ddp_spawn is not supported"),
+    ],
+)
+def test_what_has_no_end_or_cannot_be_launched_is_one_line(run, audio_folder, line, message):
+    status, err, _ = run(f"{fit('sequnet', audio_folder, 2)} {line}")
+    assert status == 2
+    assert message in one_line(err)
+
+
+@pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "NODE_RANK"])
+def test_a_stray_rank_does_not_let_a_run_overwrite_another(run, audio_folder, tmp_path, monkeypatch, name):
+    line = fit("sequnet", audio_folder, 2) + " --name mine"
+    assert run(line)[0] == 0
+    last = run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt"
+    before = last.read_bytes()
+    monkeypatch.setenv(name, "1")
+    status, err, _ = run(line)
+    assert (status, "--ckpt_path last resumes it" in one_line(err)) == (2, True)
+    assert last.read_bytes() == before
+
+
+def test_checkpoints_of_another_version_are_one_line(run, audio_folder, tmp_path):
+    assert run(fit("sequnet", audio_folder, 2))[0] == 0
+    last = run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    setting, weight = tmp_path / "setting.ckpt", tmp_path / "weight.ckpt"
+    torch.save(content | {"hyper_parameters": content["hyper_parameters"] | {"normalise": True}}, setting)
+    torch.save(content | {"state_dict": content["state_dict"] | {"network.gain": torch.ones(1)}}, weight)
+    for path, what in ((setting, "normalise"), (weight, "network.gain")):
+        status, err, _ = run(f"test --ckpt_path {path}")
+        assert (status > 0, what in one_line(err)) == (True, True), err
+    command = [sys.executable, str(ROOT / "sample.py"), "--ckpt_path", str(setting), "--gpus", "0"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert (done.returncode, "normalise" in done.stderr) == (1, True)
+
+
+def test_a_closed_output_is_no_error(tmp_path):
+    code = "import os, sys; os.close(1); os.execv(sys.argv[1], sys.argv[1:])"
+    words = [sys.executable, str(ROOT / "sample.py"), "--pretrained", "piano", "--gpus", "0", "--seconds", "0.05"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("generated/*.wav"))) == 1
