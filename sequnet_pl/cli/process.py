@@ -34,7 +34,7 @@ def ignore_stray_ranks() -> None:
     stray += [] if "SLURM_JOB_ID" in os.environ else ["SLURM_PROCID"]
     for name in stray:
         os.environ.pop(name, None)
-    rank_zero_only.rank = 0  # pyright: ignore[reportAttributeAccessIssue]  # where Lightning keeps the rank
+    rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]  # where Lightning keeps the rank
 
 
 def use_threads(count: int) -> None:
