@@ -10,7 +10,7 @@ from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.data.crops import Crops, scoring_plan
 from sequnet_pl.data.store import Split
 
-TABLES = ("table of single codes", "table of codes given the one before", "table of codes given the two before")
+TABLES = ("unigram baseline", "bigram baseline", "trigram baseline")
 """What `learn_tables` gives, in words."""
 MOST = 1 << 28
 """Codes that tables are learnt from at most, spread evenly over a split: a few seconds' work, and int32 counts them."""

@@ -97,7 +97,7 @@ PAGE = "test.html"
 
 
 class ScoreReport(Callback):
-    """Tells the test's score beside a uniform guess and tables of codes learnt on train, and where it is good or bad.
+    """Reports the test's score beside a uniform and n-gram baselines learnt on train, and where it is good or bad.
 
     Args:
         folder: Where `test.json` and `test.html` go, the run folder. The JSON file has the fields of
@@ -170,7 +170,7 @@ class ScoreReport(Callback):
             sample_rate=data.hparams["sample_rate"],
             receptive_field=module.network.receptive_field,
             samples=samples,
-            bits_per_sample=dict(zip(("uniform guess", *TABLES, NETWORK), map(_number, values), strict=True)),
+            bits_per_sample=dict(zip(("uniform baseline", *TABLES, NETWORK), map(_number, values), strict=True)),
             accuracy=_number(right.sum() / samples),
             expected_calibration_error=_number((sure - right).abs().sum() / samples),
             table_samples=min(MOST, int(data.splits["train"].lengths.sum())),

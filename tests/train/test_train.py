@@ -38,12 +38,12 @@ def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
     for which in ("last", "best"):
         status, _, out = run(f"test --ckpt_path {which}")
         assert status == 0
-        assert "uniform guess" in out
+        assert "uniform baseline" in out
         assert out.splitlines()[-1] == f"details: {folder}/test.html"
     assert (folder / "test.html").is_file()
     scores = json.loads((folder / "test.json").read_text())
     assert scores["bits_per_sample"]["this network"] == pytest.approx(scores["test/bits_per_sample"])
-    assert 0 < scores["bits_per_sample"]["table of codes given the two before"] < 12
+    assert 0 < scores["bits_per_sample"]["trigram baseline"] < 12
     assert (scores["network"], len(scores["recordings"])) == (model, 2)
     assert 0 < scores["step"] <= 16  # of the best
     assert run("validate --ckpt_path last")[0] == 0
