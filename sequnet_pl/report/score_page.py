@@ -59,8 +59,8 @@ def _distance_chart(scores: Scores) -> Chart:
         title="bits per sample by distance from the start",
         xlabel="seconds from the start of the recording",
         series=[
-            series(TABLE, seconds, np.append(table, np.nan), GREY, "steps"),
-            series(NETWORK, seconds, np.append(network, np.nan), COLOURS[0], "steps"),
+            series(TABLE, seconds, np.append(table, table[-1:]), GREY, "steps"),
+            series(NETWORK, seconds, np.append(network, network[-1:]), COLOURS[0], "steps"),
         ],
         marks={f"receptive field, {field:.3g} s": (field, COLOURS[1])} if inside else {},
         log_x=True,
@@ -87,7 +87,8 @@ def _calibration_chart(scores: Scores) -> Chart:
     """Reliability diagram: accuracy of the likeliest code by its probability."""
     bins = scores.calibration
     edges = [*(one.start for one in bins), 1.0]
-    shares = [*(one.samples / max(1, scores.samples) for one in bins), np.nan]
+    shares = [one.samples / max(1, scores.samples) for one in bins]
+    shares.append(shares[-1])  # a step reaches to the next edge
     drawn = [
         series("share of all samples", edges, shares, GREY, "area"),
         series("perfect calibration", [0, 1], [0, 1], GREY, width=1),
