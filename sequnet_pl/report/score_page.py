@@ -88,7 +88,7 @@ def _calibration_chart(scores: Scores) -> Chart:
     bins = scores.calibration
     edges = [*(one.start for one in bins), 1.0]
     shares = [one.samples / max(1, scores.samples) for one in bins]
-    shares.append(shares[-1])  # a step reaches to the next edge
+    shares += shares[-1:]  # a step reaches to the next edge
     drawn = [
         series("share of all samples", edges, shares, GREY, "area"),
         series("perfect calibration", [0, 1], [0, 1], GREY, width=1),
