@@ -80,18 +80,15 @@ class CropLoader(DataLoader[Batch]):
         if self.shard.batches_done >= len(self.shard):
             self.shard.set_epoch(self.shard.epoch + 1)
         asked = time.monotonic()
-        for batch in super().__iter__():
+        with shielded():  # a run that is asked to end needs its workers until it has saved
+            batches = super().__iter__()
+        if self.num_workers:  # at exit Python asks them to end by a signal that they ignore, and waits
+            Finalize(None, _end_workers, (weakref.ref(batches),), exitpriority=_FIRST)
+        for batch in batches:
             self.waited += time.monotonic() - asked
             self.shard.batches_done += 1
             yield batch
             asked = time.monotonic()
-
-    def _get_iterator(self) -> Any:
-        with shielded():  # a run that is asked to end needs its workers until it has saved
-            iterator = super()._get_iterator()
-        if self.num_workers:  # at exit Python asks them to end by a signal that they shrug off, and waits
-            Finalize(None, _end_workers, (weakref.ref(iterator),), exitpriority=_FIRST)
-        return iterator
 
     def state_dict(self) -> dict[str, Any]:
         """The position, as plain numbers."""
@@ -106,7 +103,10 @@ class CropLoader(DataLoader[Batch]):
 
 
 def _end_workers(found: Callable[[], Any]) -> None:
-    """End the workers of an iterator that is still there, such as that of a validation that was broken off."""
+    """End the workers of an iterator that still exists, such as that of an interrupted validation.
+
+    DataLoader has no public way to end its workers; it does this itself when its iterator is deleted.
+    """
     if iterator := found():
         iterator._shutdown_workers()
         for worker in iterator._workers:
