@@ -1,171 +1,105 @@
-"""Hours of audio stored a minute, beside `librosa.load` doing the same work: `python -m benchmarks.store --audio FILE`.
+"""Time and memory of storing recordings: `python -m benchmarks.store --audio FILE [FILE ...]`.
 
-The same work: decode, mix to mono, resample, encode as mu-law, write to disk. Ours also hashes the file, gathers the
-levels, copies the codes into the map and writes the index. Each measurement runs in processes of its own, on as many
-copies of the file as there are processes; librosa's import is not counted, the start of our processes is. Memory is the
-sum of the peaks of all processes of a measurement. What 600 hours would take is extrapolated.
+Each file is stored by a process of its own, which decodes, mixes to mono, resamples, encodes as mu-law and writes the
+index. With `--other CHECKOUT PYTHON` another version of this project stores the same files in turns; the ratio of
+processor times is the median of the ratios of each turn. Processor time is that of the process and of all that it
+started; memory is the peak of the largest of them.
 """
 
 import argparse
 import json
-import multiprocessing
 import os
-import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from sequnet_pl import atomic
-from sequnet_pl.data.store import make_store
 
 RATE = 16_000
-_COLLECTION_HOURS = 600
-
-
-def store_with_ours(paths: list[Path], folder: Path) -> tuple[float, float]:
-    """Seconds taken and hours stored, with a process for each path."""
-    start = time.perf_counter()
-    report = make_store({"train": paths}, folder, RATE, workers=len(paths), progress=False)
-    return time.perf_counter() - start, sum(r.length for r in report.recordings["train"]) / RATE / 3600
-
-
-def store_with_librosa(paths: list[Path], folder: Path) -> tuple[float, float]:
-    """The same with `librosa.load` in place of our reader."""
-    tasks = [(path, folder / f"{number}.codes") for number, path in enumerate(paths)]
-    if len(tasks) == 1:
-        import librosa  # noqa: F401  the import is not counted
-
-        start = time.perf_counter()
-        samples = _load(tasks[0])
-    else:
-        with multiprocessing.get_context("spawn").Pool(len(tasks)) as pool:
-            pool.map(_import_librosa, tasks, chunksize=1)
-            start = time.perf_counter()
-            samples = sum(pool.map(_load, tasks, chunksize=1))
-            return time.perf_counter() - start, samples / RATE / 3600
-    return time.perf_counter() - start, samples / RATE / 3600
-
-
-def _import_librosa(_: object) -> None:
-    import librosa  # noqa: F401
-
-    time.sleep(0.5)  # so that each process takes one of these tasks
-
-
-def _load(task: tuple[Path, Path]) -> int:
-    import librosa
-
-    from sequnet_pl.audio import mulaw
-
-    samples, _ = librosa.load(task[0], sr=RATE, mono=True)
-    with task[1].open("wb") as file:
-        file.write(mulaw.encode(samples).tobytes())
-    return len(samples)
-
-
-WAYS = {"ours": store_with_ours, "librosa": store_with_librosa}
-
-
-def measure(way: str, paths: list[Path], folder: Path) -> dict[str, float]:
-    """Run one way in processes of its own, and watch the memory of all of them."""
-    folder.mkdir()
-    command = [sys.executable, "-m", "benchmarks.store", "--run", way, str(folder), "--audio", *map(str, paths)]
-    # One thread each: the number of processes is what is compared.
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-    peaks: dict[int, int] = {}
-    while process.poll() is None:
-        for pid in _family(process.pid):
-            peaks[pid] = max(peaks.get(pid, 0), _peak(pid))
-        time.sleep(0.02)
-    assert process.stdout is not None
-    if process.returncode:
-        raise SystemExit(f"{way} stopped with status {process.returncode}")
-    seconds, hours = json.loads(process.stdout.read())
-    return {
-        "seconds": seconds,
-        "hours": hours,
-        "hours_a_minute": hours / seconds * 60,
-        "peak_MB": sum(peaks.values()) / 1e3,
-    }
-
-
-def _family(pid: int) -> list[int]:
-    """A process and all that it started, directly or not."""
-    try:
-        children = [
-            int(c) for task in Path(f"/proc/{pid}/task").iterdir() for c in (task / "children").read_text().split()
-        ]
-    except OSError:
-        return []
-    return [pid, *(member for child in children for member in _family(child))]
-
-
-def _peak(pid: int) -> int:
-    """Largest resident memory of a process so far, in kB; 0 where it has just ended."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    return int(status.split("VmHWM:")[1].split()[0]) if "VmHWM:" in status else 0
-
-
-def main() -> None:
-    """Measure both ways with one process and with two, print a table and write it as JSON."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
-    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="a long recording (the first is measured)")
-    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--repeats", type=int, default=1, help="measurements of each; the quickest counts")
-    parser.add_argument(
-        "--json", type=Path, default=Path("generated/benchmarks/store.json"), help="where the figures go"
+_STORE = """
+import sys
+from pathlib import Path
+from sequnet_pl.data.store import make_store
+if __name__ == "__main__":
+    folder, rate, workers, *files = sys.argv[1:]
+    report = make_store(
+        {"train": [Path(file) for file in files]}, Path(folder), int(rate), workers=int(workers), progress=False
     )
-    parser.add_argument("--run", nargs=2, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.run:
-        way, folder = options.run
-        sys.stdout.write(json.dumps(WAYS[way](options.audio, Path(folder))))
-        return
-    rows: list[dict[str, object]] = []
-    with tempfile.TemporaryDirectory() as scratch:
-        copies = [Path(scratch, f"{number}{options.audio[0].suffix}") for number in range(max(options.processes))]
-        for number, copy in enumerate(copies):
-            shutil.copy(options.audio[0], copy)
-            with copy.open("ab") as file:
-                file.write(bytes(number))  # or all would be one recording to us
-        for count in options.processes:
-            for way in WAYS:
-                runs = [
-                    measure(way, copies[:count], Path(scratch, f"{way}-{count}-{number}"))
-                    for number in range(options.repeats)
-                ]
-                rows.append({"way": way, "processes": count, **min(runs, key=lambda run: run["seconds"])})
-    _show(rows)
-    result = {"audio": options.audio[0].name, "cores": os.cpu_count(), "rows": rows}
-    atomic.write_text(options.json, json.dumps(result, indent=1) + "\n")
+    print(sum(recording.length for recording in report.recordings["train"]) / int(rate) / 3600)
+"""
+_HERE = Path(__file__).parents[1]
 
 
-def _show(rows: list[dict[str, object]]) -> None:
-    titles = (
-        "",
-        "processes",
-        "seconds",
-        "hours stored a minute",
-        "peak MB",
-        f"minutes for {_COLLECTION_HOURS} h (extrapolated)",
-    )
-    table = Table(*titles)
+@dataclass
+class Row:
+    """Figures of one file; medians of the turns."""
+
+    file: str
+    hours: float = 0.0
+    wall_seconds: float = 0.0
+    processor_seconds: float = 0.0
+    peak_mb: float = 0.0
+    processor_time_of_other: float | None = None
+
+
+def store(files: list[Path], workers: int, checkout: Path, python: str) -> tuple[float, float, float, float]:
+    """Store files with a checkout's code; return hours, wall seconds, processor seconds and peak megabytes."""
+    environment = os.environ | {"PYTHONPATH": str(checkout), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "store.py")
+        script.write_text(_STORE)
+        command = [python, str(script), str(Path(folder, "store")), str(RATE), str(workers), *map(str, files)]
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"storing {files[0]} with {checkout} failed")
+    peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return float(output.split()[-1]), seconds, usage.ru_utime + usage.ru_stime, peak_bytes / 1e6
+
+
+def measure(file: Path, options: argparse.Namespace) -> Row:
+    """Store a file in turns with the other checkout, if there is one."""
+    turns, ratios = [], []
+    for _ in range(options.repeats):
+        turns.append(store([file], options.workers, _HERE, sys.executable))
+        if options.other:
+            checkout, python = options.other
+            other = store([file], options.workers, Path(checkout).absolute(), python)
+            ratios.append(turns[-1][2] / other[2])
+    hours, wall, processor, peak = (statistics.median(figures) for figures in zip(*turns, strict=True))
+    return Row(file.name, hours, wall, processor, peak, statistics.median(ratios) if ratios else None)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Measure, print the table, write it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description="Time and memory of storing.")
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="recordings, long ones")
+    parser.add_argument("--workers", type=int, default=1, help="processes that decode")
+    parser.add_argument("--repeats", type=int, default=5, help="turns")
+    parser.add_argument("--other", nargs=2, metavar=("CHECKOUT", "PYTHON"), help="another version, and its Python")
+    parser.add_argument("--json", type=Path, help="file to write the rows to")
+    options = parser.parse_args(argv)
+    rows = [measure(file.absolute(), options) for file in options.audio]
+    table = Table("file", "hours", "wall s", "processor s", "hours a minute", "peak MB", "processor time of other")
     for row in rows:
-        rate = float(str(row["hours_a_minute"]))
-        figures = [f"{row['seconds']:.1f}", f"{rate:.1f}", f"{row['peak_MB']:.0f}", f"{_COLLECTION_HOURS / rate:.0f}"]
-        table.add_row(str(row["way"]), str(row["processes"]), *figures)
-    console = Console()
-    console.print(table)
-    console.print(f"{_COLLECTION_HOURS} hours are {_COLLECTION_HOURS * 3600 * RATE / 1e9:.1f} GB of codes")
+        rate = row.hours / row.wall_seconds * 60
+        ratio = "" if row.processor_time_of_other is None else f"{row.processor_time_of_other:.2f}"
+        figures = (f"{row.hours:.2f}", f"{row.wall_seconds:.1f}", f"{row.processor_seconds:.1f}", f"{rate:.1f}")
+        table.add_row(row.file, *figures, f"{row.peak_mb:.0f}", ratio)
+    Console().print(table)
+    if options.json:
+        atomic.write_text(options.json, json.dumps([asdict(row) for row in rows], indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def test_two_living_runs_in_one_place(tmp_path, audio_folder, group, where):
     assert sorted(status for (status,), _ in ended) == [0, 2], ended
     (said,) = [text for (status,), (text,) in ended if status == 2]
     (error,) = [text for text in said.splitlines() if text.startswith("train.py: error: ")]
-    assert "is in use by another run" in error or "is that of another run" in error
+    assert "is in use by another run" in error or "belongs to another run" in error
     assert len(folders(tmp_path)) == 1
 
 
