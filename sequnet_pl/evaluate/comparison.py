@@ -12,6 +12,7 @@ from sequnet_pl.audio import mulaw
 from sequnet_pl.errors import UsageError
 from sequnet_pl.evaluate import distances
 from sequnet_pl.evaluate.features import MELS, SCALARS, SHORTEST, Features, features
+from sequnet_pl.report.flags import SILENT_BELOW
 
 SETS = ("generated", "real", "noise")
 """Sets of clips that are compared with the reference recordings."""
@@ -98,6 +99,7 @@ class Comparison:
         rate: Hz.
         results: By key of the measure, in the order of MEASURES.
         features: Of each of SETS and of `reference`, for charts.
+        silent: Share of clips below SILENT_BELOW dBFS, by set; `real` is all real clips.
     """
 
     clips: int
@@ -105,6 +107,7 @@ class Comparison:
     rate: int
     results: dict[str, Result]
     features: dict[str, Features]
+    silent: dict[str, float]
 
 
 def compare(
@@ -160,7 +163,8 @@ def compare(
         mean = {name: float(values.mean()) if len(values) else float("nan") for name, values in finite.items()}
         missing = {name: len(columns[measure.key][name]) - len(values) for name, values in finite.items()}
         results[measure.key] = Result(measure, estimates, mean, missing)
-    return Comparison(clips, samples, rate, results, measured)
+    silent = {name: float((level < SILENT_BELOW).mean()) for name, level in columns["level"].items()}
+    return Comparison(clips, samples, rate, results, measured, silent)
 
 
 def _clips(name: str, given: ArrayLike) -> NDArray[np.floating]:

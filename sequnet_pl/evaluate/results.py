@@ -40,6 +40,7 @@ def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
         "clips": comparison.clips,
         "seconds": comparison.samples / comparison.rate,
         "sample_rate": comparison.rate,
+        "silent_clips": comparison.silent,
         "measures": {key: _plain(result) for key, result in comparison.results.items()},
         "curves": {
             "mel_frequencies_hz": mel_frequencies(comparison.rate).tolist(),
@@ -85,8 +86,12 @@ def verdict(comparison: Comparison) -> str:
         where = "Closer to noise than to the recordings"
     else:
         where = "Closer to the recordings than to noise"
-    bounds = f"other recordings {_digits(real.value)} {unit}, noise {_digits(noise.value)} {unit}"
-    return f"{where}: {result.measure.name} {_digits(generated.value)} {unit}; {bounds}"
+    distance, *bounds = (f"{_estimate(one)} {unit}" for one in (generated, real, noise))
+    return (
+        f"{where}: {result.measure.name} {distance}; other recordings {bounds[0]}, noise {bounds[1]}; "
+        f"{comparison.silent['generated']:.0%} of the generated clips are silent, {comparison.silent['real']:.0%} of "
+        "the recordings"
+    )
 
 
 def with_unit(name: str, unit: str) -> str:

@@ -90,8 +90,10 @@ def test_silent_clips_are_told_as_missing() -> None:
     found = compare(clips[:4], half, RATE, resamples=20)
     centroid = found.results["spectral_centroid"]
     assert centroid.missing == {"generated": 4, "real": 4, "noise": 2}
+    assert found.silent == {"generated": 1.0, "real": 0.5, "noise": 0.5}
     assert distances(centroid)[0] == "–" != distances(centroid)[1]
     assert means(centroid)[0] == "– (4 without)"
+    assert json.loads(dump(found, {}))["silent_clips"] == found.silent
     values = json.loads(dump(found, {}))["measures"]
     assert values["spectral_centroid"]["distance"]["generated"] == {"value": None, "error": None}
     for key, result in values.items():

@@ -5,6 +5,8 @@ import pytest
 from sequnet_pl.evaluate.comparison import MEASURES, SETS, Comparison, Estimate, Result
 from sequnet_pl.evaluate.results import distances, means, verdict
 
+SILENT = {"generated": 0.25, "real": 0.0, "noise": 0.0}
+
 
 @pytest.mark.parametrize(
     ("value", "error", "text"),
@@ -32,13 +34,14 @@ def test_means() -> None:
 @pytest.mark.parametrize(
     ("generated", "text"),
     [
-        (14.5, "As close to the recordings as other recordings: log-mel Fréchet distance 14.5 dB"),
-        (60.0, "Closer to the recordings than to noise: log-mel Fréchet distance 60.0 dB"),
-        (100.0, "Closer to noise than to the recordings: log-mel Fréchet distance 100 dB"),
-        (170.0, "Not closer to the recordings than noise: log-mel Fréchet distance 170 dB"),
+        (14.5, "As close to the recordings as other recordings: log-mel Fréchet distance 14 ± 1 dB"),
+        (60.0, "Closer to the recordings than to noise: log-mel Fréchet distance 60 ± 1 dB"),
+        (100.0, "Closer to noise than to the recordings: log-mel Fréchet distance 100 ± 1 dB"),
+        (170.0, "Not closer to the recordings than noise: log-mel Fréchet distance 170 ± 1 dB"),
     ],
 )
 def test_verdict(generated: float, text: str) -> None:
     estimates = {"generated": Estimate(generated, 1.0), "real": Estimate(13.0, 1.0), "noise": Estimate(154.0, 2.0)}
-    found = Comparison(4, 4096, 8000, {"first": Result(MEASURES[0], estimates, {}, {})}, {})
-    assert verdict(found) == f"{text}; other recordings 13.0 dB, noise 154 dB"
+    found = Comparison(4, 4096, 8000, {"first": Result(MEASURES[0], estimates, {}, {})}, {}, SILENT)
+    bounds = "other recordings 13 ± 1 dB, noise 154 ± 2 dB"
+    assert verdict(found) == f"{text}; {bounds}; 25% of the generated clips are silent, 0% of the recordings"

@@ -97,8 +97,17 @@ def _below(folder: Path) -> Iterator[Path]:
             yield Path(place)
 
 
-def write_comparison(path: Path, folders: Sequence[Path], title: str = "") -> None:
-    """Write the page of two runs or more to `path`, the best validation first. Raises UserError if that fails."""
+def write_comparison(
+    path: Path,
+    folders: Sequence[Path],
+    title: str = "",
+    table: tuple[Sequence[str], Sequence[Sequence[str]]] = ((), ()),
+    remarks: Sequence[str] = (),
+) -> None:
+    """Write the page of two runs or more to `path`, the best validation first. Raises UserError if that fails.
+
+    `table`: headings and rows of a table above all others, with `remarks` below it.
+    """
     runs = _ranked(folders, path)
     shared = _same_prompts(runs)
     write_page(
@@ -106,6 +115,8 @@ def write_comparison(path: Path, folders: Sequence[Path], title: str = "") -> No
         "compare.html",
         title or f"Comparison of {len(runs)} runs",
         runs=runs,
+        table=table,
+        remarks=remarks,
         incompatible=list(_incompatible(runs)),
         scores=_scores(runs),
         charts=list(_charts(runs)),

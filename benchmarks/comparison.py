@@ -1,0 +1,349 @@
+"""The published comparison of both networks: `python -m benchmarks.comparison --help`.
+
+Both networks are trained on the same data for as many steps, tested, sampled, evaluated and timed. The results are
+written to report.html and report.md, with the ratios that the paper claims. An interrupted comparison is continued.
+"""
+
+import hashlib
+import json
+import shlex
+import statistics
+import subprocess
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import sampling, training
+from benchmarks.sampling import NETWORKS as SHAPES
+from sequnet_pl import atomic
+from sequnet_pl.cli.main import exit_main
+from sequnet_pl.cli.parsing import Parser
+from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.report.compare import write_comparison
+from sequnet_pl.report.run_folder import NETWORKS as NAMES
+from sequnet_pl.report.scores import NETWORK
+from sequnet_pl.sampling.engines import engine_for
+from sequnet_pl.training.checkpoints import LAST, hyper_parameters
+from sequnet_pl.training.saving import load_module
+from sequnet_pl.training.trained import architecture
+
+PROGRAM = "python -m benchmarks.comparison"
+NETWORKS = tuple(NAMES)
+CLIPS = (1, 16)
+"""Numbers of clips at once whose sampling is timed."""
+HEADER = ("", *NAMES.values(), "ratio", "claim")
+CLAIM = (
+    "The claims are those of Stoller, Tian, Ewert and Dixon 2020 (https://arxiv.org/abs/1911.06393) for the published "
+    "networks on a GPU: over 4 times faster in training and in sampling, less memory, as good in bits per sample."
+)
+SPEEDS = "Speeds are medians of repetitions of both networks in turns, measured after training."
+
+_ROOT = Path(__file__).parents[1]
+_ROUNDS = 5  # repetitions of each network
+_GOOD = ("--beta2=0.95", "--warmup=0.1", "--anneal", "--clip=1.0", "--code_frequency=10")
+"""Learns more in few steps than the published settings, with either network (`benchmarks/learning.py`)."""
+_SHORT = (
+    "--epochs=-1",  # the number of steps ends it
+    "--num_workers=0",
+    "--sample_audio.every_n_epochs=0",
+    "--trainer.check_val_every_n_epoch=null",  # by steps
+)
+
+Found = dict[str, Any]
+"""Results of a stage, as JSON has them."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A size of the comparison.
+
+    Attributes:
+        networks: Seq-U-Net and WaveNet of about equal receptive field; names in `benchmarks.sampling.NETWORKS`.
+        training: Options of train.py, for both.
+        clips: Generated clips of each network.
+        seconds: Length of the generated part of a clip.
+        prompt_seconds: Length of its prompt.
+        dataset: Recordings, if no folder is given.
+        turn: Seconds of a repetition when speeds are measured.
+    """
+
+    networks: tuple[str, str]
+    training: tuple[str, ...]
+    clips: int
+    seconds: float
+    prompt_seconds: float
+    dataset: str = "builtin"
+    turn: float = 2.0
+
+
+SCALES = {
+    # Receptive fields of a sixth of a second, so that crops of 4,096 targets consist mostly of targets.
+    "tiny": Scale(
+        ("sequnet-tiny", "wavenet-tiny"),
+        (*_SHORT, *_GOOD, "--lr=2e-2", "--output_size=4096", "--batch_size=4", "--log_interval=5", "--val_hours=0.01",
+         "--trainer.val_check_interval=50", "--last.every_n_steps=50", "--max_steps=300"),
+        clips=16, seconds=1.0, prompt_seconds=0.5,
+    ),
+    # Half the published receptive field: a second.
+    "small": Scale(
+        ("sequnet-mid", "wavenet-mid"),
+        (*_SHORT, *_GOOD, "--lr=1e-2", "--output_size=8192", "--batch_size=4", "--log_interval=10", "--val_hours=0.02",
+         "--trainer.val_check_interval=200", "--last.every_n_steps=100", "--max_steps=2000"),
+        clips=32, seconds=2.0, prompt_seconds=1.0,
+    ),
+    "published": Scale(("sequnet", "wavenet"), (), clips=64, seconds=2.0, prompt_seconds=1.0, dataset="piano"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: a figure of Seq-U-Net and of WaveNet.
+
+    Attributes:
+        name: What was measured, and its unit.
+        values: Of both networks.
+        format: Of a value.
+        errors: Standard errors, if they are known.
+        claim: What the paper claims of the ratio.
+        claimed: How many times better Seq-U-Net is by the claim; 0 without a claim.
+        higher: Whether higher values are better.
+    """
+
+    name: str
+    values: Sequence[float]
+    format: str
+    errors: Sequence[float] = ()
+    claim: str = "–"
+    claimed: float = 0
+    higher: bool = False
+
+    @property
+    def cells(self) -> list[str]:
+        """Texts under HEADER."""
+        texts = [f"{value:{self.format}}" for value in self.values]
+        if self.errors:
+            texts = [f"{text} ± {error:{self.format}}" for text, error in zip(texts, self.errors, strict=True)]
+        one, other = self.values
+        return [self.name, *texts, f"{one / other:.2f}" if other else "–", self.claim]
+
+    @property
+    def advantage(self) -> float:
+        """How many times better Seq-U-Net is."""
+        one, other = self.values
+        return one / other if self.higher else other / one
+
+
+def main(argv: list[str]) -> None:
+    """Run the command. Raises UsageError or UserError, and SystemExit if a stage ends with an error."""
+    parser = Parser(prog=PROGRAM, description=__doc__ or "", usage=f"{PROGRAM} --scale NAME [options]")
+    parser.option("--scale", type=Literal[tuple(SCALES)], required=True, metavar="NAME", help=", ".join(SCALES))
+    parser.option("--audio_dir", type=str | None, metavar="DIR", help="recordings instead of the scale's own")
+    parser.option("--gpus", type=int | None, metavar="N", help="0 is the CPU (1 if there is one)")
+    parser.option("--out", type=str | None, metavar="DIR", help="folder of the results (comparison/<scale>)")
+    options = parser.values(argv)
+    gpus = min(1, torch.cuda.device_count()) if options.gpus is None else options.gpus
+    if gpus < 0:
+        raise UsageError(f"--gpus is {gpus}, but must be 0 or more")
+    folder, scale = Path(options.out or f"comparison/{options.scale}"), SCALES[options.scale]
+    recordings = f"--audio_dir={options.audio_dir}" if options.audio_dir else f"--dataset={scale.dataset}"
+    found = compare(folder, scale, recordings, gpus)
+    write_report(folder, shlex.join([*PROGRAM.split(), *argv]), found)
+    table = Table(*HEADER)
+    for row in rows(found):
+        table.add_row(*row.cells)
+    Console().print(table, f"report: {folder / 'report.html'}")
+
+
+def compare(folder: Path, scale: Scale, recordings: str, gpus: int) -> dict[str, Found]:
+    """Results of all stages by name; those in results.json of the same settings are not computed again."""
+    settings = json.loads(json.dumps([asdict(scale), recordings, gpus]))
+    path, found = folder / "results.json", {}
+    if path.exists():
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found = dict(content["stages"]) if content["settings"] == settings else {}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} holds no results of a comparison; move it away, or choose --out") from error
+
+    def stage(name: str, make: Callable[..., Found], *arguments: Any) -> None:
+        if name not in found:
+            print(f"--- {name}", flush=True)
+            found[name] = json.loads(json.dumps(make(*arguments)))
+            content = {"settings": settings, "stages": found}
+            atomic.write_text(path, json.dumps(content, indent=2) + "\n")
+
+    name = f"comparison-{hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]}"
+    runs = {network: folder / "logs" / network / name for network in NETWORKS}
+    for network, shape in zip(NETWORKS, scale.networks, strict=True):
+        options = [f"--model={network}", *scale.training, recordings]
+        stage(f"train {network}", train, runs[network], SHAPES[shape](), options, gpus)
+    for network, run in runs.items():
+        stage(f"test {network}", test, run, gpus)
+        stage(f"evaluate {network}", evaluate, run, scale, gpus)
+    if len({found[f"test {network}"]["fingerprint"] for network in NETWORKS}) > 1:
+        raise UserError("the recordings have changed between the two trainings: start again with another --out")
+    stage("training", training_speeds, scale, found["train sequnet"]["data"], gpus)
+    stage("sampling", sampling_speeds, scale, gpus)
+    return found
+
+
+def train(run: Path, network: torch.nn.Module, options: Sequence[str], gpus: int) -> Found:
+    """Train a network, or resume that; its sizes and the settings of its data."""
+    shape = [f"--{name}={value}" for name, value in architecture(network).items()]
+    _train_py(run, *options, *shape, "--ckpt_path=auto", "--logger=none", f"--gpus={gpus}")
+    module, content = load_module(run / "checkpoints" / LAST)
+    return {
+        "run": str(run),
+        "steps": content["global_step"],
+        "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
+        "receptive_field": module.network.receptive_field,
+        "data": hyper_parameters(content, "datamodule_hyper_parameters"),
+    }
+
+
+def test(run: Path, gpus: int) -> Found:
+    """Scores on the test recordings, as test.json has them."""
+    _train_py(run, "test", f"--ckpt_path={run / 'checkpoints' / LAST}", f"--gpus={gpus}")
+    scores = json.loads((run / "test.json").read_text(encoding="utf-8"))
+    return {name: scores[name] for name in ("samples", "accuracy", "fingerprint", "bits_per_sample")}
+
+
+def evaluate(run: Path, scale: Scale, gpus: int) -> Found:
+    """Sample and evaluate clips; every network continues the same prompts with equal random numbers."""
+    sizes = [f"--seconds={scale.seconds}", f"--ckpt_path={run / 'checkpoints' / LAST}", f"--gpus={min(gpus, 1)}"]
+    prompts = ["--conditional=1", f"--prompt_seconds={scale.prompt_seconds}", f"--batch_size={scale.clips}"]
+    _run(str(_ROOT / "sample.py"), *prompts, *sizes, f"--output_dir={run / 'clips'}")
+    folder = run / "evaluation"
+    _run("-m", "sequnet_pl.evaluate", f"--clips_dir={run / 'clips'}", *sizes, f"--output_dir={folder}")
+    found = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    distance = found["measures"]["log_mel_frechet"]["distance"]
+    return {"clips": found["clips"], "distance": distance, "silent": found["silent_clips"]["generated"]}
+
+
+def training_speeds(scale: Scale, data: Mapping[str, Any], gpus: int) -> Found:
+    """Seconds of a step, and megabytes at its peak, of both networks; `data` has the sizes of a batch."""
+    sizes = (data["output_size"], data["batch_size"], "float32", "plain", None)
+    device, threads = "cuda" if gpus else "cpu", torch.get_num_threads()
+    settings = Namespace(device=device, threads=threads, seconds=scale.turn, rounds=_ROUNDS)
+    measured = training.measure([training.Variant(name, *sizes) for name in scale.networks], settings)
+    name = torch.cuda.get_device_name() if gpus else f"CPU, threads: {threads}"
+    figures = {"seconds": [row.seconds for row in measured], "megabytes": [row.peak_memory_mb for row in measured]}
+    return figures | {"device": name, "torch": torch.__version__}
+
+
+def sampling_speeds(scale: Scale, gpus: int) -> Found:
+    """Steps a second of both networks at each number of CLIPS, and the engine."""
+    networks = {name: SHAPES[name]().to("cuda" if gpus else "cpu").eval() for name in scale.networks}
+    settings = Namespace(seconds=scale.turn, rounds=1, reference=None)
+    found: Found = {"engine": engine_for(networks[scale.networks[0]]).name}
+    for clips in CLIPS:
+        turns: dict[str, list[float]] = {name: [] for name in networks}
+        for _ in range(_ROUNDS):
+            for name, network in networks.items():
+                row = sampling.Row(name, "auto", "float32", clips)
+                sampling.measure(network, [row], settings)
+                turns[name].append(row.steps_per_second)
+        found[str(clips)] = [statistics.median(each) for each in turns.values()]
+    return found
+
+
+def rows(found: Mapping[str, Found]) -> list[Row]:
+    """The table, from the results of all stages."""
+    trained, tested, evaluated = (
+        [found[f"{stage} {network}"] for network in NETWORKS] for stage in ("train", "test", "evaluate")
+    )
+    distances = [one["distance"] for one in evaluated]
+    generated, bounds, speeds = [one["generated"] for one in distances], distances[0], found["training"]
+    other = f"other recordings {bounds['real']['value']:.1f}, noise {bounds['noise']['value']:.1f}"
+    fast = {"claimed": 4.0, "higher": True, "claim": "above 4: over 4 times faster"}
+    return [
+        Row("bits per sample, test", _bits(tested), ".3f", claim="about 1: as good", claimed=1),
+        Row("accuracy, test", [one["accuracy"] for one in tested], ".2%"),
+        Row(
+            f"log-mel Fréchet distance ({other}), dB",
+            [one["value"] for one in generated],
+            ".1f",
+            errors=[one["error"] for one in generated],
+        ),
+        Row("silent clips", [one["silent"] for one in evaluated], ".0%"),
+        Row("parameters", [one["parameters"] for one in trained], ",.0f"),
+        Row("receptive field, samples", [one["receptive_field"] for one in trained], ",.0f"),
+        Row("training: seconds a step", speeds["seconds"], ".3g", claimed=4, claim="below 0.25: over 4 times faster"),
+        Row("training: peak memory, MB", speeds["megabytes"], ",.0f", claimed=1, claim="below 1: less"),
+        *(Row(f"sampling: steps a second, clips: {n}", found["sampling"][str(n)], ",.0f", **fast) for n in CLIPS),
+    ]
+
+
+def _bits(tested: Sequence[Found]) -> list[float]:
+    return [one["bits_per_sample"][NETWORK] for one in tested]
+
+
+def verdicts(found: Mapping[str, Found]) -> list[str]:
+    """Whether each claim is reached; none is if a network is worse than the bigram baseline."""
+    tested = [found[f"test {network}"] for network in NETWORKS]
+    for name, value, one in zip(NAMES.values(), _bits(tested), tested, strict=True):
+        bigram = one["bits_per_sample"]["bigram baseline"]
+        if value > bigram:
+            why = f"{name} has {value:.3f} bits per sample, more than the bigram baseline, {bigram:.3f}; train longer."
+            return [f"No claim is reached: {why}"]
+    return [
+        f"{row.name}: {row.advantage:.2f} times better, claim {row.claimed:g}: "
+        + ("reached" if row.advantage >= row.claimed else "not reached")
+        for row in rows(found)
+        if row.claimed
+    ]
+
+
+def write_report(folder: Path, command: str, found: Mapping[str, Found]) -> None:
+    """Write report.html and report.md into `folder`. Raises UserError if that fails."""
+    data = found["train sequnet"]["data"]
+    steps = " and ".join(f"{found[f'train {network}']['steps']:,}" for network in NETWORKS)
+    recordings = Path(data["audio_dir"]).name if data["audio_dir"] else data["dataset"]
+    seconds = found["test sequnet"]["samples"] / data["sample_rate"]
+    remarks = [
+        CLAIM,
+        *verdicts(found),
+        f"Trained on {recordings} for {steps} steps of {data['batch_size']} x {data['output_size']:,} targets, tested "
+        f"on {seconds:,.0f} s, {found['evaluate sequnet']['clips']} clips of each network.",
+        f"{SPEEDS} {found['training']['device']}, torch {found['training']['torch']}, sampling engine "
+        f"{found['sampling']['engine']}.",
+    ]
+    table = [row.cells for row in rows(found)]
+    runs = [Path(found[f"train {network}"]["run"]) for network in NETWORKS]
+    title = "Seq-U-Net and WaveNet"
+    write_comparison(folder / "report.html", runs, title, (HEADER, table), remarks)
+    lines = [HEADER, ("---", "---:", "---:", "---:", "---"), *table]
+    text = [f"# {title}", "\n".join(f"| {' | '.join(cells)} |" for cells in lines), *remarks]
+    text += [f"    {command}", "Learning curves, clips and settings: [report.html](report.html)"]
+    atomic.write_text(folder / "report.md", "\n\n".join(text) + "\n")
+
+
+def _train_py(run: Path, *words: str) -> None:
+    _run(str(_ROOT / "train.py"), *words, f"--log_dir={run.parents[1]}", f"--name={run.name}")
+
+
+def _run(*command: str) -> None:
+    """Run a command of this project. Raises SystemExit with its status if it fails, UserError if it was killed."""
+    process = subprocess.Popen([sys.executable, *command])
+    try:
+        status = process.wait()
+    except BaseException:  # Ctrl-C or SIGTERM: it saves first
+        process.terminate()
+        process.wait()
+        raise
+    if status < 0:
+        name = Path(command[0]).name
+        raise UserError(f"{name} was ended by signal {-status} (out of memory?); the same command continues")
+    if status:
+        raise SystemExit(status)
+
+
+if __name__ == "__main__":
+    exit_main("comparison", main, sys.argv[1:])
