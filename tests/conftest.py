@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from browser import CHROMIUM, Browser
 
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sequnet import SeqUNet
@@ -38,6 +39,15 @@ def environment() -> Iterator[None]:
     with mock.patch.dict(os.environ):
         yield
     torch.set_flush_denormal(False)  # which commands set for their process
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    opened = Browser(tmp_path_factory.mktemp("chromium"))
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(params=NETWORKS.values(), ids=NETWORKS.keys())

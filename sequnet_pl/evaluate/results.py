@@ -135,4 +135,6 @@ def _digits(value: float) -> str:
     """Three significant digits, and all digits of a whole number; "–" for NaN."""
     if not math.isfinite(value):
         return "–"
+    if 0 < abs(value) < 1e-3:
+        return "< 0.001"
     return f"{value:.0f}" if not value or abs(value) >= 100 else f"{value:#.3g}"

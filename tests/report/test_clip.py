@@ -4,17 +4,14 @@ import html
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
+from browser import Browser
 
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.clip import PageClip, read_clip, view, write_listening_page
-
-if TYPE_CHECKING:
-    from tests.report.conftest import Browser
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +85,7 @@ def test_unreadable_clips_are_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(320, True), (390, False), (1280, True)])
-def test_in_a_browser(browser: "Browser", page: Path, clips: list[PageClip], width: int, dark: bool) -> None:
+def test_in_a_browser(browser: Browser, page: Path, clips: list[PageClip], width: int, dark: bool) -> None:
     browser.open(page, width=width, dark=dark)
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run("document.querySelector('h1').textContent") == "Clips <of> a network"

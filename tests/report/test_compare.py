@@ -6,19 +6,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from browser import Browser
 from run_folders import FACTS, make_run
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.compare import differing, find_runs, write_comparison
 from sequnet_pl.report.compare.__main__ import main
 from sequnet_pl.report.scores import NETWORK
-
-if TYPE_CHECKING:
-    from tests.report.conftest import Browser
 
 
 @pytest.fixture
@@ -165,12 +162,9 @@ def test_settings_are_called_by_their_last_word_where_that_is_clear() -> None:
 
 
 @pytest.mark.parametrize(("width", "dark"), [(320, False), (390, True), (1280, False)])
-def test_in_a_browser(browser: "Browser", logs: Path, width: int, dark: bool) -> None:
+def test_in_a_browser(browser: Browser, logs: Path, width: int, dark: bool) -> None:
     page_of(logs)
-    browser.open(logs / "compare.html", width=width, height=4000, dark=dark)
-    browser.run("new Promise(done => setTimeout(done, 400))")
-    assert browser.run("document.documentElement.scrollWidth") <= width
+    browser.check_page(logs / "compare.html", width, dark)
     assert browser.run("all('.plot').map(one => one.children.length > 0)") == [True, False, False]
     ends = browser.run("all('.runs td').slice(0, 3).map(cell => cell.getBoundingClientRect().right)")
     assert max(ends) <= width  # validation and test
-    assert browser.errors == []

@@ -50,7 +50,7 @@ function drawChart(chart) { // a chart as charts.py describes it
     else if (kind === "steps") plot.step(x, heights, "after", line);
     else if (kind === "line") plot.line(x, heights, line);
     if (kind === "dots") plot.scatter(x, heights, {...dots, size: width});
-    else if (kind === "line" && x.length <= 40 && width > 1) plot.scatter(x, heights, {...dots, size: x.length > 1 ? width + 3 : 9});
+    else if (kind === "line" && x.length <= 30 && width > 1) plot.scatter(x, heights, {...dots, size: x.length > 1 ? width + 3 : 9});
   }
   for (const [location, colour] of marks) plot.add_layout(new Bokeh.Span(
     {location, dimension: "height", line_color: css(colour), line_dash: "dotted", line_width: 2}));
