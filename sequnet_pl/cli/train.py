@@ -23,8 +23,7 @@ from sequnet_pl.models.frames import cpu_has_bfloat16_products
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.project import command
 from sequnet_pl.report.card import told_checkpoint
-from sequnet_pl.report.metrics import Metrics
-from sequnet_pl.report.run_folder import CONFIG, REPORT
+from sequnet_pl.report.run_folder import CONFIG, REPORT, Metrics
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.failures import explained, said_by_a_library
 from sequnet_pl.training.health import NonFinite

@@ -12,7 +12,7 @@ from sequnet_pl.audio import mulaw
 from sequnet_pl.errors import UsageError
 from sequnet_pl.evaluate import distances
 from sequnet_pl.evaluate.features import MELS, SCALARS, SHORTEST, Features, features
-from sequnet_pl.report.flags import SILENT_BELOW
+from sequnet_pl.report.clip import SILENT_BELOW
 
 SETS = ("generated", "real", "noise")
 """Sets of clips that are compared with the reference recordings."""

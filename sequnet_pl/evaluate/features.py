@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl.audio import mulaw
-from sequnet_pl.report.flags import SILENT_BELOW, clipped_share, level, loop_score
+from sequnet_pl.report.clip import SILENT_BELOW, clipped_share, level, loop_score
 
 WINDOW = 0.064
 """Seconds that a frame looks at: long enough to tell the partials of speech and music apart."""

@@ -9,8 +9,7 @@ import yaml
 from sequnet_pl import atomic
 from sequnet_pl.project import command
 from sequnet_pl.report.charts import REFERENCES
-from sequnet_pl.report.metrics import Metrics
-from sequnet_pl.report.run_folder import read_config, read_facts
+from sequnet_pl.report.run_folder import Metrics, read_config, read_facts
 
 CARD = "MODEL.md"
 

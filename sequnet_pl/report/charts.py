@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
-from sequnet_pl.report.metrics import Metrics, Points, thinned
+from sequnet_pl.report.run_folder import Metrics, Points, thinned
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,7 @@
-"""Clips on pages: sound, waveform, mel spectrogram, warnings and facts of each; and the page to listen to them."""
+"""Clips on pages: sound, waveform, mel spectrogram, warnings and facts of each; and the page to listen to them.
+
+The warnings are defects that can be detected: silence, clipping, a loop.
+"""
 
 import io
 import math
@@ -12,18 +15,75 @@ import numpy as np
 import soundfile
 from matplotlib.image import imsave
 from numpy.typing import NDArray
+from scipy.signal import correlate
 
 from sequnet_pl.errors import UserError
-from sequnet_pl.report.flags import flags, level
 from sequnet_pl.report.page import data_uri, relative_url, write_page
 from sequnet_pl.report.spectrogram import COLOURS, FLOOR, mel_spectrogram
 
 EMBEDDED_SECONDS = 30.0
 """Length up to which audio is embedded in a page; longer clips are linked."""
 
+SILENT_BELOW = -60.0
+"""dBFS of the root mean square (0 dBFS: a square wave at full scale)."""
+CLIPPED_ABOVE = 0.01
+"""Share of samples at full scale."""
+LOOP_ABOVE = 0.98
+"""Normalised autocorrelation."""
+
+_FULL_SCALE = 0.999  # the outermost mu-law codes decode to 1.0, their neighbours to 0.98; 16-bit files end at 0.99997
+
 _COLUMNS = 600  # of the waveform
 _PIXELS = 1000  # width of the spectrogram at most
 _QUIETEST = 0.01  # -40 dBFS: quieter clips are not scaled up, so that noise in silence does not look like sound
+
+
+FLAGS = {
+    "silent": f"level below {SILENT_BELOW:.0f} dBFS",
+    "clipped": f"over {CLIPPED_ABOVE:.0%} of the samples at full scale",
+    "loop": "the last second repeats an earlier part of up to a second before it",
+}
+"""Warnings about a clip: the word that is shown, and its meaning."""
+
+
+def flags(samples: NDArray[np.float32], rate: int) -> list[str]:
+    """The FLAGS of (T,) samples at `rate` Hz, in their order; none for no samples."""
+    if not len(samples):
+        return []
+    loop = loop_score(samples, rate) > LOOP_ABOVE
+    held = (level(samples) < SILENT_BELOW, clipped_share(samples) > CLIPPED_ABOVE, loop)
+    return [flag for flag, holds in zip(FLAGS, held, strict=True) if holds]
+
+
+def level(samples: NDArray[np.floating]) -> float:
+    """Root mean square of (T,) samples in dBFS, -inf for digital silence."""
+    power = float(np.square(samples, dtype=np.float64).sum()) / max(1, len(samples))
+    return 10 * float(np.log10(power)) if power > 0 else float("-inf")
+
+
+def clipped_share(samples: NDArray[np.floating]) -> float:
+    """Share of (T,) samples at full scale, 0 to 1."""
+    return int(np.count_nonzero(np.abs(samples) >= _FULL_SCALE)) / max(1, len(samples))
+
+
+def loop_score(samples: NDArray[np.floating], rate: int) -> float:
+    """Largest normalised autocorrelation of the last second at lags of 20 ms to 1 s; 0 if that second is silent.
+
+    The last second is correlated with the segment of the same length that ends one lag earlier. For a clip shorter than
+    two seconds it is the second half, with all segments that begin earlier. Independent of loudness.
+    """
+    end = np.asarray(samples[max(0, len(samples) - 2 * rate) :], dtype=np.float64)
+    size = min(rate, len(end) // 2)
+    shortest = max(1, round(0.02 * rate))
+    longest = len(end) - size
+    if size < shortest or longest < shortest or level(end[-size:]) < SILENT_BELOW:
+        return 0.0
+    products = correlate(end, end[-size:], mode="valid", method="fft")  # products[i] has lag longest - i
+    energy = np.concatenate(([0.0], np.cumsum(end**2)))
+    energies = energy[size:] - energy[:-size]
+    loud = energies > size * 10 ** (SILENT_BELOW / 10)  # a silent segment is no loop, and would divide by zero
+    scores = products / np.sqrt(np.where(loud, energies, np.inf) * energies[-1])
+    return float(np.clip(scores[: longest - shortest + 1].max(), 0.0, 1.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +99,6 @@ class PageClip:
         bits_per_sample: Of the network for its own part of the clip; None or NaN if it was not measured.
         temperature: Of the draws; None if nothing was drawn.
         seed: Of the random numbers.
-        kind: Where the clip starts from, in a word ("continuation", "silence").
         network: The network that made the clip; clips are grouped by it.
         command: The command line that makes the clip again; may be empty.
         after: What follows the prompt, in a word.
@@ -54,7 +113,6 @@ class PageClip:
     bits_per_sample: float | None = None
     temperature: float | None = None
     seed: int | None = None
-    kind: str = ""
     network: str = ""
     command: str = ""
     after: str = "generated"
@@ -102,9 +160,7 @@ def view(clip: PageClip, page: Path) -> dict[str, Any]:
     brief += [f"temperature {drawn['temperature']}"] if drawn else []
     return {
         "name": clip.name,
-        "kind": clip.kind,
-        "temperature": drawn.get("temperature", ""),
-        "flags": [str(flag) for flag in flags(own, rate)],
+        "flags": warnings(flags(own, rate)),
         "part": f"{clip.after} part " if clip.prompt_end else "",
         "seconds": seconds,
         "share": round(100 * min(1, clip.prompt_end / seconds), 2),
@@ -119,6 +175,11 @@ def view(clip: PageClip, page: Path) -> dict[str, Any]:
         "file": clip.wav.name if clip.wav else "",
         "command": clip.command,
     }
+
+
+def warnings(found: Iterable[str]) -> list[tuple[str, str]]:
+    """The words and meanings of flags for parts.html; a flag of another version has no meaning."""
+    return [(flag, FLAGS.get(flag, "")) for flag in found]
 
 
 def write_listening_page(

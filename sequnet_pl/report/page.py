@@ -14,7 +14,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sequnet_pl import atomic
-from sequnet_pl.report.flags import MEANING
 
 _BOKEH = ("bokeh.min.js", "bokeh-api.min.js")
 
@@ -65,7 +64,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"static": _static, "bokeh": _bokeh, "meaning": MEANING}
+    environment.globals |= {"static": _static, "bokeh": _bokeh}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # not sorted: lines keep their order
     environment.filters |= {"asdict": asdict, "duration": duration, "fixed": fixed, "percent": percent}
     return environment

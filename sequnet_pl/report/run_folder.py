@@ -1,16 +1,20 @@
-"""The files of a run folder that pages are made of."""
+"""The files of a run folder that pages are made of: metrics, settings, summary, and lists of sampled clips."""
 
 import json
 import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.report.metrics import FILE
-from sequnet_pl.report.sampled import LIST
 
+FILE = "metrics.csv"
+LIST = "clips.json"
 FACTS = "run.json"
 WARNINGS = "warnings.txt"
 CONFIG = "config.yaml"
@@ -19,6 +23,106 @@ REPORT = "report.html"
 PAGES = "pages.json"
 NETWORKS = {"sequnet": "Seq-U-Net", "wavenet": "WaveNet"}
 """Display names of the networks."""
+
+Points = NDArray[np.float64]
+"""(2, N): positions and values."""
+
+
+class Metrics:
+    """The rows of a run's metrics.csv; none without the file. A line that was cut short is left out."""
+
+    def __init__(self, folder: Path) -> None:
+        header, *lines = read_text(folder / FILE).splitlines() or [""]
+        whole = [line for line in lines if line.count(",") == header.count(",")]
+        rows = np.genfromtxt(whole, delimiter=",", comments=None, ndmin=2) if whole else np.empty((0, 0))
+        self._columns = dict(zip(header.split(","), rows.T, strict=False))
+
+    def names(self, prefix: str = "") -> list[str]:
+        """Names of the metrics that begin with `prefix`, sorted."""
+        return sorted(name for name in self._columns if name.startswith(prefix))
+
+    def curve(self, name: str, over: str = "step") -> Points:
+        """Values of a metric over those of another, of the rows that have both; (2, 0) if there are none."""
+        if name not in self._columns or over not in self._columns:
+            return np.empty((2, 0))
+        points = np.array([self._columns[over], self._columns[name]])
+        return points[:, np.isfinite(points).all(axis=0)]
+
+    def last(self, name: str) -> float | None:
+        """The newest value of a metric."""
+        values = self.curve(name)[1]
+        return float(values[-1]) if len(values) else None
+
+    @property
+    def steps(self) -> int:
+        """Number of steps up to the newest row; rows count from 0."""
+        return int(max(self.curve("step")[1], default=-1)) + 1
+
+    def best(self, name: str) -> tuple[int, float] | None:
+        """The number of steps at the lowest value of a metric, as checkpoints count them, and that value."""
+        steps, values = self.curve(name)
+        return (int(steps[values.argmin()]) + 1, float(values.min())) if len(values) else None
+
+
+def thinned(points: Points, most: int = 300) -> Points:
+    """At most `most` points, means over neighbours."""
+    count = points.shape[1]
+    if count <= most:
+        return points
+    edges = np.linspace(0, count, most + 1).astype(np.int64)
+    return np.add.reduceat(points, edges[:-1], axis=1) / np.diff(edges)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampledClip:
+    """A clip of a training step, as `<name>.wav` and `<name>.png`, its spectrogram.
+
+    Attributes:
+        kind: "continuation", "recording" (the real continuation of the same prompt) or "silence".
+        border: Seconds at which the prompt ends; 0 without a prompt.
+        bits_per_sample: Of the network for the part after the border; None if it was not measured.
+        flags: Defects of that part (sequnet_pl.report.clip).
+        temperature: Of the draws; None for a recording.
+        source: Recording of the prompt, and its position there.
+    """
+
+    name: str
+    kind: str
+    border: float
+    bits_per_sample: float | None
+    flags: Sequence[str] = ()
+    temperature: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """All clips of a step, and the counts of each of the 256 codes in recordings and in generated clips."""
+
+    step: int
+    rate: int
+    seed: int
+    clips: Sequence[SampledClip]
+    real_codes: Sequence[int]
+    generated_codes: Sequence[int]
+
+    def write(self, folder: Path) -> None:
+        """Write the list beside the clips. Raises UserError if that fails."""
+        atomic.write_text(folder / LIST, json.dumps(asdict(self), indent=1))
+
+
+def read_sampling(folder: Path) -> Sampling | None:
+    """The sampling in a folder; None if its list is missing or incomplete."""
+    try:
+        content = json.loads((folder / LIST).read_text(encoding="utf-8"))
+        return Sampling(**content | {"clips": [SampledClip(**clip) for clip in content["clips"]]})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def sampling_folders(folder: Path) -> list[Path]:
+    """The folders of complete clips, the oldest first."""
+    return sorted(path.parent for path in (folder / SAMPLES).glob(f"step-*/{LIST}"))
 
 
 def is_run(folder: Path) -> bool:
@@ -40,18 +144,14 @@ def mark_training(folder: Path, now: bool) -> None:
 
 def add_page(folder: Path, name: str, path: Path) -> None:
     """Add a page to those that the pages of a run link. Raises UserError if that fails."""
-    pages = _pages(folder) | {os.path.relpath(path, folder): name}
+    pages = read_json(folder / PAGES) | {os.path.relpath(path, folder): name}
     atomic.write_text(folder / PAGES, json.dumps(pages, indent=1))
 
 
 def run_pages(folder: Path) -> list[tuple[str, Path]]:
     """The existing pages of a run, the report first."""
-    found = [("report", folder / REPORT), *((name, folder / place) for place, name in _pages(folder).items())]
-    return [(name, path) for name, path in found if path.is_file()]
-
-
-def _pages(folder: Path) -> dict[str, str]:
-    return read_json(folder / PAGES)
+    pages = [("report", folder / REPORT), *((name, folder / url) for url, name in read_json(folder / PAGES).items())]
+    return [(name, path) for name, path in pages if path.is_file()]
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -83,8 +183,3 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def sampling_folders(folder: Path) -> list[Path]:
-    """The folders of complete clips, the oldest first."""
-    return sorted(path.parent for path in (folder / SAMPLES).glob(f"step-*/{LIST}"))

@@ -1,18 +1,29 @@
-"""Scores of a test, overall and in parts, with baselines; and their tables on a terminal."""
+"""Scores of a test, overall and in parts, with baselines: their tables on a terminal, and their page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
+
+from sequnet_pl.report.charts import COLOURS, GREY, Chart, series
+from sequnet_pl.report.page import fixed, percent, write_page
+from sequnet_pl.report.run_folder import run_pages, run_title
 
 NETWORK = "this network"
 """Key of the network among the bits per sample."""
 TABLE = "trigram baseline"
 """Heading of the bits per sample of the trigram baseline."""
 
-_SHOWN = 3  # recordings at either end
+FEW = 100
+"""Samples in a bin of the calibration below which its accuracy is uncertain."""
+_SHOWN = 50  # recordings at either end
+_DOTS = 1000  # more cannot be distinguished
+_PRINTED = 3  # recordings at either end, on a terminal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,30 +116,116 @@ class Scores:
         return (ranked[:count], ranked[-count:]) if len(ranked) > 2 * count else (ranked, [])
 
 
-def bits(value: float | None) -> str:
-    """Format bits per sample; "–" for None."""
-    return "–" if value is None else f"{value:.3f}"
-
-
-def percent(share: float | None) -> str:
-    """Format a share in percent; "–" for None."""
-    return "–" if share is None else f"{100 * share:.2f} %"
-
-
 def print_scores(console: Console, scores: Scores) -> None:
     """Print bits per sample with baselines, the worst and the best recordings, accuracy and calibration error."""
     table = Table("", Column("bits per sample", justify="right"))
     for name, value in scores.bits_per_sample.items():
-        table.add_row(name, bits(value))
+        table.add_row(name, fixed(value))
     console.print(table)
-    worst, best = scores.ends(_SHOWN)
+    worst, best = scores.ends(_PRINTED)
     header = (Column(name, justify="right") for name in ("seconds", NETWORK, TABLE))
     table = Table(Column("recording", overflow="fold"), *header)
     for group in (worst, best):
         for one in group:
             seconds = f"{one.samples / scores.sample_rate:.2f}"
-            table.add_row(Text(one.name), seconds, bits(one.bits_per_sample), bits(one.table_bits_per_sample))
+            table.add_row(Text(one.name), seconds, fixed(one.bits_per_sample), fixed(one.table_bits_per_sample))
         table.add_section()
     console.print(table)
     error = percent(scores.expected_calibration_error)
     console.print(f"accuracy {percent(scores.accuracy)}, calibration error {error}", highlight=False)
+
+
+def write_score_page(path: Path, scores: Scores) -> None:
+    """Write the page to `path`. Raises UserError if it cannot be written."""
+    worst, best = scores.ends(_SHOWN)
+    rate = scores.sample_rate
+    facts = {
+        "bits per sample": fixed(scores.bits_per_sample[NETWORK]),
+        "accuracy": percent(scores.accuracy),
+        "calibration error": percent(scores.expected_calibration_error),
+        "checkpoint": scores.checkpoint or "–",
+        "trained for": "–" if scores.step is None else f"{scores.step:,} steps",
+        "receptive field": f"{scores.receptive_field:,} samples, {scores.receptive_field / rate:.3g} s",
+        "recordings": f"{len(scores.recordings):,}, {scores.samples / rate / 3600:.3f} hours at {rate} Hz",
+        "data": f"{scores.store}, {scores.fingerprint}",
+    }
+    write_page(
+        path,
+        "test.html",
+        run_title(path.parent, "test"),
+        run_pages(path.parent),
+        scores=scores,
+        names=(NETWORK, TABLE),
+        test_facts=facts,
+        worst=worst,
+        best=best,
+        few=FEW,
+        distance=_distance_chart(scores),
+        recordings=_recordings_chart(scores),
+        calibration=_calibration_chart(scores),
+    )
+
+
+def _distance_chart(scores: Scores) -> Chart:
+    edges = np.array([one.start for one in scores.distances] + [0], float)
+    edges[0] = edges[1] / 2 or 1  # there is no zero on a logarithmic axis
+    edges[-1] = max(2 * edges[-2], *(one.samples for one in scores.recordings))
+    seconds, (network, table) = edges / scores.sample_rate, _bits(scores.distances)
+    field = scores.receptive_field / scores.sample_rate
+    inside = seconds[0] < field < seconds[-1]
+    return Chart(
+        title="bits per sample by distance from the start",
+        xlabel="seconds from the start of the recording",
+        series=[
+            series(TABLE, seconds, np.append(table, table[-1:]), GREY, "steps"),
+            series(NETWORK, seconds, np.append(network, network[-1:]), COLOURS[0], "steps"),
+        ],
+        marks={f"receptive field, {field:.3g} s": (field, COLOURS[1])} if inside else {},
+        log_x=True,
+    )
+
+
+def _recordings_chart(scores: Scores) -> Chart:
+    ranked = scores.ranked[::-1]
+    ranks = np.unique(np.linspace(0, len(ranked) - 1, min(_DOTS, len(ranked))).astype(int))
+    network, table = _bits([ranked[rank] for rank in ranks])
+    mean = scores.bits_per_sample[NETWORK]
+    return Chart(
+        title="bits per sample of each recording",
+        xlabel="recordings, the best first",
+        series=[
+            series(TABLE, ranks + 1, table, GREY, "dots", 5),
+            series(NETWORK, ranks + 1, network, COLOURS[0], "dots", 5),
+        ],
+        lines={} if mean is None else {f"{NETWORK}, all samples": mean},
+    )
+
+
+def _calibration_chart(scores: Scores) -> Chart:
+    """Reliability diagram: accuracy of the likeliest code by its probability."""
+    bins = scores.calibration
+    edges = [*(one.start for one in bins), 1.0]
+    shares = [one.samples / max(1, scores.samples) for one in bins]
+    shares += shares[-1:]  # a step reaches to the next edge
+    drawn = [
+        series("share of all samples", edges, shares, GREY, "area"),
+        series("perfect calibration", [0, 1], [0, 1], GREY, width=1),
+    ]
+    for name, few in (("accuracy of the network", False), (f"of fewer than {FEW} samples", True)):
+        shown = [one for one in bins if one.confidence is not None and (one.samples < FEW) == few]
+        x, y = np.array([(one.confidence, one.accuracy) for one in shown], float).reshape(-1, 2).T
+        if len(shown):
+            drawn.append(series(name, x, y, COLOURS[0], "dots" if few else "line", width=5 if few else 2, faint=few))
+    return Chart(
+        title="calibration",
+        xlabel="confidence: probability of the likeliest code",
+        series=drawn,
+        min=0,
+        max=1,
+        height=320,
+    )
+
+
+def _bits(bins: Sequence[RecordingScore | DistanceScore]) -> NDArray[np.float64]:
+    """Bits per sample of the network and of the baseline, (2, N); NaN for a missing score."""
+    return np.array([(one.bits_per_sample, one.table_bits_per_sample) for one in bins], float).reshape(-1, 2).T

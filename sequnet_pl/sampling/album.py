@@ -128,7 +128,6 @@ class Album:
             bits_per_sample=clip.bits_per_sample,
             temperature=recipe.temperature,
             seed=recipe.seed,
-            kind=recipe.kind,
             network=f"{recipe.network}, step {recipe.step}, weights {recipe.weights_sha256[:8]}",
             command=clip.command,
             details=details,

@@ -19,8 +19,8 @@ from sequnet_pl.data.crops import Batch, Crops, Plan, scoring_plan
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
 from sequnet_pl.models.network import Network
-from sequnet_pl.report.flags import flags
-from sequnet_pl.report.sampled import SampledClip, Sampling
+from sequnet_pl.report.clip import flags
+from sequnet_pl.report.run_folder import SampledClip, Sampling
 from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import engine_for

@@ -15,7 +15,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.report.charts import codes_figure
-from sequnet_pl.report.sampled import SampledClip, Sampling
+from sequnet_pl.report.run_folder import SampledClip, Sampling
 
 _COLUMNS = ("clip", "from", "prompt", "temperature", "audio", "spectrogram", "bits per sample", "warnings")
 _REAL = ("recording", "spectrogram of the recording", "bits per sample of the recording")

@@ -22,8 +22,15 @@ from sequnet_pl.data.store import Recording
 from sequnet_pl.printing import printable
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import is_run
-from sequnet_pl.report.score_page import write_score_page
-from sequnet_pl.report.scores import NETWORK, ConfidenceScore, DistanceScore, RecordingScore, Scores, print_scores
+from sequnet_pl.report.scores import (
+    NETWORK,
+    ConfidenceScore,
+    DistanceScore,
+    RecordingScore,
+    Scores,
+    print_scores,
+    write_score_page,
+)
 from sequnet_pl.training.metrics import BinnedSums
 from sequnet_pl.training.module import NAMES, AudioModule
 

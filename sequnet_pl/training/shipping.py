@@ -12,8 +12,8 @@ from sequnet_pl import atomic, pretrained
 from sequnet_pl.errors import UserError
 from sequnet_pl.pretrained import WEIGHTS
 from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, recipe
+from sequnet_pl.report.page import fixed
 from sequnet_pl.report.run_folder import NETWORKS, read_config, read_facts
-from sequnet_pl.report.scores import bits
 from sequnet_pl.training.checkpoints import hyper_parameters, read, run_of_checkpoint
 from sequnet_pl.training.saving import AtomicCheckpointIO
 from sequnet_pl.training.trained import Trained, architecture, load_trained
@@ -74,7 +74,7 @@ def _score(path: Path, step: int, what: str) -> Iterator[str]:
         if scores["step"] == step:
             yield f"Bits per sample of {what} on the test recordings, lower is better:\n"
             for name, value in scores["bits_per_sample"].items():
-                yield f"- {name}: {bits(value)}"
+                yield f"- {name}: {fixed(value)}"
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return
 

@@ -26,7 +26,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[PageClip]:
             bits_per_sample=bits,
             temperature=0.9,
             seed=7,
-            kind="continuation" if prompt_end else "silence",
             command=f"python sample.py --ckpt_path {'long' * 20}.ckpt --prompt '{name}' --seed 7",
             details={"top_p": "0.95"},
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sequnet_pl.audio.files import write_wav
-from sequnet_pl.report.sampled import SampledClip, Sampling
+from sequnet_pl.report.run_folder import SampledClip, Sampling
 
 RATE = 8000
 FACTS = {

@@ -7,7 +7,7 @@ import pytest
 from run_folders import make_run
 
 from sequnet_pl.report.charts import codes_chart, codes_figure, measure_charts, score_charts, series, smoothed
-from sequnet_pl.report.metrics import Metrics
+from sequnet_pl.report.run_folder import Metrics
 
 
 def test_missing_values_are_null() -> None:

@@ -13,8 +13,7 @@ from browser import Browser
 from run_folders import FACTS, make_run
 
 from sequnet_pl.errors import UsageError
-from sequnet_pl.report.compare import differing, find_runs, write_comparison
-from sequnet_pl.report.compare.__main__ import main
+from sequnet_pl.report.compare import differing, find_runs, main, write_comparison
 from sequnet_pl.report.scores import NETWORK
 
 
@@ -136,7 +135,7 @@ def test_the_command_names_its_page_and_needs_no_torch(logs: Path, capsys: pytes
     assert main([str(logs / "sequnet"), str(logs / "wavenet")]) == 0
     assert capsys.readouterr().out == f"{logs / 'compare.html'}\n"
     code = (
-        "import sys; from sequnet_pl.report.compare.__main__ import main; status = main(sys.argv[1:]); "
+        "import sys; from sequnet_pl.report.compare import main; status = main(sys.argv[1:]); "
         "assert 'torch' not in sys.modules; sys.exit(status)"
     )
     words = [sys.executable, "-c", code, str(logs), "--out", str(logs / "mine" / "page.html")]

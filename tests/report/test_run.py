@@ -13,7 +13,7 @@ from run_folders import FACTS, add_sampling, make_run
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.run import link_page, write_report
-from sequnet_pl.report.sampled import read_sampling
+from sequnet_pl.report.run_folder import read_sampling
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_the_command_makes_it_again_without_torch(run: Path, tmp_path: Path) -> 
     folder = shutil.copytree(run, tmp_path / "run")
     (folder / "report.html").unlink()
     code = (
-        "import sys; from sequnet_pl.report.run.__main__ import main; status = main(sys.argv[1:]); "
+        "import sys; from sequnet_pl.report.run import main; status = main(sys.argv[1:]); "
         "assert 'torch' not in sys.modules; sys.exit(status)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=120)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.report.sampled import read_sampling
+from sequnet_pl.report.run_folder import read_sampling
 from sequnet_pl.sampling.generate import generate
 from sequnet_pl.training.clips import Excerpts, Program, make_clips
 from sequnet_pl.training.module import SeqUNetModule

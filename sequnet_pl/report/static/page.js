@@ -121,27 +121,6 @@ for (const button of all("[data-copy]")) button.addEventListener("click", () => 
   button.textContent = "Copied";
 });
 
-for (const filters of all(".filters")) { // buttons for the properties in which clips differ
-  const cards = [...filters.nextElementSibling.children], chosen = {temperature: new Set(), kind: new Set(), warning: new Set()};
-  const has = (card, name) => card.firstElementChild.dataset[name].split(" ").filter(Boolean);
-  for (const [name, pressed] of Object.entries(chosen)) {
-    const values = [...new Set(cards.flatMap(card => has(card, name)))].sort();
-    if (values.length < 2) continue;
-    filters.hidden = false;
-    filters.append(` ${name} `);
-    for (const value of values) {
-      const button = filters.appendChild(document.createElement("button"));
-      button.textContent = value;
-      button.addEventListener("click", () => {
-        if (!pressed.delete(value)) pressed.add(value);
-        button.setAttribute("aria-pressed", pressed.has(value));
-        for (const card of cards) card.hidden = !Object.entries(chosen).every(
-          ([each, wanted]) => !wanted.size || has(card, each).some(one => wanted.has(one)));
-      });
-    }
-  }
-}
-
 for (const age of all("[data-written]")) { // the report of a run that is training
   const show = () => {
     const minutes = Math.floor(Date.now() / 60000 - age.dataset.written / 60);

@@ -1,6 +1,8 @@
 """The report of a run, made from the files in its folder: `python -m sequnet_pl.report.run FOLDER`."""
 
+import argparse
 import logging
+import sys
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import groupby
@@ -11,22 +13,25 @@ import numpy as np
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.charts import codes_chart, measure_charts, score_charts
-from sequnet_pl.report.clip import PageClip, view
-from sequnet_pl.report.metrics import FILE, Metrics
+from sequnet_pl.report.clip import PageClip, view, warnings
 from sequnet_pl.report.page import duration, relative_url, write_page
 from sequnet_pl.report.run_folder import (
     CONFIG,
+    FILE,
     REPORT,
     WARNINGS,
+    Metrics,
+    SampledClip,
+    Sampling,
     add_page,
     is_run,
     read_facts,
+    read_sampling,
     read_text,
     run_pages,
     run_title,
     sampling_folders,
 )
-from sequnet_pl.report.sampled import SampledClip, Sampling, read_sampling
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +104,6 @@ def page_clip(folder: Path, sampling: Sampling, one: SampledClip) -> PageClip:
         bits_per_sample=one.bits_per_sample,
         temperature=one.temperature,
         seed=sampling.seed,
-        kind=one.kind,
         after=_after(one),
         details={"from": Path(one.source).name} if one.source else {},
     )
@@ -136,4 +140,18 @@ def _number(one: SampledClip) -> str:
 def _link(folder: Path, one: SampledClip, page: Path) -> dict[str, Any]:
     part = f"{_after(one)} part " if one.border else ""
     url = relative_url(folder / f"{one.name}.wav", page)
-    return {"url": url, "bits": one.bits_per_sample, "flags": one.flags, "part": part}
+    return {"url": url, "bits": one.bits_per_sample, "flags": warnings(one.flags), "part": part}
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(prog="python -m sequnet_pl.report.run", description="Make a run's report again.")
+    parser.add_argument("folder", type=Path, help="the run folder, as in logs/sequnet/NAME")
+    sys.stdout.write(f"{write_report(parser.parse_args(argv).folder)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    from sequnet_pl.cli.main import exit_main
+
+    exit_main("sequnet_pl.report.run", main, sys.argv[1:])

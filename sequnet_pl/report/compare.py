@@ -3,8 +3,10 @@
 Their scores, their curves in one chart, the settings that differ, and the same prompts continued by each.
 """
 
+import argparse
 import colorsys
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,11 +17,21 @@ from typing import Any
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.charts import COLOURS, OVER, Chart, references, score_chart, series
 from sequnet_pl.report.clip import PageClip, view
-from sequnet_pl.report.metrics import Metrics, thinned
 from sequnet_pl.report.page import duration, fixed, percent, relative_url, write_page
 from sequnet_pl.report.run import page_clip
-from sequnet_pl.report.run_folder import NETWORKS, REPORT, is_run, read_config, read_facts, read_json, sampling_folders
-from sequnet_pl.report.sampled import Sampling, read_sampling
+from sequnet_pl.report.run_folder import (
+    NETWORKS,
+    REPORT,
+    Metrics,
+    Sampling,
+    is_run,
+    read_config,
+    read_facts,
+    read_json,
+    read_sampling,
+    sampling_folders,
+    thinned,
+)
 from sequnet_pl.report.scores import NETWORK
 
 PAGE = "compare.html"
@@ -238,7 +250,7 @@ def _same_prompts(runs: Sequence[ComparedRun]) -> list[tuple[str, list[PageClip]
         folder, sampling = run.sampling or (run.folder, None)
         for one in sampling.clips if sampling else ():
             if sampling and one.source:
-                clip = replace(page_clip(folder, sampling, one), kind="")
+                clip = page_clip(folder, sampling, one)
                 if one.kind == "recording":  # the same for all runs, but not its likelihood
                     name, clip = "", replace(clip, name="recording", bits_per_sample=None, details={})
                 else:
@@ -250,3 +262,26 @@ def _same_prompts(runs: Sequence[ComparedRun]) -> list[tuple[str, list[PageClip]
         for source, clips in found.items()
         if len(clips.keys() - {""}) > 1
     ]
+
+
+def main(argv: list[str]) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m sequnet_pl.report.compare", description="Make one page of many runs."
+    )
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders that hold some, as logs/sequnet")
+    parser.add_argument("--out", type=Path, help=f"the page ({PAGE} in the folder that holds all of them)")
+    options = parser.parse_args(argv)
+    folders = find_runs(options.runs)
+    named = {run.resolve() for run in folders}
+    parents = [path.resolve().parent if path.resolve() in named else path.resolve() for path in options.runs]
+    path = options.out or Path(os.path.commonpath(parents)) / PAGE
+    write_comparison(path, folders)
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    from sequnet_pl.cli.main import exit_main
+
+    exit_main("sequnet_pl.report.compare", main, sys.argv[1:])

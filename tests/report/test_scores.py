@@ -12,8 +12,15 @@ from browser import Browser
 from rich.console import Console
 
 from sequnet_pl.errors import UserError
-from sequnet_pl.report.score_page import write_score_page
-from sequnet_pl.report.scores import NETWORK, ConfidenceScore, DistanceScore, RecordingScore, Scores, print_scores
+from sequnet_pl.report.scores import (
+    NETWORK,
+    ConfidenceScore,
+    DistanceScore,
+    RecordingScore,
+    Scores,
+    print_scores,
+    write_score_page,
+)
 
 NASTY = "[bold]</script><img src=x onerror=alert(1)>.wav"
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from run_folders import make_run
 
-from sequnet_pl.report.metrics import Metrics, thinned
+from sequnet_pl.report.run_folder import Metrics, thinned
 
 
 def test_rows_are_read_and_a_cut_line_is_left_out(tmp_path: Path) -> None:

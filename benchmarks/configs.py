@@ -1,0 +1,128 @@
+"""Memory, time and disk of the training configs: `python -m benchmarks.configs --help`.
+
+Memory is estimated as train.py does before the first step, for the precision of the config on a GPU: one crop, times
+the batch, and weights, gradients and optimizer. With `--measure` train.py trains some steps on a CPU in float32, on the
+built-in recordings; their time, the peak memory of that process and the size of last.ckpt are measured.
+"""
+
+import argparse
+import csv
+import functools
+import inspect
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training import module as modules
+from sequnet_pl.training.memory import crop_bytes
+from sequnet_pl.training.trained import architecture, load_pretrained
+
+ROOT = Path(__file__).parents[1]
+CONFIGS = ROOT / "configs"
+NAMES = ("demo", "finetune", "piano_small", "sequnet", "sequnet_fast", "sequnet_music", "wavenet", "wavenet_fast")
+INITIAL = "piano"
+"""The bundled network whose weights finetune starts from."""
+
+
+@dataclass
+class Row:
+    """Figures of a config; the measured ones are None if it was not trained.
+
+    Attributes:
+        name: File name without its end.
+        parameters: Number of weights.
+        batch: Crops of a step.
+        targets: Predicted samples of a crop.
+        estimated_gib: Memory of a step.
+        seconds: Of a step.
+        peak_gib: Memory of the process at its peak.
+        checkpoint_mb: Size of last.ckpt.
+    """
+
+    name: str
+    parameters: int
+    batch: int
+    targets: int
+    estimated_gib: float
+    seconds: float | None = None
+    peak_gib: float | None = None
+    checkpoint_mb: float | None = None
+
+
+def estimate(name: str) -> Row:
+    """The figures that need no training."""
+    config = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
+    model, data = config["model"], config.get("data", {})
+    arguments = dict(model.get("init_args", {}))
+    if name == "finetune":
+        arguments |= architecture(load_pretrained(INITIAL).network)
+    module = getattr(modules, model["class_path"].rpartition(".")[2])(**arguments)
+    defaults = inspect.signature(AudioDataModule).parameters
+    batch, targets = (data.get(key, defaults[key].default) for key in ("batch_size", "output_size"))
+    bf16 = config.get("gpu_precision") == "bf16-mixed"
+    context = functools.partial(torch.autocast, "cpu", torch.bfloat16, enabled=bf16)
+    crop = crop_bytes(module.network, targets, torch.device("cpu"), context)
+    parameters = sum(each.numel() for each in module.network.parameters())
+    states = 1 if module.hparams["muon"] else 2
+    return Row(name, parameters, batch, targets, (batch * crop + 4 * parameters * (2 + states)) / 2**30)
+
+
+def measure(row: Row, steps: int, threads: int) -> None:
+    """Train some steps and add their figures. Raises SystemExit with the status of train.py if it fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        initial = ["--init_from", INITIAL] if row.name == "finetune" else []
+        words: list[Any] = ["--config", CONFIGS / f"{row.name}.yaml", "--dataset", "builtin", *initial, "--gpus", 0]
+        words += ["--builtin_takes", 1]
+        words += ["--max_steps", steps, "--log_interval", 1, "--threads", threads, "--logger", "none"]
+        words += ["--log_dir", folder, "--name", "run", "--trainer.limit_val_batches", 0]
+        words += ["--sample_audio.every_n_steps", 0, "--sample_audio.every_n_epochs", 0]
+        command = [sys.executable, ROOT / "train.py", *words]
+        status = subprocess.run(list(map(str, command))).returncode
+        if status:
+            raise SystemExit(status)
+        (metrics,) = Path(folder).rglob("metrics.csv")
+        with metrics.open(newline="") as file:
+            lines = [line for line in csv.DictReader(file) if line["speed/samples_per_second"]]
+        speeds = sorted(float(line["speed/samples_per_second"]) for line in lines[1:])  # the first step allocates
+        row.seconds = row.batch * row.targets / speeds[len(speeds) // 2]
+        row.peak_gib = max(float(line["speed/memory_gib"]) for line in lines)
+        row.checkpoint_mb = (metrics.parent / "checkpoints" / "last.ckpt").stat().st_size / 1e6
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.configs", description="Figures of the configs.")
+    parser.add_argument("names", nargs="*", default=list(NAMES), metavar="NAME", help=f"of {', '.join(NAMES)} (all)")
+    parser.add_argument("--measure", action="store_true", help="train some steps of each on a CPU")
+    parser.add_argument("--steps", type=int, default=6, help="number of these steps, at least 3")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    arguments = parser.parse_args(argv)
+    if unknown := set(arguments.names) - set(NAMES):
+        parser.error(f"there is no config {', '.join(sorted(unknown))}")
+    if arguments.steps < 3:
+        parser.error(f"--steps is {arguments.steps}, but must be 3 or more")
+    table = Table("config")
+    for header in ("parameters", "crops x targets", "estimated GiB", "s/step", "peak GiB", "last.ckpt MB"):
+        table.add_column(header, justify="right")
+    for name in arguments.names:
+        row = estimate(name)
+        if arguments.measure:
+            measure(row, arguments.steps, arguments.threads)
+        measured = ((row.seconds, ".2f"), (row.peak_gib, ".2f"), (row.checkpoint_mb, ".1f"))
+        cells = ("" if value is None else f"{value:{digits}}" for value, digits in measured)
+        sizes = (f"{row.parameters:,}", f"{row.batch} x {row.targets:,}", f"{row.estimated_gib:.2f}")
+        table.add_row(name, *sizes, *cells)
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    main()
