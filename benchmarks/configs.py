@@ -45,7 +45,7 @@ class Row:
         estimated_gib: Memory of a step.
         seconds: Of a step.
         peak_gib: Memory of the process at its peak.
-        checkpoint_mb: Size of last.ckpt.
+        checkpoint_mb: Size of last.ckpt; weights and states of the optimizer if it was not trained.
     """
 
     name: str
@@ -53,9 +53,9 @@ class Row:
     batch: int
     targets: int
     estimated_gib: float
+    checkpoint_mb: float
     seconds: float | None = None
     peak_gib: float | None = None
-    checkpoint_mb: float | None = None
 
 
 def estimate(name: str) -> Row:
@@ -73,7 +73,8 @@ def estimate(name: str) -> Row:
     crop = crop_bytes(module.network, targets, torch.device("cpu"), context)
     parameters = sum(each.numel() for each in module.network.parameters())
     states = 1 if module.hparams["muon"] else 2
-    return Row(name, parameters, batch, targets, (batch * crop + 4 * parameters * (2 + states)) / 2**30)
+    needed = batch * crop + 4 * parameters * (2 + states)  # weights and gradients
+    return Row(name, parameters, batch, targets, needed / 2**30, 4e-6 * parameters * (1 + states))
 
 
 def measure(row: Row, steps: int, threads: int) -> None:
@@ -111,16 +112,15 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.steps < 3:
         parser.error(f"--steps is {arguments.steps}, but must be 3 or more")
     table = Table("config")
-    for header in ("parameters", "crops x targets", "estimated GiB", "s/step", "peak GiB", "last.ckpt MB"):
+    for header in ("parameters", "crops x targets", "estimated GiB", "last.ckpt MB", "s/step", "peak GiB"):
         table.add_column(header, justify="right")
     for name in arguments.names:
         row = estimate(name)
         if arguments.measure:
             measure(row, arguments.steps, arguments.threads)
-        measured = ((row.seconds, ".2f"), (row.peak_gib, ".2f"), (row.checkpoint_mb, ".1f"))
-        cells = ("" if value is None else f"{value:{digits}}" for value, digits in measured)
         sizes = (f"{row.parameters:,}", f"{row.batch} x {row.targets:,}", f"{row.estimated_gib:.2f}")
-        table.add_row(name, *sizes, *cells)
+        measured = ("" if value is None else f"{value:.2f}" for value in (row.seconds, row.peak_gib))
+        table.add_row(name, *sizes, f"{row.checkpoint_mb:.1f}", *measured)
     Console(width=100).print(table)
 
 

@@ -121,6 +121,10 @@ NOT_RUN = {
     "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour",
     "OMP_NUM_THREADS=1 python -m benchmarks.learning --networks sequnet --settings fast "
     '"sequnet best" --as_long_as fast:400 --seeds 0 1 2': "takes a quarter of an hour",
+    "python -m benchmarks.configs": _TESTED + "tests/benchmarks/test_configs_benchmark.py",
+    "python -m benchmarks.configs demo finetune piano_small --measure --threads 1": (
+        "takes minutes; tests/benchmarks/test_configs_benchmark.py runs a smaller one"
+    ),
     "python -m benchmarks.comparison --scale tiny": "takes minutes; tests/benchmarks runs a smaller one",
     "python -m benchmarks.comparison --scale small --audio_dir music": "takes hours",
     "python -m benchmarks.comparison --scale published --gpus 1": _NEEDS + "33 GB of recordings and a GPU",

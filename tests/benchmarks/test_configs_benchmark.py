@@ -1,0 +1,35 @@
+"""The figures of the configs: all of them are estimated, and a small one is trained."""
+
+import pytest
+
+from benchmarks import configs
+
+
+def test_every_config_of_a_training_is_listed():
+    files = {path.stem for path in configs.CONFIGS.glob("*.yaml") if "class_path" in path.read_text()}
+    assert set(configs.NAMES) == files
+
+
+def test_estimates_of_a_network_and_of_finetuning_the_bundled_one():
+    demo, finetune = configs.estimate("demo"), configs.estimate("finetune")
+    assert (demo.parameters, demo.batch, demo.targets) == (334_496, 1, 4096)
+    assert finetune.parameters == configs.estimate("piano_small").parameters
+    assert 0 < demo.estimated_gib < finetune.estimated_gib < 1
+    assert demo.checkpoint_mb == pytest.approx(8e-6 * demo.parameters)  # Muon keeps one number per weight
+
+
+@pytest.mark.slow  # makes the built-in recordings
+def test_a_training_is_measured(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    row = configs.estimate("demo")
+    estimated = row.checkpoint_mb
+    configs.measure(row, steps=3, threads=1)
+    assert row.seconds and row.peak_gib and row.peak_gib > row.estimated_gib
+    assert row.checkpoint_mb == pytest.approx(estimated, rel=0.2)
+
+
+@pytest.mark.parametrize("words", [["none"], ["demo", "--steps", "2"]])
+def test_mistakes(words, capsys):
+    with pytest.raises(SystemExit):
+        configs.main(words)
+    assert "error" in capsys.readouterr().err
