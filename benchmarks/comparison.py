@@ -26,6 +26,7 @@ from sequnet_pl import atomic
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.network import Network
 from sequnet_pl.report.compare import write_comparison
 from sequnet_pl.report.run_folder import NETWORKS as NAMES
 from sequnet_pl.report.scores import NETWORK
@@ -194,7 +195,7 @@ def compare(folder: Path, scale: Scale, recordings: str, gpus: int) -> dict[str,
     return found
 
 
-def train(run: Path, network: torch.nn.Module, options: Sequence[str], gpus: int) -> Found:
+def train(run: Path, network: Network, options: Sequence[str], gpus: int) -> Found:
     """Train a network, or resume that; its sizes and the settings of its data."""
     shape = [f"--{name}={value}" for name, value in architecture(network).items()]
     _train_py(run, *options, *shape, "--ckpt_path=auto", "--logger=none", f"--gpus={gpus}")

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 _GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "printing", "processes", "project"}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 _OPTIONS = {"cli.sample_options", "cli.evaluate_options"}
-_JOBS = {"sampling.jobs", "sampling.load", "evaluate.run", "evaluate.held_out"}
+_JOBS = {"sampling.jobs", "sampling.load", "evaluate.run"}
 """What the commands do with their options; above training, whose checkpoints they load."""
 _BELOW_JOBS = {"pretrained", "audio", "data", "data.store", "models", "report", "sampling", "evaluate", "training"}
 LAYERS = {  # each with the layers that it may import from, besides itself

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.distance import jensenshannon
+from scipy.stats import wasserstein_distance
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.errors import UsageError
-from sequnet_pl.evaluate import distances
 from sequnet_pl.evaluate.features import MELS, SCALARS, SHORTEST, Features, features
 from sequnet_pl.report.clip import SILENT_BELOW
+
+Array = NDArray[np.float64]
 
 SETS = ("generated", "real", "noise")
 """Sets of clips that are compared with the reference recordings."""
@@ -23,14 +26,7 @@ RESAMPLES = 200
 
 @dataclass(frozen=True)
 class Measure:
-    """A distance between two sets of clips; 0 means identical.
-
-    Attributes:
-        key: its name in files.
-        name: for people.
-        unit: of the distance.
-        meaning: one line.
-    """
+    """A distance between two sets of clips, 0 for identical ones: its key in files, name, unit and meaning."""
 
     key: str
     name: str
@@ -51,8 +47,8 @@ MEASURES = (
         "code_divergence",
         "code histograms",
         "bits",
-        "Jensen-Shannon divergence of how often each of the 256 codes occurs, at most 1. It ignores the order of "
-        "the codes: noise of the right level has nearly the right histogram.",
+        "Jensen-Shannon divergence of the frequencies of the 256 codes, at most 1. It ignores the order of the codes: "
+        "noise of the right level has nearly the right histogram.",
     ),
     Measure(
         "long_term_spectrum",
@@ -147,24 +143,24 @@ def compare(
         raise UsageError(f"resamples is {resamples}, but must be 2 or more")
     reference, other = real[::2], real[1::2]
     sources = {"generated": generated, "real": other, "noise": noise_like(other, seed), "reference": reference}
-    measured = {name: features(mulaw.encode(source), rate) for name, source in sources.items()}
-    all_real = measured["real"].joined(measured["reference"])
-    spread = _spread(all_real)
-    distance = {name: _distances(measured[name], measured["reference"], spread) for name in SETS}
-    error = {name: _errors(measured[name], measured["reference"], spread, seed, resamples) for name in SETS}
-    columns = {
-        scalar.key: {name: (all_real if name == "real" else measured[name]).scalars[:, column] for name in SETS}
-        for column, scalar in enumerate(SCALARS)
-    }
+    found = {name: features(mulaw.encode(source), rate) for name, source in sources.items()}
+    means = found | {"real": found["real"].joined(found["reference"])}
+    spread = _spread(means["real"])
+    distances = {name: _distances(found[name], found["reference"], spread) for name in SETS}
+    errors = {name: _errors(found[name], found["reference"], spread, seed, resamples) for name in SETS}
     results = {}
     for index, measure in enumerate(MEASURES):
-        estimates = {name: Estimate(float(distance[name][index]), float(error[name][index])) for name in SETS}
-        finite = {name: values[np.isfinite(values)] for name, values in columns.get(measure.key, {}).items()}
-        mean = {name: float(values.mean()) if len(values) else float("nan") for name, values in finite.items()}
-        missing = {name: len(columns[measure.key][name]) - len(values) for name, values in finite.items()}
-        results[measure.key] = Result(measure, estimates, mean, missing)
-    silent = {name: float((level < SILENT_BELOW).mean()) for name, level in columns["level"].items()}
-    return Comparison(clips, samples, rate, results, measured, silent)
+        estimates = {name: Estimate(float(distances[name][index]), float(errors[name][index])) for name in SETS}
+        results[measure.key] = Result(measure, estimates, {}, {})
+    for column, scalar in enumerate(SCALARS):
+        for name in SETS:
+            values = means[name].scalars[:, column]
+            known = values[np.isfinite(values)]
+            results[scalar.key].mean[name] = float(known.mean()) if len(known) else float("nan")
+            results[scalar.key].missing[name] = len(values) - len(known)
+    level = [scalar.key for scalar in SCALARS].index("level")
+    silent = {name: float((means[name].scalars[:, level] < SILENT_BELOW).mean()) for name in SETS}
+    return Comparison(clips, samples, rate, results, found, silent)
 
 
 def _clips(name: str, given: ArrayLike) -> NDArray[np.floating]:
@@ -193,29 +189,27 @@ def noise_like(clips: NDArray[np.floating], seed: int) -> NDArray[np.float32]:
     return (np.random.default_rng(seed).standard_normal(clips.shape) * level).astype(np.float32)
 
 
-def _spread(real: Features) -> NDArray[np.float64]:
+def _spread(real: Features) -> Array:
     """Standard deviation of each scalar feature of all real clips, or the least that is told apart, (S,)."""
     found = [column[np.isfinite(column)] for column in real.scalars.T]
     deviations = [column.std() if len(column) else 0.0 for column in found]
     return np.maximum(deviations, [scalar.least for scalar in SCALARS])
 
 
-def _distances(candidate: Features, reference: Features, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+def _distances(candidate: Features, reference: Features, spread: Array) -> Array:
     """In the order of MEASURES, (D,)."""
     columns = zip(candidate.scalars.T, reference.scalars.T, spread, strict=True)
     return np.array(
         [
-            distances.frechet(*candidate.gaussian(), *reference.gaussian()),
-            distances.jensen_shannon(candidate.histogram(), reference.histogram()),
-            distances.spectrum_difference(candidate.spectrum(), reference.spectrum()),
-            *(distances.normalised(values, other, scale) for values, other, scale in columns),
+            frechet(*candidate.gaussian(), *reference.gaussian()),
+            jensen_shannon(candidate.histogram(), reference.histogram()),
+            spectrum_difference(candidate.spectrum(), reference.spectrum()),
+            *(normalised(values, other, scale) for values, other, scale in columns),
         ]
     )
 
 
-def _errors(
-    candidate: Features, reference: Features, spread: NDArray[np.float64], seed: int, resamples: int
-) -> NDArray[np.float64]:
+def _errors(candidate: Features, reference: Features, spread: Array, seed: int, resamples: int) -> Array:
     """Standard errors in the order of MEASURES, (D,)."""
     random, clips = np.random.default_rng(seed), len(candidate.frames)
     drawn = [
@@ -229,3 +223,42 @@ def _errors(
     # a measure that most clips lack may be missing from some resamples; from all, it has no error
     found = np.ma.masked_invalid(drawn)
     return np.ma.filled(found.std(axis=0, ddof=1), np.nan)
+
+
+def frechet(
+    mean: Array,
+    covariance: Array,
+    other_mean: Array,
+    other_covariance: Array,
+) -> float:
+    """Fréchet distance of two normal distributions, means (M,) and covariances (M, M); in the unit of the means.
+
+    d² = |m1 - m2|² + tr(C1 + C2 - 2 (C1^½ C2 C1^½)^½), Dowson and Landau 1982. FID and FAD report d²; d is in dB here.
+    C1^½ C2 C1^½ is symmetric, so both roots come from symmetric eigendecompositions, which stay real.
+    """
+    values, vectors = np.linalg.eigh(covariance)
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other_covariance @ root), 0)).sum()
+    squared = np.square(mean - other_mean).sum() + np.trace(covariance) + np.trace(other_covariance) - 2 * overlap
+    return float(np.sqrt(max(squared, 0)))
+
+
+def jensen_shannon(shares: Array, other: Array) -> float:
+    """Jensen-Shannon divergence of two distributions over the same classes, in bits: 0 identical, 1 disjoint."""
+    return float(jensenshannon(shares, other, base=2) ** 2)
+
+
+def spectrum_difference(decibels: Array, other: Array) -> float:
+    """Root mean square difference in dB of two spectra (M,), after one is shifted to the mean level of the other."""
+    return float(np.std(decibels - other))
+
+
+def normalised(values: Array, other: Array, spread: float) -> float:
+    """Wasserstein-1 distance of two samples (N,) of a scalar, divided by `spread`, usually a standard deviation.
+
+    NaN are left out; the distance is NaN if a sample has no other values.
+    """
+    first, second = (sample[np.isfinite(sample)] for sample in (values, other))
+    if not len(first) or not len(second):
+        return float("nan")
+    return float(wasserstein_distance(first, second)) / spread

@@ -1,4 +1,4 @@
-"""What is measured of each clip, and what of its frames is summed up, so that a set of clips can be resampled at once.
+"""Features of clips, and sums over their frames, so that a set of clips can be resampled at once.
 
 Letters: N clips, T samples, F frames, M mel bands, S scalar features.
 """
@@ -14,7 +14,7 @@ from sequnet_pl.audio import mulaw
 from sequnet_pl.report.clip import SILENT_BELOW, clipped_share, level, loop_score
 
 WINDOW = 0.064
-"""Seconds that a frame looks at: long enough to tell the partials of speech and music apart."""
+"""Seconds of a frame: long enough to separate the partials of speech and music."""
 HOP = 0.016
 """Seconds between frames."""
 SHORTEST = 0.256
@@ -22,7 +22,7 @@ SHORTEST = 0.256
 MELS = 40
 """Mel bands; so few that a handful of short clips has many more frames than there are entries in a mean."""
 FLOOR = -80.0
-"""The quietest level of a band that is told apart, in dB below a full-scale sine; mu-law noise lies about there."""
+"""The lowest level of a band that is distinguished, in dB below a full-scale sine; mu-law noise is about there."""
 RIDGE = 1.0
 """Added to the variances of log-mel bands, in dB²: keeps the covariance of few clips, or of a band that is always
 silent, away from singular. Differences in spread below a decibel so count for nothing."""
@@ -30,14 +30,14 @@ silent, away from singular. Differences in spread below a decibel so count for n
 
 @dataclass(frozen=True)
 class Scalar:
-    """A feature that is one number a clip.
+    """A feature that is one number per clip.
 
     Attributes:
-        key: its name in files.
-        name: for people.
-        unit: of the feature.
-        least: the smallest spread of real clips that is told apart, in `unit`; see `distances.normalised`.
-        meaning: one line.
+        key: Its name in files.
+        name: Its name in tables.
+        unit: Of the feature.
+        least: The smallest standard deviation of real clips that distances are divided by, in `unit`.
+        meaning: One line.
     """
 
     key: str
@@ -116,7 +116,7 @@ def mel_frequencies(rate: int) -> NDArray[np.float64]:
 
 
 class _Filters:
-    """What is the same for all clips of a rate; to make it takes as long as to measure a clip."""
+    """Filters of a sample rate; they take as long to compute as the features of a clip."""
 
     def __init__(self, rate: int) -> None:
         self.size, self.hop, self.long = round(WINDOW * rate), round(HOP * rate), round(SHORTEST * rate)
@@ -132,7 +132,7 @@ class _Filters:
         return np.abs(librosa.stft(samples, n_fft=self.size, hop_length=self.hop, center=False))
 
     def pitch_classes(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Energy in each of the twelve, (12,), in frames long enough to tell semitones apart."""
+        """Energy in each of the twelve, (12,), in frames long enough to separate semitones."""
         spectra = librosa.stft(samples, n_fft=self.long, hop_length=self.long // 4, center=False)
         return (self.chroma @ (np.abs(spectra) ** 2).sum(axis=1)).astype(np.float64)
 
@@ -163,10 +163,10 @@ def _scalars(
     """The features in the order of SCALARS. Of the spectral ones, the mean over the frames that are not silent."""
     rms = librosa.feature.rms(y=samples, frame_length=filters.size, hop_length=filters.hop, center=False)[0]
     levels = librosa.amplitude_to_db(rms, ref=1.0, amin=1e-5, top_db=None)
-    heard = levels >= SILENT_BELOW
+    loud = levels >= SILENT_BELOW
     centroid = flatness = rolloff = chroma_entropy = np.nan
-    if heard.any():
-        frames = magnitude[:, heard]
+    if loud.any():
+        frames = magnitude[:, loud]
         centroid = librosa.feature.spectral_centroid(S=frames, sr=rate).mean()
         flatness = 10 * np.log10(librosa.feature.spectral_flatness(S=frames, amin=filters.floor)).mean()
         rolloff = librosa.feature.spectral_rolloff(S=frames, sr=rate).mean()
@@ -174,11 +174,11 @@ def _scalars(
     envelope = librosa.onset.onset_strength(S=log_mel, sr=rate, hop_length=filters.hop)
     onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=rate, hop_length=filters.hop)
     # EBU Tech 3342 takes these percentiles too, but of windows of three seconds, as long as most clips
-    quiet, loud = np.percentile(np.maximum(levels, SILENT_BELOW), (10, 95))
+    low, high = np.percentile(np.maximum(levels, SILENT_BELOW), (10, 95))
     return np.array(
         [
             *(centroid, flatness, rolloff, len(onsets) * rate / len(samples), chroma_entropy, level(samples)),
-            *(loud - quiet, 1 - heard.mean(), clipped_share(samples), loop_score(samples, rate)),
+            *(high - low, 1 - loud.mean(), clipped_share(samples), loop_score(samples, rate)),
         ]
     )
 

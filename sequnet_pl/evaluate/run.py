@@ -3,9 +3,11 @@
 N clips, T samples.
 """
 
+import hashlib
 import logging
+import os
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,20 +19,21 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from sequnet_pl import atomic
-from sequnet_pl.audio import mulaw
+from sequnet_pl.audio import files, mulaw
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.cli.evaluate_options import CLIPS, OUT, Options, parse
-from sequnet_pl.data.store import Split
+from sequnet_pl.data.sources import folders_of
+from sequnet_pl.data.splits import split_folders
+from sequnet_pl.data.store import Split, make_store, open_split
+from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate import clips, results
 from sequnet_pl.evaluate.comparison import SETS, Comparison, check_length, compare
-from sequnet_pl.evaluate.held_out import held_out
-from sequnet_pl.evaluate.page import write_evaluation_page
 from sequnet_pl.report.clip import PageClip
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import engine_for
-from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network
+from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.progress import SampleProgress
 from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.checkpoints import run_of_checkpoint
@@ -38,23 +41,23 @@ from sequnet_pl.training.trained import Trained
 
 log = logging.getLogger(__name__)
 
-_HEARD = 4  # clips of each kind to listen to; more make the page large
+_SHOWN = 4  # clips of each kind on the page; more make it large
 
 
 @dataclass(frozen=True, eq=False)
 class _Sound:
-    """What is compared, and what can be said of it."""
+    """The clips that are compared, and their descriptions."""
 
     generated: NDArray[np.float32]  # (N, T)
-    real: NDArray[np.float32]  # (2N, T); where clips go on from recordings, every other one is what really follows
+    real: NDArray[np.float32]  # (2N, T); every other one is the real continuation of the prompt of a generated clip
     origins: list[str]  # of the generated clips
     places: list[tuple[str, float]]  # files of the real clips, and seconds into them
-    made: dict[str, Any]  # how the generated clips were, for evaluation.json
-    facts: list[tuple[str, object]]  # the same for people
+    made: dict[str, Any]  # settings of the generated clips, for evaluation.json
+    facts: list[tuple[str, object]]  # the same for the page
 
 
 def evaluate(argv: list[str]) -> None:
-    """The whole command; what is not the user's to mend is raised."""
+    """Run the command. Raises UsageError and UserError."""
     torch.set_flush_denormal(True)  # before any parallel operation, since threads inherit it
     options = parse(argv)
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
@@ -100,6 +103,48 @@ def _folder(options: Options, run: Path | None) -> Path:
     return (Path(options.clips_dir) if options.clips_dir else run or Path("generated")) / OUT
 
 
+def held_out(audio_dir: str | None, trained: Trained | None, rate: int) -> Split:
+    """The test split of the recordings, else val with a warning; never training recordings.
+
+    A folder other than that of the training is held out as a whole if it has no train/, val/ or test/.
+    Raises UserError if nothing is held out.
+    """
+    trained_on = folders_of(trained.data.get("audio_dir")) if trained else []
+    if audio_dir and os.path.realpath(audio_dir) not in [os.path.realpath(folder) for folder in trained_on]:
+        return _held_out_folder(Path(audio_dir), trained, rate)
+    assert trained
+    data = open_recordings(
+        audio_dir if len(trained_on) > 1 else None, trained
+    )  # one of several is split as it was there
+    for name in ("test", "val"):
+        if len((split := data.splits[name]).lengths):
+            if name == "val":
+                log.warning("there are no test recordings; those of val are taken, which chose the best checkpoint")
+            return split
+    raise UserError(f"no recordings in {data.folder} are held out; name a folder of others with --audio_dir")
+
+
+def _held_out_folder(folder: Path, trained: Trained | None, rate: int) -> Split:
+    """The held-out recordings of a folder as codes, converted as those of the training were."""
+    found: list[Path] = []
+    if places := split_folders(folder):
+        for split in ("test", "val"):
+            found = found or [path for place in places[split] for paths in files.find(place) for path in paths]
+    else:
+        found = [path for paths in files.find(folder) for path in paths]
+        log.info("%s: all files count as held out: %d", folder, len(found))
+    if not found:
+        raise UserError(f"the folder {folder} has no recordings to compare with")
+    settings = trained.data if trained else {}
+    channel, loudness = settings.get("channel", "mix"), settings.get("loudness")
+    silence = settings.get("skip_silence")
+    identity = f"held out {folder.resolve()} {rate} {channel} {loudness} {silence}"
+    name = f"{folder.resolve().name}-{hashlib.sha256(identity.encode(errors='surrogateescape')).hexdigest()[:8]}"
+    store = Path(settings.get("data_dir", "data")) / "codes" / name
+    make_store({"test": found}, store, rate, channel=channel, loudness=loudness, skip_silence=silence)
+    return open_split(store, "test")
+
+
 def _existing(options: Options, folder: Path, split: Split, samples: int, rate: int) -> _Sound:
     """Clips of a folder, and as long real ones, twice as many."""
     found, paths = clips.read_folder(folder, rate, samples, options.clips)
@@ -116,16 +161,16 @@ def _existing(options: Options, folder: Path, split: Split, samples: int, rate: 
 
 
 def _generated(options: Options, trained: Trained, split: Split, samples: int) -> _Sound:
-    """What the network makes, and real clips; as a continuation, of what comes before every other real clip."""
+    """Generated and real clips; a continuation has the samples before every other real clip as its prompt."""
     rate, network = trained.sample_rate, trained.network
     engine = engine_for(network, options.engine, options.weights, options.batch_size)
     stretches = clips.choose(split, samples, options.clips or CLIPS, rate)
     places = _places(split, stretches, rate)
     context = network.window(1).inputs
-    heard = [clips.prompt(split, stretch, context, rate) for stretch in stretches[1::2]]
+    begins = [clips.prompt(split, stretch, context, rate) for stretch in stretches[1::2]]
     origins = [f"after {Path(file).name}, {start:.2f} s" for file, start in places[1::2]]
     if not options.conditional:
-        heard, origins = [prompts.SILENCE] * len(heard), ["from silence"] * len(heard)
+        begins, origins = [prompts.SILENCE] * len(begins), ["from silence"] * len(begins)
     base = Recipe(
         checkpoint=str(trained.path),
         weights_sha256=trained.digest,
@@ -147,9 +192,9 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
         threads=torch.get_num_threads(),
         torch=torch.__version__,
     )
-    with SampleProgress(len(heard) * samples, rate, live=False) as progress:
-        progress.begin(f"generating {len(heard)} clips")
-        codes = clips.generate(network, engine, heard, base, samples, options.batch_size, progress.advance)
+    with SampleProgress(len(begins) * samples, rate, live=False) as progress:
+        progress.begin(f"generating {len(begins)} clips")
+        codes = clips.generate(network, engine, begins, base, samples, options.batch_size, progress.advance)
     log.info("%.0f s of sound in %.0f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
     facts = [("checkpoint", trained.path), ("network", trained.name), ("step", trained.step)]
     facts += [("weights", trained.digest), ("from", base.kind), ("temperature", f"{options.temp:g}")]
@@ -178,36 +223,23 @@ def _write(
     count, seconds = comparison.clips, comparison.samples / comparison.rate
     facts = [*sound.facts, ("clips", f"{count} of {seconds:g} s"), ("rate", f"{comparison.rate} Hz")]
     pairs = []
-    for i in clips.evenly(count, _HEARD):
+    for i in clips.evenly(count, _SHOWN):
         file, start = sound.places[2 * i + 1]
-        place = f"{Path(file).name}, {start:.2f} s"
-        pairs.append(
-            [
-                PageClip(name=f"{kind}, {origin}", samples=samples[number], rate=comparison.rate)
-                for kind, origin, samples, number in (
-                    ("generated", sound.origins[i], sound.generated, i),
-                    ("real", place, sound.real, 2 * i + 1),
-                )
-            ]
+        real = PageClip(
+            name=f"real, {Path(file).name}, {start:.2f} s", samples=sound.real[2 * i + 1], rate=comparison.rate
         )
+        pairs.append([replace(real, name=f"generated, {sound.origins[i]}", samples=sound.generated[i]), real])
     path, what = folder / results.PAGE, "generated clips against recordings"
     title, links = (run_title(run, what), run_pages(run)) if run else (what.capitalize(), [])
-    write_evaluation_page(path, title, comparison, dict(facts), command, pairs, links)
+    results.write_evaluation_page(path, title, comparison, dict(facts), command, pairs, links)
     if run:
         link_page(run, f"evaluation in {folder.resolve().name}" if options.output_dir else "evaluation", path)
 
 
 def _print(comparison: Comparison) -> None:
-    """The numbers as tables on stdout."""
-    distances = _table("distance to real recordings", "± standard error; real: other real recordings")
-    means = _table("mean of the clips", results.explain_missing(comparison))
-    for key, result in comparison.results.items():
-        distances.add_row(results.with_unit(result.measure.name, result.measure.unit), *results.distances(result))
-        if result.mean:
-            means.add_row(results.with_unit(result.measure.name, results.UNITS[key]), *results.means(result))
-    Console().print(distances, means)
+    """Print the distances, with standard errors, and the verdict."""
+    table = Table("distance to real recordings", *(Column(results.HEADINGS[name], justify="right") for name in SETS))
+    for result in comparison.results.values():
+        table.add_row(results.with_unit(result.measure.name, result.measure.unit), *results.distances(result))
+    Console().print(table)
     Console().print(results.verdict(comparison), highlight=False)
-
-
-def _table(what: str, caption: str) -> Table:
-    return Table(what, *(Column(name, justify="right") for name in SETS), caption=caption, caption_justify="left")

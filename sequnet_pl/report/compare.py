@@ -9,8 +9,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from sequnet_pl.report.run_folder import (
     NETWORKS,
     REPORT,
     Metrics,
-    Sampling,
     is_run,
     read_config,
     read_facts,
@@ -38,7 +36,6 @@ PAGE = "compare.html"
 
 _FEW = 5  # runs up to which their training curves are drawn, too
 _PROMPTS = 4  # more make the page large
-_SOUND = "log_mel_frechet"
 _PATHS = {
     "name",
     "log_dir",
@@ -50,39 +47,19 @@ _PATHS = {
 }
 
 
-@dataclass(frozen=True)
 class ComparedRun:
-    """A run: its folder, its name among the others, its colour, and the address of its report, which may be empty."""
+    """A run: its files, its name among the others, its colour, and the address of its report, which may be empty."""
 
-    folder: Path
-    name: str
-    colour: str
-    url: str
-
-    @cached_property
-    def metrics(self) -> Metrics:
-        return Metrics(self.folder)
-
-    @cached_property
-    def facts(self) -> dict[str, Any]:
-        return read_facts(self.folder)
-
-    @cached_property
-    def test(self) -> dict[str, Any]:
-        """The content of test.json; empty if the run was not tested."""
-        return read_json(self.folder / "test.json")
-
-    @property
-    def sound(self) -> dict[str, Any]:
-        """Log-mel Fréchet distance of generated clips to recordings in dB: value and error; empty if not measured."""
-        measures = read_json(self.folder / "evaluation" / "evaluation.json").get("measures", {})
-        return measures.get(_SOUND, {}).get("distance", {}).get("generated", {})
-
-    @cached_property
-    def sampling(self) -> tuple[Path, Sampling] | None:
+    def __init__(self, folder: Path, name: str, colour: str, page: Path) -> None:
+        self.name, self.colour = name, colour
+        self.url = relative_url(folder / REPORT, page) if (folder / REPORT).is_file() else ""
+        self.metrics, self.facts, self.config = Metrics(folder), read_facts(folder), read_config(folder)
+        self.test = read_json(folder / "test.json")
+        measures = read_json(folder / "evaluation" / "evaluation.json").get("measures", {})
+        self.sound = measures.get("log_mel_frechet", {}).get("distance", {}).get("generated", {})
+        found = ((each, read_sampling(each)) for each in reversed(sampling_folders(folder)))
+        self.clips, self.sampling = next(((each, sampling) for each, sampling in found if sampling), (folder, None))
         """The newest clips that are complete, and their folder."""
-        found = ((folder, read_sampling(folder)) for folder in reversed(sampling_folders(self.folder)))
-        return next(((folder, sampling) for folder, sampling in found if sampling), None)
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
@@ -132,7 +109,7 @@ def write_comparison(
         incompatible=list(_incompatible(runs)),
         scores=_scores(runs),
         charts=list(_charts(runs)),
-        settings=differing([read_config(run.folder) for run in runs]),
+        settings=differing([run.config for run in runs]),
         prompts=[(source, [view(clip, path) for clip in clips]) for source, clips in shared[:_PROMPTS]],
         shared=len(shared),
     )
@@ -145,10 +122,9 @@ def _ranked(folders: Sequence[Path], page: Path) -> list[ComparedRun]:
     root = os.path.commonpath([folder.resolve().parent for folder in folders])
     runs = []
     for number, folder in enumerate(sorted(folders, key=lambda folder: best[folder][1])):
-        whole = folder.resolve()
-        name = whole.name if names[whole.name] == 1 else Path(os.path.relpath(whole, root)).as_posix()
-        url = relative_url(folder / REPORT, page) if (folder / REPORT).is_file() else ""
-        runs.append(ComparedRun(folder, name, _colour(number, len(folders)), url))
+        path = folder.resolve()
+        name = path.name if names[path.name] == 1 else Path(os.path.relpath(path, root)).as_posix()
+        runs.append(ComparedRun(folder, name, _colour(number, len(folders)), page))
     return runs
 
 
@@ -245,23 +221,20 @@ def _flat(value: object, path: str = "") -> Iterator[tuple[str, str]]:
 
 def _same_prompts(runs: Sequence[ComparedRun]) -> list[tuple[str, list[PageClip]]]:
     """Prompts that two runs or more continued: the name of the source, the recording, and the clip of each run."""
-    found: dict[str, dict[str, PageClip]] = {}  # by source and run; the recording is that of no run
+    found: dict[str, dict[str, PageClip]] = {}  # by source and run; "" is the recording
     for run in runs:
-        folder, sampling = run.sampling or (run.folder, None)
+        sampling = run.sampling
         for one in sampling.clips if sampling else ():
-            if sampling and one.source:
-                clip = page_clip(folder, sampling, one)
-                if one.kind == "recording":  # the same for all runs, but not its likelihood
-                    name, clip = "", replace(clip, name="recording", bits_per_sample=None, details={})
-                else:
-                    name, clip = run.name, replace(clip, name=run.name, details={"step": f"{sampling.step:,}"})
-                found.setdefault(one.source, {}).setdefault(name, clip)
-    names = ("", *(run.name for run in runs))
-    return [
-        (Path(source).name, [clips[name] for name in names if name in clips])
-        for source, clips in found.items()
-        if len(clips.keys() - {""}) > 1
-    ]
+            if not sampling or not one.source:
+                continue
+            clip, clips = page_clip(run.clips, sampling, one), found.setdefault(one.source, {})
+            if one.kind == "recording":  # the same for all runs, but not its likelihood
+                clips.setdefault("", replace(clip, name="recording", bits_per_sample=None, details={}))
+            else:
+                clips.setdefault(run.name, replace(clip, name=run.name, details={"step": f"{sampling.step:,}"}))
+    names = ["", *(run.name for run in runs)]
+    shared = [(source, clips) for source, clips in found.items() if len(clips.keys() - {""}) > 1]
+    return [(Path(source).name, [clips[name] for name in names if name in clips]) for source, clips in shared]
 
 
 def main(argv: list[str]) -> int:

@@ -34,7 +34,7 @@ class Metrics:
     def __init__(self, folder: Path) -> None:
         header, *lines = read_text(folder / FILE).splitlines() or [""]
         whole = [line for line in lines if line.count(",") == header.count(",")]
-        rows = np.genfromtxt(whole, delimiter=",", comments=None, ndmin=2) if whole else np.empty((0, 0))
+        rows = np.genfromtxt(whole, delimiter=",", ndmin=2) if whole else np.empty((0, 0))
         self._columns = dict(zip(header.split(","), rows.T, strict=False))
 
     def names(self, prefix: str = "") -> list[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sequnet_pl.evaluate import distances
+from sequnet_pl.evaluate import comparison as distances
 
 
 def test_frechet_of_commuting_covariances_is_that_of_their_axes() -> None:

@@ -7,7 +7,7 @@ import pytest
 from browser import Browser
 
 from sequnet_pl.evaluate.comparison import compare, noise_like
-from sequnet_pl.evaluate.page import write_evaluation_page
+from sequnet_pl.evaluate.results import write_evaluation_page
 from sequnet_pl.report.clip import PageClip
 
 RATE = 8000

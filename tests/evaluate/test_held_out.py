@@ -11,8 +11,7 @@ import soundfile
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
 from sequnet_pl.evaluate import clips
-from sequnet_pl.evaluate.held_out import held_out
-from sequnet_pl.evaluate.run import _places
+from sequnet_pl.evaluate.run import _places, held_out
 from sequnet_pl.sampling import prompts
 from sequnet_pl.training.clips import Excerpts
 
