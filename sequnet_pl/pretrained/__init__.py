@@ -1,8 +1,7 @@
-"""Networks that need no training: those that come with the package, and the archive of the published ones.
+"""Trained networks: those that are bundled with the package, and the archive of the published ones.
 
-Those that come along have a folder each, with its weights in bfloat16 and a card that says what it is.
-
-`python -m sequnet_pl.pretrained` makes such a folder of a checkpoint; `training.trained.load_pretrained` loads one.
+A bundled network is a folder with its weights in bfloat16 and a card. `python -m sequnet_pl.pretrained` exports a
+checkpoint to such a folder.
 """
 
 from pathlib import Path
@@ -14,12 +13,12 @@ WEIGHTS = "weights.ckpt"
 
 
 def names() -> list[str]:
-    """What the networks are called; none where nothing was shipped."""
+    """Names of the bundled networks."""
     return sorted(path.parent.name for path in FOLDER.glob(f"*/{WEIGHTS}"))
 
 
 def weights_of(name: str) -> Path:
-    """The checkpoint of a network that comes with the package. UsageError with the names for one that does not."""
+    """The checkpoint of a bundled network. Raises UsageError with the names for an unknown one."""
     if name not in names():
         raise UsageError(f"no network {name} comes with the package: there are {', '.join(names()) or 'none'}")
     return FOLDER / name / WEIGHTS

@@ -3,7 +3,6 @@
 import base64
 import os
 from collections.abc import Iterable
-from dataclasses import asdict
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -64,9 +63,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"static": _static, "bokeh": _bokeh}
+    environment.globals |= {"static": _static, "bokeh": _bokeh, "values": vars}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # not sorted: lines keep their order
-    environment.filters |= {"asdict": asdict, "duration": duration, "fixed": fixed, "percent": percent}
+    environment.filters |= {"duration": duration, "fixed": fixed, "percent": percent}
     return environment
 
 
