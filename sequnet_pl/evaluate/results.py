@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl.errors import UserError
-from sequnet_pl.evaluate.comparison import SD, SETS, Comparison, Estimate, Result
+from sequnet_pl.evaluate.comparison import SETS, Comparison, Estimate, Result
 from sequnet_pl.evaluate.features import SCALARS, mel_frequencies
 from sequnet_pl.report.charts import COLOURS, GREY, Chart, series
 from sequnet_pl.report.clip import PageClip, view
@@ -23,12 +23,6 @@ PAGE = "evaluation.html"
 UNITS = {scalar.key: scalar.unit for scalar in SCALARS}
 """Of the means."""
 HEADINGS = {"generated": "generated", "real": "real vs. real", "noise": "noise vs. real"}
-READING = (
-    "Distances with standard errors; 0 means identical. Compare each with its neighbours: real vs. real, other "
-    "held-out recordings instead of generated clips, is the distance of a perfect network; noise vs. real is white "
-    f"noise at the level of the recordings. {SD}: standard deviations of the real clips. Fewer clips have larger "
-    "distances, so compare only evaluations with the same number of clips of the same length."
-)
 _COLOUR = {"noise": GREY, "real": COLOURS[1], "reference": COLOURS[1], "generated": COLOURS[0]}
 
 
@@ -163,7 +157,6 @@ def write_evaluation_page(
     links: Iterable[tuple[str, Path]] = (),
 ) -> None:
     """Write the page to `path`, with rows of clips side by side. Raises UserError if that fails."""
-    found = list(comparison.results.values())
     spectra = {name: features.spectrum() for name, features in comparison.features.items()}
     shares = {name: features.histogram() for name, features in comparison.features.items()}
     write_page(
@@ -174,13 +167,12 @@ def write_evaluation_page(
         verdict=verdict(comparison),
         evaluation_facts=facts,
         command_line=command,
-        reading=READING,
-        sets=SETS,
-        headings=[HEADINGS[name] for name in SETS],
-        distances=[
-            (with_unit(one.measure.name, one.measure.unit), one.measure.meaning, distances(one)) for one in found
-        ],
-        means=[(with_unit(one.measure.name, UNITS[one.measure.key]), means(one)) for one in found if one.mean],
+        results=list(comparison.results.values()),
+        headings=HEADINGS,
+        units=UNITS,
+        named=with_unit,
+        distances=distances,
+        means=means,
         missing=explain_missing(comparison),
         spectra=Chart(
             title="long-term spectra",
@@ -196,7 +188,6 @@ def write_evaluation_page(
             series=_lines(np.arange(256.0), {name: np.where(y > 0, y, np.nan) for name, y in shares.items()}),
             log_y=True,
         ),
-        distributions=list(_distributions(comparison)),
         clips=[[view(clip, path) for clip in row] for row in clips],
     )
 
@@ -207,21 +198,3 @@ def _lines(x: NDArray[np.float64], curves: Mapping[str, NDArray[np.float64]]) ->
         series("" if name == "reference" else name, x, curves[name], colour, width=1 if name == "reference" else 2)
         for name, colour in _COLOUR.items()
     ]
-
-
-def _distributions(comparison: Comparison) -> Iterator[tuple[str, str, list[tuple[str, str, list[float]]], Any]]:
-    """Name and unit of each feature that differs between clips; name, colour and percentiles of each set in percent of
-    an axis; and the ends of the axis."""
-    both = comparison.features["real"].joined(comparison.features["reference"])
-    sets = {name: both if name == "real" else comparison.features[name] for name in SETS}
-    for column, scalar in enumerate(SCALARS):
-        values = {name: features.scalars[:, column] for name, features in sets.items()}
-        finite = {name: each[np.isfinite(each)] for name, each in values.items()}
-        spread = {name: np.percentile(each, (5, 25, 50, 75, 95)) for name, each in finite.items() if len(each)}
-        low, high = min(map(min, spread.values()), default=0), max(map(max, spread.values()), default=0)
-        if high > low:
-            rows = [
-                (name, _COLOUR[name], (100 * (each - low) / (high - low)).round(2).tolist())
-                for name, each in spread.items()
-            ]
-            yield scalar.name, scalar.unit, rows, (f"{low:.4g}", f"{high:.4g}")
