@@ -22,7 +22,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import cpu_has_bfloat16_products
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.project import command
-from sequnet_pl.report.card import told_checkpoint
+from sequnet_pl.report.card import recommended_checkpoint
 from sequnet_pl.report.run_folder import CONFIG, REPORT, Metrics
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.failures import explained, said_by_a_library
@@ -102,7 +102,7 @@ def train(argv: list[str]) -> int:
         rank_zero_only(print)(f"details: {folder / SCORES}")
     elif fits and not trainer.fast_dev_run:  # type: ignore[attr-defined]
         kept = Path(settings.best.dirpath)
-        words = ["test", "--ckpt_path", told_checkpoint(kept, Metrics(folder))]
+        words = ["test", "--ckpt_path", recommended_checkpoint(kept, Metrics(folder))]
         words += ["--log_dir", settings.log_dir] if settings.snapshot_dir else []  # where the run's settings are
         test = command("train", *words)
         rank_zero_only(print)(f"report: {folder / REPORT}\ncheckpoints in {kept}; test with: {test}")

@@ -1,4 +1,4 @@
-"""The model card beside a run's checkpoints: what was learnt, from what, how well, and how to hear it."""
+"""The model card beside a run's checkpoints: network, data, score, commands and settings."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,19 +13,19 @@ from sequnet_pl.report.run_folder import Metrics, read_config, read_facts
 
 CARD = "MODEL.md"
 
-PRIVATE = ("audio_dir", "audio_list", "recordings", "data_dir", "held_out")  # places on somebody's disk
-"""Settings that are nobody's business."""
+PRIVATE = ("audio_dir", "audio_list", "recordings", "data_dir", "held_out")
+"""Settings that are left out of cards, since they are paths of a private disk."""
 _TRAINER = ("precision", "max_steps", "max_epochs", "gradient_clip_val", "accumulate_grad_batches")
 RIGHTS = (
-    "The recordings are their owners', and nothing here says under which licence they may be used. Before you publish "
-    "this checkpoint or what it generates, check that you have the right to."
+    "The recordings are their owners', and their licence is not known here. Before you publish this checkpoint or what "
+    "it generates, check that you have the right to."
 )
 
 
 def write_card(folder: Path, checkpoints: Path) -> None:
-    """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError where that fails."""
+    """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError if that fails."""
     facts, config, metrics = read_facts(folder), read_config(folder), Metrics(folder)
-    use = ("--ckpt_path", told_checkpoint(checkpoints, metrics))
+    use = ("--ckpt_path", recommended_checkpoint(checkpoints, metrics))
     lines = [
         f"# {facts.get('network', 'network')} {folder.name}",
         f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
@@ -46,28 +46,28 @@ def write_card(folder: Path, checkpoints: Path) -> None:
 
 
 def begun_from(facts: Mapping[str, Any]) -> Iterator[str]:
-    """The weights that it was fine-tuned from, by name and hash; where they lie is nobody's business."""
+    """The weights that it was fine-tuned from, by name and hash, without their path."""
     if begun := facts.get("begun_from"):
-        yield f"Begun from the weights of {Path(begun['path']).name}, step {begun['step']:,}, hash {begun['weights']}."
+        yield f"Initialised from the weights of {Path(begun['path']).name}, step {begun['step']:,}, hash {begun['weights']}."
 
 
-def told_checkpoint(checkpoints: Path, metrics: Metrics) -> Path:
-    """The one with the best score that the metrics tell; another best one, or the last, where that is not there."""
+def recommended_checkpoint(checkpoints: Path, metrics: Metrics) -> Path:
+    """The checkpoint with the best score of the metrics; another best one, or the last, if it does not exist."""
     step, _ = metrics.best("val/bits_per_sample") or (0, 0.0)
     found = [checkpoints / f"best-step{step:08d}.ckpt", *sorted(checkpoints.glob("best-*.ckpt"))]
     return next((path for path in found if path.is_file()), checkpoints / "last.ckpt")
 
 
 def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
-    """What a run's facts say of its data."""
+    """Fingerprint and splits of the data in a run's summary."""
     yield f"- fingerprint {data.get('fingerprint', 'unknown')}"
     for name, split in data.get("splits", {}).items():
         yield f"- {name}: recordings: {split['recordings']}, {split['hours']} hours"
 
 
 def _scores(metrics: Metrics) -> Iterator[str]:
-    """Bits per sample, and what they are to be compared with."""
-    yield f"- logged until step {metrics.steps:,}, {metrics.last('hours_heard') or 0:.2f} hours of audio heard"
+    """Bits per sample, and the baselines."""
+    yield f"- logged until step {metrics.steps:,}, {metrics.last('hours_heard') or 0:.2f} hours of audio"
     if best := metrics.best("val/bits_per_sample"):
         yield f"- best validation: {best[1]:.3f} bits per sample at step {best[0]:,} (lower is better, 8 is a guess)"
     for name, label in REFERENCES.items():
@@ -76,7 +76,7 @@ def _scores(metrics: Metrics) -> Iterator[str]:
 
 
 def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What shapes the network and its training, without places on a disk."""
+    """Settings of the network and its training, without paths."""
     data = {name: value for name, value in config.get("data", {}).items() if name not in PRIVATE}
     trainer = {name: config.get("trainer", {}).get(name) for name in _TRAINER}
     run = {name: config.get(name) for name in ("gpu_precision", "seed_everything")}

@@ -122,7 +122,7 @@ def test_a_run_is_fine_tuned_and_goes_on_without_the_file(train_run, tmp_path, c
     assert json.loads((second / "run.json").read_text())["begun_from"] == facts
     assert f"{start}, step 3" in (second / "report.html").read_text(encoding="utf-8")
     card = (second / "checkpoints" / "MODEL.md").read_text(encoding="utf-8")
-    assert f"Begun from the weights of start.ckpt, step 3, hash {before.digest}" in card
+    assert f"Initialised from the weights of start.ckpt, step 3, hash {before.digest}" in card
     assert str(tmp_path) not in card.split("## Use")[0]
 
 

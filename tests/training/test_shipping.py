@@ -99,7 +99,7 @@ def test_what_was_begun_from_others_is_not_ours_alone(last: Path, tmp_path: Path
     begun = {"path": "/home/me/published.ckpt", "step": 9, "weights": "f00d"}
     (run / "run.json").write_text(json.dumps({"begun_from": begun}))
     _, card = shipped(changed(last, datamodule_hyper_parameters={"dataset": "builtin"}), tmp_path / "given")
-    assert "Begun from the weights of published.ckpt, step 9, hash f00d." in card and "/home/me" not in card
+    assert "Initialised from the weights of published.ckpt, step 9, hash f00d." in card and "/home/me" not in card
     assert "MIT licence" not in card and RIGHTS in card
 
 
