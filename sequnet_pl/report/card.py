@@ -48,7 +48,8 @@ def write_card(folder: Path, checkpoints: Path) -> None:
 def begun_from(facts: Mapping[str, Any]) -> Iterator[str]:
     """The weights that it was fine-tuned from, by name and hash, without their path."""
     if begun := facts.get("begun_from"):
-        yield f"Initialised from the weights of {Path(begun['path']).name}, step {begun['step']:,}, hash {begun['weights']}."
+        name, step, digest = Path(begun["path"]).name, begun["step"], begun["weights"]
+        yield f"Initialised from the weights of {name}, step {step:,}, hash {digest}."
 
 
 def recommended_checkpoint(checkpoints: Path, metrics: Metrics) -> Path:
