@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Stretch:
-    """A place in a split: `start` in samples of its recording."""
+    """A position in a split: `start` in samples of its recording."""
 
     recording: int
     start: int
@@ -44,8 +44,8 @@ def evenly(things: int, count: int) -> list[int]:
 def choose(split: Split, samples: int, clips: int, rate: int) -> list[Stretch]:
     """Twice as many stretches of so many samples as clips, in order, spread evenly over the split; no two overlap.
 
-    Silence is taken as it comes. Fewer, which is said, where the recordings have no more. UserError where they have
-    not even enough for LEAST_CLIPS.
+    Silence is not left out. If the recordings have no more, there are fewer, with a warning. Raises UserError if they
+    have not enough for LEAST_CLIPS.
     """
     slots = split.lengths // samples
     ends = np.cumsum(slots)
@@ -75,7 +75,7 @@ def read(split: Split, stretches: Sequence[Stretch], samples: int) -> NDArray[np
 
 
 def prompt(split: Split, stretch: Stretch, context: int, rate: int) -> Prompt:
-    """What is heard before a stretch, up to `context` samples; silence at the start of a recording."""
+    """The samples before a stretch, at most `context`; silence at the start of a recording."""
     end = int(split.offsets[stretch.recording]) + stretch.start
     codes = np.array(split.codes[end - min(context, stretch.start) : end])
     found = split.recordings[stretch.recording]
@@ -114,8 +114,8 @@ def generate(
 def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tuple[NDArray[np.uint8], list[Path]]:
     """The first T samples of the audio files of a folder, codes (N, T), and the files; `most` of them, spread evenly.
 
-    Of clips that sample.py made, and its list there tells of, only what comes after the prompt. Files that are too
-    short are left out, which is said. Raises UserError where a file cannot be read or too few are left.
+    The prompts of clips in the list of sample.py are skipped. Files that are too short are left out, with a warning.
+    Raises UserError if a file cannot be read or too few are left.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name one that holds clips")

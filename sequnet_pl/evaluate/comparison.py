@@ -190,7 +190,7 @@ def noise_like(clips: NDArray[np.floating], seed: int) -> NDArray[np.float32]:
 
 
 def _spread(real: Features) -> Array:
-    """Standard deviation of each scalar feature of all real clips, or the least that is told apart, (S,)."""
+    """Standard deviation of each scalar feature of all real clips, at least `least`, (S,)."""
     found = [column[np.isfinite(column)] for column in real.scalars.T]
     deviations = [column.std() if len(column) else 0.0 for column in found]
     return np.maximum(deviations, [scalar.least for scalar in SCALARS])

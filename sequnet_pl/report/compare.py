@@ -80,10 +80,10 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
 
 
 def _below(folder: Path) -> Iterator[Path]:
-    for place, folders, _ in os.walk(folder):
-        if is_run(Path(place)):
+    for path, folders, _ in os.walk(folder):
+        if is_run(Path(path)):
             folders.clear()  # W&B's files in a run look like a run
-            yield Path(place)
+            yield Path(path)
 
 
 def write_comparison(

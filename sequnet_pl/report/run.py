@@ -120,8 +120,8 @@ def _sampled(folder: Path, page: Path) -> dict[str, Any]:
         return {"sampling": None}
     prompted = sorted((one for one in sampling.clips if one.border), key=_number)  # continuation-0 and recording-0
     pairs = [list(pair) for _, pair in groupby(prompted, key=_number)]
-    places = np.unique(np.linspace(0, len(earlier) - 1, _LINKED).round().astype(int)) if earlier else []
-    read = [(earlier[place], old) for place in places if (old := read_sampling(earlier[place]))]
+    shown = np.unique(np.linspace(0, len(earlier) - 1, _LINKED).round().astype(int)) if earlier else []
+    read = [(earlier[index], old) for index in shown if (old := read_sampling(earlier[index]))]
     return {
         "sampling": sampling,
         "pairs": [[view(page_clip(newest, sampling, one), page) for one in pair] for pair in pairs],
@@ -129,7 +129,7 @@ def _sampled(folder: Path, page: Path) -> dict[str, Any]:
         "codes": codes_chart(sampling.real_codes, sampling.generated_codes),
         "names": list(dict.fromkeys(one.name for _, old in read for one in old.clips)),
         "earlier_count": len(earlier),
-        "earlier": [(old.step, {one.name: _link(place, one, page) for one in old.clips}) for place, old in read],
+        "earlier": [(old.step, {one.name: _link(path, one, page) for one in old.clips}) for path, old in read],
     }
 
 

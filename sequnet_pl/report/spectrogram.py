@@ -59,8 +59,8 @@ def save_spectrogram(
         axes.axvline(prompt_end, color="white", linewidth=2.5)
         axes.axvline(prompt_end, color="black", linewidth=1, linestyle="--")
         for text, side in (("prompt ", "right"), (f" {after}", "left")):
-            place = {"transform": axes.get_xaxis_transform(), "ha": side, "va": "top", "clip_on": True}
-            axes.text(prompt_end, 0.97, text, color="white", **place)
+            style = {"transform": axes.get_xaxis_transform(), "ha": side, "va": "top", "clip_on": True}
+            axes.text(prompt_end, 0.97, text, color="white", **style)
     figure.colorbar(image, ax=axes, label="dB", pad=0.01)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", dpi=120)

@@ -16,12 +16,12 @@ function span(values, log, margin) { // the ends of an axis, with a margin
     const factor = high > low ? (high / low) ** margin : 2;
     return [low / factor, high * factor];
   }
-  const room = high > low ? margin * (high - low) : Math.abs(low) / 2 || 0.5;
-  return [low - room, high + room];
+  const space = high > low ? margin * (high - low) : Math.abs(low) / 2 || 0.5;
+  return [low - space, high + space];
 }
 
 function drawChart(chart) { // a chart as charts.py describes it
-  const spec = JSON.parse(chart.querySelector("script").textContent), place = chart.querySelector(".plot");
+  const spec = JSON.parse(chart.querySelector("script").textContent), target = chart.querySelector(".plot");
   const lines = Object.values(spec.lines), marks = Object.values(spec.marks);
   const ends = span(spec.series.flatMap(one => one.x), spec.log_x, 0.02);
   const [low, high] = span(spec.series.flatMap(one => one.y).concat(lines), spec.log_y, 0.05);
@@ -57,9 +57,9 @@ function drawChart(chart) { // a chart as charts.py describes it
   plot.on_event("mousemove", ({x}) => readValues(chart, spec, x));
   plot.on_event("tap", ({x}) => readValues(chart, spec, x));
   plot.on_event("mouseleave", () => all("output", chart).forEach(one => { one.textContent = ""; }));
-  place.replaceChildren();
+  target.replaceChildren();
   chart.drawn = true;
-  Bokeh.Plotting.show(plot, place);
+  Bokeh.Plotting.show(plot, target);
 }
 
 function readValues(chart, spec, at) { // the values nearest to a position, beside the names in the legend
