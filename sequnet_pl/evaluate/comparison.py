@@ -107,12 +107,7 @@ class Comparison:
 
 
 def compare(
-    generated: ArrayLike,
-    real: ArrayLike,
-    rate: int,
-    *,
-    seed: int = 0,
-    resamples: int = RESAMPLES,
+    generated: ArrayLike, real: ArrayLike, rate: int, *, seed: int = 0, resamples: int = RESAMPLES
 ) -> Comparison:
     """Compare generated clips with real ones.
 
@@ -225,12 +220,7 @@ def _errors(candidate: Features, reference: Features, spread: Array, seed: int, 
     return np.ma.filled(found.std(axis=0, ddof=1), np.nan)
 
 
-def frechet(
-    mean: Array,
-    covariance: Array,
-    other_mean: Array,
-    other_covariance: Array,
-) -> float:
+def frechet(mean: Array, covariance: Array, other_mean: Array, other_covariance: Array) -> float:
     """Fréchet distance of two normal distributions, means (M,) and covariances (M, M); in the unit of the means.
 
     d² = |m1 - m2|² + tr(C1 + C2 - 2 (C1^½ C2 C1^½)^½), Dowson and Landau 1982. FID and FAD report d²; d is in dB here.

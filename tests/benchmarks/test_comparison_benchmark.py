@@ -71,7 +71,7 @@ def test_stopped_in_the_middle_it_is_continued_and_reports_every_line(tmp_path, 
     assert before.items() <= found.items()
 
     page, text = (Path("comparison/tiny", name).read_text() for name in ("report.html", "report.md"))
-    assert all("| " + " | ".join(row.cells) + " |" in text for row in comparison.rows(found))
+    assert all("| " + " | ".join(cells) + " |" in text for cells in comparison.table(found))
     assert "log-mel Fréchet distance" in page and page.count('class="plot"') == 3
     assert "No claim is reached" in text and "No claim is reached" in page  # after three steps
     clips = [json.loads(path.read_text())["clips"] for path in Path("comparison").rglob("clips/clips.json")]
@@ -85,24 +85,22 @@ def test_stopped_in_the_middle_it_is_continued_and_reports_every_line(tmp_path, 
 
 
 def test_ratios_errors_and_claims():
-    lines = {row.name: row.cells[1:] for row in comparison.rows(FOUND)}
-    assert lines["bits per sample, test"] == ["3.000", "2.000", "1.50", "about 1: as good"]
+    lines = {name: cells for name, *cells in comparison.table(FOUND)}
+    assert lines["bits per sample, test"] == ["3.000", "2.000", "1.50", "as good: not reached"]
     frechet = lines["log-mel Fréchet distance (other recordings 13.0, noise 150.0), dB"]
     assert frechet == ["60.0 ± 1.2", "30.0 ± 1.2", "2.00", "–"]
     assert lines["silent clips"] == ["0%", "12%", "0.00", "–"]
-    reached = {line.partition(":")[0]: line.rpartition(": ")[2] for line in comparison.verdicts(FOUND)}
-    assert reached["bits per sample, test"] == "not reached"
-    assert [each for each in comparison.verdicts(FOUND) if each.startswith("sampling")] == [
-        "sampling: steps a second, clips: 1: 5.00 times better, claim 4: reached",
-        "sampling: steps a second, clips: 16: 3.00 times better, claim 4: not reached",
-    ]
+    assert lines["training: peak memory, MB"] == ["50", "100", "0.50", "less: reached"]
+    for clips, ratio, reached in ((1, "5.00", "reached"), (16, "3.00", "not reached")):
+        cells = lines[f"sampling: steps a second, clips: {clips}"]
+        assert cells[2:] == [ratio, f"over 4 times as fast: {reached}"]
 
 
 def test_no_claim_is_reached_by_networks_that_are_worse_than_the_bigram_baseline():
     found = copy.deepcopy(FOUND)
     found["test wavenet"]["bits_per_sample"]["this network"] = 4.5
-    (verdict,) = comparison.verdicts(found)
-    assert verdict.startswith("No claim is reached: WaveNet has 4.500 bits per sample")
+    assert comparison.worse_than_bigram(found).startswith("No claim is reached: WaveNet has 4.500 bits per sample")
+    assert {claim.rpartition(": ")[2] for *_, claim in comparison.table(found)} == {"–", "not reached"}
 
 
 @pytest.mark.parametrize(
