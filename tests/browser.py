@@ -88,6 +88,10 @@ class Browser:
         self.errors.clear()
         self.requests.clear()
         self.call("Page.navigate", url=page.resolve().as_uri())
+        self.wait_for_load()
+
+    def wait_for_load(self) -> None:
+        """Wait until a page is loaded, also again."""
         while (event := self._read()).get("method") != "Page.loadEventFired":
             self._notice(event)
 
