@@ -23,7 +23,8 @@ from sequnet_pl.data.store.appending import append
 from sequnet_pl.data.store.cuts import divided
 from sequnet_pl.data.store.encode import identity
 from sequnet_pl.data.store.index import (
-    CODES,
+    INDEX,
+    NEXT_INDEX,
     Index,
     OldStoreError,
     Options,
@@ -41,6 +42,9 @@ __all__ = ["Recording", "Report", "Skipped", "Split", "fingerprint", "make_store
 
 Sources = Mapping[str, Sequence[str]]
 """The paths of the audio files of each split."""
+
+_FORMER = ".codes"
+"""Suffix of the files of codes of an earlier version."""
 
 log = logging.getLogger(__name__)
 
@@ -107,21 +111,23 @@ def make_store(
     folder = atomic.make_folder(Path(folder))
     options = Options(rate, channel, loudness, skip_silence)
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
-    old = _usable(folder, options)
-    if _is_current(folder, old, sources):
+    name, old = _usable(folder, options)
+    if name == INDEX and _is_current(folder, old, sources):
         _log_skipped_again(folder, old.skipped)
         return Report(old.splits, old.skipped)  # without the lock: many jobs may use a store, on a read-only disk too
     with lock(folder):
-        return _update(folder, _usable(folder, options), sources, workers or cores(), progress)
+        return _update(folder, *_usable(folder, options), sources, workers or cores(), progress)
 
 
-def _update(folder: Path, old: Index, sources: Sources, workers: int, progress: bool) -> Report:
+def _update(folder: Path, name: str, old: Index, sources: Sources, workers: int, progress: bool) -> Report:
     jobs = _changed(old, sources)
-    if former := _former_codes(folder):
+    if former := list(folder.glob(f"*{_FORMER}")):
         megabytes = sum(path.stat().st_size for path in former) / 1e6
         message = "%s is of an earlier version, and is made anew; the old codes take %.0f MB until that is done"
         log.warning(message, folder, megabytes)
-    made, failed, length = append(folder, old, jobs, workers, progress) if jobs else ({}, [], old.length)
+    if name == NEXT_INDEX:
+        write_index(folder, old, name)  # before its file of codes is there
+    made, failed, length = append(folder, old, name, jobs, workers, progress) if jobs else ({}, [], old.length)
     wanted = {source for split in sources.values() for source in split}
     again = [entry for entry in old.skipped if entry.source in wanted and entry.source not in jobs]
     _log_skipped_again(folder, again)
@@ -131,9 +137,11 @@ def _update(folder: Path, old: Index, sources: Sources, workers: int, progress: 
     if not found:
         first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
         raise UserError(f"none of {len(skipped)} audio files can be used{first}")
-    new = Index(old.options, length, divided(found, sources), skipped)
-    write_index(folder, new)
-    for path in former:
+    new = Index(old.options, length, divided(found, sources), skipped, codes=old.codes)
+    write_index(folder, new, name)
+    (folder / name).replace(folder / INDEX)  # at once, where it is of other options
+    (folder / NEXT_INDEX).unlink(missing_ok=True)
+    for path in (*_unused_codes(folder, new), *folder.glob(".*.json")):  # the latter of runs that were killed
         path.unlink(missing_ok=True)
     _warn_of_leaks(new)
     removed = tuple(source for source in old.recordings if source not in found)
@@ -150,7 +158,7 @@ def open_split(folder: Path, split: str, joined: bool = False) -> Split:
     """
     index = opened_index(folder, joined)
     recordings = index.splits.get(split, ())
-    return Split(Path(folder) / CODES, index.length if recordings else 0, recordings)
+    return Split(Path(folder) / index.codes, index.length if recordings else 0, recordings)
 
 
 def fingerprint(folder: Path, joined: bool = False) -> str:
@@ -163,20 +171,32 @@ def fingerprint(folder: Path, joined: bool = False) -> str:
     return hashlib.sha256(json.dumps([asdict(index.options), content]).encode()).hexdigest()[:12]
 
 
-def _usable(folder: Path, options: Options) -> Index:
-    """Return the index, or an empty one where it is of other options, cannot be read, or codes are missing."""
+def _usable(folder: Path, options: Options) -> tuple[str, Index]:
+    """Return the name of the index to write, and the index to start from, an empty one where there is none to use.
+
+    A store under other options stays until the new one, with its own index and file of codes, is complete.
+    """
+    present = _complete_index(folder, INDEX)
+    if present is None or present.options == options:
+        return INDEX, present or Index(options)
+    unfinished = _complete_index(folder, NEXT_INDEX)
+    if unfinished is None or unfinished.options != options:
+        unfinished = Index(options, codes=f"codes-{options.key()}.u8")
+    return NEXT_INDEX, unfinished
+
+
+def _complete_index(folder: Path, name: str) -> Index | None:
+    """Return an index, None where there is none, or it cannot be read, or codes are missing."""
     try:
-        index = read_index(folder)
+        index = read_index(folder, name)
     except OldStoreError:
-        return Index(options)
+        return None
     except UserError as error:
         log.warning("%s", error)
-        return Index(options)
-    if index is None or index.options != options:
-        return Index(options)
-    if not _is_complete(folder / CODES, index.length):
-        log.warning("%s is missing or too short, its recordings are made again", folder / CODES)
-        return Index(options)
+        return None
+    if index and not _is_complete(folder / index.codes, index.length):
+        log.warning("%s is missing or too short, its recordings are made again", folder / index.codes)
+        return None
     return index
 
 
@@ -189,7 +209,7 @@ def _is_current(folder: Path, index: Index, sources: Sources) -> bool:
         and not _changed(index, sources)
         and index.splits == divided(index.recordings, sources)
         and wanted >= {entry.source for entry in index.skipped}
-        and not _former_codes(folder)
+        and ((folder / NEXT_INDEX).exists() or not _unused_codes(folder, index))
     )
 
 
@@ -212,9 +232,9 @@ def _is_complete(path: Path, length: int) -> bool:
     return not length or (path.is_file() and path.stat().st_size >= length)
 
 
-def _former_codes(folder: Path) -> list[Path]:
-    """Return the files of codes that an earlier version made."""
-    return sorted(folder.glob("*.codes"))
+def _unused_codes(folder: Path, index: Index) -> list[Path]:
+    """Return the files of codes of an earlier version or of other options."""
+    return [path for path in folder.iterdir() if path.suffix in (_FORMER, ".u8") and path.name != index.codes]
 
 
 def _segments(index: Index) -> set[tuple[str, int, int]]:

@@ -16,7 +16,7 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from sequnet_pl.audio.decode import AudioFileError, DecodeError
 from sequnet_pl.data.store.encode import encode_file, identity, part_of
-from sequnet_pl.data.store.index import CODES, Index, Recording, Skipped, write_index
+from sequnet_pl.data.store.index import Index, Recording, Skipped, write_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.processes import run_all
 
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 class Appender:
     """New recordings and skipped files of an update, while it is under way."""
 
-    def __init__(self, folder: Path, old: Index, out: BinaryIO) -> None:
-        self._folder, self._old, self._out = folder, old, out
+    def __init__(self, folder: Path, old: Index, name: str, out: BinaryIO) -> None:
+        self._folder, self._old, self._name, self._out = folder, old, name, out
         self.length = old.length
         self.made: dict[str, Recording] = {}
         self.skipped: list[Skipped] = []
@@ -60,15 +60,16 @@ class Appender:
         """Make all that was taken so far durable, as pending recordings of the index."""
         os.fsync(self._out.fileno())
         pending = {r.source: r for r in self._old.pending} | self.made
-        write_index(self._folder, replace(self._old, length=self.length, pending=tuple(pending.values())))
+        index = replace(self._old, length=self.length, pending=tuple(pending.values()))
+        write_index(self._folder, index, self._name)
 
 
 def append(
-    folder: Path, old: Index, jobs: Mapping[str, int], workers: int, progress: bool
+    folder: Path, old: Index, name: str, jobs: Mapping[str, int], workers: int, progress: bool
 ) -> tuple[dict[str, Recording], list[Skipped], int]:
     """Decode files, given with their sizes, and append their codes; return recordings, skipped files, and the length.
 
-    The index is replaced every minute and on the way out, so that a crash costs the work of a minute at most.
+    The index `name` is replaced every minute and on the way out, so that a crash costs a minute of work at most.
     Raise UserError where the folder cannot be written.
     """
     largest_first = sorted(jobs, key=lambda source: -jobs[source])
@@ -76,8 +77,9 @@ def append(
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     bar = Progress(*columns, console=console, auto_refresh=False, disable=not progress)
-    with _writing(folder / CODES), _emptied(folder / _PARTS) as parts, _opened(folder / CODES, old) as out:
-        appender = Appender(folder, old, out)
+    path = folder / old.codes
+    with _writing(path), _emptied(folder / _PARTS) as parts, _opened(path, old) as out:
+        appender = Appender(folder, old, name, out)
         results = run_all(partial(encode_file, folder=parts, options=old.options), largest_first, workers)
         saved = time.monotonic()
         try:
@@ -109,7 +111,7 @@ def _writing(path: Path) -> Iterator[None]:
 def _opened(path: Path, old: Index) -> BinaryIO:
     """Open the file of codes to append to it."""
     if not old.length:
-        path.unlink(missing_ok=True)  # of other options; whoever reads it keeps it
+        path.unlink(missing_ok=True)  # of a run that was killed, or without an index
     out = path.open("ab")
     out.truncate(old.length)  # a run that was killed may have written more
     return out

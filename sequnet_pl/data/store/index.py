@@ -14,8 +14,10 @@ from sequnet_pl.errors import UsageError, UserError
 
 SPLITS = ("train", "val", "test")
 CODES = "codes.u8"
-"""The file of all codes, which only grows."""
-_NAME = "index.json"
+"""The default name of the file of all codes, which only grows."""
+INDEX = "index.json"
+NEXT_INDEX = "next.json"
+"""Index of a store under other options that is being made in the same folder, until it replaces the present one."""
 _FORMAT = 3
 
 
@@ -117,6 +119,8 @@ class Index:
     skipped: tuple[Skipped, ...] = ()
     pending: tuple[Recording, ...] = ()
     """Recordings of an update that was not completed, which belong to no split yet."""
+    codes: str = CODES
+    """Name of the file of codes."""
 
     @cached_property
     def recordings(self) -> dict[str, Recording]:
@@ -143,9 +147,9 @@ def joined(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
     return tuple(recording.joined() for recording in recordings if not recording.begin)
 
 
-def read_index(folder: Path) -> Index | None:
+def read_index(folder: Path, name: str = INDEX) -> Index | None:
     """Return the index of a store, None where there is none. Raise UserError where it cannot be read."""
-    path = Path(folder) / _NAME
+    path = Path(folder) / name
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] in range(1, _FORMAT):
@@ -155,7 +159,8 @@ def read_index(folder: Path) -> Index | None:
         splits = {name: _recordings(split) for name, split in content["splits"].items()}
         skipped = tuple(Skipped(**s) for s in content["skipped"])
         options = Options(**content["options"])
-        return Index(options, content["length"], splits, skipped, _recordings(content["pending"]))
+        pending, codes = _recordings(content["pending"]), content.get("codes", CODES)
+        return Index(options, content["length"], splits, skipped, pending, codes)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -172,9 +177,9 @@ def opened_index(folder: Path, joined: bool = False) -> Index:
     return index.joined() if joined else index
 
 
-def write_index(folder: Path, index: Index) -> None:
+def write_index(folder: Path, index: Index, name: str = INDEX) -> None:
     """Replace the index of a store. Raise UserError where that fails; the old one then stays."""
-    atomic.write_text(folder / _NAME, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
+    atomic.write_text(folder / name, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
 
 
 def _recordings(entries: list[dict[str, Any]]) -> tuple[Recording, ...]:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import soundfile as sf
 from small_stores import assert_holds, make, noise, on_disk
 
 from sequnet_pl.audio.decode import mono
-from sequnet_pl.data.store import appending, encode, fingerprint, open_split
+from sequnet_pl.data.store import appending, encode, fingerprint, make_store, open_split
 from sequnet_pl.data.store.index import read_index
 from sequnet_pl.data.store.locks import lock
 
@@ -58,22 +59,69 @@ def long(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def test_kill_at_any_moment(tmp_path: Path, long: list[Path]):
+FORK = (
+    "import os, pathlib, sys; from sequnet_pl.data.store import appending, make_store\n"
+    "for line in sys.stdin:\n"
+    "    folder, interval, *files = line.split()\n"
+    "    if child := os.fork():\n"
+    "        print(child, flush=True)\n"
+    "        sys.stdin.readline()\n"
+    "        os.waitpid(child, 0)\n"
+    "        print(flush=True)\n"
+    "        continue\n"
+    "    appending._INTERVAL = float(interval)\n"
+    "    make_store({'train': map(pathlib.Path, files)}, pathlib.Path(folder), workers=2, progress=False)\n"
+    "    os._exit(0)\n"
+)
+
+
+class Maker:
+    """A process, started once, whose children make stores of six recordings."""
+
+    def __init__(self, music: Path) -> None:
+        self.files = [noise(music / f"{number}.wav", 8, number, 48_000) for number in range(6)]
+        command = [sys.executable, "-c", FORK]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
+        self.seconds = min(self.make(music / name) for name in ("one", "two"))
+        self.fingerprint = fingerprint(music / "one")
+
+    def make(self, folder: Path, interval: float = 60, killed_after: float | None = None) -> float:
+        """Make a store, or begin to; returns the seconds that it took."""
+        assert self.process.stdin and self.process.stdout
+        print(folder, interval, *self.files, file=self.process.stdin, flush=True)
+        child, started = int(self.process.stdout.readline()), time.monotonic()
+        if killed_after is not None:
+            time.sleep(killed_after)
+            os.kill(child, signal.SIGKILL)
+        print(file=self.process.stdin, flush=True)
+        self.process.stdout.readline()
+        seconds = time.monotonic() - started
+        while len(group_of(self.process)) > 1:  # workers end when their parent is gone
+            time.sleep(0.01)
+        return seconds
+
+
+@pytest.fixture(scope="module")
+def maker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker]:
+    maker = Maker(tmp_path_factory.mktemp("music"))
+    yield maker
+    maker.process.communicate()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_kill_at_any_moment(tmp_path: Path, maker: Maker, seed: int):
     """What was stored before stays readable, no process is left, and the next run completes the store."""
-    chosen = random.Random(0)
-    make(tmp_path / "expected", long)
-    make(tmp_path / "store", long[:2])
-    for _ in range(4):
-        process = start(tmp_path / "store", long)
-        time.sleep(chosen.uniform(0.3, 1.5))
-        process.kill()
-        process.communicate()
-        assert_all_end(process)
-        assert len(open_split(tmp_path / "store", "train").recordings) in (2, 12)
-    assert_holds(tmp_path / "store", "train", list(map(Path, sources(tmp_path / "store"))))
-    make(tmp_path / "store", long)
-    assert fingerprint(tmp_path / "store") == fingerprint(tmp_path / "expected")
-    assert on_disk(tmp_path / "store") == ["codes.u8"]
+    store, draw, has_other_options = tmp_path / "store", random.Random(seed), seed >= 8
+    if has_other_options:
+        make_store({"train": maker.files[:2]}, store, 8_000, progress=False)
+    maker.make(store, interval=draw.choice((0, 60)), killed_after=draw.uniform(0, maker.seconds))
+    if has_other_options and fingerprint(store) != maker.fingerprint:
+        assert_holds(store, "train", maker.files[:2], 8_000)
+    maker.make(store)
+    assert fingerprint(store) == maker.fingerprint
+    assert_holds(store, "train", maker.files)
+    assert on_disk(store) == [open_split(store, "train").path.name]
 
 
 def sources(folder: Path) -> list[str]:
