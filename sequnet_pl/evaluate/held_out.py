@@ -40,9 +40,9 @@ def _folder(folder: Path, trained: Trained | None, rate: int) -> Split:
     found: list[Path] = []
     if places := split_folders(folder):
         for split in ("test", "val"):
-            found = found or [path for place in places[split] for paths in files.find(place) for path in paths]
+            found = found or [path for place in places[split] for path in files.find(place)]
     else:
-        found = [path for paths in files.find(folder) for path in paths]
+        found = files.find(folder)
         log.info("%s: all files count as held out: %d", folder, len(found))
     if not found:
         raise UserError(f"the folder {folder} has no recordings to compare with")

@@ -159,7 +159,7 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
 
 def _places(split: Split, stretches: list[clips.Stretch], rate: int) -> list[tuple[str, float]]:
     found = [(split.recordings[stretch.recording], stretch.start) for stretch in stretches]
-    return [(recording.source, (recording.begin + start) / rate) for recording, start in found]
+    return [(recording.source, (recording.start + start) / rate) for recording, start in found]
 
 
 def _write(

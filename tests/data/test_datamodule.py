@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import Logger
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.data import download
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.download.items import read_list
 from sequnet_pl.data.store import open_split
 from sequnet_pl.data.store.__main__ import main as look_into
 from sequnet_pl.errors import UsageError
@@ -131,15 +132,14 @@ def test_a_list_of_files_makes_a_store(tmp_path: Path, music: Path) -> None:
 
 
 def test_the_piano_is_downloaded_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download_piano(folder: Path) -> None:
+    def download_list(path: Path, folder: Path) -> list[Path]:
         assert folder == tmp_path / "recordings"
-        for number in range(3):
-            noise(folder / f"train/{number}.wav", number)
-        noise(folder / "test/x.wav", 9)
+        items = read_list(path)
+        return [noise(folder / item.split / f"{item.stem}.wav", number) for number, item in enumerate(items[-27:])]
 
-    monkeypatch.setattr(download, "download_piano", download_piano)
+    monkeypatch.setattr(download, "download_list", download_list)
     data = prepared(tmp_path, dataset="piano")
-    assert {name: len(split.lengths) for name, split in data.splits.items()} == {"train": 2, "val": 1, "test": 1}
+    assert {name: len(split.lengths) for name, split in data.splits.items()} == {"train": 2, "val": 1, "test": 24}
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,10 @@ class Remembering(Logger):
 
     def __init__(self) -> None:
         super().__init__()
-        self.told: dict[str, object] = {}
+        self.logged: dict[str, object] = {}
 
     def log_hyperparams(self, params: dict[str, object], *_: object, **__: object) -> None:
-        self.told |= dict(params)
+        self.logged |= dict(params)
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         pass
@@ -202,8 +202,8 @@ def test_loggers_are_told_what_a_fit_learns_from(tmp_path: Path, music: Path, mo
     logger = Remembering()
     data = AudioDataModule(**options(music, tmp_path))  # type: ignore[arg-type]
     trainer(logger).fit(module, data)
-    assert logger.told["data/fingerprint"] == data.fingerprint
-    assert [logger.told[f"data/{split}_hours"] for split in ("train", "val", "test")] == [0.01, 0, 0]
+    assert logger.logged["data/fingerprint"] == data.fingerprint
+    assert [logger.logged[f"data/{split}_hours"] for split in ("train", "val", "test")] == [0.01, 0, 0]
 
 
 @pytest.mark.parametrize("stage", ["fit", "test", "validate"])

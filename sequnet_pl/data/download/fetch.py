@@ -19,9 +19,8 @@ from yt_dlp.utils import ContentTooShortError, DownloadCancelled, match_filter_f
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import DecodeError, frames
 from sequnet_pl.audio.files import SUFFIXES
+from sequnet_pl.data.download import Entries, Entry, Options, Status, write_report
 from sequnet_pl.data.download.items import Item
-from sequnet_pl.data.download.options import Options
-from sequnet_pl.data.download.report import Entries, Entry, Status, write_report
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
@@ -61,7 +60,7 @@ def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Op
         limit = _Limit(options, status.update)
         with YoutubeDL(_parameters(folder, options, limit, console)) as ydl:
             for number, item in enumerate(items, 1):
-                limit.begin(f"{number}/{len(items)} {item.stem}")
+                limit.start(f"{number}/{len(items)} {item.stem}")
                 entry, stop = _fetch(ydl, item, folder)
                 entries[item.split, item.recording] = entry
                 write_report(folder, entries.values())
@@ -123,7 +122,7 @@ def _forget(item: Item, folder: Path) -> None:
 
 
 def _classify(error: Exception, item: Item) -> tuple[bool, str]:
-    """Whether a retry may succeed, and the reason for ending the run, empty where it can continue."""
+    """Return whether a retry may succeed, and the reason for ending the run, empty where it can continue."""
     causes, text = list(_causes(error)), str(error).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     http = next((cause.status for cause in causes if isinstance(cause, HTTPError)), 0)
     if http == 429 or any(words in text for words in _RATE_LIMITED):
@@ -137,28 +136,25 @@ def _classify(error: Exception, item: Item) -> tuple[bool, str]:
     return lost or any(part in text for part in words), ""
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and its causes: yt-dlp keeps them in `exc_info` or `cause`."""
-    todo, seen = [error], set[int]()
-    while todo:
-        current = todo.pop()
-        if id(current) not in seen:
-            seen.add(id(current))
-            yield current
-            exc_info = getattr(current, "exc_info", None) or (None, None)
-            causes = (current.__cause__, current.__context__, getattr(current, "cause", None), exc_info[1])
-            todo += [cause for cause in causes if isinstance(cause, BaseException)]
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and its causes: yt-dlp keeps them in `exc_info` or `cause`."""
+    for _ in range(10):
+        if error is None:
+            return
+        yield error
+        exc_info = getattr(error, "exc_info", None) or (None, None)
+        error = exc_info[1] or getattr(error, "cause", None) or error.__cause__ or error.__context__
 
 
 class _Limit:
     """Progress hook that displays the bytes, and raises Unbounded where an unknown length exceeds the limits."""
 
     def __init__(self, options: Options, show: Callable[[str], None]) -> None:
-        self._options, self._show, self._name, self._start = options, show, "", 0.0
+        self._options, self._show, self._name, self._started = options, show, "", 0.0
 
-    def begin(self, name: str) -> None:
-        """Start the time of the next recording."""
-        self._name, self._start = name, time.monotonic()
+    def start(self, name: str) -> None:
+        """Start timing the next recording."""
+        self._name, self._started = name, time.monotonic()
 
     def __call__(self, state: dict[str, Any]) -> None:
         """Check yt-dlp's progress."""
@@ -169,7 +165,7 @@ class _Limit:
         info = state.get("info_dict") or {}
         stated = 2 * (info.get("filesize") or 0) or _BYTES_PER_SECOND * (info.get("duration") or 0)
         max_hours = math.inf if stated else self._options.max_hours
-        hours = (time.monotonic() - self._start) / 3600
+        hours = (time.monotonic() - self._started) / 3600
         if done > max(self._options.max_bytes, stated) or hours > max_hours:
             limits = f"{self._options.max_bytes / 1e9:g} GB or {self._options.max_hours:g} hours"
             raise Unbounded(f"of unknown length, and no end within {limits} (--max-gb, --max-hours), as with radio")

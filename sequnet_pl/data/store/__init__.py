@@ -20,7 +20,6 @@ from sequnet_pl import atomic
 from sequnet_pl.audio.decode import UnavailableError
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data.store.appending import append
-from sequnet_pl.data.store.cuts import divided
 from sequnet_pl.data.store.encode import identity
 from sequnet_pl.data.store.index import (
     INDEX,
@@ -35,6 +34,7 @@ from sequnet_pl.data.store.index import (
     write_index,
 )
 from sequnet_pl.data.store.locks import lock
+from sequnet_pl.data.store.temporal import divided
 from sequnet_pl.errors import UserError
 from sequnet_pl.processes import cores
 
@@ -60,7 +60,7 @@ class Report:
     """Files that were decoded."""
     removed: tuple[str, ...] = ()
     """Sources of recordings that the store held before, and no longer holds."""
-    cut: bool = False
+    has_new_segments: bool = False
     """Whether recordings are split in time as they were not before."""
 
 
@@ -102,8 +102,8 @@ def make_store(
 ) -> Report:
     """Make the store in `folder` hold exactly the audio `files` of each split, and decode only what it does not have.
 
-    A file that several splits name is split in time among them (see `cuts`), and stored once. A file is known by its
-    path, size and time. `rate` in Hz; `loudness` in LUFS and `skip_silence` in seconds are off by default (see
+    A file in several splits is split in time among them (see `temporal`), and stored once. A file is known by its path,
+    size and time. `rate` in Hz; `loudness` in LUFS and `skip_silence` in seconds are off by default (see
     Options); `workers` processes decode, by default one for each core; `progress` shows a bar. Files that cannot be
     used are skipped, with a warning and in the report.
     Raises UserError where nothing can be used or the folder cannot be written; the splits are then as they were.
@@ -128,12 +128,11 @@ def _update(folder: Path, name: str, old: Index, sources: Sources, workers: int,
     if name == NEXT_INDEX:
         write_index(folder, old, name)  # before its file of codes is there
     made, failed, length = append(folder, old, name, jobs, workers, progress) if jobs else ({}, [], old.length)
-    wanted = {source for split in sources.values() for source in split}
-    again = [entry for entry in old.skipped if entry.source in wanted and entry.source not in jobs]
+    wanted = {source for split in sources.values() for source in split} - jobs.keys()
+    again = [entry for entry in old.skipped if entry.source in wanted]
     _log_skipped_again(folder, again)
     skipped = tuple(sorted([*again, *failed], key=lambda entry: entry.source))
-    kept = {source: r for source, r in old.recordings.items() if source in wanted and source not in jobs}
-    found = kept | made
+    found = {source: r for source, r in old.recordings.items() if source in wanted} | made
     if not found:
         first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
         raise UserError(f"none of {len(skipped)} audio files can be used{first}")
@@ -151,21 +150,21 @@ def _update(folder: Path, name: str, old: Index, sources: Sources, workers: int,
     return Report(new.splits, skipped, len(made), removed, bool(_segments(new) - _segments(old)))
 
 
-def open_split(folder: Path, split: str, joined: bool = False) -> Split:
-    """Open one split of a store, `joined` without temporal splits; one that the store lacks has no recordings.
+def open_split(folder: Path, split: str, unsplit: bool = False) -> Split:
+    """Open one split of a store, `unsplit` without temporal splits; one that the store lacks has no recordings.
 
     Raises UserError without a store.
     """
-    index = opened_index(folder, joined)
+    index = opened_index(folder, unsplit)
     recordings = index.splits.get(split, ())
     return Split(Path(folder) / index.codes, index.length if recordings else 0, recordings)
 
 
-def fingerprint(folder: Path, joined: bool = False) -> str:
+def fingerprint(folder: Path, unsplit: bool = False) -> str:
     """Return a short hash of the options, the codes of every split in order, and the segments; not of the sources."""
-    index = opened_index(folder, joined)
+    index = opened_index(folder, unsplit)
     content = {
-        name: [[r.codes_sha256, r.begin, r.length] if r.is_piece else r.codes_sha256 for r in split]
+        name: [[r.codes_sha256, r.start, r.length] if r.is_segment else r.codes_sha256 for r in split]
         for name, split in sorted(index.splits.items())
     }
     return hashlib.sha256(json.dumps([asdict(index.options), content]).encode()).hexdigest()[:12]
@@ -238,7 +237,7 @@ def _unused_codes(folder: Path, index: Index) -> list[Path]:
 
 
 def _segments(index: Index) -> set[tuple[str, int, int]]:
-    return {(r.source, r.begin, r.length) for split in index.splits.values() for r in split if r.whole}
+    return {(r.source, r.start, r.length) for split in index.splits.values() for r in split if r.total_length}
 
 
 def _log_skipped_again(folder: Path, skipped: Sequence[Skipped]) -> None:
@@ -248,12 +247,14 @@ def _log_skipped_again(folder: Path, skipped: Sequence[Skipped]) -> None:
 
 def _warn_of_leaks(index: Index) -> None:
     """Warn where splits share a recording, so that a network is scored on its training data."""
-    places: dict[str, list[tuple[str, Recording]]] = {}
+    found: dict[str, list[tuple[str, Recording]]] = {}
     for name, split in index.splits.items():
         for r in split:
-            same = places.setdefault(r.codes_sha256, [])
-            for where, other in same:
-                if where != name and other.begin < r.begin + r.length and r.begin < other.begin + other.length:
-                    log.warning("%s (%s) and %s (%s) are the same recording", other.source, where, r.source, name)
+            same = found.setdefault(r.codes_sha256, [])
+            for split_of_other, other in same:
+                overlaps = other.start < r.start + r.length and r.start < other.start + other.length
+                if split_of_other != name and overlaps:
+                    message = "%s (%s) and %s (%s) are the same recording"
+                    log.warning(message, other.source, split_of_other, r.source, name)
                     break
             same.append((name, r))

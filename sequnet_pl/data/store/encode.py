@@ -62,7 +62,7 @@ def encode_file(source: str, folder: Path, options: Options) -> Recording:
         clipped=clipped / samples_in,
         silent=silent / length,
         note="; ".join(notes),
-        own_rate=max(rates) if max(rates) < options.rate else 0,
+        source_rate=max(rates) if max(rates) < options.rate else 0,
     )
 
 

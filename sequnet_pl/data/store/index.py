@@ -19,6 +19,7 @@ INDEX = "index.json"
 NEXT_INDEX = "next.json"
 """Index of a store under other options that is being made in the same folder, until it replaces the present one."""
 _FORMAT = 3
+_FORMER_NAMES = {"own_rate": "source_rate", "begin": "start", "whole": "total_length"}
 
 
 @dataclass(frozen=True)
@@ -69,34 +70,35 @@ class Recording:
     """Share of codes that are digital silence."""
     note: str = ""
     """What a user should know about this recording, or nothing."""
-    own_rate: int = 0
+    source_rate: int = 0
     """Source sample rate in Hz, where that is lower than `rate`; else 0."""
-    begin: int = 0
+    start: int = 0
     """Of a segment: its start in the recording, in samples."""
-    whole: int = 0
+    total_length: int = 0
     """Total length of a recording that was to be split in time, in samples; else 0.
 
     The other fields but `offset` and `length` are those of the whole recording.
     """
 
     @property
-    def is_piece(self) -> bool:
+    def is_segment(self) -> bool:
         """Whether this is a segment, not all of its recording."""
-        return 0 < self.length < self.whole
+        return 0 < self.length < self.total_length
 
-    def joined(self) -> Self:
+    def unsplit(self) -> Self:
         """Return the whole recording."""
-        return replace(self, offset=self.offset - self.begin, length=self.whole or self.length, begin=0, whole=0)
+        length = self.total_length or self.length
+        return replace(self, offset=self.offset - self.start, length=length, start=0, total_length=0)
 
-    def told(self) -> str:
+    def description(self) -> str:
         """Return what a user should know about this recording or segment, or an empty text."""
-        cut = ""
-        if self.is_piece:
-            first, last = self.begin / self.rate, (self.begin + self.length) / self.rate
-            cut = f"{first:.2f} to {last:.2f} s of {self.whole / self.rate:.2f} s"
-        elif self.whole:
-            cut = "too short to be cut in time, all of it trains"
-        return "; ".join(filter(None, [cut, self.note]))
+        segment = ""
+        if self.is_segment:
+            first, last = self.start / self.rate, (self.start + self.length) / self.rate
+            segment = f"{first:.2f} to {last:.2f} s of {self.total_length / self.rate:.2f} s"
+        elif self.total_length:
+            segment = "too short to be cut in time, all of it trains"
+        return "; ".join(filter(None, [segment, self.note]))
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class Index:
     @cached_property
     def recordings(self) -> dict[str, Recording]:
         """The whole recordings by their source, pending ones too."""
-        stored = {r.source: r.joined() for split in self.splits.values() for r in split}
+        stored = {r.source: r.unsplit() for split in self.splits.values() for r in split}
         return stored | {r.source: r for r in self.pending}
 
     @property
@@ -133,18 +135,18 @@ class Index:
         """Bytes of codes that belong to no recording any more."""
         return self.length - sum(r.length for r in self.recordings.values())
 
-    def joined(self) -> "Index":
+    def unsplit(self) -> "Index":
         """Return the same without temporal splits."""
-        return replace(self, splits={name: joined(split) for name, split in self.splits.items()})
+        return replace(self, splits={name: unsplit(split) for name, split in self.splits.items()})
 
 
 class OldStoreError(UserError):
     """The store is of an earlier version, and has to be made anew."""
 
 
-def joined(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
+def unsplit(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
     """Return the whole recordings: those that were split in time for their first segments, and the others."""
-    return tuple(recording.joined() for recording in recordings if not recording.begin)
+    return tuple(recording.unsplit() for recording in recordings if not recording.start)
 
 
 def read_index(folder: Path, name: str = INDEX) -> Index | None:
@@ -169,12 +171,12 @@ def read_index(folder: Path, name: str = INDEX) -> Index | None:
         raise UserError(f"{path} is damaged ({error}); delete it, so that the store is made again") from error
 
 
-def opened_index(folder: Path, joined: bool = False) -> Index:
-    """Return the index of a store that must exist, `joined` without temporal splits. Raise UserError without one."""
+def opened_index(folder: Path, unsplit: bool = False) -> Index:
+    """Return the index of a store that must exist, `unsplit` without temporal splits. Raise UserError without one."""
     index = read_index(folder)
     if index is None or not index.splits:
         raise UserError(f"there is no store in {folder}; make one first")
-    return index.joined() if joined else index
+    return index.unsplit() if unsplit else index
 
 
 def write_index(folder: Path, index: Index, name: str = INDEX) -> None:
@@ -183,4 +185,4 @@ def write_index(folder: Path, index: Index, name: str = INDEX) -> None:
 
 
 def _recordings(entries: list[dict[str, Any]]) -> tuple[Recording, ...]:
-    return tuple(Recording(**entry) for entry in entries)
+    return tuple(Recording(**{_FORMER_NAMES.get(name, name): entry[name] for name in entry}) for entry in entries)

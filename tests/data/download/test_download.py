@@ -9,9 +9,8 @@ from yt_dlp import YoutubeDL
 from yt_dlp.utils import DownloadError
 
 from sequnet_pl.audio.decode import frames
-from sequnet_pl.data.download import Options, Result, download
+from sequnet_pl.data.download import Options, Result, Status, download
 from sequnet_pl.data.download.items import item
-from sequnet_pl.data.download.report import Status
 from sequnet_pl.printing import printable
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from sequnet_pl.audio.decode import mono
 from sequnet_pl.data.store import appending, encode, fingerprint, make_store, open_split
 from sequnet_pl.data.store.index import read_index
 from sequnet_pl.data.store.locks import lock
+from sequnet_pl.processes import run_all
 
 LENGTH = 16_000 * 20
 """Codes of a long recording."""
@@ -150,14 +152,13 @@ def test_an_interrupt_in_an_update_leaves_the_splits_as_they_were(
     tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch
 ):
     make(tmp_path / "store", five[:2])
-    real = appending.Appender.take
 
-    def interrupted(self: appending.Appender, *arguments) -> None:
-        real(self, *arguments)
+    def interrupted(*arguments: object) -> Iterator[object]:
+        yield from islice(run_all(*arguments), 1)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(appending.Appender, "take", interrupted)
+        patch.setattr(appending, "run_all", interrupted)
         make(tmp_path / "store", five)
     assert_holds(tmp_path / "store", "train", five[:2])
     assert make(tmp_path / "store", five).made == 2

@@ -66,7 +66,7 @@ def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: 
     recordings = choose(data / "recordings", 16_000, "piano", None, None, str(urls))
     downloads = {
         data / "piano/recordings": PIANO_LIST,
-        recordings.find.args[1]: urls,  # type: ignore[attr-defined]
+        recordings.roots[0]: urls,
     }
     for folder, items in downloads.items():
         for number, item in enumerate(read_list(items)[:2]):

@@ -10,7 +10,7 @@ import soundfile
 
 from sequnet_pl.data.crops import Groups, training_plan
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.shares import FolderShares
+from sequnet_pl.data.sampling_weights import weighted_groups
 from sequnet_pl.data.sources import choose
 from sequnet_pl.errors import UsageError, UserError
 
@@ -62,7 +62,7 @@ def test_a_small_share_is_heard_now_and_then() -> None:
         (["a"], [3.0, 1.0], "--audio_weights has 2 for 1 folders"),
         ([], [3.0, 1.0], "--audio_weights has 2 for 0 folders"),
         (["a", "b"], [], "--audio_weights has 0 for 2 folders"),
-        (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a share is a number above 0"),
+        (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a sampling weight is a number above 0"),
         (["a", "b"], [-1.0, 1.0], "--audio_weights has -1,"),
         (["a", "b"], [1.0, float("nan")], "--audio_weights has nan,"),
         (["a", "b"], [1.0, float("inf")], "--audio_weights has inf,"),
@@ -118,7 +118,7 @@ def prepared(data_dir: Path, folders: object, **options: object) -> AudioDataMod
 
 
 def held(data: AudioDataModule) -> dict[str, list[tuple[str, int, int]]]:
-    return {name: [(r.source, r.begin, r.length) for r in split.recordings] for name, split in data.splits.items()}
+    return {name: [(r.source, r.start, r.length) for r in split.recordings] for name, split in data.splits.items()}
 
 
 def test_each_folder_is_split_by_itself(tmp_path: Path, music: Path) -> None:
@@ -143,17 +143,14 @@ def test_recordings_are_known_by_their_folders_however_these_are_written(
     monkeypatch.chdir(music)
     Path("link").symlink_to("many")
     for spelling in (folders, ["long", "many/"], ["./long", "link"], ["long/../long", os.path.relpath("link")]):
-        found = FolderShares.of(spelling, [1, 1])
-        assert found and found.groups(split).numbers.tolist() == [0, 1, 1]
-    reverse = FolderShares.of(["many", "long"], [3, 1])
-    assert reverse and reverse.groups(split).numbers.tolist() == [1, 0, 0]
+        assert weighted_groups(split, spelling, [1, 1]).numbers.tolist() == [0, 1, 1]
+    assert weighted_groups(split, ["many", "long"], [3, 1]).numbers.tolist() == [1, 0, 0]
 
 
 def test_a_share_of_nothing(tmp_path: Path, music: Path) -> None:
     (music / "none").mkdir()
     (music / "none/text.wav").write_text("not audio")
-    shared = FolderShares.of([str(music / "many"), str(music / "none")], [1, 1])
-    assert shared
-    split = prepared(tmp_path, [str(music / "many"), str(music / "none")]).splits["train"]
-    with pytest.raises(UserError, match="none has nothing to train on, so it can have no share"):
-        shared.groups(split)
+    folders = [str(music / "many"), str(music / "none")]
+    split = prepared(tmp_path, folders).splits["train"]
+    with pytest.raises(UserError, match="none has nothing to train on, so it can have no sampling weight"):
+        weighted_groups(split, folders, [1, 1])

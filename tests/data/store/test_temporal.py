@@ -30,7 +30,7 @@ def split_in_time(folder: Path, *files: Path) -> Report:
 
 
 def stretches(split: Split) -> list[tuple[str, int, int]]:
-    return [(Path(r.source).name, r.begin, r.length) for r in split.recordings]
+    return [(Path(r.source).name, r.start, r.length) for r in split.recordings]
 
 
 def codes(split: Split) -> list[bytes]:
@@ -74,10 +74,10 @@ def test_what_is_too_short_for_three_pieces_trains(tmp_path: Path, seconds: floa
     assert len(found) == pieces
     if pieces == 1:
         assert codes(open_split(tmp_path / "store", "train")) == [whole(tmp_path, file)]
-        assert found[0].told() == "too short to be cut in time, all of it trains"
+        assert found[0].description() == "too short to be cut in time, all of it trains"
         assert fingerprint(tmp_path / "store") == fingerprint(tmp_path / "whole-long")
     else:
-        assert [r.told() for r in found] == [
+        assert [r.description() for r in found] == [
             "0.00 to 8.00 s of 16.00 s",
             "11.00 to 12.00 s of 16.00 s",
             "15.00 to 16.00 s of 16.00 s",
@@ -90,7 +90,7 @@ def test_the_fingerprint_counts_the_cuts_and_is_as_it_was_without(tmp_path: Path
     make(tmp_path / "two", train=[file], val=[file])
     make(tmp_path / "one", train=[file])
     assert len({fingerprint(tmp_path / name) for name in ("one", "two", "three")}) == 3
-    assert {fingerprint(tmp_path / name, joined=True) for name in ("two", "three")} == {fingerprint(tmp_path / "one")}
+    assert {fingerprint(tmp_path / name, unsplit=True) for name in ("two", "three")} == {fingerprint(tmp_path / "one")}
     assert fingerprint(tmp_path / "one") == "edd4151d95f5"  # of the version before there were cuts
 
 
@@ -118,7 +118,7 @@ def test_cuts_come_and_go_without_decoding_again(tmp_path: Path, caplog: pytest.
         assert look_into(["verify", str(store)]) == 0
         before = (store / "index.json").stat().st_mtime_ns
         report = make(store, **parts)
-        assert (report.made, report.cut, report.removed) == (0, False, ())
+        assert (report.made, report.has_new_segments, report.removed) == (0, False, ())
         assert (store / "index.json").stat().st_mtime_ns == before
         assert {path.name for path in store.iterdir()} == {".lock", "codes.u8", "index.json"}
     assert "same recording" not in caplog.text
