@@ -5,6 +5,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from http.cookiejar import LoadError
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,8 @@ _INCOMPLETE = (
 )
 
 
-class Refused(Exception):
+class Refused(DownloadCancelled):
     """A download that yields nothing usable."""
-
-
-class Unbounded(DownloadCancelled):
-    """A recording of unknown length that exceeds the limits."""
 
 
 def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Options, console: Console) -> str:
@@ -56,6 +53,7 @@ def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Op
     UserError where the cookies cannot be read or the folder cannot be written. An interrupted download is resumed by
     the next call.
     """
+    atomic.make_folder(folder / _PARTIAL)
     with console.status("") as status:
         limit = _Limit(options, status.update)
         with YoutubeDL(_parameters(folder, options, limit, console)) as ydl:
@@ -69,56 +67,46 @@ def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Op
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
                 if stop:
                     return f"{stop} ({entry.reason})"
-    partial = folder / _PARTIAL
-    if partial.is_dir() and not any(partial.iterdir()):
-        partial.rmdir()
+    with suppress(OSError):  # of unfinished downloads
+        (folder / _PARTIAL).rmdir()
     return ""
 
 
 def _fetch(ydl: YoutubeDL, item: Item, folder: Path) -> tuple[Entry, str]:
-    """Download an item; returns its row and, where the run cannot continue, the reason."""
-    atomic.make_folder(folder / _PARTIAL)
+    """Download an item; return its row and, where the run cannot continue, the reason."""
     try:
-        file = _publish(_download(ydl, item), item, folder)
+        part = _download(ydl, item)
+        suffix = part.suffix.lower() if part.suffix.lower() in SUFFIXES else ".mka"  # decoding goes by the content
+        target = atomic.make_folder(folder / item.split) / f"{item.stem}{suffix}"
+        part.replace(target)
+        entry, stop = Entry(item.recording, item.split, Status.OK, file=target.relative_to(folder).as_posix()), ""
     except Exception as error:  # yt-dlp supports a thousand sites, and one that has changed may raise anything
         retryable, stop = _classify(error, item)
         if isinstance(error, UserError) and not stop:
             raise
-        if not retryable:
-            _forget(item, folder)
-        status = Status.FAILED if retryable else Status.GONE
         reason = printable(" ".join(str(error).split()).removeprefix("ERROR: "))[:_LENGTH] or type(error).__name__
-        return Entry(item.recording, item.split, status, reason), stop
-    return Entry(item.recording, item.split, Status.OK, file=file.relative_to(folder).as_posix()), ""
+        entry = Entry(item.recording, item.split, Status.FAILED if retryable else Status.GONE, reason)
+    if entry.status is not Status.FAILED:
+        for path in (folder / _PARTIAL).glob(f"{item.stem}.*"):
+            path.unlink()
+    return entry, stop
 
 
 def _download(ydl: YoutubeDL, item: Item) -> Path:
+    """Return a file that can be read as audio. Raise Refused for anything else."""
     # The stem makes the file's name ours, the format keeps a resumed download from mixing two formats.
     info = ydl.extract_info(item.url, extra_info={"stem": item.stem})
     if not info or "entries" in info:
         raise Refused("a page or playlist of several recordings; list each by its own URL")
     if not (done := info.get("requested_downloads")):
         raise Refused("a live stream, which has no end yet")
-    return Path(done[0]["filepath"])
-
-
-def _publish(part: Path, item: Item, folder: Path) -> Path:
-    """Move a file among the recordings if it is audio."""
+    path = Path(done[0]["filepath"])
     try:
-        next(frames(part))
+        next(frames(path))
     except (DecodeError, StopIteration) as error:
         reason = getattr(error, "reason", "it is empty")
         raise Refused(f"the download cannot be read as audio: {reason}") from error
-    suffix = part.suffix.lower() if part.suffix.lower() in SUFFIXES else ".mka"  # decoding goes by the content
-    target = atomic.make_folder(folder / item.split) / f"{item.stem}{suffix}"
-    part.replace(target)
-    _forget(item, folder)
-    return target
-
-
-def _forget(item: Item, folder: Path) -> None:
-    for path in (folder / _PARTIAL).glob(f"{item.stem}.*"):
-        path.unlink()
+    return path
 
 
 def _classify(error: Exception, item: Item) -> tuple[bool, str]:
@@ -147,7 +135,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class _Limit:
-    """Progress hook that displays the bytes, and raises Unbounded where an unknown length exceeds the limits."""
+    """Progress hook that displays the bytes, and raises Refused where an unknown length exceeds the limits."""
 
     def __init__(self, options: Options, show: Callable[[str], None]) -> None:
         self._options, self._show, self._name, self._started = options, show, "", 0.0
@@ -168,7 +156,7 @@ class _Limit:
         hours = (time.monotonic() - self._started) / 3600
         if done > max(self._options.max_bytes, stated) or hours > max_hours:
             limits = f"{self._options.max_bytes / 1e9:g} GB or {self._options.max_hours:g} hours"
-            raise Unbounded(f"of unknown length, and no end within {limits} (--max-gb, --max-hours), as with radio")
+            raise Refused(f"of unknown length, and no end within {limits} (--max-gb, --max-hours), as with radio")
 
 
 class _Messages:
