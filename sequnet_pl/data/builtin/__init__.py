@@ -13,9 +13,9 @@ import soundfile
 from sequnet_pl.atomic import replacing
 from sequnet_pl.data.builtin.pieces import PIECES
 from sequnet_pl.data.builtin.synth import record
-from sequnet_pl.data.progress import with_bar
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.processes import cores, run_all
+from sequnet_pl.progress import with_bar
 
 VERSION = 1
 """Counts up with every audible change."""

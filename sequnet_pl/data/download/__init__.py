@@ -1,85 +1,24 @@
-"""Download recordings into a folder: those of the published experiment, or any list of URLs or YouTube ids.
+"""Download recordings into a folder: those of the published experiment, or any list of URLs or YouTube ids."""
 
-`report.csv`, beside the recordings, has a row for each, with its status and the reason of a failure.
-"""
-
-import csv
-import io
 import os
 import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import UTC, datetime
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from sequnet_pl import atomic
 from sequnet_pl.audio.files import SUFFIXES
 from sequnet_pl.data.download.items import PIANO_LIST, Item, read_list
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.data.download.report import REPORT, Entries, Entry, Options, Status, read_report, write_report
+from sequnet_pl.errors import UserError
 
-REPORT = "report.csv"
+__all__ = ["REPORT", "Options", "Result", "Status", "download", "download_list", "read_report"]
+
 PIANO_HOURS = 607 / 277
 """Mean length of a published recording."""
 _MEGABYTES_AN_HOUR = (50, 60)  # of opus, as YouTube has it
 _INSTEAD = "; name a folder of your own with --audio_dir FOLDER, or use the built-in piano with --dataset builtin"
-
-
-@dataclass(frozen=True)
-class Options:
-    """Options of a download.
-
-    Args:
-        sleep: Least pause before a download, s; at most twice as much.
-        timeout: Time without an answer or a byte after which a connection counts as lost, s.
-        retries: How often a broken transfer is resumed within a run.
-        cookies: A file of cookies in Netscape's format; it is only read.
-        retry_failed: Retry what is gone, and what was deleted after its download.
-        max_bytes: Limit for a recording of unknown length, such as a radio stream.
-        max_hours: Limit for the time that such a recording takes.
-    """
-
-    sleep: float = 10.0
-    timeout: float = 20.0
-    retries: int = 5
-    cookies: Path | None = None
-    retry_failed: bool = False
-    max_bytes: float = 2e9
-    max_hours: float = 2.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.sleep < float("inf"):
-            raise UsageError("--sleep must be at least 0")
-        if not (self.max_bytes > 0 and self.max_hours > 0):
-            raise UsageError("--max-gb and --max-hours must be more than 0")
-
-
-class Status(StrEnum):
-    """Result of a download: present, failed and retried by the next run, or gone for good."""
-
-    OK = "ok"
-    FAILED = "failed"
-    GONE = "gone"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A row of the report. `file` is relative to its folder, empty where there is none; `time` is ISO 8601 in UTC."""
-
-    recording: str
-    split: str
-    status: Status
-    reason: str = ""
-    file: str = ""
-    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(" ", timespec="seconds"))
-
-
-Entries = dict[tuple[str, str], Entry]
-"""Rows by split and recording."""
-
-_COLUMNS = [column.name for column in fields(Entry)]
 
 
 @dataclass(frozen=True)
@@ -198,32 +137,3 @@ def download_list(path: Path, folder: Path) -> list[Path]:
         name = "piano recordings" if is_piano else f"{len(items)} recordings of {path}"
         raise UserError(f"none of the {name} could be downloaded ({reason}){advice}")
     return result.files
-
-
-def read_report(folder: Path) -> Entries:
-    """Read the rows of a folder's report. Raises UserError where the file is not such a report."""
-    path = folder / REPORT
-    try:
-        reader = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"cannot read {path}: {error}; move it elsewhere") from error
-    if not {"recording", "split", "status"} <= set(reader.fieldnames or ()):
-        raise UserError(f"{path} is not a report of downloads (columns {', '.join(_COLUMNS)}); move it elsewhere")
-    known = {status.value: status for status in Status} | {"cached": Status.OK}  # of an earlier version
-    entries: Entries = {}
-    for row in reader:
-        texts = {name: row.get(name) or "" for name in _COLUMNS}
-        entry = Entry(status=known.get(texts.pop("status"), Status.FAILED), **texts)
-        entries[entry.split, entry.recording] = entry
-    return entries
-
-
-def write_report(folder: Path, entries: Iterable[Entry]) -> None:
-    """Replace the report of a folder. Raises UserError where that fails."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(asdict(entry) for entry in entries)
-    atomic.write_text(folder / REPORT, text.getvalue())

@@ -20,8 +20,8 @@ from yt_dlp.utils import ContentTooShortError, DownloadCancelled, match_filter_f
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import DecodeError, frames
 from sequnet_pl.audio.files import SUFFIXES
-from sequnet_pl.data.download import Entries, Entry, Options, Status, write_report
 from sequnet_pl.data.download.items import Item
+from sequnet_pl.data.download.report import Entries, Entry, Options, Status, write_report
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 

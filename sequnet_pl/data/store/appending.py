@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sequnet_pl.audio.decode import AudioFileError, DecodeError
-from sequnet_pl.data.progress import with_bar
 from sequnet_pl.data.store.encode import encode_file, identity, part_of
 from sequnet_pl.data.store.index import Index, Recording, Skipped, write_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.processes import run_all
+from sequnet_pl.progress import with_bar
 
 _INTERVAL = 60.0  # seconds of work that a crash may cost
 _PARTS = "parts"
