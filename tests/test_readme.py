@@ -116,7 +116,7 @@ NOT_RUN = {
     "python -m benchmarks.training --networks sequnet --batches 1 --output_sizes 5000 32768 --precisions bf16-mixed": (
         "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
     ),
-    "python -m benchmarks.store --audio hour.mp3": _NEEDS + "an hour of audio",
+    "python -m benchmarks.store --audio two.wav two.flac two.mp3 two.m4a --repeats 1": _NEEDS + "hours of audio",
     "python -m benchmarks.learning --help": "prints help",
     "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour",
     "OMP_NUM_THREADS=1 python -m benchmarks.learning --networks sequnet --settings fast "

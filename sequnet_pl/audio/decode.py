@@ -17,7 +17,7 @@ from io import FileIO
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import av
 import av.logging
@@ -36,6 +36,7 @@ _FRAMES = 64  # frames of a codec in a block, mostly of 1024 to 4096 samples
 # No playlists: one that is named .m4a would make FFmpeg open whatever it lists.
 _CONTAINERS = "mov,matroska,webm,aac,mp3,ac3,ogg,flac,wav,w64,aiff,au,caf,asf"
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
+_TYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
 _SLACK = 0.05  # seconds by which encoder delays may shorten a declared duration
 
 av.logging.set_level(av.logging.WARNING)
@@ -189,8 +190,18 @@ def _declared(container: InputContainer, stream: av.AudioStream) -> float | None
 
 def _floats(batch: list[av.AudioFrame], channels: int) -> Samples:
     """Convert frames of any sample format to float32 (T, C)."""
-    raw = np.concatenate([frame.to_ndarray() for frame in batch], axis=1)
-    raw = raw.T if batch[0].format.is_planar else raw.reshape(-1, channels)
+    layout = batch[0].format
+    dtype = _TYPES[layout.packed.name]
+    rows, width = (channels, 1) if layout.is_planar else (1, channels)
+    raw = np.empty((rows, width * sum(frame.samples for frame in batch)), dtype)
+    end = 0
+    for (
+        frame
+    ) in batch:  # copied plane by plane: AudioFrame.to_ndarray takes a third of the time that mp3 takes to decode
+        begin, end = end, end + frame.samples * width
+        for row, plane in zip(raw, frame.planes, strict=True):
+            row[begin:end] = np.frombuffer(cast(Any, plane), dtype, end - begin)  # a plane is a buffer
+    raw = raw.T if layout.is_planar else raw.reshape(-1, channels)
     if raw.dtype.kind == "f":
         return raw.astype(np.float32, copy=False)
     scale = np.float32(0.5 ** (8 * raw.itemsize - 1))
