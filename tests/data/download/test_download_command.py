@@ -155,3 +155,14 @@ def test_terminal_sees_bars_and_no_escapes_of_others(audio: dict[str, bytes], se
     assert "[red]" in shown.replace("%5Bred%5D", "[red]")
     assert "\x1b]0" not in shown
     assert "\x07" not in shown
+
+
+def test_the_command_sets_the_limits_of_an_unknown_length(
+    audio: dict[str, bytes], server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.pages["/radio"] = Page(audio["mp3"], endless=0)
+    (tmp_path / "list.txt").write_text(server.url("/radio"))
+    command = ["--list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out"), "--sleep", "0"]
+    assert main([*command, "--max-gb", "0.0003", "--max-hours", "1"]) == 1
+    assert "0.0003 GB or 1 hours" in capsys.readouterr().err
+    assert [main([*command, *wrong.split()]) for wrong in ("--max-gb 0", "--sleep -1")] == [2, 2]
