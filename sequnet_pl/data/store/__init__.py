@@ -111,15 +111,33 @@ def make_store(
     folder = atomic.make_folder(Path(folder))
     options = Options(rate, channel, loudness, skip_silence)
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
-    name, old = _usable(folder, options)
-    if name == INDEX and _is_current(folder, old, sources):
-        _log_skipped_again(folder, old.skipped)
-        return Report(old.splits, old.skipped)  # without the lock: many jobs may use a store, on a read-only disk too
+    if report := _report_if_current(folder, options, sources):
+        return report  # without the lock: many jobs may use a store, on a read-only disk too
     with lock(folder):
-        return _update(folder, *_usable(folder, options), sources, workers or cores(), progress)
+        return _update(folder, options, sources, workers or cores(), progress)
 
 
-def _update(folder: Path, name: str, old: Index, sources: Sources, workers: int, progress: bool) -> Report:
+def _report_if_current(folder: Path, options: Options, sources: Sources) -> Report | None:
+    """Return the content of a store that holds just what it should, else None."""
+    name, index = _usable(folder, options)
+    wanted = {source for split in sources.values() for source in split}
+    is_current = (
+        name == INDEX
+        and any(index.splits.values())
+        and not index.pending
+        and not _changed(index, sources)
+        and index.splits == divided(index.recordings, sources)
+        and wanted >= {entry.source for entry in index.skipped}
+        and ((folder / NEXT_INDEX).exists() or not _unused_codes(folder, index))
+    )
+    if not is_current:
+        return None
+    _log_skipped_again(folder, index.skipped)
+    return Report(index.splits, index.skipped)
+
+
+def _update(folder: Path, options: Options, sources: Sources, workers: int, progress: bool) -> Report:
+    name, old = _usable(folder, options)
     jobs = _changed(old, sources)
     if former := list(folder.glob(f"*{_FORMER}")):
         megabytes = sum(path.stat().st_size for path in former) / 1e6
@@ -128,15 +146,15 @@ def _update(folder: Path, name: str, old: Index, sources: Sources, workers: int,
     if name == NEXT_INDEX:
         write_index(folder, old, name)  # before its file of codes is there
     made, failed, length = append(folder, old, name, jobs, workers, progress) if jobs else ({}, [], old.length)
-    wanted = {source for split in sources.values() for source in split} - jobs.keys()
-    again = [entry for entry in old.skipped if entry.source in wanted]
+    unchanged = {source for split in sources.values() for source in split} - jobs.keys()
+    again = [entry for entry in old.skipped if entry.source in unchanged]
     _log_skipped_again(folder, again)
     skipped = tuple(sorted([*again, *failed], key=lambda entry: entry.source))
-    found = {source: r for source, r in old.recordings.items() if source in wanted} | made
+    found = {source: r for source, r in old.recordings.items() if source in unchanged} | made
     if not found:
         first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
         raise UserError(f"none of {len(skipped)} audio files can be used{first}")
-    new = Index(old.options, length, divided(found, sources), skipped, codes=old.codes)
+    new = Index(options, length, divided(found, sources), skipped, codes=old.codes)
     write_index(folder, new, name)
     (folder / name).replace(folder / INDEX)  # at once, where it is of other options
     (folder / NEXT_INDEX).unlink(missing_ok=True)
@@ -197,19 +215,6 @@ def _complete_index(folder: Path, name: str) -> Index | None:
         log.warning("%s is missing or too short, its recordings are made again", folder / index.codes)
         return None
     return index
-
-
-def _is_current(folder: Path, index: Index, sources: Sources) -> bool:
-    """Check whether a store holds just what it should."""
-    wanted = {source for split in sources.values() for source in split}
-    return (
-        any(index.splits.values())
-        and not index.pending
-        and not _changed(index, sources)
-        and index.splits == divided(index.recordings, sources)
-        and wanted >= {entry.source for entry in index.skipped}
-        and ((folder / NEXT_INDEX).exists() or not _unused_codes(folder, index))
-    )
 
 
 def _changed(index: Index, sources: Sources) -> dict[str, int]:

@@ -10,15 +10,12 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile as sf
 from small_stores import assert_holds, make, noise, on_disk
 
 from sequnet_pl.audio.decode import mono
 from sequnet_pl.data.store import appending, encode, fingerprint, make_store, open_split
 from sequnet_pl.data.store.index import read_index
-from sequnet_pl.data.store.locks import lock
 from sequnet_pl.processes import run_all
 
 LENGTH = 16_000 * 20
@@ -53,12 +50,7 @@ def assert_all_end(process: subprocess.Popen[str]) -> None:
 @pytest.fixture
 def long(tmp_path: Path) -> list[Path]:
     """Recordings that take a while."""
-    block = np.random.default_rng(0).uniform(-0.9, 0.9, 16_000 * 60)
-    (tmp_path / "music").mkdir()
-    paths = [tmp_path / f"music/{number}.wav" for number in range(12)]
-    for number, path in enumerate(paths):
-        sf.write(path, np.roll(block, number), 48_000)
-    return paths
+    return [noise(tmp_path / f"music/{number}.wav", 20, number, 48_000) for number in range(12)]
 
 
 FORK = (
@@ -192,12 +184,3 @@ def test_two_that_ask_at_once_make_it_once(tmp_path: Path, long: list[Path]):
     made = [maker.communicate(timeout=120)[0].strip() for maker in makers]
     assert sorted(made, key=int) == ["0", "0", "12"]
     assert_holds(tmp_path / "store", "train", long)
-
-
-def test_who_waits_for_the_lock_logs_it(tmp_path: Path, five: list[Path]):
-    (tmp_path / "store").mkdir()
-    with lock(tmp_path / "store"):
-        process = start(tmp_path / "store", [*five, noise(tmp_path / "a.wav")])
-        assert process.stderr and "waiting for another process" in process.stderr.readline()
-        assert not (tmp_path / "store/index.json").exists()
-    assert process.communicate(timeout=60)[0] == "6\n"
