@@ -1,4 +1,4 @@
-"""Batches of crops: each process its share without repeats, and a position in the epoch that a checkpoint keeps."""
+"""Batches of crops: a distributed sampler without repeats, and a position in the epoch that a checkpoint keeps."""
 
 import time
 import weakref
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Sampler
 from sequnet_pl.data.crops import EMPTY, Batch, Crops, Plan
 from sequnet_pl.processes import end_with_parent, shielded
 
-_FIRST = 100  # of what is done at exit: before queues close, which tell workers to end
+_FIRST = 100  # priority at exit: before the queues close, which ends workers
 
 
 class Shard(Sampler[Plan]):

@@ -33,6 +33,7 @@ class Source:
         fetch: Returns the files of each root, after making or downloading them. Raises UserError where none are there.
         planned: Returns the same before anything is made or downloaded.
         check: Raises UserError for what is wrong before anything is made or downloaded.
+        has_splits: Whether the source itself gives all splits, so that no checkpoint needs to keep them.
     """
 
     identity: str
@@ -41,6 +42,7 @@ class Source:
     fetch: Callable[[], list[Parts]]
     planned: Callable[[], list[Parts]]
     check: Callable[[], object]
+    has_splits: bool = False
 
     def split(self, found: list[Parts], known: Known = NOTHING_KNOWN, in_time: bool = False) -> Parts:
         """Return the files of each split. Raises UserError where nothing trains."""
@@ -118,7 +120,7 @@ def choose(
         folder = builtin.folder_of(downloads / name, rate)
         planned = partial(builtin.recordings, folder, renditions)
         made = partial(builtin.write_recordings, folder, rate, renditions, workers)
-        return Source(name, name, (folder,), lambda: [made()], lambda: [planned()], planned)
+        return Source(name, name, (folder,), lambda: [made()], lambda: [planned()], planned, has_splits=True)
     return _of_downloads(dataset, dataset, PIANO_LIST, downloads)
 
 

@@ -67,7 +67,7 @@ class StoredRecordings:
         """Raise UserError for what is wrong before anything is made, UsageError for a temporal split of nothing."""
         self.source.check()
         if self.split_time and not self._is_split_in_time():
-            raise UsageError("--split_time has nothing to cut, for what validates is given; leave it out")
+            raise UsageError("--split_time has nothing to split, since what validates is given; leave it out")
 
     def make(self) -> Report:
         """Fetch the recordings, make their store or bring it up to date, and return what is in it.
@@ -115,9 +115,9 @@ class StoredRecordings:
         )
 
     def names(self) -> dict[str, list[str]]:
-        """Return the names of val and test for the checkpoint; none where files are split in time."""
+        """Return the names of val and test for the checkpoint; none where they are given or split in time."""
         recordings = {split: self.splits[split].recordings for split in ("val", "test")}
-        if any(r.total_length for found in recordings.values() for r in found):
+        if self.source.has_splits or any(r.total_length for found in recordings.values() for r in found):
             return {}
         return {split: [self.source.name_of(r.source) for r in found] for split, found in recordings.items()}
 

@@ -1,4 +1,4 @@
-"""From what a user asks for to a store, what is said of it, and what checkpoints and loggers remember."""
+"""From the options to a store, the table of its content, and what checkpoints and loggers record."""
 
 import shutil
 from pathlib import Path
@@ -48,7 +48,9 @@ def test_what_was_used_and_what_was_not_is_one_table(
     assert "[bold]text.wav" in beside
 
 
-def test_nothing_is_said_where_nothing_changed(tmp_path: Path, music: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_printed_where_nothing_changed(
+    tmp_path: Path, music: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (music / "train/[bold]text.wav").unlink()
     (music / "test/text.mp3").unlink()
     store = prepared(tmp_path, audio_dir=str(music)).store
@@ -120,7 +122,7 @@ def test_options_that_make_no_sense(options: dict[str, object], message: str) ->
 
 
 class Remembering(Logger):
-    """Keeps the hyper-parameters that it is told."""
+    """Keeps the hyper-parameters that it logs."""
 
     name = version = "remembering"
 
@@ -165,7 +167,7 @@ def module() -> SeqUNetModule:
     return SeqUNetModule(levels=2, features=3, depth=1, kernel_size=3)
 
 
-def test_loggers_are_told_what_a_fit_learns_from(tmp_path: Path, music: Path, module: SeqUNetModule) -> None:
+def test_loggers_record_the_data_of_a_fit(tmp_path: Path, music: Path, module: SeqUNetModule) -> None:
     noise(music / "train/long.wav", 36)
     logger = Remembering()
     data = AudioDataModule(**options(music, tmp_path))  # type: ignore[arg-type]

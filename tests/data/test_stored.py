@@ -73,7 +73,7 @@ def test_a_file_that_is_too_short_trains(
 ) -> None:
     noise(tmp_path / "music/short.wav", 15)
     assert lengths(prepared(tmp_path, audio_dir=str(tmp_path / "music"))) == [[15_000], [], []]
-    assert squeezed("short.wav: too short to be cut in time, all of it trains") in squeezed(capfd.readouterr().err)
+    assert squeezed("short.wav: too short to be split in time, all of it trains") in squeezed(capfd.readouterr().err)
     assert "music: recordings that train: 1; nothing is validated or tested" in caplog.text
 
 
@@ -86,7 +86,7 @@ def test_split_time_where_nothing_can_be_split(tmp_path: Path, kind: str) -> Non
     names = {"audio_dir": "music", "audio_list": "list.csv", "recordings": "urls.csv"}
     source: dict[str, Any] = {kind: str(tmp_path / names[kind]) if kind in names else "builtin"}
     StoredRecordings(**source).check()
-    with pytest.raises(UsageError, match="--split_time has nothing to cut"):
+    with pytest.raises(UsageError, match="--split_time has nothing to split"):
         StoredRecordings(**source, split_time=True).check()
 
 

@@ -65,9 +65,9 @@ class Recording:
     peak: float
     """Largest magnitude before encoding; more than 1 was clipped."""
     clipped: float
-    """Share of samples at or beyond full scale."""
+    """Fraction of samples at or beyond full scale."""
     silent: float
-    """Share of codes that are digital silence."""
+    """Fraction of codes that are digital silence."""
     note: str = ""
     """What a user should know about this recording, or nothing."""
     source_rate: int = 0
@@ -97,7 +97,7 @@ class Recording:
             first, last = self.start / self.rate, (self.start + self.length) / self.rate
             segment = f"{first:.2f} to {last:.2f} s of {self.total_length / self.rate:.2f} s"
         elif self.total_length:
-            segment = "too short to be cut in time, all of it trains"
+            segment = "too short to be split in time, all of it trains"
         return "; ".join(filter(None, [segment, self.note]))
 
 

@@ -132,8 +132,8 @@ def test_piano(
     monkeypatch.setattr(download_module, "Options", lambda: QUICK)
     with pytest.raises(UserError, match=r"--audio_dir FOLDER.*--dataset builtin"):
         download_list(listed, tmp_path / "none")
-    said = capsys.readouterr().err
-    assert "2, about 4 hours and, as an estimate, 0.2 to 0.3 GB" in said.splitlines()[0]
+    printed = capsys.readouterr().err
+    assert "2, about 4 hours and, as an estimate, 0.2 to 0.3 GB" in printed.splitlines()[0]
     server.pages |= {"/a.mp3": Page(audio["mp3"]), "/b.mp3": Page(audio["mp3"])}
     download_list(listed, tmp_path / "out")
     assert sum(path.endswith(".mp3") for path in files_in(tmp_path / "out")) == 2

@@ -91,7 +91,7 @@ def test_csv_without_splits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "names no recordings|no column"),
         ("split,id\ntrain,x\n", "no column video_id or url"),
@@ -102,8 +102,8 @@ def test_csv_without_splits(tmp_path: Path) -> None:
         (f"split,video_id\ntrain,{VIDEO}\ntest,https://youtu.be/{VIDEO}\n", "line 3: .* is in train already"),
     ],
 )
-def test_bad_list_is_one_line_with_its_number(text: str, says: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=says) as caught:
+def test_bad_list_is_one_line_with_its_number(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=message) as caught:
         read_list(written(tmp_path, text, "list.csv"))
     assert "\n" not in str(caught.value)
 

@@ -69,15 +69,15 @@ def test_verify(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder.parent / "music/odd [red] name.wav").unlink()
     sf.write(folder.parent / "music/a.wav", np.ones(10), 16_000)
     assert command.main(["verify", str(folder)]) == 0
-    said = capsys.readouterr().out
-    assert "gone" in said and "odd [red] name.wav" in said and said.count("has changed") == 1
+    printed = capsys.readouterr().out
+    assert "gone" in printed and "odd [red] name.wav" in printed and printed.count("has changed") == 1
     path = store.open_split(folder, "train").path
     codes = np.fromfile(path, np.uint8)
     codes[10] ^= 1
     codes.tofile(path)
     assert command.main(["verify", str(folder)]) == 1
-    said = capsys.readouterr().out
-    assert "1 of 3 recordings are damaged" in said and "Traceback" not in said
+    printed = capsys.readouterr().out
+    assert "1 of 3 recordings are damaged" in printed and "Traceback" not in printed
 
 
 def test_mistakes_are_one_line(tmp_path: Path, folder: Path):

@@ -72,24 +72,24 @@ def test_segments_are_80_10_10_with_3_s_between_and_views_into_one_recording(
         for recording, (start, length) in zip(split.recordings, found, strict=True):
             times = [f"{samples / RATE:.2f}" for samples in (start, start + length, len(all_of_it))]
             segment = "{} to {} s of {} s".format(*times)
-            too_short = "too short to be cut in time, all of it trains"
+            too_short = "too short to be split in time, all of it trains"
             assert recording.description() == (segment if len(segments) > 1 else too_short)
     assert (tmp_path / "store/codes.u8").stat().st_size == len(all_of_it) + 4_000 * len(given)
     if len(segments) == 1 and not given:
         assert fingerprint(tmp_path / "store") == fingerprint(tmp_path / "whole-long")
 
 
-def test_the_fingerprint_counts_the_cuts_and_is_as_it_was_without(tmp_path: Path) -> None:
+def test_the_fingerprint_includes_the_segments(tmp_path: Path) -> None:
     file = sound(tmp_path / "music/long.wav", 30)
     split_in_time(tmp_path / "three", file)
     make(tmp_path / "two", train=[file], val=[file])
     make(tmp_path / "one", train=[file])
     assert len({fingerprint(tmp_path / name) for name in ("one", "two", "three")}) == 3
     assert {fingerprint(tmp_path / name, unsplit=True) for name in ("two", "three")} == {fingerprint(tmp_path / "one")}
-    assert fingerprint(tmp_path / "one") == "edd4151d95f5"  # of the version before there were cuts
+    assert fingerprint(tmp_path / "one") == "edd4151d95f5"  # of the version before there were temporal splits
 
 
-def test_cuts_come_and_go_without_decoding_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_segments_come_and_go_without_decoding_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the splits were before, each holds the codes that it should."""
     a, b, c = (sound(tmp_path / f"music/{name}.wav", 20 + number, number) for number, name in enumerate("abc"))
     store = tmp_path / "store"
@@ -129,7 +129,7 @@ def test_a_copy_leaks_only_where_what_is_learnt_is_scored(tmp_path: Path, caplog
     assert caplog.text.count("same recording") == 2
 
 
-def test_a_store_that_was_cut_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_is_split_in_time_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     split_in_time(tmp_path / "data/codes/store", sound(tmp_path / "music/long.wav", 106))
     assert look_into(["list", str(tmp_path / "data/codes/store")]) == 0
     printed = capsys.readouterr().out
