@@ -1,6 +1,7 @@
 """Short recordings, and the data module on them."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -18,7 +19,7 @@ def noise(
 
 
 def prepared(data_dir: Path, **options) -> AudioDataModule:
-    settings = {"sample_rate": 1000, "output_size": 64, "batch_size": 2, "num_workers": 0} | options
+    settings: dict[str, Any] = {"sample_rate": 1000, "output_size": 64, "batch_size": 2, "num_workers": 0} | options
     data = AudioDataModule(data_dir=str(data_dir), **settings)
     data.prepare_data()
     data.setup("predict")

@@ -56,7 +56,8 @@ def test_every_sample_of_a_segment_is_scored_once_with_silence_before(tmp_path: 
     data = prepared(tmp_path, audio_dir=str(tmp_path / "music"), output_size=640)
     module = SeqUNetModule(levels=2, features=2, depth=1, kernel_size=3)
     data.trainer = SimpleNamespace(lightning_module=module, global_rank=0, world_size=1)  # type: ignore[assignment]
-    for loader, name in ((data.val_dataloader(), "val"), (data.test_dataloader(), "test")):
+    loaders: dict[str, Any] = {"val": data.val_dataloader(), "test": data.test_dataloader()}
+    for name, loader in loaders.items():
         split, seen = data.splits[name], np.zeros(2000, int)
         for batch in loader:
             for codes, valid, start in zip(batch.codes, batch.valid.tolist(), batch.starts.tolist(), strict=True):

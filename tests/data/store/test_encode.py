@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from small_stores import make, noise
 
 from sequnet_pl.audio import mulaw
+from sequnet_pl.audio.decode import Channel
 from sequnet_pl.data.store.encode import SilenceShortener, encode_file, part_of
 from sequnet_pl.data.store.index import Options, Recording
 from sequnet_pl.data.summary import summary
@@ -144,11 +145,12 @@ def test_channels_that_cancel_have_a_note_with_advice(tmp_path: Path, residue: f
     level = "all but silent" if residue else "silent throughout"
     advice = "; where its channels cancel each other, --channel left helps"
     mono, stereo = np.full(16_000, residue / 2), np.stack([left, residue - left], axis=1)
-    for samples, channel, note in (
+    cases: list[tuple[np.ndarray, Channel, str]] = [
         (stereo, "mix", f"it is {level}{advice}"),
         (stereo, "left", ""),
         (mono, "mix", f"it is {level}"),
-    ):
+    ]
+    for samples, channel, note in cases:
         sf.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
         recording, _ = codes_of(tmp_path, tmp_path / "a.wav", Options(channel=channel))
         assert recording.note == note

@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,7 +59,14 @@ def test_the_fingerprint_is_of_order_and_split_and_not_of_the_processes(tmp_path
 def test_other_options_decode_all_files_again(tmp_path: Path, five: list[Path]):
     make(tmp_path / "store", five)
     prints = {fingerprint(tmp_path / "store")}
-    for options in ({"channel": "left"}, {"skip_silence": 1.0}, {"loudness": -20.0}, {}, {"rate": 8_000}):
+    changes: list[dict[str, Any]] = [
+        {"channel": "left"},
+        {"skip_silence": 1.0},
+        {"loudness": -20.0},
+        {},
+        {"rate": 8_000},
+    ]
+    for options in changes:
         assert make(tmp_path / "store", five, **options).made == 5
         prints.add(fingerprint(tmp_path / "store"))
         assert on_disk(tmp_path / "store") == [open_split(tmp_path / "store", "train").path.name]

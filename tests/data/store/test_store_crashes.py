@@ -145,7 +145,7 @@ def test_an_interrupt_in_an_update_leaves_the_splits_as_they_were(
 ):
     make(tmp_path / "store", five[:2])
 
-    def interrupted(*arguments: object) -> Iterator[object]:
+    def interrupted(*arguments) -> Iterator[object]:
         yield from islice(run_all(*arguments), 1)
         raise KeyboardInterrupt
 
