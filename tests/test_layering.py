@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
-_GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "printing", "processes", "project"}
+_GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "printing", "processes", "progress", "project"}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 _OPTIONS = {"cli.sample_options", "cli.evaluate_options"}
 _JOBS = {"sampling.jobs", "sampling.load", "evaluate.run"}
@@ -24,6 +24,7 @@ LAYERS = {  # each with the layers that it may import from, besides itself
     "atomic": {"errors"},
     "printing": set(),
     "processes": set(),
+    "progress": set(),
     "pretrained": _GROUND,
     "project": set(),
     "audio": _GROUND,

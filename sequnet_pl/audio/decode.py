@@ -165,15 +165,15 @@ def _decode(
     if declared is None and not is_estimate:
         declared = _declared(container, stream)
     reader = _PacketReader(container, stream)
-    begin = 0.0  # of the next block, in seconds
+    position = 0.0  # of the next block, in seconds
     # Seeking is inexact in chains and with a variable bit rate, and decoding from the start is quick.
     for (rate, _, channels), run in groupby(reader, lambda f: (f.sample_rate, f.format.name, f.layout.nb_channels)):
         while batch := list(islice(run, _FRAMES)):
             block = _floats(batch, channels)
-            wanted = block[max(0, round((start - begin) * rate)) :]
+            wanted = block[max(0, round((start - position) * rate)) :]
             if len(wanted):
                 yield rate, wanted
-            begin += len(block) / rate
+            position += len(block) / rate
     reader.check(path, start, declared)
 
 

@@ -6,7 +6,6 @@ import unicodedata
 import wave
 from contextlib import closing
 from pathlib import Path, PurePath
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio.decode import Channel, TruncatedAudioError, mono
 from sequnet_pl.errors import UsageError
 
-__all__ = ["SAMPLE_RATE", "SUFFIXES", "Channel", "Found", "find", "read", "relative_name", "write_wav"]
+__all__ = ["SAMPLE_RATE", "SUFFIXES", "Channel", "find", "read", "relative_name", "write_wav"]
 
 SAMPLE_RATE = 16_000
 """Default sample rate in Hz."""
@@ -30,21 +29,18 @@ SUFFIXES = frozenset(
 log = logging.getLogger(__name__)
 
 
-class Found(NamedTuple):
-    """Audio files of a folder, and paths in it with such a suffix, or folders, that cannot be opened."""
+def find(folder: Path) -> list[Path]:
+    """Return the audio files below `folder`, sorted by the path in it, without hidden files and folders.
 
-    files: list[Path]
-    unread: list[Path]
-
-
-def find(folder: Path) -> Found:
-    """Return what is below `folder`, sorted by the path in it, without hidden files and folders."""
-    found = Found([], [])
+    Paths that cannot be opened are among them, whoever opens them reports the reason: folders, links, and what has the
+    suffix of an audio file but is none.
+    """
+    found: list[Path] = []
     seen: set[str] = set()  # links are followed, so that a folder may lead back to itself
 
     def failed(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            found.unread.append(Path(error.filename))
+            found.append(Path(error.filename))
 
     for name, folders, files in os.walk(folder, followlinks=True, onerror=failed):
         real = os.path.realpath(name)
@@ -52,16 +48,14 @@ def find(folder: Path) -> Found:
         if real not in seen:
             for path in (Path(name, f) for f in files if not f.startswith(".")):
                 if path.suffix.lower() in SUFFIXES:
-                    (found.files if os.path.isfile(path) else found.unread).append(path)  # noqa: PTH113 (never raises)
+                    found.append(path)
                 elif os.path.islink(path):  # noqa: PTH114 (never raises)
                     try:
                         path.stat()
                     except OSError as error:  # it may lead to a folder
                         failed(error)
         seen.add(real)
-    for paths in found:
-        paths.sort(key=lambda path: (relative_name(path, folder), path))
-    return found
+    return sorted(found, key=lambda path: (relative_name(path, folder), path))
 
 
 def relative_name(path: Path, root: Path) -> str:

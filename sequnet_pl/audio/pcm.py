@@ -12,7 +12,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.decode import frames
 
-_MOST_BYTES = 2**32 - 1 - 36  # what the header of a wav file can say
+_MOST_BYTES = 2**32 - 1 - 36  # the largest size in the header of a wav file
 _TABLE = np.round(mulaw.decode(np.arange(mulaw.CLASSES)) * 32767).astype("<i2")  # no two codes share a sample
 
 

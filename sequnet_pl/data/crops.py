@@ -24,14 +24,14 @@ EMPTY = (-1, 0)
 
 
 class Groups(NamedTuple):
-    """Recordings in groups that have shares of the training crops, whatever their lengths."""
+    """Recordings in groups that have sampling weights in the training crops, whatever their lengths."""
 
     numbers: NDArray[np.int64]  # of the group of each recording
     weights: NDArray[np.float64]  # of each group, above 0
 
 
 class Batch(NamedTuple):
-    """What the loaders give."""
+    """Crops, as the loaders yield them."""
 
     codes: Tensor  # (B, window.inputs + 1) uint8
     valid: Tensor  # (B,) int64, how many of the targets count, from the first on
@@ -50,9 +50,9 @@ def _from_arrays(*fields: NDArray[Any]) -> Batch:
 def training_plan(
     lengths: NDArray[np.int64], outputs: int, hop: int, seed: int, epoch: int, groups: Groups | None = None
 ) -> Plan:
-    """The crops of a training epoch in random order: max(1, ceil(length / hop)) of each recording.
+    """Return the crops of a training epoch in random order: max(1, ceil(length / hop)) of each recording.
 
-    With `groups` there are as many, but each group has its share of them, as evenly from its recordings as they allow.
+    With `groups` there are as many, in proportion to the sampling weights of the groups, and evenly within each group.
     The middle of the targets is uniform over the recording, and a crop that would stick out is moved inside: so every
     sample is about as likely a target, and only recordings shorter than `outputs` give crops with a tail. A pure
     function of its arguments.
@@ -60,15 +60,15 @@ def training_plan(
     random = np.random.Generator(np.random.Philox(key=[seed, epoch]))
     recordings = np.repeat(np.arange(len(lengths)), np.maximum(1, -(-lengths // hop)))
     if groups:
-        recordings = _shared(recordings, groups, random)
+        recordings = _weighted(recordings, groups, random)
     long = lengths[recordings]
     middles = (random.random(len(recordings)) * long).astype(np.int64)
     starts = np.clip(middles - outputs // 2, 0, np.maximum(0, long - outputs))
     return random.permutation(np.stack((recordings, starts), axis=1))
 
 
-def _shared(recordings: NDArray[np.int64], groups: Groups, random: np.random.Generator) -> NDArray[np.int64]:
-    """As many recordings, in the shares of their groups: to a crop in an epoch, and exactly over many epochs."""
+def _weighted(recordings: NDArray[np.int64], groups: Groups, random: np.random.Generator) -> NDArray[np.int64]:
+    """Return as many recordings by the weights of their groups: to a crop in an epoch, exactly over many epochs."""
     ends = len(recordings) * np.cumsum(groups.weights) / groups.weights.sum()
     ends = np.append(np.floor(ends[:-1] + random.random()), len(recordings))
     drawn: list[NDArray[np.int64]] = []
@@ -79,7 +79,7 @@ def _shared(recordings: NDArray[np.int64], groups: Groups, random: np.random.Gen
 
 
 def scoring_plan(lengths: NDArray[np.int64], outputs: int, most: int | None = None) -> Plan:
-    """Consecutive crops from each recording's start, so that every sample is a target exactly once.
+    """Return consecutive crops from each recording's start, so that every sample is a target exactly once.
 
     With `most`, crops spread evenly over all, of no more than that many samples together (but at least one crop).
     """
@@ -95,12 +95,12 @@ def scoring_plan(lengths: NDArray[np.int64], outputs: int, most: int | None = No
 def is_silent(split: Split) -> bool:
     """Return whether all codes of a split are silence; reads no further than the first other code's block."""
     size = 2**20
-    blocks = (
-        split.codes[start : min(start + size, recording.offset + recording.length)]
-        for recording in split.recordings
-        for start in range(recording.offset, recording.offset + recording.length, size)
-    )
-    return all((block == SILENCE).all() for block in blocks)
+    for recording in split.recordings:
+        end = recording.offset + recording.length
+        for start in range(recording.offset, end, size):
+            if (split.codes[start : min(start + size, end)] != SILENCE).any():
+                return False
+    return True
 
 
 class Crops(Dataset[Batch]):
@@ -115,22 +115,22 @@ class Crops(Dataset[Batch]):
         self.split, self.inputs, self.outputs = split, inputs, outputs
 
     def __getitem__(self, crop: tuple[int, int]) -> Batch:
-        """One crop, as a batch of one."""
+        """Return one crop, as a batch of one."""
         return self.__getitems__(np.array([crop]))
 
     def __getitems__(self, plan: Plan) -> Batch:
-        """The crops of a part of a plan, as one batch."""
+        """Return the crops of a part of a plan, as one batch."""
         recordings, starts = plan.T.copy()
         ends = starts + self.outputs
-        begins = ends - self.inputs - 1  # may lie before the recording's start
-        firsts, lasts = np.maximum(begins, 0), np.minimum(ends, self.split.lengths[recordings])
+        first_inputs = ends - self.inputs - 1  # may lie before the recording's start
+        firsts, lasts = np.maximum(first_inputs, 0), np.minimum(ends, self.split.lengths[recordings])
         lasts = np.where(recordings < 0, firsts, lasts)
         codes = np.empty((len(plan), self.inputs + 1), dtype=np.uint8)
         stored = np.asarray(self.split.codes)  # slices of a memmap take ten times as long to make
         offsets = self.split.offsets[recordings]
         sources = np.stack((offsets + firsts, offsets + lasts), axis=1).tolist()
-        _announce(self.split.codes, sources)
-        targets = np.stack((firsts - begins, lasts - begins), axis=1).tolist()
+        _prefetch(self.split.codes, sources)
+        targets = np.stack((firsts - first_inputs, lasts - first_inputs), axis=1).tolist()
         for row, (first, last), (source, end) in zip(codes, targets, sources, strict=True):
             row[:first] = SILENCE
             row[first:last] = stored[source:end]
@@ -138,8 +138,8 @@ class Crops(Dataset[Batch]):
         return _from_arrays(codes, np.where(recordings < 0, 0, lasts - starts), recordings, starts)
 
 
-def _announce(codes: NDArray[np.uint8], stretches: Sequence[Sequence[int]]) -> None:
-    """Have the system fetch what is about to be read all at once: page after page takes a disk five times as long."""
+def _prefetch(codes: NDArray[np.uint8], stretches: Sequence[Sequence[int]]) -> None:
+    """Have the system read all stretches at once: page after page takes a disk five times as long."""
     pages = codes.base
     if isinstance(pages, mmap.mmap):
         for first, last in stretches:

@@ -13,7 +13,7 @@ from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources, summary
 from sequnet_pl.data.crops import Crops, Plan, is_silent, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
-from sequnet_pl.data.shares import FolderShares
+from sequnet_pl.data.sampling_weights import check_weights, weighted_groups
 from sequnet_pl.data.store import Split
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError
@@ -28,10 +28,10 @@ class AudioDataModule(pl.LightningDataModule):
     Args:
         dataset: `piano`, the published recordings, or `builtin`, a synthesised piano that needs no download.
         audio_dir: A folder of audio files instead; with `train/`, `val/`, `test/` in it or split by file. Or several.
-        audio_weights: Of several folders: the parts that they have in the training crops; None goes by their hours.
+        audio_weights: Sampling weights of several folders in the training crops; None is in proportion to their hours.
         audio_list: Or a csv of audio files, with the columns `path` and `split`.
         recordings: Or a list of URLs or YouTube ids to download.
-        builtin_takes: How often each piece of the built-in train split is played; None is twice. The other splits stay.
+        builtin_takes: Renditions of each piece of the built-in train split; None is two. The other splits stay.
         data_dir: Where recordings and their codes are kept.
         sample_rate: Samples a second that recordings are converted to.
         channel: Of stereo recordings: the mean of both, or one of them.
@@ -78,7 +78,7 @@ class AudioDataModule(pl.LightningDataModule):
                 raise UsageError(f"{name} is {value}, but must be more than 0")
         if num_workers < 0 or seed < 0:
             raise UsageError(f"num_workers is {num_workers} and seed {seed}, but neither can be below 0")
-        self._shares = FolderShares.of(sources.folders_of(audio_dir), audio_weights)
+        check_weights(sources.folders_of(audio_dir), audio_weights)
         self.save_hyperparameters()
         self.batch_size = batch_size  # where Lightning's batch size finder looks
         self.splits: dict[str, Split] = {}
@@ -95,14 +95,14 @@ class AudioDataModule(pl.LightningDataModule):
         self._stored = replace(self._stored, held_out=self._stored.kept_names(state))
 
     def prepare_data(self) -> None:
-        """Make the store of codes, or bring it up to date, and say so. UserError where there is nothing to learn from.
+        """Fetch the recordings, make the store of their codes or bring it up to date, and print what is in it.
 
-        What the recordings' source downloads or makes is fetched first.
+        Raises UserError where there is nothing to learn from.
         """
-        rank_zero_only(summary.tell)(self._stored.make(), self.store)
+        rank_zero_only(summary.show)(self._stored.make(), self.store)
 
     def setup(self, stage: str) -> None:
-        """Open the store, and tell the loggers of a fit what it holds."""
+        """Open the store, and log what it holds."""
         if not self.splits:
             self.splits = self._stored.splits
             self.fingerprint = self._stored.fingerprint
@@ -118,25 +118,26 @@ class AudioDataModule(pl.LightningDataModule):
                 logger.log_hyperparams({"data/fingerprint": self.fingerprint, **facts})
 
     def train_dataloader(self) -> CropLoader:
-        """Random crops, other ones each epoch; a pure function of (seed, epoch, index)."""
+        """Return random crops, others in each epoch; a pure function of (seed, epoch, index)."""
         split, outputs = self.splits["train"], self._window.outputs
         fixed = getattr(self.trainer, "overfit_batches", 0) > 0
-        folders = self._shares and self._shares.groups(split)
+        folders, weights = sources.folders_of(self.hparams["audio_dir"]), self.hparams["audio_weights"]
+        groups = weighted_groups(split, folders, weights) if weights else None
 
         def plan(epoch: int) -> Plan:
             epoch = 0 if fixed else epoch
-            return training_plan(split.lengths, outputs, self.hparams["hop_size"], self.hparams["seed"], epoch, folders)
+            return training_plan(split.lengths, outputs, self.hparams["hop_size"], self.hparams["seed"], epoch, groups)
 
         return self._loader(split, plan)
 
     def val_dataloader(self) -> CropLoader | list[CropLoader]:
-        """Every sample of the validation split once, or as many as `val_hours` says."""
+        """Return every sample of the validation split once, or at most `val_hours` of them."""
         limits = (limit for limit in (self._val_limit, self.most_validated) if limit is not None)
         return self._scoring("val", min(limits, default=None))
 
     @property
     def samples_to_validate(self) -> int:
-        """Of the validation split: all, or as many as `val_hours` says."""
+        """Samples of the validation split, at most `val_hours` of them."""
         total, limit = int(self.splits["val"].lengths.sum()), self._val_limit
         return total if limit is None else min(total, limit)
 
@@ -146,7 +147,7 @@ class AudioDataModule(pl.LightningDataModule):
         return None if hours is None else round(hours * 3600 * self.hparams["sample_rate"])
 
     def test_dataloader(self) -> CropLoader | list[CropLoader]:
-        """Every sample of the test split once."""
+        """Return every sample of the test split once."""
         return self._scoring("test", None)
 
     def _scoring(self, name: str, most: int | None) -> CropLoader | list[CropLoader]:
@@ -170,8 +171,8 @@ class AudioDataModule(pl.LightningDataModule):
         return CropLoader(crops, shard, self.hparams["num_workers"], pin_memory=torch.cuda.is_available())
 
     def state_dict(self) -> dict[str, Any]:
-        """What the recordings were, for the checkpoint."""
-        in_time = any(recording.whole for split in self.splits.values() for recording in split.recordings)
+        """Return what identifies the recordings, for the checkpoint."""
+        in_time = any(recording.total_length for split in self.splits.values() for recording in split.recordings)
         return {
             "fingerprint": self.fingerprint,
             "store": self.store.name,
@@ -180,7 +181,7 @@ class AudioDataModule(pl.LightningDataModule):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Warn where the recordings are others than those of the checkpoint."""
+        """Log a warning where the recordings are not those of the checkpoint."""
         if state_dict["fingerprint"] != self.fingerprint:
             rank_zero_only(log.warning)(
                 "the checkpoint learnt from other recordings (%s, %s) than these (%s, %s)",

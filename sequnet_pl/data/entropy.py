@@ -1,4 +1,4 @@
-"""What a score means: tables of codes, learnt on one split, that tell the bits of every code of another.
+"""N-gram baselines: tables of codes, counted on one split, that give the bits of every code of another.
 
 Letters: B batch, T time in samples, N targets, Q = 256 classes.
 """
@@ -11,18 +11,18 @@ from sequnet_pl.data.crops import Crops, scoring_plan
 from sequnet_pl.data.store import Split
 
 TABLES = ("unigram baseline", "bigram baseline", "trigram baseline")
-"""What `learn_tables` gives, in words."""
+"""Names of the tables that `learn_tables` returns."""
 MOST = 1 << 28
 """Codes that tables are learnt from at most, spread evenly over a split: a few seconds' work, and int32 counts them."""
 
-_STRETCH = 1 << 16  # codes read in one piece
-_TOGETHER = 16  # pieces at a time, so that memory stays bounded
+_STRETCH = 1 << 16  # codes read at once
+_TOGETHER = 16  # stretches at a time, so that memory stays bounded
 
 
 def table_keys(codes: Tensor, outputs: int) -> Tensor:
-    """Where the last `outputs` of codes (B, T) stand in the tables, (B, outputs) int64; T is `outputs` + 2 at least.
+    """Return the indices in the tables of the last `outputs` codes of (B, T), (B, outputs) int64; T >= `outputs` + 2.
 
-    The keys are those of the largest table; a smaller one is indexed with the remainder of its length.
+    The indices are those of the largest table; for a smaller one take the remainder by its length.
     """
     last = codes.shape[-1] - outputs
     keys = codes[:, last - 2 : -2].long()
@@ -33,11 +33,11 @@ def table_keys(codes: Tensor, outputs: int) -> Tensor:
 
 
 def learn_tables(split: Split, most: int = MOST) -> list[Tensor]:
-    """Bits of a code, float32: of the code alone (Q,), given the one before (Q^2,), given the two before (Q^3,).
+    """Return the bits of a code, float32: unigram (Q,), bigram (Q^2,) and trigram (Q^3,).
 
-    The first table has seen each code once more than it was there; each row of a larger table has one observation's
-    weight of the smaller one, so that what was never seen costs many bits, not infinitely many. Before a recording's
-    start lies silence. Of a split with more than `most` codes, evenly spread stretches are read.
+    The unigrams are smoothed by one more count of each code; each row of a larger table by one count that is spread as
+    the smaller one. Before a recording's start there is silence. Of a split with more than `most` codes, evenly spread
+    stretches are read.
     """
     counts = torch.zeros(CLASSES**3, dtype=torch.int32)
     stretch = int(min(_STRETCH, split.lengths.max(initial=1)))

@@ -1,4 +1,4 @@
-"""Batches of crops: each process its share without repeats, and a position in the epoch that a checkpoint keeps."""
+"""Batches of crops: a distributed sampler without repeats, and a position in the epoch that a checkpoint keeps."""
 
 import time
 import weakref
@@ -6,26 +6,27 @@ from collections.abc import Callable, Iterator
 from multiprocessing.util import Finalize
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
 from sequnet_pl.data.crops import EMPTY, Batch, Crops, Plan
 from sequnet_pl.processes import end_with_parent, shielded
 
-_FIRST = 100  # of what is done at exit: before queues close, which tell workers to end
+_FIRST = 100  # priority at exit: before the queues close, which ends workers
 
 
 class Shard(Sampler[Plan]):
-    """This process's part of each batch of an epoch: every `ranks`-th crop of `ranks * batch_size` consecutive ones.
+    """Distributed batch sampler: each process has every `ranks`-th crop of `ranks * batch_size` consecutive ones.
 
-    All processes get as many batches of the same size: where the last crops do not go round, empty ones fill up, whose
-    targets all do not count.
+    All processes have the same number of batches of the same size: the last batch is filled up with empty crops, whose
+    targets do not count.
     """
 
     def __init__(self, plan: Callable[[int], Plan], batch_size: int, rank: int, ranks: int) -> None:
         self.plan, self.batch_size, self.rank, self.ranks = plan, batch_size, rank, ranks
         self.epoch = 0
-        self.batches_done = 0  # in this epoch, by the one who asked for them, not by what workers prefetched
+        self.batches_done = 0  # in this epoch: those yielded, not those prefetched
         self._crops = len(plan(0))  # the same in every epoch
 
     @property
@@ -34,7 +35,7 @@ class Shard(Sampler[Plan]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Begin this epoch, unless it is the one that was under way."""
+        """Start an epoch, unless it is the present one."""
         if epoch != self.epoch:
             self.epoch, self.batches_done = epoch, 0
 
@@ -42,20 +43,17 @@ class Shard(Sampler[Plan]):
         return -(-self._crops // (self.batch_size * self.ranks))
 
     def __iter__(self) -> Iterator[Plan]:
-        """The batches of the epoch that are still to come."""
+        """Yield the remaining batches of the epoch."""
         plan = self.plan(self.epoch)
         size = self.batch_size * self.ranks
         for batch in range(self.batches_done, len(self)):
             crops = plan[batch * size : (batch + 1) * size]
-            share = crops[self.rank :: self.ranks].copy()
-            missing = -(-len(crops) // self.ranks) - len(share)
-            share.resize((len(share) + missing, 2))
-            share[len(share) - missing :] = EMPTY
-            yield share
+            filled = np.concatenate([crops, np.full((-len(crops) % self.ranks, 2), EMPTY)])
+            yield filled[self.rank :: self.ranks]
 
 
 class CropLoader(DataLoader[Batch]):
-    """A DataLoader whose position is saved and restored: it goes on with the very next batch, whatever its workers."""
+    """A DataLoader whose position is saved and restored: it resumes at the next batch, whatever its workers."""
 
     def __init__(self, crops: Crops, shard: Shard, workers: int, pin_memory: bool) -> None:
         super().__init__(
@@ -63,26 +61,26 @@ class CropLoader(DataLoader[Batch]):
             batch_sampler=shard,  # type: ignore[arg-type]
             num_workers=workers,
             persistent_workers=workers > 0,
-            collate_fn=_as_it_is,  # type: ignore[arg-type]
-            worker_init_fn=_begin,
+            collate_fn=_unchanged,  # type: ignore[arg-type]
+            worker_init_fn=_start_worker,
             pin_memory=pin_memory,
-            # its own, so that going on in the middle of an epoch draws no number of the training's
+            # its own, so that resuming in the middle of an epoch draws no number of the training's
             generator=torch.Generator(),
         )
         self.shard = shard
-        self.waited = 0.0  # seconds in all that batches have let the trainer wait
+        self.waited = 0.0  # seconds in all for which the trainer waited for batches
 
     def __len__(self) -> int:
         return len(self.shard)
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        # a generator, so that nothing is read before Lightning has said which epoch it is
+        # a generator, so that nothing is read before Lightning has set the epoch
         if self.shard.batches_done >= len(self.shard):
             self.shard.set_epoch(self.shard.epoch + 1)
         asked = time.monotonic()
-        with shielded():  # a run that is asked to end needs its workers until it has saved
+        with shielded():  # a run that ends on a signal needs its workers until it has saved
             batches = super().__iter__()
-        if self.num_workers:  # at exit Python asks them to end by a signal that they ignore, and waits
+        if self.num_workers:  # at exit Python ends them by a signal that they ignore, and waits
             Finalize(None, _end_workers, (weakref.ref(batches),), exitpriority=_FIRST)
         for batch in batches:
             self.waited += time.monotonic() - asked
@@ -91,12 +89,12 @@ class CropLoader(DataLoader[Batch]):
             asked = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        """The position, as plain numbers."""
+        """Return the position, as plain numbers."""
         shard = self.shard
         return {"epoch": shard.epoch, "batches_done": shard.batches_done, "batch_size": shard.batch_size * shard.ranks}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on at a saved position; where the batch size has changed, at the first batch not wholly seen."""
+        """Resume at a saved position; where the batch size has changed, at the first batch not wholly seen."""
         self.shard.epoch = state["epoch"]
         size = self.shard.batch_size * self.shard.ranks
         self.shard.batches_done = state["batches_done"] * state["batch_size"] // size
@@ -113,10 +111,10 @@ def _end_workers(found: Callable[[], Any]) -> None:
             worker.kill()  # one that a slow disk holds
 
 
-def _begin(worker: int) -> None:
+def _start_worker(worker: int) -> None:
     end_with_parent()
 
 
-def _as_it_is(batch: Batch) -> Batch:
-    """The dataset gathers whole batches already."""
+def _unchanged(batch: Batch) -> Batch:
+    """Return a batch, which the dataset has gathered already."""
     return batch

@@ -1,9 +1,6 @@
-"""Where recordings come from: a folder, a list of files, a list to download, the published piano, or built in."""
+"""Where recordings come from: folders, a list of files, a list to download, the published piano, or built in."""
 
-import csv
-import io
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,26 +9,11 @@ from itertools import permutations
 from pathlib import Path
 from typing import Literal
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
 from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
-from sequnet_pl.data.download.items import read_list
-from sequnet_pl.data.download.report import REPORT
-from sequnet_pl.data.splits import (
-    NOTHING_KNOWN,
-    SPLITS,
-    Known,
-    Parts,
-    check_folder,
-    checked,
-    hold_out_val,
-    split_files,
-    split_folder,
-)
-from sequnet_pl.data.store.cuts import cut_sources
+from sequnet_pl.data.download.items import PIANO_LIST, read_list, read_rows
+from sequnet_pl.data.splits import NOTHING_KNOWN, SPLITS, Known, Parts, assign, find_audio, list_folder
 from sequnet_pl.data.store.locks import lock
 from sequnet_pl.errors import UsageError, UserError
 
@@ -45,33 +27,49 @@ class Source:
     """Recordings that a user asked for.
 
     Attributes:
-        identity: What tells them from all others.
+        identity: A text that no other recordings have.
         name: A short name for people.
-        find: Returns the audio files of each split, after making or downloading them. Raises UserError where there is
-            nothing to train on.
-        check: Raises UserError where that is certain before anything is made or downloaded.
-        is_cut: Whether any file is split in time, as far as that is known before anything is downloaded.
-        roots: Folders to which the names of recordings are relative; none where the source itself gives all splits.
+        roots: Folders, each of which is split by itself.
+        fetch: Returns the files of each root, after making or downloading them. Raises UserError where none are there.
+        planned: Returns the same before anything is made or downloaded.
+        check: Raises UserError for what is wrong before anything is made or downloaded.
+        has_splits: Whether the source itself gives all splits, so that no checkpoint needs to keep them.
     """
 
     identity: str
     name: str
-    find: Callable[[Known], Parts]
-    check: Callable[[], object] = lambda: None
-    is_cut: Callable[[Known], bool] = lambda known: True
-    roots: tuple[Path, ...] = ()
+    roots: tuple[Path, ...]
+    fetch: Callable[[], list[Parts]]
+    planned: Callable[[], list[Parts]]
+    check: Callable[[], object]
+    has_splits: bool = False
+
+    def split(self, found: list[Parts], known: Known = NOTHING_KNOWN, in_time: bool = False) -> Parts:
+        """Return the files of each split. Raises UserError where nothing trains."""
+        together: Parts = {split: [] for split in SPLITS}
+        for number, (parts, root) in enumerate(zip(found, self.roots, strict=True)):
+            prefix = self._prefix(number)
+            held_out = {
+                split: [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+                for split, names in known.held_out.items()
+            }
+            for split, paths in assign(parts, root, in_time, Known(known.undecodable, held_out)).items():
+                together[split] += paths
+        return together
 
     def name_of(self, recording: str) -> str:
         """Return the name of a recording: its path in its folder, with the folder's number where there are several."""
         for number, root in enumerate(self.roots):
             if len(self.roots) == 1 or Path(recording).is_relative_to(root.absolute()):
-                prefix = f"{number}/" if len(self.roots) > 1 else ""
-                return prefix + files.relative_name(Path(recording), root)
+                return self._prefix(number) + files.relative_name(Path(recording), root)
         return ""
+
+    def _prefix(self, number: int) -> str:
+        return f"{number}/" if len(self.roots) > 1 else ""
 
 
 def folders_of(audio_dir: Folders) -> list[str]:
-    """The folders that are named, as a list."""
+    """Return the folders that are named, as a list."""
     return [audio_dir] if isinstance(audio_dir, str) else audio_dir or []
 
 
@@ -84,188 +82,104 @@ def choose(
     recordings: str | None,
     builtin_takes: int | None = None,
     workers: int | None = None,
-    in_time: bool = False,
 ) -> Source:
-    """The recordings that the options name; what is made or downloaded goes below `data_dir`.
+    """Return the recordings that the options name; what is made or downloaded goes below `data_dir`.
 
     At most one of `audio_dir`, `audio_list` and `recordings` overrides the `dataset`, and `builtin_takes` is of the
-    built-in one alone: else UsageError. So many `workers` make that, as many as there are cores by default. With
-    `in_time` files are cut in time wherever the split is not given.
+    built-in one alone: else UsageError. `workers` processes render that, by default one for each core.
     """
     folders = folders_of(audio_dir)
-    lists = {"audio_list": audio_list, "recordings": recordings}
     given = {} if audio_dir is None else {"audio_dir": folders or [""]}
-    given |= {name: [value] for name, value in lists.items() if value is not None}
+    given |= {"audio_list": [audio_list]} if audio_list is not None else {}
+    given |= {"recordings": [recordings]} if recordings is not None else {}
     if empty := [name for name, values in given.items() if "" in values]:
         raise UsageError(f"{empty[0]} is empty: name what it is to be, or leave it out")
-    told = [f"--{name} {' '.join(values)}" for name, values in given.items()]
-    if len(told) > 1:
-        raise UsageError(f"{' and '.join(told)} each say which recordings to take; keep one of them")
+    flags = [f"--{name} {' '.join(values)}" for name, values in given.items()]
+    if len(flags) > 1:
+        raise UsageError(f"{' and '.join(flags)} each say which recordings to take; keep one of them")
     if builtin_takes is not None:
-        builtin.check_takes(builtin_takes)
-        if told or dataset != "builtin":
-            other = told[0] if told else f"--dataset {dataset}"
+        builtin.check_renditions(builtin_takes)
+        if flags or dataset != "builtin":
+            other = flags[0] if flags else f"--dataset {dataset}"
             raise UsageError(f"--builtin_takes {builtin_takes} goes with --dataset builtin, not with {other}")
-    kept = data_dir / "recordings"
+    downloads = data_dir / "recordings"
     if folders:
-        return _of_folders([Path(folder) for folder in folders], in_time)
+        return _of_folders([Path(folder) for folder in folders])
     if audio_list:
         path = Path(audio_list)
-        find = partial(from_list, path, in_time)
-        return Source(
-            f"list {os.path.realpath(path)}",
-            path.stem,
-            find,
-            partial(_listed, path),
-            lambda known: is_cut(find(known)),
-            (path.parent,),
-        )
+        listed = partial(read_files, path)
+        return Source(f"list {os.path.realpath(path)}", path.stem, (path.parent,), listed, listed, listed)
     if recordings:
         path = Path(recordings)
         identity = f"downloads {os.path.realpath(path)}"
-        folder = kept / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
-        find = partial(from_downloads, path, folder, in_time)
-        read = partial(read_list, path)
-        return Source(
-            identity, path.stem, find, read, lambda known: all(item.split != "val" for item in read()), (folder,)
-        )
+        folder = downloads / f"{path.stem}-{sha256(os.fsencode(identity)).hexdigest()[:8]}"
+        return _of_downloads(identity, path.stem, path, folder)
     if dataset == "builtin":
-        takes = builtin_takes or builtin.TAKES
-        name = dataset if takes == builtin.TAKES else f"{dataset}-{takes}"
-        made = partial(_builtin, kept / name, rate, takes, workers)
-        return Source(name, name, lambda known: made(), is_cut=lambda known: False)
-    return Source(dataset, dataset, partial(piano, kept, in_time), roots=(kept,))
+        renditions = builtin_takes or builtin.RENDITIONS
+        name = dataset if renditions == builtin.RENDITIONS else f"{dataset}-{renditions}"
+        folder = builtin.folder_of(downloads / name, rate)
+        planned = partial(builtin.recordings, folder, renditions)
+        made = partial(builtin.write_recordings, folder, rate, renditions, workers)
+        return Source(name, name, (folder,), lambda: [made()], lambda: [planned()], planned, has_splits=True)
+    return _of_downloads(dataset, dataset, PIANO_LIST, downloads)
 
 
-def is_cut(parts: Parts) -> bool:
-    """Whether any file is cut in time."""
-    return bool(cut_sources({split: [str(path) for path in paths] for split, paths in parts.items()}))
-
-
-def _of_folders(paths: list[Path], in_time: bool) -> Source:
-    """One folder, or several, each split by itself. UsageError where one lies in another."""
+def _of_folders(paths: list[Path]) -> Source:
+    """Return one folder, or several. Raise UsageError where one lies in another."""
     real = [Path(os.path.realpath(path)) for path in paths]  # which a link to itself does not stop
     for one, other in permutations(range(len(paths)), 2):
         if real[one].is_relative_to(real[other]):
-            what = "is named twice" if real[one] == real[other] else f"lies in {paths[other]}"
-            raise UsageError(f"--audio_dir: {paths[one]} {what}, but a recording belongs to one folder")
-
-    def find(known: Known = NOTHING_KNOWN) -> Parts:
-        each = [
-            split_folder(path, in_time=in_time, known=_of_one(known, number) if len(paths) > 1 else known)
-            for number, path in enumerate(paths)
-        ]
-        return {split: [file for parts in each for file in parts[split]] for split in SPLITS}
-
-    def check() -> None:
-        for path in paths:
-            check_folder(path)
-
+            reason = "is named twice" if real[one] == real[other] else f"lies in {paths[other]}"
+            raise UsageError(f"--audio_dir: {paths[one]} {reason}, but a recording belongs to one folder")
     name = real[0].name if len(real) == 1 else f"{real[0].name}+{len(real) - 1}"
-    return Source("\n".join(map(str, real)), name, find, check, lambda known: is_cut(find(known)), tuple(paths))
+
+    def listed() -> list[Parts]:
+        return [list_folder(path) for path in paths]
+
+    return Source("\n".join(map(str, real)), name, tuple(paths), listed, listed, lambda: list(map(find_audio, paths)))
 
 
-def _of_one(known: Known, number: int) -> Known:
-    """Return what is known of one of several folders."""
-    prefix = f"{number}/"
-    names = {
-        split: [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-        for split, names in known.held_out.items()
-    }
-    return Known(known.undecodable, names)
+def read_files(path: Path) -> list[Parts]:
+    """Return the files of a csv with the columns `path`, relative to its own folder if not absolute, and `split`.
 
-
-def _builtin(folder: Path, rate: int, takes: int, workers: int | None) -> Parts:
-    """The built-in recordings, made as far as they are missing."""
-    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    bar = Progress(*columns, console=console, disable=not console.is_terminal)
-    made = bar.add_task("Playing the piano")
-
-    def show(done: int, total: int) -> None:
-        bar.start()  # not before, where all is there already
-        bar.update(made, completed=done, total=total)
-
-    try:
-        return builtin.write_recordings(folder, rate, takes, workers, show)
-    finally:
-        if bar.live.is_started:
-            bar.stop()
-
-
-def piano(folder: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
-    """The published recordings, downloaded as far as they are missing; no val of theirs, so some of train's."""
-    with lock(atomic.make_folder(folder)):
-        download.download_piano(folder)
-    parts: Parts = {split: files.find(folder / split).files for split in SPLITS}
-    return checked(hold_out_val(parts, folder, in_time=in_time, known=known), folder)
-
-
-def from_downloads(path: Path, folder: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
-    """The recordings of a list of URLs or YouTube ids, downloaded into `folder`; split as the list says, else by file.
-
-    Raises UserError where the list is of no use or nothing came.
+    Raises UserError with the line of a row that is of no use.
     """
-    items = read_list(path)
-    with lock(atomic.make_folder(folder)):
-        result = download.download(items, folder)
-    if not result.files:
-        why = result.stopped or f"{folder / REPORT} says why"
-        raise UserError(f"none of the {len(items)} recordings of {path} could be downloaded ({why})")
-    if any(item.split for item in items):
-        parts = {split: sorted(f for f in result.files if f.parent.name == split) for split in SPLITS}
-        return checked(hold_out_val(parts, folder, in_time=in_time, known=known), path)
-    return checked(split_files(sorted(result.files), folder, in_time=in_time, known=known), path)
-
-
-def from_list(path: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
-    """The files of a csv with the columns `path`, from its own folder on where it is relative, and `split`.
-
-    Without any in val, some of train's. Raises UserError with the line of a row that is of no use.
-    """
-    return checked(hold_out_val(_listed(path), path.parent, in_time=in_time, known=known), path)
-
-
-def _listed(path: Path) -> Parts:
     parts: Parts = {split: [] for split in SPLITS}
     lines: dict[Path, int] = {}
-    for line, name, split in _rows(path):
-        file, where = path.parent / name, f"{path}, line {line}"
-        if not name:
+    for line, row in read_rows(path, {"path", "split"}, errors="surrogateescape"):  # names of files need not be UTF-8
+        file, split, where = path.parent / row["path"], row["split"], f"{path}, line {line}"
+        if not row["path"]:
             raise UserError(f"{where}: the path is missing")
         if split not in SPLITS:
             raise UserError(f"{where}: the split is {split!r}, but must be one of {', '.join(SPLITS)}")
-        if not _may_be_file(file):
+        if not os.path.isfile(file):  # noqa: PTH113 (never raises)
             raise UserError(f"{where}: there is no file {file}")
-        first = lines.setdefault(file.resolve(), line)
-        if first != line:
-            raise UserError(f"{where}: {name} stands in line {first} already; a recording has one row")
+        if (first := lines.setdefault(file.resolve(), line)) != line:
+            raise UserError(f"{where}: {row['path']} stands in line {first} already; a recording has one row")
         parts[split].append(file)
-    return parts
+    if not parts["train"]:
+        raise UserError(f"{path} has no audio to train on")
+    return [parts]
 
 
-def _may_be_file(path: Path) -> bool:
-    """Whether this is a file, or cannot be looked at, which the store will say."""
-    try:
-        return stat.S_ISREG(path.stat().st_mode)
-    except PermissionError:
-        return True
-    except OSError:
-        return False
+def _of_downloads(identity: str, name: str, path: Path, folder: Path) -> Source:
+    """Return the recordings of a list of URLs or YouTube ids, in `folder`."""
 
+    def listed(file_of: dict[str, Path]) -> list[Parts]:
+        items = read_list(path)
+        splits = SPLITS if any(item.split for item in items) else ("",)
+        return [
+            {
+                split: sorted(file_of[i.stem] for i in items if i.split == split and i.stem in file_of)
+                for split in splits
+            }
+        ]
 
-def _rows(path: Path) -> list[tuple[int, str, str]]:
-    """Line, path and split of each row."""
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")  # names of files need not be UTF-8
-        reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
-        if missing := {"path", "split"} - set(reader.fieldnames):
-            raise UserError(
-                f"the list {path} has no column {' and '.join(sorted(missing))}; its first line is its header"
-            )
-        return [(reader.line_num, (row["path"] or "").strip(), (row["split"] or "").strip()) for row in reader]
-    except OSError as error:
-        raise UserError(f"cannot read the list {path}: {error.strerror}") from error
-    except csv.Error as error:
-        raise UserError(f"the list {path} is not a csv in UTF-8") from error
+    def planned() -> list[Parts]:
+        return listed({item.stem: folder / item.split / item.stem for item in read_list(path)})
+
+    def fetch() -> list[Parts]:
+        with lock(atomic.make_folder(folder)):
+            return listed({file.stem: file for file in download.download_list(path, folder)})
+
+    return Source(identity, name, (folder,), fetch, planned, lambda: read_list(path))

@@ -1,4 +1,4 @@
-"""The recordings that options name and the codes that are kept of them; without Lightning, which sampling lacks."""
+"""The recordings that options name, and the store of their codes; without Lightning, which sampling lacks."""
 
 import hashlib
 import logging
@@ -11,10 +11,13 @@ from typing import Any, Self
 
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources
-from sequnet_pl.data.splits import SPLITS, HeldOut, Known, Parts, lacking
+from sequnet_pl.data.splits import SPLITS, HeldOut, Known
 from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
-from sequnet_pl.data.store.index import Options, joined, read_index
+from sequnet_pl.data.store.index import Options, read_index, unsplit
+from sequnet_pl.data.store.temporal import in_several_splits
 from sequnet_pl.errors import UsageError
+
+_LACKING = {"val": "validated", "test": "tested"}
 
 log = logging.getLogger(__name__)
 
@@ -40,62 +43,67 @@ class StoredRecordings:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
-        """Those among the settings of an AudioDataModule."""
+        """Return those among the settings of an AudioDataModule."""
         return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
 
     @cached_property
     def source(self) -> sources.Source:
-        """Where they come from. UsageError where options clash."""
+        """Where they come from. Raises UsageError where options clash."""
         which = self.dataset, self.audio_dir, self.audio_list, self.recordings, self.builtin_takes
-        in_time = self.split_time is True
-        return sources.choose(Path(self.data_dir), self.sample_rate, *which, self.store_workers, in_time)
+        return sources.choose(Path(self.data_dir), self.sample_rate, *which, self.store_workers)
 
     @cached_property
     def folder(self) -> Path:
         """The store: the folder of the codes of these recordings under these options.
 
-        One that never cuts in time is one with that of the default, and leaves its cuts out.
+        Without temporal splits it is the store of the default, whose segments are then ignored.
         """
         options = Options(self.sample_rate, self.channel, self.loudness, self.skip_silence)
-        what = f"{self.source.identity}\n{options.key()}" + "\nsplit_time" * (self.split_time is True)
-        digest = hashlib.sha256(os.fsencode(what)).hexdigest()[:8]
+        identity = f"{self.source.identity}\n{options.key()}" + "\nsplit_time" * (self.split_time is True)
+        digest = hashlib.sha256(os.fsencode(identity)).hexdigest()[:8]
         return Path(self.data_dir) / "codes" / f"{self.source.name}-{digest}"
 
     def check(self) -> None:
-        """Raise UserError for what is wrong before anything is made, UsageError where cuts are asked for in vain."""
+        """Raise UserError for what is wrong before anything is made, UsageError for a temporal split of nothing."""
         self.source.check()
-        if self.split_time and not self.source.is_cut(self._known()):
-            raise UsageError("--split_time has nothing to cut, for what validates is given; leave it out")
+        if self.split_time and not self._is_split_in_time():
+            raise UsageError("--split_time has nothing to split, since what validates is given; leave it out")
 
     def make(self) -> Report:
-        """Fetch the recordings, make their store or bring it up to date, and say what is in it.
+        """Fetch the recordings, make their store or bring it up to date, and return what is in it.
 
-        UserError where there is nothing to learn from.
+        Raises UserError where there is nothing to learn from.
         """
+        found = self.source.fetch()
         known = self._known()
-        parts = self.source.find(known)
+        parts = self.source.split(found, known, self.split_time is True)
         report = self._update(parts)
         skipped = frozenset(entry.source for entry in report.skipped)
         if skipped != known.undecodable:  # files that decode are held out, once it is known which do
-            again = self.source.find(replace(known, undecodable=skipped))
+            again = self.source.split(found, replace(known, undecodable=skipped), self.split_time is True)
             if again != parts:
                 report = replace(self._update(again), made=report.made, removed=report.removed)
         if self.split_time is False:
-            held = {name: joined(recordings) for name, recordings in report.recordings.items()}
-            report = replace(report, recordings=held, cut=False)
+            whole = {name: unsplit(recordings) for name, recordings in report.recordings.items()}
+            report = replace(report, recordings=whole, has_new_segments=False)
         empty = [split for split in SPLITS if not report.recordings.get(split)]
         if empty and "train" not in empty:
+            message = "%s: recordings that train: %d; nothing is %s"
             train = len(report.recordings["train"])
-            log.warning("%s: recordings that train: %d; nothing is %s", self.source.name, train, lacking(empty))
+            log.warning(message, self.source.name, train, " or ".join(_LACKING[split] for split in empty))
         return report
 
     def _known(self) -> Known:
-        """Files that the store has found not to decode, and the split of the run that is resumed."""
+        """Return the files that the store has found not to decode, and the split of the run that is resumed."""
         index = read_index(self.folder)
-        undecodable = frozenset(entry.source for entry in index.skipped) if index else frozenset[str]()
-        return Known(undecodable, self.held_out or {})
+        return Known(frozenset(entry.source for entry in index.skipped) if index else frozenset(), self.held_out or {})
 
-    def _update(self, parts: Parts) -> Report:
+    def _is_split_in_time(self) -> bool:
+        """Check whether any file is split in time, as far as that is known before anything is downloaded."""
+        parts = self.source.split(self.source.planned(), self._known(), self.split_time is True)
+        return bool(in_several_splits({split: list(map(str, paths)) for split, paths in parts.items()}))
+
+    def _update(self, parts: Mapping[str, list[Path]]) -> Report:
         return make_store(
             parts,
             self.folder,
@@ -109,7 +117,7 @@ class StoredRecordings:
     def names(self) -> dict[str, list[str]]:
         """Return the names of val and test for the checkpoint; none where they are given or split in time."""
         recordings = {split: self.splits[split].recordings for split in ("val", "test")}
-        if not self.source.roots or any(r.whole for found in recordings.values() for r in found):
+        if self.source.has_splits or any(r.total_length for found in recordings.values() for r in found):
             return {}
         return {split: [self.source.name_of(r.source) for r in found] for split, found in recordings.items()}
 
@@ -119,21 +127,21 @@ class StoredRecordings:
 
     @cached_property
     def splits(self) -> dict[str, Split]:
-        """Each split of the store, opened. UserError where there is no store."""
-        return {name: open_split(self.folder, name, joined=self.split_time is False) for name in SPLITS}
+        """Each split of the store, opened. Raises UserError where there is no store."""
+        return {name: open_split(self.folder, name, unsplit=self.split_time is False) for name in SPLITS}
 
     @property
     def fingerprint(self) -> str:
-        """Short hash of what the recordings hold. UserError where there is no store."""
-        return fingerprint(self.folder, joined=self.split_time is False)
+        """Short hash of what the recordings hold. Raises UserError where there is no store."""
+        return fingerprint(self.folder, unsplit=self.split_time is False)
 
     def kept_split_time(self, state: Mapping[str, Any]) -> bool | None:
-        """What `split_time` is to be, so that a run goes on with the split that it had.
+        """Return the `split_time` with which a run is resumed with the split that it had.
 
-        `state` is the AudioDataModule's in a checkpoint. Other recordings than its, and what is set, stay as they are.
+        `state` is the AudioDataModule's in a checkpoint. For other recordings, or where it is set, it stays as it is.
         """
         if self.split_time is not None or state.get("store") != self.folder.name:
             return self.split_time
         if not state.get("split_time"):
             return False
-        return None if self.source.is_cut(self._known()) else True
+        return None if self._is_split_in_time() else True

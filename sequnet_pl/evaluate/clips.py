@@ -81,7 +81,7 @@ def prompt(split: Split, stretch: Stretch, context: int, rate: int) -> Prompt:
     found = split.recordings[stretch.recording]
     if not stretch.start:
         return replace(prompts.SILENCE, source=found.source)
-    return Prompt(codes, 0, found.source, (found.begin + stretch.start) / rate)
+    return Prompt(codes, 0, found.source, (found.start + stretch.start) / rate)
 
 
 def generate(
@@ -121,7 +121,7 @@ def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tupl
         raise UserError(f"there is no folder {folder}; name one that holds clips")
     prompts_there = _prompts(folder, rate)
     found, paths, short = [], [], 0
-    for path in (path for paths in files.find(folder) for path in paths):
+    for path in files.find(folder):
         skipped = prompts_there.get(path, 0)
         codes = mulaw.encode(files.read(path, rate, 0.0, (skipped + samples) / rate))[skipped:]
         if len(codes) < samples:

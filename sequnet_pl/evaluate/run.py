@@ -129,9 +129,9 @@ def _held_out_folder(folder: Path, trained: Trained | None, rate: int) -> Split:
     found: list[Path] = []
     if places := split_folders(folder):
         for split in ("test", "val"):
-            found = found or [path for place in places[split] for paths in files.find(place) for path in paths]
+            found = found or [path for place in places[split] for path in files.find(place)]
     else:
-        found = [path for paths in files.find(folder) for path in paths]
+        found = files.find(folder)
         log.info("%s: all files count as held out: %d", folder, len(found))
     if not found:
         raise UserError(f"the folder {folder} has no recordings to compare with")
@@ -204,7 +204,7 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
 
 def _places(split: Split, stretches: list[clips.Stretch], rate: int) -> list[tuple[str, float]]:
     found = [(split.recordings[stretch.recording], stretch.start) for stretch in stretches]
-    return [(recording.source, (recording.begin + start) / rate) for recording, start in found]
+    return [(recording.source, (recording.start + start) / rate) for recording, start in found]
 
 
 def _write(

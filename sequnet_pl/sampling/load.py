@@ -91,7 +91,7 @@ def open_recordings(audio_dir: str | None, trained: Trained) -> StoredRecordings
     other_split = stored and data.held_out and replace(data).names() != data.held_out  # another run has made it
     if audio_dir or not stored or other_split:
         try:
-            summary.tell(data.make(), data.folder)
+            summary.show(data.make(), data.folder)
         except UserError as error:
             raise UserError(f"{error} (--audio_dir says where recordings are)") from error
     return data

@@ -82,7 +82,7 @@ def from_split(split: Split, rate: int, context: int, seconds: float, seed: int,
     end = int(split.lengths[recording]) - (int(ends[recording]) - 1 - place)
     offset, found = int(split.offsets[recording]), split.recordings[recording]
     codes = np.array(split.codes[offset + max(0, end - max(context, heard)) : offset + end])
-    return Prompt(codes, min(heard, end), found.source, (found.begin + end) / rate)
+    return Prompt(codes, min(heard, end), found.source, (found.start + end) / rate)
 
 
 def stack(prompts: Sequence[Prompt], context: int) -> Tensor:

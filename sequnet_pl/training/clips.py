@@ -48,7 +48,7 @@ class Excerpts:
     def names(self, rate: int) -> list[str]:
         """The recordings and the times in them, for people."""
         found = [(self.split.recordings[each], at) for each, at in self.places.tolist()]
-        return [f"{recording.source}, {(recording.begin + at) / rate:.2f} s" for recording, at in found]
+        return [f"{recording.source}, {(recording.start + at) / rate:.2f} s" for recording, at in found]
 
     def before(self, samples: int) -> Tensor:
         """Codes (B, samples) that end at the places; before a recording's start lies silence."""

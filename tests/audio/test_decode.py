@@ -58,7 +58,7 @@ def test_lossless_values_are_exact(tmp_path: Path, form: str, subtype: str):
 )
 def test_formats_of_soundfile(tmp_path: Path, name: str, form: str, subtype: str, error: float):
     sf.write(tmp_path / name, np.stack([sine(1, 48_000)] * 2, axis=1), 48_000, format=form, subtype=subtype)
-    assert files.find(tmp_path).files == [tmp_path / name]
+    assert files.find(tmp_path) == [tmp_path / name]
     assert_close(whole(tmp_path / name), sine(1, 16_000), error, slack=100)
 
 

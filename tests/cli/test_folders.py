@@ -77,8 +77,11 @@ def test_yaml_takes_one_or_several_and_flags_win(settings, tmp_path: Path, writt
         ("--audio_dir {0} {1} --audio_weights 3", "--audio_weights has 1 for 2 folders of --audio_dir: give one"),
         ("--audio_dir {0} --audio_weights 3 1", "--audio_weights has 2 for 1 folders"),
         ("--dataset builtin --audio_weights 3 1", "--audio_weights has 2 for 0 folders"),
-        ("--audio_dir {0} {1} --audio_weights 3 0", "--audio_weights has 0, but a share is a number above 0"),
-        ("--audio_dir {0} {1} --audio_weights 3 -1", "--audio_weights has -1, but a share is a number above 0"),
+        ("--audio_dir {0} {1} --audio_weights 3 0", "--audio_weights has 0, but a sampling weight is a number above 0"),
+        (
+            "--audio_dir {0} {1} --audio_weights 3 -1",
+            "--audio_weights has -1, but a sampling weight is a number above 0",
+        ),
         (
             "--audio_dir {0} {1} --audio_weights nan 1",
             "expected a number, not nan",

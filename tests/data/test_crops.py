@@ -3,21 +3,26 @@
 import pickle
 from multiprocessing.reduction import ForkingPickler
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from sequnet_pl.audio.mulaw import SILENCE
-from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan, training_plan
+from sequnet_pl.data.crops import EMPTY, Crops, is_silent, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
 
 
-def split_of(lengths, seed=0):
+def split_of(lengths, seed=0) -> Any:
     """A split with random codes, as the store would open it."""
     lengths = np.array(lengths)
     codes = np.random.default_rng(seed).integers(0, 256, lengths.sum(), dtype=np.uint8)
-    return SimpleNamespace(codes=codes, lengths=lengths, offsets=np.cumsum(lengths) - lengths)
+    offsets = np.cumsum(lengths) - lengths
+    recordings = [
+        SimpleNamespace(offset=offset, length=length) for offset, length in zip(offsets, lengths, strict=True)
+    ]
+    return SimpleNamespace(codes=codes, lengths=lengths, offsets=offsets, recordings=recordings)
 
 
 def recording(split, index):
@@ -44,6 +49,16 @@ def test_a_crop_is_the_recording_between_silence():
         assert (batch.recordings.item(), batch.starts.item()) == (index, start)
 
 
+def test_a_split_is_silent_where_all_of_its_codes_are():
+    split = split_of([100, 2**20 + 1, 7])
+    split.codes[:] = SILENCE
+    assert is_silent(split)
+    split.codes[100 + 2**20] += 1
+    assert not is_silent(split)
+    split.recordings.pop(1)
+    assert is_silent(split), "codes of other splits lie in the same file"
+
+
 @pytest.mark.parametrize("outputs", [1, 16, 64, 5000])
 def test_scoring_predicts_every_sample_exactly_once(outputs):
     split = split_of(LENGTHS)
@@ -65,37 +80,28 @@ def test_scoring_can_be_bounded_and_still_covers_all_recordings_evenly():
     assert len(scoring_plan(lengths, 100, most=1)) == 1
 
 
-def test_training_draws_as_many_crops_as_the_hop_says():
+def test_training_crops():
+    """As many as the hop gives, inside the recordings, and a pure function of seed and epoch."""
     lengths = np.array([1, 39_999, 40_000, 40_001, 200_000])
-    plan = training_plan(lengths, 5000, 40_000, seed=0, epoch=0)
-    assert np.bincount(plan[:, 0]).tolist() == [1, 1, 1, 2, 5]
-
-
-def test_training_targets_lie_inside_the_recording():
+    assert np.bincount(training_plan(lengths, 5000, 40_000, seed=0, epoch=0)[:, 0]).tolist() == [1, 1, 1, 2, 5]
     lengths = np.array(LENGTHS)
     for epoch in range(50):
         for index, start in training_plan(lengths, 64, 100, seed=3, epoch=epoch):
             assert start >= 0
             assert start + 64 <= lengths[index] or start == 0  # only a short recording has a tail
+    plans = [training_plan(lengths, 64, 100, *seeds) for seeds in ((1, 2), (1, 2), (1, 3), (2, 2))]
+    assert [np.array_equal(plans[0], plan) for plan in plans] == [True, True, False, False]
 
 
-def test_training_hears_every_sample_about_equally_often():
-    length, outputs = 1000, 100
-    heard = np.zeros(length)
-    for epoch in range(20_000):
+def test_training_uses_every_sample_about_equally_often():
+    length, outputs, epochs = 1000, 100, 20_000
+    used = np.zeros(length)
+    for epoch in range(epochs):
         (_, start), *_ = training_plan(np.array([length]), outputs, length, seed=0, epoch=epoch)
-        heard[start : start + outputs] += 1
-    expected = 20_000 * outputs / length
-    assert heard.min() > 0.4 * expected
-    assert heard.max() < 1.7 * expected
-
-
-def test_training_is_a_pure_function_of_seed_and_epoch():
-    lengths = np.array([100_000, 5000])
-    plan = training_plan(lengths, 100, 1000, seed=1, epoch=2)
-    assert np.array_equal(plan, training_plan(lengths, 100, 1000, seed=1, epoch=2))
-    assert not np.array_equal(plan, training_plan(lengths, 100, 1000, seed=1, epoch=3))
-    assert not np.array_equal(plan, training_plan(lengths, 100, 1000, seed=2, epoch=2))
+        used[start : start + outputs] += 1
+    expected = epochs * outputs / length
+    assert used.min() > 0.4 * expected
+    assert used.max() < 1.7 * expected
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5])
@@ -109,12 +115,6 @@ def test_ranks_share_an_epoch_without_repeats(ranks, batch_size):
     rows = np.concatenate([batch for shard in shards for batch in shard])
     rows = rows[rows[:, 0] != EMPTY[0]]
     assert sorted(map(tuple, rows)) == sorted(map(tuple, plan))
-
-
-def test_an_empty_crop_has_no_targets():
-    batch = Crops(split_of(LENGTHS), 20, 8).__getitems__(np.array([EMPTY, (4, 0)]))
-    assert batch.valid.tolist() == [0, 8]
-    assert (batch.codes[0] == SILENCE).all()
 
 
 def loader(workers, batch_size=4):
@@ -171,8 +171,10 @@ def test_another_batch_size_goes_on_near_the_same_place():
     assert second.shard.batches_done == 2  # 16 of the 20 crops; the other 4 are seen again
 
 
-def test_a_batch_travels_between_processes():
-    batch = Crops(split_of(LENGTHS), 20, 8).__getitems__(np.array([(4, 3), EMPTY]))
+def test_a_batch_travels_between_processes_and_an_empty_crop_has_no_targets():
+    batch = Crops(split_of(LENGTHS), 20, 8).__getitems__(np.array([EMPTY, (4, 3)]))
+    assert batch.valid.tolist() == [0, 8]
+    assert (batch.codes[0] == SILENCE).all()
     sent = pickle.loads(ForkingPickler.dumps(batch))  # noqa: S301
     assert type(sent) is type(batch)
     for field, other in zip(sent, batch, strict=True):

@@ -1,4 +1,4 @@
-"""Tables of codes give the bits that counting by hand gives."""
+"""N-gram baselines give the bits that counting by hand gives."""
 
 import math
 from collections import Counter
@@ -26,17 +26,17 @@ def test_tables_are_those_of_counting_by_hand(monkeypatch, stretch):
             counts.update([*((size, *codes[end - size : end]) for size in (1, 2, 3)), (0,)])
             counts.update([(4, size, *codes[end - size : end - 1]) for size in (2, 3)])
 
-    def share(*codes):
+    def probability(*codes):
         own = counts[len(codes), *codes]
         if len(codes) == 1:
             return (own + 1) / (counts[(0,)] + 256)
-        return (own + share(*codes[1:])) / (counts[4, len(codes), *codes[:-1]] + 1)
+        return (own + probability(*codes[1:])) / (counts[4, len(codes), *codes[:-1]] + 1)
 
     tables = learn_tables(split)
     for codes in ((0, 1, 2), (3, 3, 3), (SILENCE, SILENCE, 4), (SILENCE, 2, 1), (200, 1, 2), (200, 201, 202)):
         for size, table in enumerate(tables, 1):
             key = table_keys(torch.tensor([codes], dtype=torch.uint8), 1).item() % len(table)
-            assert table[key].item() == pytest.approx(-math.log2(share(*codes[-size:])), rel=1e-6)
+            assert table[key].item() == pytest.approx(-math.log2(probability(*codes[-size:])), rel=1e-6)
 
 
 def test_each_context_spreads_one():

@@ -47,7 +47,7 @@ def test_of_a_folder_that_trained_only_what_was_held_out(tmp_path: Path, trained
     many = held_out(f"{tmp_path}/./many", trained, RATE)
     assert names(many) == both[1:]
     long = held_out(str(tmp_path / "long"), trained, RATE)
-    assert [(recording.begin, recording.length) for recording in long.recordings] == [(42_000, 4000)]
+    assert [(recording.start, recording.length) for recording in long.recordings] == [(42_000, 4000)]
 
 
 def test_pieces_are_told_by_their_time_in_the_recording(tmp_path: Path, trained: Any) -> None:

@@ -63,18 +63,18 @@ def chord_notes(piece: Piece) -> list[ScoreNote]:
     return notes
 
 
-def perform(piece: Piece, rng: np.random.Generator) -> list[Note]:
-    """One take of `piece`, in order of onset: its key, tempo, rubato, dynamics and pedal are drawn from `rng`."""
+def render(piece: Piece, rng: np.random.Generator) -> list[Note]:
+    """Return a rendition of `piece`, by onset: its key, tempo, rubato, dynamics and pedal are drawn from `rng`."""
     score = sorted(melody_notes(piece.melody) + chord_notes(piece), key=lambda note: note.onset)
     shift = int(rng.integers(-4, 5))
     loudness = rng.uniform(0.5, 0.75)
     pedal = rng.random() < 0.6
     beats, seconds = _tempo_curve(piece, max(note.onset + note.duration for note in score), rng)
-    begin = np.interp(score[0].onset, beats, seconds)  # a pickup's rests are not waited for
+    start = np.interp(score[0].onset, beats, seconds)  # a pickup's rests are not waited for
     notes = []
     for note in score:
         end = note.chord_end if pedal and not note.melody else note.onset + note.duration * rng.uniform(0.85, 1.0)
-        onset, release = np.interp([note.onset, end], beats, seconds) - begin
+        onset, release = np.interp([note.onset, end], beats, seconds) - start
         onset = max(0.0, onset + rng.normal(0, 0.006))
         phrase = note.onset / (piece.beats_per_bar * _PHRASE_BARS) % 1
         accent = 0.06 * (note.onset % piece.beats_per_bar == 0)

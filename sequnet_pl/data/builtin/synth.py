@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sequnet_pl.data.builtin.performance import Note, perform
+from sequnet_pl.data.builtin.performance import Note, render
 from sequnet_pl.data.builtin.pieces import Piece
 
 _BLOCK = 256  # samples; see _damped_sines
@@ -17,9 +17,9 @@ _NOISE_FLOOR = 1.0e-4  # about -80 dB: a quiet room is not digital silence, whic
 
 
 def record(piece: Piece, seed: str, rate: int) -> NDArray[np.float32]:
-    """Play and record `piece` once; another `seed` gives another take."""
+    """Render `piece`; another `seed` gives another rendition."""
     rng = np.random.default_rng(zlib.crc32(seed.encode()))
-    return synthesise(perform(piece, rng), rate, rng)
+    return synthesise(render(piece, rng), rate, rng)
 
 
 def synthesise(notes: Sequence[Note], rate: int, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -7,10 +7,8 @@ from pathlib import Path
 from rich.console import Console
 
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.data.download import PIANO_HOURS, PIANO_RECORDINGS, announcement, download, plan
+from sequnet_pl.data.download import PIANO_HOURS, REPORT, Options, announcement, download, plan, read_report
 from sequnet_pl.data.download.items import PIANO_LIST, SPLITS, read_list, select
-from sequnet_pl.data.download.options import Options
-from sequnet_pl.data.download.report import REPORT, read_report
 
 PROGRAM = "python -m sequnet_pl.data.download"
 _INTERRUPTED = 130
@@ -23,7 +21,7 @@ def main(arguments: list[str]) -> int:
     """
     given = _parser().parse_args(arguments)
     items = select(read_list(given.list), given.split, given.limit)
-    hours = PIANO_HOURS / PIANO_RECORDINGS if given.list == PIANO_LIST else None
+    hours = PIANO_HOURS if given.list == PIANO_LIST else None
     limits = {"max_bytes": given.max_gb * 1e9, "max_hours": given.max_hours}
     options = Options(sleep=given.sleep, cookies=given.cookies, retry_failed=given.retry_failed, **limits)
     console = Console(stderr=True, soft_wrap=True)
@@ -34,12 +32,12 @@ def main(arguments: list[str]) -> int:
             text = f"Interrupted: finished downloads are in {given.output}; the same command resumes."
             console.print(text, markup=False, highlight=False)
             return _INTERRUPTED
-    planned = plan(items, given.output, read_report(given.output), options)
+    done = plan(items, given.output, read_report(given.output), options)
     listing = Console(soft_wrap=True)
     for item in items:
-        status = planned.done[item].status if item in planned.done else "to fetch"
+        status = done[item].status if item in done else "to fetch"
         listing.print(f"{item.split or '-'} {item.recording} {status}", markup=False, highlight=False)
-    console.print(announcement(planned, given.output, hours), markup=False, highlight=False)
+    console.print(announcement(items, done, given.output, hours), markup=False, highlight=False)
     return 0
 
 

@@ -5,6 +5,7 @@ import io
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from http.cookiejar import LoadError
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio.decode import DecodeError, frames
 from sequnet_pl.audio.files import SUFFIXES
 from sequnet_pl.data.download.items import Item
-from sequnet_pl.data.download.options import Options
-from sequnet_pl.data.download.report import Entries, Entry, Status, write_report
+from sequnet_pl.data.download.report import Entries, Entry, Options, Status, write_report
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
@@ -42,12 +42,8 @@ _INCOMPLETE = (
 )
 
 
-class Refused(Exception):
+class Refused(DownloadCancelled):
     """A download that yields nothing usable."""
-
-
-class Unbounded(DownloadCancelled):
-    """A recording of unknown length that exceeds the limits."""
 
 
 def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Options, console: Console) -> str:
@@ -57,11 +53,12 @@ def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Op
     UserError where the cookies cannot be read or the folder cannot be written. An interrupted download is resumed by
     the next call.
     """
+    atomic.make_folder(folder / _PARTIAL)
     with console.status("") as status:
         limit = _Limit(options, status.update)
         with YoutubeDL(_parameters(folder, options, limit, console)) as ydl:
             for number, item in enumerate(items, 1):
-                limit.begin(f"{number}/{len(items)} {item.stem}")
+                limit.start(f"{number}/{len(items)} {item.stem}")
                 entry, stop = _fetch(ydl, item, folder)
                 entries[item.split, item.recording] = entry
                 write_report(folder, entries.values())
@@ -70,60 +67,50 @@ def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Op
                 console.print(line, markup=False, highlight=False, soft_wrap=True)
                 if stop:
                     return f"{stop} ({entry.reason})"
-    partial = folder / _PARTIAL
-    if partial.is_dir() and not any(partial.iterdir()):
-        partial.rmdir()
+    with suppress(OSError):  # of unfinished downloads
+        (folder / _PARTIAL).rmdir()
     return ""
 
 
 def _fetch(ydl: YoutubeDL, item: Item, folder: Path) -> tuple[Entry, str]:
-    """Download an item; returns its row and, where the run cannot continue, the reason."""
-    atomic.make_folder(folder / _PARTIAL)
+    """Download an item; return its row and, where the run cannot continue, the reason."""
     try:
-        file = _publish(_download(ydl, item), item, folder)
+        part = _download(ydl, item)
+        suffix = part.suffix.lower() if part.suffix.lower() in SUFFIXES else ".mka"  # decoding goes by the content
+        target = atomic.make_folder(folder / item.split) / f"{item.stem}{suffix}"
+        part.replace(target)
+        entry, stop = Entry(item.recording, item.split, Status.OK, file=target.relative_to(folder).as_posix()), ""
     except Exception as error:  # yt-dlp supports a thousand sites, and one that has changed may raise anything
         retryable, stop = _classify(error, item)
         if isinstance(error, UserError) and not stop:
             raise
-        if not retryable:
-            _forget(item, folder)
-        status = Status.FAILED if retryable else Status.GONE
         reason = printable(" ".join(str(error).split()).removeprefix("ERROR: "))[:_LENGTH] or type(error).__name__
-        return Entry(item.recording, item.split, status, reason), stop
-    return Entry(item.recording, item.split, Status.OK, file=file.relative_to(folder).as_posix()), ""
+        entry = Entry(item.recording, item.split, Status.FAILED if retryable else Status.GONE, reason)
+    if entry.status is not Status.FAILED:
+        for path in (folder / _PARTIAL).glob(f"{item.stem}.*"):
+            path.unlink()
+    return entry, stop
 
 
 def _download(ydl: YoutubeDL, item: Item) -> Path:
+    """Return a file that can be read as audio. Raise Refused for anything else."""
     # The stem makes the file's name ours, the format keeps a resumed download from mixing two formats.
     info = ydl.extract_info(item.url, extra_info={"stem": item.stem})
     if not info or "entries" in info:
         raise Refused("a page or playlist of several recordings; list each by its own URL")
     if not (done := info.get("requested_downloads")):
         raise Refused("a live stream, which has no end yet")
-    return Path(done[0]["filepath"])
-
-
-def _publish(part: Path, item: Item, folder: Path) -> Path:
-    """Move a file among the recordings if it is audio."""
+    path = Path(done[0]["filepath"])
     try:
-        next(frames(part))
+        next(frames(path))
     except (DecodeError, StopIteration) as error:
         reason = getattr(error, "reason", "it is empty")
         raise Refused(f"the download cannot be read as audio: {reason}") from error
-    suffix = part.suffix.lower() if part.suffix.lower() in SUFFIXES else ".mka"  # decoding goes by the content
-    target = atomic.make_folder(folder / item.split) / f"{item.stem}{suffix}"
-    part.replace(target)
-    _forget(item, folder)
-    return target
-
-
-def _forget(item: Item, folder: Path) -> None:
-    for path in (folder / _PARTIAL).glob(f"{item.stem}.*"):
-        path.unlink()
+    return path
 
 
 def _classify(error: Exception, item: Item) -> tuple[bool, str]:
-    """Whether a retry may succeed, and the reason for ending the run, empty where it can continue."""
+    """Return whether a retry may succeed, and the reason for ending the run, empty where it can continue."""
     causes, text = list(_causes(error)), str(error).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     http = next((cause.status for cause in causes if isinstance(cause, HTTPError)), 0)
     if http == 429 or any(words in text for words in _RATE_LIMITED):
@@ -137,28 +124,25 @@ def _classify(error: Exception, item: Item) -> tuple[bool, str]:
     return lost or any(part in text for part in words), ""
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and its causes: yt-dlp keeps them in `exc_info` or `cause`."""
-    todo, seen = [error], set[int]()
-    while todo:
-        current = todo.pop()
-        if id(current) not in seen:
-            seen.add(id(current))
-            yield current
-            exc_info = getattr(current, "exc_info", None) or (None, None)
-            causes = (current.__cause__, current.__context__, getattr(current, "cause", None), exc_info[1])
-            todo += [cause for cause in causes if isinstance(cause, BaseException)]
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and its causes: yt-dlp keeps them in `exc_info` or `cause`."""
+    for _ in range(10):
+        if error is None:
+            return
+        yield error
+        exc_info = getattr(error, "exc_info", None) or (None, None)
+        error = exc_info[1] or getattr(error, "cause", None) or error.__cause__ or error.__context__
 
 
 class _Limit:
-    """Progress hook that displays the bytes, and raises Unbounded where an unknown length exceeds the limits."""
+    """Progress hook that displays the bytes, and raises Refused where an unknown length exceeds the limits."""
 
     def __init__(self, options: Options, show: Callable[[str], None]) -> None:
-        self._options, self._show, self._name, self._start = options, show, "", 0.0
+        self._options, self._show, self._name, self._started = options, show, "", 0.0
 
-    def begin(self, name: str) -> None:
-        """Start the time of the next recording."""
-        self._name, self._start = name, time.monotonic()
+    def start(self, name: str) -> None:
+        """Start timing the next recording."""
+        self._name, self._started = name, time.monotonic()
 
     def __call__(self, state: dict[str, Any]) -> None:
         """Check yt-dlp's progress."""
@@ -169,10 +153,10 @@ class _Limit:
         info = state.get("info_dict") or {}
         stated = 2 * (info.get("filesize") or 0) or _BYTES_PER_SECOND * (info.get("duration") or 0)
         max_hours = math.inf if stated else self._options.max_hours
-        hours = (time.monotonic() - self._start) / 3600
+        hours = (time.monotonic() - self._started) / 3600
         if done > max(self._options.max_bytes, stated) or hours > max_hours:
             limits = f"{self._options.max_bytes / 1e9:g} GB or {self._options.max_hours:g} hours"
-            raise Unbounded(f"of unknown length, and no end within {limits} (--max-gb, --max-hours), as with radio")
+            raise Refused(f"of unknown length, and no end within {limits} (--max-gb, --max-hours), as with radio")
 
 
 class _Messages:

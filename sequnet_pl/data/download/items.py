@@ -2,8 +2,9 @@
 
 import csv
 import hashlib
+import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -51,7 +52,7 @@ def item(text: str, split: str = "") -> Item:
 
 
 def _id_of_url(url: str) -> str | None:
-    """The YouTube id in a URL, None for another site's."""
+    """Return the YouTube id in a URL, None for another site's."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and parts.hostname and url.isprintable() and " " not in url
@@ -74,47 +75,52 @@ def read_list(path: Path) -> list[Item]:
     line, without empty lines and those with #. Raises UserError where it cannot be read, has a line that is neither, or
     has one recording in two splits (test data would be in the training set).
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"cannot read the list {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"the list {path} is not text in UTF-8") from error
-    rows = _csv_rows(path, text) if path.suffix.lower() == ".csv" else _text_rows(text)
+    if path.suffix.lower() == ".csv":
+        rows = read_rows(path)
+    else:
+        lines = enumerate(map(str.strip, read_text(path).splitlines()), 1)
+        rows = [(number, {"url": line}) for number, line in lines if line and not line.startswith("#")]
     items: dict[str, Item] = {}
-    for number, recording, split in rows:
+    for number, row in rows:
+        where = f"{path}, line {number}"
+        recording, split = row.get("video_id", row.get("url")), row.get("split")
+        if recording is None:
+            raise UserError(f"the list {path} has no column video_id or url; its first line is its header")
+        if split == "":
+            raise UserError(f"{where}: the split is missing")
         try:
-            new = item(recording, split)
+            new = item(recording, split or "")
         except UsageError as error:
-            raise UserError(f"{path}, line {number}: {error}") from error
+            raise UserError(f"{where}: {error}") from error
         known = items.setdefault(new.stem, new)
         if known.split != new.split:
-            raise UserError(
-                f"{path}, line {number}: {recording} is in {known.split} already; a recording has one split"
-            )
+            raise UserError(f"{where}: {recording} is in {known.split} already; a recording has one split")
     if not items:
         raise UserError(f"the list {path} names no recordings")
     return list(items.values())
 
 
-def _text_rows(text: str) -> Iterator[tuple[int, str, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip() and not line.lstrip().startswith("#"):
-            yield number, line.strip(), ""
+def read_rows(path: Path, columns: Collection[str] = (), errors: str = "strict") -> list[tuple[int, dict[str, str]]]:
+    """Return the number of the line and the values by column of each row of a csv in UTF-8 that has these columns."""
+    reader = csv.DictReader(io.StringIO(read_text(path, errors), newline=""), skipinitialspace=True)
+    try:
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
+        if missing := set(columns) - set(reader.fieldnames):
+            names = " and ".join(sorted(missing))
+            raise UserError(f"the list {path} has no column {names}; its first line is its header")
+        return [(reader.line_num, {name: (row[name] or "").strip() for name in reader.fieldnames}) for row in reader]
+    except csv.Error as error:
+        raise UserError(f"the list {path} is not a csv in UTF-8") from error
 
 
-def _csv_rows(path: Path, text: str) -> Iterator[tuple[int, str, str]]:
-    reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    names = [name.strip() for name in reader.fieldnames or ()]
-    reader.fieldnames = names
-    column = next((name for name in ("video_id", "url") if name in names), None)
-    if column is None:
-        raise UserError(f"the list {path} has no column video_id or url; its first line is its header")
-    for row in reader:
-        recording, split = ((row.get(name) or "").strip() for name in (column, "split"))
-        if "split" in names and not split:
-            raise UserError(f"{path}, line {reader.line_num}: the split is missing")
-        yield reader.line_num, recording, split
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Return the text of a list. Raise UserError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8-sig", errors=errors)
+    except OSError as error:
+        raise UserError(f"cannot read the list {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"the list {path} is not text in UTF-8") from error
 
 
 def select(items: Sequence[Item], split: str | None = None, limit: int | None = None) -> list[Item]:

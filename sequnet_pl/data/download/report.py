@@ -1,4 +1,4 @@
-"""`report.csv`, beside the recordings: one row each, with its status and the reason of a failure."""
+"""Options of a download, and its report: `report.csv`, beside the recordings, with a row for each."""
 
 import csv
 import io
@@ -9,9 +9,38 @@ from enum import StrEnum
 from pathlib import Path
 
 from sequnet_pl import atomic
-from sequnet_pl.errors import UserError
+from sequnet_pl.errors import UsageError, UserError
 
 REPORT = "report.csv"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a download.
+
+    Args:
+        sleep: Least pause before a download, s; at most twice as much.
+        timeout: Time without an answer or a byte after which a connection counts as lost, s.
+        retries: How often a broken transfer is resumed within a run.
+        cookies: A file of cookies in Netscape's format; it is only read.
+        retry_failed: Retry what is gone, and what was deleted after its download.
+        max_bytes: Limit for a recording of unknown length, such as a radio stream.
+        max_hours: Limit for the time that such a recording takes.
+    """
+
+    sleep: float = 10.0
+    timeout: float = 20.0
+    retries: int = 5
+    cookies: Path | None = None
+    retry_failed: bool = False
+    max_bytes: float = 2e9
+    max_hours: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.sleep < float("inf"):
+            raise UsageError("--sleep must be at least 0")
+        if not (self.max_bytes > 0 and self.max_hours > 0):
+            raise UsageError("--max-gb and --max-hours must be more than 0")
 
 
 class Status(StrEnum):
@@ -51,18 +80,13 @@ def read_report(folder: Path) -> Entries:
         raise UserError(f"cannot read {path}: {error}; move it elsewhere") from error
     if not {"recording", "split", "status"} <= set(reader.fieldnames or ()):
         raise UserError(f"{path} is not a report of downloads (columns {', '.join(_COLUMNS)}); move it elsewhere")
+    known = {status.value: status for status in Status} | {"cached": Status.OK}  # of an earlier version
     entries: Entries = {}
     for row in reader:
         texts = {name: row.get(name) or "" for name in _COLUMNS}
-        entry = Entry(status=_status(texts.pop("status")), **texts)
+        entry = Entry(status=known.get(texts.pop("status"), Status.FAILED), **texts)
         entries[entry.split, entry.recording] = entry
     return entries
-
-
-def _status(text: str) -> Status:
-    """The status in a row; reports of earlier versions have other words for it."""
-    known = {status.value: status for status in Status} | {"cached": Status.OK}
-    return known.get(text, Status.FAILED)
 
 
 def write_report(folder: Path, entries: Iterable[Entry]) -> None:

@@ -20,10 +20,10 @@ from sequnet_pl import atomic
 from sequnet_pl.audio.decode import UnavailableError
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data.store.appending import append
-from sequnet_pl.data.store.cuts import divided
 from sequnet_pl.data.store.encode import identity
 from sequnet_pl.data.store.index import (
-    CODES,
+    INDEX,
+    NEXT_INDEX,
     Index,
     OldStoreError,
     Options,
@@ -34,6 +34,7 @@ from sequnet_pl.data.store.index import (
     write_index,
 )
 from sequnet_pl.data.store.locks import lock
+from sequnet_pl.data.store.temporal import divided
 from sequnet_pl.errors import UserError
 from sequnet_pl.processes import cores
 
@@ -41,6 +42,9 @@ __all__ = ["Recording", "Report", "Skipped", "Split", "fingerprint", "make_store
 
 Sources = Mapping[str, Sequence[str]]
 """The paths of the audio files of each split."""
+
+_FORMER = ".codes"
+"""Suffix of the files of codes of an earlier version."""
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +60,7 @@ class Report:
     """Files that were decoded."""
     removed: tuple[str, ...] = ()
     """Sources of recordings that the store held before, and no longer holds."""
-    cut: bool = False
+    has_new_segments: bool = False
     """Whether recordings are split in time as they were not before."""
 
 
@@ -98,8 +102,8 @@ def make_store(
 ) -> Report:
     """Make the store in `folder` hold exactly the audio `files` of each split, and decode only what it does not have.
 
-    A file that several splits name is split in time among them (see `cuts`), and stored once. A file is known by its
-    path, size and time. `rate` in Hz; `loudness` in LUFS and `skip_silence` in seconds are off by default (see
+    A file in several splits is split in time among them (see `temporal`), and stored once. A file is known by its path,
+    size and time. `rate` in Hz; `loudness` in LUFS and `skip_silence` in seconds are off by default (see
     Options); `workers` processes decode, by default one for each core; `progress` shows a bar. Files that cannot be
     used are skipped, with a warning and in the report.
     Raises UserError where nothing can be used or the folder cannot be written; the splits are then as they were.
@@ -107,33 +111,54 @@ def make_store(
     folder = atomic.make_folder(Path(folder))
     options = Options(rate, channel, loudness, skip_silence)
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
-    old = _usable(folder, options)
-    if _is_current(folder, old, sources):
-        _log_skipped_again(folder, old.skipped)
-        return Report(old.splits, old.skipped)  # without the lock: many jobs may use a store, on a read-only disk too
+    if report := _report_if_current(folder, options, sources):
+        return report  # without the lock: many jobs may use a store, on a read-only disk too
     with lock(folder):
-        return _update(folder, _usable(folder, options), sources, workers or cores(), progress)
+        return _update(folder, options, sources, workers or cores(), progress)
 
 
-def _update(folder: Path, old: Index, sources: Sources, workers: int, progress: bool) -> Report:
+def _report_if_current(folder: Path, options: Options, sources: Sources) -> Report | None:
+    """Return the content of a store that holds just what it should, else None."""
+    name, index = _usable(folder, options)
+    wanted = {source for split in sources.values() for source in split}
+    is_current = (
+        name == INDEX
+        and any(index.splits.values())
+        and not index.pending
+        and not _changed(index, sources)
+        and index.splits == divided(index.recordings, sources)
+        and wanted >= {entry.source for entry in index.skipped}
+        and ((folder / NEXT_INDEX).exists() or not _unused_codes(folder, index))
+    )
+    if not is_current:
+        return None
+    _log_skipped_again(folder, index.skipped)
+    return Report(index.splits, index.skipped)
+
+
+def _update(folder: Path, options: Options, sources: Sources, workers: int, progress: bool) -> Report:
+    name, old = _usable(folder, options)
     jobs = _changed(old, sources)
-    if former := _former_codes(folder):
+    if former := list(folder.glob(f"*{_FORMER}")):
         megabytes = sum(path.stat().st_size for path in former) / 1e6
         message = "%s is of an earlier version, and is made anew; the old codes take %.0f MB until that is done"
         log.warning(message, folder, megabytes)
-    made, failed, length = append(folder, old, jobs, workers, progress) if jobs else ({}, [], old.length)
-    wanted = {source for split in sources.values() for source in split}
-    again = [entry for entry in old.skipped if entry.source in wanted and entry.source not in jobs]
+    if name == NEXT_INDEX:
+        write_index(folder, old, name)  # before its file of codes is there
+    made, failed, length = append(folder, old, name, jobs, workers, progress) if jobs else ({}, [], old.length)
+    unchanged = {source for split in sources.values() for source in split} - jobs.keys()
+    again = [entry for entry in old.skipped if entry.source in unchanged]
     _log_skipped_again(folder, again)
     skipped = tuple(sorted([*again, *failed], key=lambda entry: entry.source))
-    kept = {source: r for source, r in old.recordings.items() if source in wanted and source not in jobs}
-    found = kept | made
+    found = {source: r for source, r in old.recordings.items() if source in unchanged} | made
     if not found:
         first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
         raise UserError(f"none of {len(skipped)} audio files can be used{first}")
-    new = Index(old.options, length, divided(found, sources), skipped)
-    write_index(folder, new)
-    for path in former:
+    new = Index(options, length, divided(found, sources), skipped, codes=old.codes)
+    write_index(folder, new, name)
+    (folder / name).replace(folder / INDEX)  # at once, where it is of other options
+    (folder / NEXT_INDEX).unlink(missing_ok=True)
+    for path in (*_unused_codes(folder, new), *folder.glob(".*.json")):  # the latter of runs that were killed
         path.unlink(missing_ok=True)
     _warn_of_leaks(new)
     removed = tuple(source for source in old.recordings if source not in found)
@@ -143,54 +168,53 @@ def _update(folder: Path, old: Index, sources: Sources, workers: int, progress: 
     return Report(new.splits, skipped, len(made), removed, bool(_segments(new) - _segments(old)))
 
 
-def open_split(folder: Path, split: str, joined: bool = False) -> Split:
-    """Open one split of a store, `joined` without temporal splits; one that the store lacks has no recordings.
+def open_split(folder: Path, split: str, unsplit: bool = False) -> Split:
+    """Open one split of a store, `unsplit` without temporal splits; one that the store lacks has no recordings.
 
     Raises UserError without a store.
     """
-    index = opened_index(folder, joined)
+    index = opened_index(folder, unsplit)
     recordings = index.splits.get(split, ())
-    return Split(Path(folder) / CODES, index.length if recordings else 0, recordings)
+    return Split(Path(folder) / index.codes, index.length if recordings else 0, recordings)
 
 
-def fingerprint(folder: Path, joined: bool = False) -> str:
+def fingerprint(folder: Path, unsplit: bool = False) -> str:
     """Return a short hash of the options, the codes of every split in order, and the segments; not of the sources."""
-    index = opened_index(folder, joined)
+    index = opened_index(folder, unsplit)
     content = {
-        name: [[r.codes_sha256, r.begin, r.length] if r.is_piece else r.codes_sha256 for r in split]
+        name: [[r.codes_sha256, r.start, r.length] if r.is_segment else r.codes_sha256 for r in split]
         for name, split in sorted(index.splits.items())
     }
     return hashlib.sha256(json.dumps([asdict(index.options), content]).encode()).hexdigest()[:12]
 
 
-def _usable(folder: Path, options: Options) -> Index:
-    """Return the index, or an empty one where it is of other options, cannot be read, or codes are missing."""
+def _usable(folder: Path, options: Options) -> tuple[str, Index]:
+    """Return the name of the index to write, and the index to start from, an empty one where there is none to use.
+
+    A store under other options stays until the new one, with its own index and file of codes, is complete.
+    """
+    present = _complete_index(folder, INDEX)
+    if present is None or present.options == options:
+        return INDEX, present or Index(options)
+    unfinished = _complete_index(folder, NEXT_INDEX)
+    if unfinished is None or unfinished.options != options:
+        unfinished = Index(options, codes=f"codes-{options.key()}.u8")
+    return NEXT_INDEX, unfinished
+
+
+def _complete_index(folder: Path, name: str) -> Index | None:
+    """Return an index, None where there is none, or it cannot be read, or codes are missing."""
     try:
-        index = read_index(folder)
+        index = read_index(folder, name)
     except OldStoreError:
-        return Index(options)
+        return None
     except UserError as error:
         log.warning("%s", error)
-        return Index(options)
-    if index is None or index.options != options:
-        return Index(options)
-    if not _is_complete(folder / CODES, index.length):
-        log.warning("%s is missing or too short, its recordings are made again", folder / CODES)
-        return Index(options)
+        return None
+    if index and not _is_complete(folder / index.codes, index.length):
+        log.warning("%s is missing or too short, its recordings are made again", folder / index.codes)
+        return None
     return index
-
-
-def _is_current(folder: Path, index: Index, sources: Sources) -> bool:
-    """Check whether a store holds just what it should."""
-    wanted = {source for split in sources.values() for source in split}
-    return (
-        any(index.splits.values())
-        and not index.pending
-        and not _changed(index, sources)
-        and index.splits == divided(index.recordings, sources)
-        and wanted >= {entry.source for entry in index.skipped}
-        and not _former_codes(folder)
-    )
 
 
 def _changed(index: Index, sources: Sources) -> dict[str, int]:
@@ -212,13 +236,13 @@ def _is_complete(path: Path, length: int) -> bool:
     return not length or (path.is_file() and path.stat().st_size >= length)
 
 
-def _former_codes(folder: Path) -> list[Path]:
-    """Return the files of codes that an earlier version made."""
-    return sorted(folder.glob("*.codes"))
+def _unused_codes(folder: Path, index: Index) -> list[Path]:
+    """Return the files of codes of an earlier version or of other options."""
+    return [path for path in folder.iterdir() if path.suffix in (_FORMER, ".u8") and path.name != index.codes]
 
 
 def _segments(index: Index) -> set[tuple[str, int, int]]:
-    return {(r.source, r.begin, r.length) for split in index.splits.values() for r in split if r.whole}
+    return {(r.source, r.start, r.length) for split in index.splits.values() for r in split if r.total_length}
 
 
 def _log_skipped_again(folder: Path, skipped: Sequence[Skipped]) -> None:
@@ -228,12 +252,14 @@ def _log_skipped_again(folder: Path, skipped: Sequence[Skipped]) -> None:
 
 def _warn_of_leaks(index: Index) -> None:
     """Warn where splits share a recording, so that a network is scored on its training data."""
-    places: dict[str, list[tuple[str, Recording]]] = {}
+    found: dict[str, list[tuple[str, Recording]]] = {}
     for name, split in index.splits.items():
         for r in split:
-            same = places.setdefault(r.codes_sha256, [])
-            for where, other in same:
-                if where != name and other.begin < r.begin + r.length and r.begin < other.begin + other.length:
-                    log.warning("%s (%s) and %s (%s) are the same recording", other.source, where, r.source, name)
+            same = found.setdefault(r.codes_sha256, [])
+            for split_of_other, other in same:
+                overlaps = other.start < r.start + r.length and r.start < other.start + other.length
+                if split_of_other != name and overlaps:
+                    message = "%s (%s) and %s (%s) are the same recording"
+                    log.warning(message, other.source, split_of_other, r.source, name)
                     break
             same.append((name, r))

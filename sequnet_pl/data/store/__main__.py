@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from sequnet_pl.audio.decode import UnavailableError
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.data.store import Recording, Split, fingerprint, open_split
+from sequnet_pl.data.store import Recording, fingerprint, open_split
 from sequnet_pl.data.store.encode import identity
 from sequnet_pl.data.store.index import SPLITS, Index, opened_index, read_index
 from sequnet_pl.errors import UserError
@@ -23,28 +23,25 @@ from sequnet_pl.printing import printable
 PROGRAM = "python -m sequnet_pl.data.store"
 
 _CHUNK = 1 << 20
-_MOST_CODES = 1 << 27  # of which the entropy is estimated
+_MOST_CHUNKS = 128  # of which the entropy is estimated
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; return its exit status, 1 for a damaged store. Raise UserError where it cannot be read."""
     parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    helps = {
-        "info": "hours of each split, options, unused space and the entropy of the codes",
-        "list": "every recording with its length and levels, and every file that was skipped, with the reason",
-        "verify": "check the codes against their hashes, and list the audio files that are gone or have changed",
-    }
-    parsers = {name: commands.add_parser(name, help=text) for name, text in helps.items()}
-    for name, each in parsers.items():
-        if name == "list":
-            each.add_argument("folder", type=Path, nargs="?", help="folder of the store; without one, all stores")
-        else:
-            each.add_argument("folder", type=Path, help="folder of the store")
-    parsers["list"].add_argument("--data_dir", type=Path, default=Path("data"), help="where stores are made (data)")
+    info = commands.add_parser("info", help="hours of each split, options, unused space and the entropy of the codes")
+    listing = commands.add_parser("list", help="every recording with its levels, and why files were skipped")
+    verify = commands.add_parser(
+        "verify", help="check codes against their hashes, and whether audio files have changed"
+    )
+    for each in (info, verify):
+        each.add_argument("folder", type=Path, help="folder of the store")
+    listing.add_argument("folder", type=Path, nargs="?", help="folder of the store; without one, all stores")
+    listing.add_argument("--data_dir", type=Path, default=Path("data"), help="where stores are made (data)")
     options = parser.parse_args(arguments)
     # A screen folds long paths; in a file or a pipe every row is one line, for grep.
-    console = Console(width=None if sys.stdout.isatty() else 1000)
+    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
     if options.folder is None:
         return _stores(console, options.data_dir / "codes")
     command = {"info": _info, "list": _list, "verify": _verify}[options.command]
@@ -52,19 +49,16 @@ def main(arguments: list[str]) -> int:
 
 
 def _stores(console: Console, root: Path) -> int:
-    numbers = [_right(name) for name in (*SPLITS, "MB on disk")]
-    table = Table("store", "rate", *numbers, title=f"stores in {_shown(root)}, hours of each split")
+    table = _table("store", "rate", *SPLITS, "MB on disk", title=f"stores in {_shown(root)}, hours of each split")
     for folder in sorted(root.glob("*/")):
         try:
             index = read_index(folder)
         except UserError as error:
             table.add_row(_shown(folder), _shown(error))
             continue
-        if index is None:
-            continue
-        found = [index.splits.get(name, ()) for name in SPLITS]
-        hours = [f"{_hours(recordings, index):.3f}" for recordings in found]
-        table.add_row(_shown(folder), f"{index.options.rate} Hz", *hours, f"{index.length / 1e6:.1f}")
+        if index is not None:
+            hours = [f"{_hours(index.splits.get(name, ())):.3f}" for name in SPLITS]
+            table.add_row(_shown(folder), f"{index.options.rate} Hz", *hours, f"{index.length / 1e6:.1f}")
     if not table.row_count:
         raise UserError(f"there are no stores in {root}; say where with --data_dir, or train first")
     console.print(table)
@@ -77,49 +71,35 @@ def _info(console: Console, folder: Path, index: Index) -> int:
     silence = "kept" if options.skip_silence is None else f"cut down to {options.skip_silence:g} s"
     console.print(f"{options.rate} Hz, channel {options.channel}, loudness {loudness}, digital silence {silence}")
     console.print(f"fingerprint {fingerprint(folder)}, skipped files {len(index.skipped)}")
-    used = f"{index.length / 1e6:.1f} MB on disk, {index.unused / 1e6:.1f} MB of them unused"
     advice = "; delete the folder to have it made again without" if index.unused else ""
-    console.print(used + advice, highlight=False)
-    table = Table("split", *(_right(name) for name in ("recordings", "hours", "clipped", "silent")))
+    console.print(f"{index.length / 1e6:.1f} MB on disk, {index.unused / 1e6:.1f} MB of them unused{advice}")
+    table = _table("split", "recordings", "hours", "clipped", "silent")
     for name, recordings in index.splits.items():
-        codes = sum(r.length for r in recordings)
-        shares = [sum(r.clipped * r.length for r in recordings), sum(r.silent * r.length for r in recordings)]
-        percentages = [f"{share / max(codes, 1):.2%}" for share in shares]
-        table.add_row(name, str(len(recordings)), f"{_hours(recordings, index):.3f}", *percentages)
+        codes = max(sum(r.length for r in recordings), 1)
+        clipped, silent = (sum(getattr(r, of) * r.length for r in recordings) / codes for of in ("clipped", "silent"))
+        table.add_row(name, str(len(recordings)), f"{_hours(recordings):.3f}", f"{clipped:.2%}", f"{silent:.2%}")
     console.print(table)
-    _print_entropy(console, [open_split(folder, name) for name in index.splits])
+    chunks = [(name, chunk) for name, split in index.splits.items() for r in split for chunk in _chunks(r)]
+    splits = {name: open_split(folder, name) for name in index.splits}
+    step = -(-len(chunks) // _MOST_CHUNKS) or 1
+    counts = np.zeros(CLASSES, np.int64)
+    for name, chunk in chunks[::step]:
+        counts += np.bincount(splits[name].codes[chunk], minlength=CLASSES)
+    frequencies = counts[counts > 0] / max(counts.sum(), 1)
+    entropy = float(-(frequencies * np.log2(frequencies)).sum())
+    counted = "all codes" if step == 1 else f"one chunk in {step}"
+    console.print(f"codes: {len(frequencies)} of {CLASSES} occur, entropy {entropy:.2f} bits (counted: {counted})")
     return 0
 
 
-def _hours(recordings: Sequence[Recording], index: Index) -> float:
-    return sum(r.length for r in recordings) / index.options.rate / 3600
-
-
-def _print_entropy(console: Console, splits: list[Split]) -> None:
-    chunks = [(split, chunk) for split in splits for recording in split.recordings for chunk in _ranges(recording)]
-    step = max(1, -(-sum(int(split.lengths.sum()) for split in splits) // _MOST_CODES))
-    counts = np.zeros(CLASSES, np.int64)
-    for split, chunk in chunks[::step]:
-        counts += np.bincount(split.codes[chunk], minlength=CLASSES)
-    shares = counts[counts > 0] / max(counts.sum(), 1)
-    entropy = float(-(shares * np.log2(shares)).sum())
-    counted = "all codes" if step == 1 else f"one chunk in {step}"
-    console.print(f"codes: {len(shares)} of {CLASSES} occur, entropy {entropy:.2f} bits (counted: {counted})")
-
-
-def _ranges(recording: Recording) -> Iterator[slice]:
-    end = recording.offset + recording.length
-    for start in range(recording.offset, end, _CHUNK):
-        yield slice(start, min(start + _CHUNK, end))
-
-
 def _list(console: Console, folder: Path, index: Index) -> int:
-    numbers = [_right(name) for name in ("seconds", "peak", "clipped", "silent")]
-    table = Table("split", *numbers, "file", "note", title=f"recordings in {_shown(folder)}")
+    table = _table("split", "seconds", "peak", "clipped", "silent", title=f"recordings in {_shown(folder)}")
+    table.add_column("file")
+    table.add_column("note")
     for name, recordings in index.splits.items():
         for r in recordings:
             levels = [f"{r.length / r.rate:.2f}", f"{r.peak:.3f}", f"{r.clipped:.2%}", f"{r.silent:.2%}"]
-            table.add_row(name, *levels, _shown(r.source), _shown(r.told()))
+            table.add_row(name, *levels, _shown(r.source), _shown(r.description()))
     console.print(table)
     if index.skipped:
         skipped = Table("file", "reason", title="skipped")
@@ -132,17 +112,17 @@ def _list(console: Console, folder: Path, index: Index) -> int:
 def _verify(console: Console, folder: Path, index: Index) -> int:
     damaged = count = 0
     for name in index.splits:
-        split = open_split(folder, name, joined=True)
+        split = open_split(folder, name, unsplit=True)
         count += len(split.recordings)
         for recording in split.recordings:
             digest = hashlib.sha256()
-            for chunk in _ranges(recording):
+            for chunk in _chunks(recording):
                 digest.update(split.codes[chunk].tobytes())
             if digest.hexdigest() != recording.codes_sha256:
                 damaged += 1
-                console.print(f"damaged: the codes of {_shown(recording.source)} ({name})", highlight=False)
+                console.print(f"damaged: the codes of {_shown(recording.source)} ({name})")
             if change := _change(recording):
-                console.print(f"{change}: {_shown(recording.source)} ({name})", highlight=False)
+                console.print(f"{change}: {_shown(recording.source)} ({name})")
     if damaged:
         console.print(f"{damaged} of {count} recordings are damaged; delete {_shown(folder)}, and make it again")
         return 1
@@ -153,14 +133,24 @@ def _verify(console: Console, folder: Path, index: Index) -> int:
 def _change(recording: Recording) -> str:
     """Return what has become of an audio file since it was stored; an empty text where it is the same."""
     try:
-        same = identity(Path(recording.source)) == (recording.size, recording.mtime_ns)
+        is_same = identity(Path(recording.source)) == (recording.size, recording.mtime_ns)
     except UnavailableError:
         return "the audio file is gone"
-    return "" if same else "the audio file has changed"
+    return "" if is_same else "the audio file has changed"
 
 
-def _right(name: str) -> Column:
-    return Column(name, justify="right")
+def _hours(recordings: Sequence[Recording]) -> float:
+    return sum(r.length / r.rate for r in recordings) / 3600
+
+
+def _chunks(recording: Recording) -> Iterator[slice]:
+    end = recording.offset + recording.length
+    for start in range(recording.offset, end, _CHUNK):
+        yield slice(start, min(start + _CHUNK, end))
+
+
+def _table(name: str, *numbers: str, title: str | None = None) -> Table:
+    return Table(name, *(Column(number, justify="right") for number in numbers), title=title)
 
 
 def _shown(text: object) -> str:

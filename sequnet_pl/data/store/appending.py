@@ -5,20 +5,18 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from rich.console import Console
-from rich.progress import MofNCompleteColumn, Progress
-
 from sequnet_pl.audio.decode import AudioFileError, DecodeError
 from sequnet_pl.data.store.encode import encode_file, identity, part_of
-from sequnet_pl.data.store.index import CODES, Index, Recording, Skipped, write_index
+from sequnet_pl.data.store.index import Index, Recording, Skipped, write_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.processes import run_all
+from sequnet_pl.progress import with_bar
 
 _INTERVAL = 60.0  # seconds of work that a crash may cost
 _PARTS = "parts"
@@ -26,75 +24,65 @@ _PARTS = "parts"
 log = logging.getLogger(__name__)
 
 
-class Appender:
-    """New recordings and skipped files of an update, while it is under way."""
-
-    def __init__(self, folder: Path, old: Index, out: BinaryIO) -> None:
-        self._folder, self._old, self._out = folder, old, out
-        self.length = old.length
-        self.made: dict[str, Recording] = {}
-        self.skipped: list[Skipped] = []
-
-    def take(self, source: str, result: Recording | Exception) -> None:
-        """Append the codes of a file, or note why it is skipped. Raise UserError for what concerns every file."""
-        if isinstance(result, Recording):
-            part = part_of(self._folder / _PARTS, source)
-            with part.open("rb") as codes:
-                shutil.copyfileobj(codes, self._out, 1 << 22)
-            self._out.flush()
-            part.unlink()
-            self.made[source] = replace(result, offset=self.length)
-            self.length += result.length
-            if result.note:
-                log.warning("%s: %s", source, result.note)
-            return
-        if isinstance(result, UserError) and not isinstance(result, AudioFileError):
-            raise result  # such as a full disk
-        is_file_error = isinstance(result, AudioFileError)
-        reason = result.reason if is_file_error else f"decoding failed ({type(result).__name__}: {result})"
-        is_permanent = isinstance(result, DecodeError)
-        self.skipped.append(Skipped(source, reason, *(identity(Path(source)) if is_permanent else ())))
-        log.warning("skipped %s: %s", source, reason)
-
-    def save(self) -> None:
-        """Make all that was taken so far durable, as pending recordings of the index."""
-        os.fsync(self._out.fileno())
-        pending = {r.source: r for r in self._old.pending} | self.made
-        write_index(self._folder, replace(self._old, length=self.length, pending=tuple(pending.values())))
-
-
 def append(
-    folder: Path, old: Index, jobs: Mapping[str, int], workers: int, progress: bool
+    folder: Path, old: Index, name: str, jobs: Mapping[str, int], workers: int, progress: bool
 ) -> tuple[dict[str, Recording], list[Skipped], int]:
     """Decode files, given with their sizes, and append their codes; return recordings, skipped files, and the length.
 
-    The index is replaced every minute and on the way out, so that a crash costs the work of a minute at most.
+    The index `name` is replaced every minute and on the way out, so that a crash costs a minute of work at most.
     Raise UserError where the folder cannot be written.
     """
-    largest_first = sorted(jobs, key=lambda source: -jobs[source])
-    # without a thread of its own, since processes are forked meanwhile
-    console = Console(stderr=True)
-    columns = (*Progress.get_default_columns(), MofNCompleteColumn())
-    bar = Progress(*columns, console=console, auto_refresh=False, disable=not progress)
-    with _writing(folder / CODES), _emptied(folder / _PARTS) as parts, _opened(folder / CODES, old) as out:
-        appender = Appender(folder, old, out)
+    made, skipped, length = dict[str, Recording](), list[Skipped](), old.length
+    largest_first, path = sorted(jobs, key=lambda source: -jobs[source]), folder / old.codes
+
+    def save() -> None:
+        os.fsync(codes.fileno())
+        pending = {r.source: r for r in old.pending} | made
+        write_index(folder, replace(old, length=length, pending=tuple(pending.values())), name)
+
+    with _writing(path), _emptied(folder / _PARTS) as parts, _opened(path, old) as codes:
         results = run_all(partial(encode_file, folder=parts, options=old.options), largest_first, workers)
         saved = time.monotonic()
         try:
-            with closing(results), bar:
-                task = bar.add_task("Storing audio", total=len(jobs))
-                for source, result in results:
-                    appender.take(source, result)
-                    bar.update(task, advance=1, refresh=True)
+            with with_bar(results, "Storing audio", len(jobs), progress) as counted:
+                for source, result in counted:
+                    if isinstance(result, Recording):
+                        made[source] = _take(replace(result, offset=length), part_of(parts, source), codes)
+                        length += result.length
+                    else:
+                        skipped.append(_skipped(source, result))
                     if time.monotonic() - saved > _INTERVAL:
-                        appender.save()
+                        save()
                         saved = time.monotonic()
         except BaseException:
-            if appender.made:
-                appender.save()
+            if made:
+                save()
             raise
-        os.fsync(out.fileno())
-    return appender.made, appender.skipped, appender.length
+        os.fsync(codes.fileno())
+    return made, skipped, length
+
+
+def _take(recording: Recording, part: Path, codes: BinaryIO) -> Recording:
+    """Append the codes of a file."""
+    with part.open("rb") as new:
+        shutil.copyfileobj(new, codes, 1 << 22)
+    codes.flush()
+    part.unlink()
+    if recording.note:
+        log.warning("%s: %s", recording.source, recording.note)
+    return recording
+
+
+def _skipped(source: str, error: Exception) -> Skipped:
+    """Return why a file is skipped. Raise what concerns every file, such as a full disk."""
+    reason = f"decoding failed ({type(error).__name__}: {error})"
+    if isinstance(error, AudioFileError):
+        reason = error.reason
+    elif isinstance(error, UserError):
+        raise error
+    log.warning("skipped %s: %s", source, reason)
+    is_permanent = isinstance(error, DecodeError)
+    return Skipped(source, reason, *(identity(Path(source)) if is_permanent else ()))
 
 
 @contextmanager
@@ -102,17 +90,17 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = error.strerror or error
-        raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
+        reason = error.strerror or error
+        raise UserError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
 
 
 def _opened(path: Path, old: Index) -> BinaryIO:
     """Open the file of codes to append to it."""
     if not old.length:
-        path.unlink(missing_ok=True)  # of other options; whoever reads it keeps it
-    out = path.open("ab")
-    out.truncate(old.length)  # a run that was killed may have written more
-    return out
+        path.unlink(missing_ok=True)  # of a run that was killed, or without an index; whoever reads it keeps it
+    codes = path.open("ab")
+    codes.truncate(old.length)  # a run that was killed may have written more
+    return codes
 
 
 @contextmanager

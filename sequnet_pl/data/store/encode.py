@@ -15,7 +15,7 @@ from sequnet_pl.data.store.index import Options, Recording
 
 _TRUNCATED = "used as far as it decodes"
 _FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample
-_NEARLY_ALL = 0.999  # share of codes within 2 of silence, which channels leave that cancel each other
+_NEARLY_ALL = 0.999  # fraction of codes within 2 of silence, which channels leave that cancel each other
 
 
 def encode_file(source: str, folder: Path, options: Options) -> Recording:
@@ -62,7 +62,7 @@ def encode_file(source: str, folder: Path, options: Options) -> Recording:
         clipped=clipped / samples_in,
         silent=silent / length,
         note="; ".join(notes),
-        own_rate=max(rates) if max(rates) < options.rate else 0,
+        source_rate=max(rates) if max(rates) < options.rate else 0,
     )
 
 

@@ -14,9 +14,12 @@ from sequnet_pl.errors import UsageError, UserError
 
 SPLITS = ("train", "val", "test")
 CODES = "codes.u8"
-"""The file of all codes, which only grows."""
-_NAME = "index.json"
+"""The default name of the file of all codes, which only grows."""
+INDEX = "index.json"
+NEXT_INDEX = "next.json"
+"""Index of a store under other options that is being made in the same folder, until it replaces the present one."""
 _FORMAT = 3
+_FORMER_NAMES = {"own_rate": "source_rate", "begin": "start", "whole": "total_length"}
 
 
 @dataclass(frozen=True)
@@ -62,39 +65,40 @@ class Recording:
     peak: float
     """Largest magnitude before encoding; more than 1 was clipped."""
     clipped: float
-    """Share of samples at or beyond full scale."""
+    """Fraction of samples at or beyond full scale."""
     silent: float
-    """Share of codes that are digital silence."""
+    """Fraction of codes that are digital silence."""
     note: str = ""
     """What a user should know about this recording, or nothing."""
-    own_rate: int = 0
+    source_rate: int = 0
     """Source sample rate in Hz, where that is lower than `rate`; else 0."""
-    begin: int = 0
+    start: int = 0
     """Of a segment: its start in the recording, in samples."""
-    whole: int = 0
+    total_length: int = 0
     """Total length of a recording that was to be split in time, in samples; else 0.
 
     The other fields but `offset` and `length` are those of the whole recording.
     """
 
     @property
-    def is_piece(self) -> bool:
+    def is_segment(self) -> bool:
         """Whether this is a segment, not all of its recording."""
-        return 0 < self.length < self.whole
+        return 0 < self.length < self.total_length
 
-    def joined(self) -> Self:
+    def unsplit(self) -> Self:
         """Return the whole recording."""
-        return replace(self, offset=self.offset - self.begin, length=self.whole or self.length, begin=0, whole=0)
+        length = self.total_length or self.length
+        return replace(self, offset=self.offset - self.start, length=length, start=0, total_length=0)
 
-    def told(self) -> str:
+    def description(self) -> str:
         """Return what a user should know about this recording or segment, or an empty text."""
-        cut = ""
-        if self.is_piece:
-            first, last = self.begin / self.rate, (self.begin + self.length) / self.rate
-            cut = f"{first:.2f} to {last:.2f} s of {self.whole / self.rate:.2f} s"
-        elif self.whole:
-            cut = "too short to be cut in time, all of it trains"
-        return "; ".join(filter(None, [cut, self.note]))
+        segment = ""
+        if self.is_segment:
+            first, last = self.start / self.rate, (self.start + self.length) / self.rate
+            segment = f"{first:.2f} to {last:.2f} s of {self.total_length / self.rate:.2f} s"
+        elif self.total_length:
+            segment = "too short to be split in time, all of it trains"
+        return "; ".join(filter(None, [segment, self.note]))
 
 
 @dataclass(frozen=True)
@@ -117,11 +121,13 @@ class Index:
     skipped: tuple[Skipped, ...] = ()
     pending: tuple[Recording, ...] = ()
     """Recordings of an update that was not completed, which belong to no split yet."""
+    codes: str = CODES
+    """Name of the file of codes."""
 
     @cached_property
     def recordings(self) -> dict[str, Recording]:
         """The whole recordings by their source, pending ones too."""
-        stored = {r.source: r.joined() for split in self.splits.values() for r in split}
+        stored = {r.source: r.unsplit() for split in self.splits.values() for r in split}
         return stored | {r.source: r for r in self.pending}
 
     @property
@@ -129,23 +135,23 @@ class Index:
         """Bytes of codes that belong to no recording any more."""
         return self.length - sum(r.length for r in self.recordings.values())
 
-    def joined(self) -> "Index":
+    def unsplit(self) -> "Index":
         """Return the same without temporal splits."""
-        return replace(self, splits={name: joined(split) for name, split in self.splits.items()})
+        return replace(self, splits={name: unsplit(split) for name, split in self.splits.items()})
 
 
 class OldStoreError(UserError):
     """The store is of an earlier version, and has to be made anew."""
 
 
-def joined(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
+def unsplit(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
     """Return the whole recordings: those that were split in time for their first segments, and the others."""
-    return tuple(recording.joined() for recording in recordings if not recording.begin)
+    return tuple(recording.unsplit() for recording in recordings if not recording.start)
 
 
-def read_index(folder: Path) -> Index | None:
+def read_index(folder: Path, name: str = INDEX) -> Index | None:
     """Return the index of a store, None where there is none. Raise UserError where it cannot be read."""
-    path = Path(folder) / _NAME
+    path = Path(folder) / name
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] in range(1, _FORMAT):
@@ -155,7 +161,8 @@ def read_index(folder: Path) -> Index | None:
         splits = {name: _recordings(split) for name, split in content["splits"].items()}
         skipped = tuple(Skipped(**s) for s in content["skipped"])
         options = Options(**content["options"])
-        return Index(options, content["length"], splits, skipped, _recordings(content["pending"]))
+        pending, codes = _recordings(content["pending"]), content.get("codes", CODES)
+        return Index(options, content["length"], splits, skipped, pending, codes)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -164,18 +171,18 @@ def read_index(folder: Path) -> Index | None:
         raise UserError(f"{path} is damaged ({error}); delete it, so that the store is made again") from error
 
 
-def opened_index(folder: Path, joined: bool = False) -> Index:
-    """Return the index of a store that must exist, `joined` without temporal splits. Raise UserError without one."""
+def opened_index(folder: Path, unsplit: bool = False) -> Index:
+    """Return the index of a store that must exist, `unsplit` without temporal splits. Raise UserError without one."""
     index = read_index(folder)
     if index is None or not index.splits:
         raise UserError(f"there is no store in {folder}; make one first")
-    return index.joined() if joined else index
+    return index.unsplit() if unsplit else index
 
 
-def write_index(folder: Path, index: Index) -> None:
+def write_index(folder: Path, index: Index, name: str = INDEX) -> None:
     """Replace the index of a store. Raise UserError where that fails; the old one then stays."""
-    atomic.write_text(folder / _NAME, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
+    atomic.write_text(folder / name, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
 
 
 def _recordings(entries: list[dict[str, Any]]) -> tuple[Recording, ...]:
-    return tuple(Recording(**entry) for entry in entries)
+    return tuple(Recording(**{_FORMER_NAMES.get(name, name): entry[name] for name in entry}) for entry in entries)

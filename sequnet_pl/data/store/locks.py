@@ -4,15 +4,9 @@ import errno
 import fcntl
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
-
-from sequnet_pl.errors import UserError
-
-_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
-_HELD = {errno.EACCES, errno.EAGAIN}
-_NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.EBADF}  # of some shared file systems
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +15,7 @@ log = logging.getLogger(__name__)
 def lock(folder: Path) -> Iterator[None]:
     """Reserve a folder for this process; wait for the process that has it.
 
-    A folder that cannot be written needs no lock. Raise UserError where the lock cannot be made for other reasons.
+    A folder that cannot be written needs no lock; on a file system without locks, a warning is logged.
     """
     file = _open(folder / ".lock")
     if file is None:
@@ -33,24 +27,17 @@ def lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.lockf(file, kind | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in _HELD:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
                 log.warning("waiting for another process that makes %s", folder)
                 fcntl.lockf(file, kind)
-            elif error.errno in _NO_LOCKS:
-                log.warning("%s is on a file system without locks; let only one process make it", folder)
             else:
-                raise UserError(f"cannot lock {folder}: {error.strerror}; choose another folder") from error
+                log.warning("%s is on a file system without locks; let only one process make it", folder)
         yield
 
 
 def _open(path: Path) -> IO[bytes] | None:
     """Open a lock file, to read only where it is another user's; None where the folder cannot be written."""
-    try:
-        return path.open("ab")
-    except OSError as error:
-        if error.errno not in _READ_ONLY:
-            raise UserError(f"cannot write {path.parent}: {error.strerror}; choose another folder") from error
-    try:
-        return path.open("rb")
-    except OSError:
-        return None
+    for mode in ("ab", "rb"):
+        with suppress(OSError):
+            return path.open(mode)
+    return None

@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,10 @@ import pytest
 import soundfile
 
 from sequnet_pl.data import builtin
-from sequnet_pl.data.builtin.performance import Note, chord_notes, melody_notes, perform
+from sequnet_pl.data.builtin.performance import Note, chord_notes, melody_notes, render
 from sequnet_pl.data.builtin.pieces import PIECES, Piece
 from sequnet_pl.data.builtin.synth import record, synthesise
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.errors import UserError
 
 RATE = 16_000
 SHORT = tuple(
@@ -61,8 +62,8 @@ def test_names_are_unique_and_splits_have_pieces() -> None:
     assert {piece.split for piece in PIECES} == {"train", "val", "test"}
 
 
-def test_two_takes_differ_and_one_seed_repeats() -> None:
-    first, again, other = (perform(PIECES[0], np.random.default_rng(seed)) for seed in (1, 1, 2))
+def test_two_renditions_differ_and_one_seed_repeats() -> None:
+    first, again, other = (render(PIECES[0], np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert first == again != other
     assert all(0 < note.velocity <= 1 and note.duration > 0 for note in first)
     assert 0 <= first[0].onset < 0.05
@@ -105,34 +106,25 @@ def test_no_notes_give_a_quiet_room() -> None:
 
 
 @pytest.mark.usefixtures("short_pieces")
-def test_recordings_are_written_once(tmp_path: Path) -> None:
-    calls: list[tuple[int, int]] = []
-    paths = builtin.write_recordings(tmp_path / "made", progress=lambda *call: calls.append(call))
-    assert {split: [path.name for path in found] for split, found in paths.items()} == {
+def test_recordings_are_written_once_and_more_renditions_are_added(tmp_path: Path) -> None:
+    two = builtin.write_recordings(tmp_path / "made", workers=1)
+    assert {split: [path.name for path in found] for split, found in two.items()} == {
         "train": ["train_piece_1.flac", "train_piece_2.flac"],
         "val": ["val_piece_1.flac"],
         "test": ["test_piece_1.flac"],
     }
-    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    for path in (path for found in paths.values() for path in found):
+    for path in (path for found in two.values() for path in found):
         about = soundfile.info(path)
         assert (about.samplerate, about.channels, about.subtype) == (RATE, 1, "PCM_16")
     stamps = stamps_of(tmp_path)
-    assert builtin.write_recordings(tmp_path / "made", progress=lambda *_: pytest.fail("made again")) == paths
-    assert stamps_of(tmp_path) == stamps
-
-
-@pytest.mark.usefixtures("short_pieces")
-def test_more_takes_are_of_train_alone_and_begin_with_the_same(tmp_path: Path) -> None:
-    """Whatever the number of processes."""
-    two = builtin.write_recordings(tmp_path / "two", workers=1)
-    five = builtin.write_recordings(tmp_path / "five", takes=5, workers=3)
-    assert [path.name for path in five["train"]] == [f"train_piece_{take}.flac" for take in range(1, 6)]
+    five = builtin.write_recordings(tmp_path / "made", renditions=5, workers=3)
+    assert [path.name for path in five["train"]] == [f"train_piece_{number}.flac" for number in range(1, 6)]
     assert [len(five[split]) for split in ("val", "test")] == [1, 1]
-    made, more = contents_of(tmp_path / "two"), contents_of(tmp_path / "five")
-    assert all(more[name] == content for name, content in made.items() if name.endswith(".flac"))
-    assert len(set(more.values())) == len(more)
-    assert len(two["train"]) == 2
+    assert {path: stamp for path, stamp in stamps_of(tmp_path).items() if path in stamps} == stamps
+    builtin.write_recordings(tmp_path / "again", renditions=5)
+    contents = contents_of(tmp_path / "made")
+    assert contents == contents_of(tmp_path / "again")
+    assert len(set(contents.values())) == len(contents) == 7
 
 
 def test_recordings_are_what_they_were() -> None:
@@ -140,12 +132,6 @@ def test_recordings_are_what_they_were() -> None:
     sound = record(PIECES[4], f"{PIECES[4].name}_1", RATE)
     assert len(sound) == 311_569
     assert sound[100_000:100_004] == pytest.approx([-0.041618, -0.085018, -0.124209, -0.154384], abs=2e-6)
-
-
-@pytest.mark.parametrize("takes", [0, -1, 1001])
-def test_a_number_of_takes_that_there_is_not(takes: int) -> None:
-    with pytest.raises(UsageError, match=f"--builtin_takes is {takes}, but .* 1 to 1,000 times"):
-        builtin.check_takes(takes)
 
 
 @pytest.mark.usefixtures("short_pieces")
@@ -165,58 +151,31 @@ def test_what_ends_a_process_is_one_line_and_the_rest_is_made_the_next_time(
     assert all(path.is_file() for paths in builtin.write_recordings(tmp_path).values() for path in paths)
 
 
-def test_ctrl_c_ends_the_processes_too(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_processes_and_the_next_run_completes(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from sequnet_pl.data import builtin\n"
-        "builtin.write_recordings(pathlib.Path(sys.argv[1]), workers=2, progress=lambda *_: print('made', flush=True))"
+        "builtin.PIECES = builtin.PIECES[4:5] + builtin.PIECES[-3:]\n"
+        "builtin.write_recordings(pathlib.Path(sys.argv[1]), workers=2)"
     )
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout and process.stdout.readline() == "made\n"
-        process.send_signal(signal.SIGINT)
-        assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]  # its end, and so that of all who write to it
-    assert all(soundfile.info(path).frames for path in tmp_path.rglob("*.flac"))
-    assert not [path for path in tmp_path.rglob("*.flac") if path.name.startswith(".")]
-
-
-@pytest.mark.usefixtures("short_pieces")
-def test_an_interrupted_folder_is_completed(tmp_path: Path) -> None:
-    def interrupt(done: int, total: int) -> None:
-        if done == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        builtin.write_recordings(tmp_path / "a", workers=1, progress=interrupt)
-    kept = stamps_of(tmp_path / "a")
-    assert 3 <= len(kept) < 5  # the manifest, two recordings, perhaps the next one
-    builtin.write_recordings(tmp_path / "a")
-    assert {path: stamp for path, stamp in stamps_of(tmp_path / "a").items() if path in kept} == kept
-    builtin.write_recordings(tmp_path / "b")
+    command = [sys.executable, "-c", code, str(tmp_path / "a")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        while not list(tmp_path.rglob("[!.]*.flac")):
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)
+        error = process.communicate(timeout=60)[1]  # its end, and so that of all who write to it
+    assert process.returncode == 0 or "KeyboardInterrupt" in error
+    kept = stamps_of(tmp_path)
+    assert not [path for path in kept if path.name.startswith(".")]
+    for folder in ("a", "b"):
+        subprocess.run([*command[:-1], str(tmp_path / folder)], check=True)
+    assert kept.items() <= stamps_of(tmp_path).items()
     assert contents_of(tmp_path / "a") == contents_of(tmp_path / "b")
 
 
-@pytest.mark.usefixtures("short_pieces")
-def test_another_version_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    builtin.write_recordings(tmp_path)
-    monkeypatch.setattr(builtin, "PIECES", SHORT[:1])
+def test_another_version_or_rate_has_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = {builtin.folder_of(tmp_path, rate) for rate in (8_000, RATE)}
     monkeypatch.setattr(builtin, "VERSION", builtin.VERSION + 1)
-    builtin.write_recordings(tmp_path, rate=8_000)
-    assert [path.name for path in sorted(tmp_path.rglob("*.flac"))] == ["train_piece_1.flac", "train_piece_2.flac"]
-    assert soundfile.info(tmp_path / "train" / "train_piece_1.flac").samplerate == 8_000
-
-
-@pytest.mark.parametrize("name", ["song.wav", "builtin.json"])
-def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("mine")
-    with pytest.raises(UserError, match="folder"):
-        builtin.write_recordings(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [name]
-
-
-def test_a_path_below_a_file_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot make the folder"):
-        builtin.write_recordings(tmp_path / "file" / "recordings")
+    assert len(folders | {builtin.folder_of(tmp_path, RATE)}) == 3
 
 
 def stamps_of(folder: Path) -> dict[Path, int]:

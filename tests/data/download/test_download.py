@@ -1,6 +1,7 @@
-"""yt-dlp against a server on this machine: files, statuses with their reasons, and reruns."""
+"""yt-dlp against a server on this machine: files, statuses with their reasons, reruns, and streams without an end."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,8 @@ from yt_dlp import YoutubeDL
 from yt_dlp.utils import DownloadError
 
 from sequnet_pl.audio.decode import frames
-from sequnet_pl.data.download import Options, Result, download
+from sequnet_pl.data.download import Options, Result, Status, download
 from sequnet_pl.data.download.items import item
-from sequnet_pl.data.download.report import Status
 from sequnet_pl.printing import printable
 
 
@@ -222,3 +222,43 @@ def test_report_of_an_earlier_version(server: Server, fetch: Callable[..., Resul
     (tmp_path / "out" / "report.csv").write_text(f"recording,split,status,reason,file,time,until\n{row}\n")
     assert "deleted" in fetch("/a.mp3").entries[0].reason
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("radio", "limits"),
+    [
+        (Page(endless=0), {"max_bytes": 300_000}),
+        (Page(endless=0, headers={"icy-name": "jazz", "icy-metaint": "16000"}), {"max_bytes": 300_000}),
+        (Page(endless=0.02), {"max_hours": 0.5 / 3600}),
+        (Page(endless=0, kind="audio/aacp"), {"max_bytes": 300_000}),
+        (Page(endless=0, kind="application/ogg"), {"max_bytes": 300_000}),
+        (Page(endless=0, kind="application/octet-stream"), {"max_bytes": 300_000}),
+    ],
+)
+def test_radio_is_refused_once_and_the_next_one_is_downloaded(
+    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], radio: Page, limits: dict[str, float]
+) -> None:
+    server.pages |= {"/radio": replace(radio, body=audio["mp3"]), "/good.mp3": Page(audio["mp3"])}
+    options = replace(QUICK, **limits)
+    result = fetch("/radio", "/good.mp3", options=options)
+    refused, came = rows(result.folder)
+    assert refused["status"] == "gone" and "unknown length" in refused["reason"]
+    assert came["status"] == "ok" and len(result.files) == 1
+    assert files_in(result.folder) == {"report.csv", came["file"]}, "the partial file is removed"
+    asked = len(server.requests)
+    fetch("/radio", "/good.mp3", options=options)
+    assert len(server.requests) == asked, "neither is asked for again"
+
+
+@pytest.mark.parametrize(
+    ("page", "options", "copies"),
+    [
+        (Page(), replace(QUICK, max_bytes=1000, max_hours=1e-9), 1),  # of known length
+        (Page(endless=0, pieces=2), QUICK, 2),
+    ],
+)
+def test_within_the_limits_and_with_a_known_length_recordings_are_downloaded(
+    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], page: Page, options: Options, copies: int
+) -> None:
+    server.pages["/a.mp3"] = replace(page, body=audio["mp3"])
+    assert fetch("/a.mp3", options=options).files[0].read_bytes() == copies * audio["mp3"]

@@ -16,10 +16,9 @@ from rich.console import Console
 
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data import download as download_module
-from sequnet_pl.data.download import Options, Result, download, download_piano
+from sequnet_pl.data.download import Options, Result, Status, download, download_list
 from sequnet_pl.data.download.__main__ import main as command_line
 from sequnet_pl.data.download.items import item
-from sequnet_pl.data.download.report import Status
 from sequnet_pl.errors import UserError
 
 
@@ -132,15 +131,15 @@ def test_piano(
     monkeypatch.setattr(download_module, "PIANO_LIST", listed)
     monkeypatch.setattr(download_module, "Options", lambda: QUICK)
     with pytest.raises(UserError, match=r"--audio_dir FOLDER.*--dataset builtin"):
-        download_piano(tmp_path / "none")
-    said = capsys.readouterr().err
-    assert "2, about 4 hours and, as an estimate, 0.2 to 0.3 GB" in said.splitlines()[0]
+        download_list(listed, tmp_path / "none")
+    printed = capsys.readouterr().err
+    assert "2, about 4 hours and, as an estimate, 0.2 to 0.3 GB" in printed.splitlines()[0]
     server.pages |= {"/a.mp3": Page(audio["mp3"]), "/b.mp3": Page(audio["mp3"])}
-    download_piano(tmp_path / "out")
+    download_list(listed, tmp_path / "out")
     assert sum(path.endswith(".mp3") for path in files_in(tmp_path / "out")) == 2
     server.requests.clear()
     capsys.readouterr()
-    download_piano(tmp_path / "out")
+    download_list(listed, tmp_path / "out")
     assert (server.requests, capsys.readouterr().err) == ([], "")
 
 
@@ -156,3 +155,14 @@ def test_terminal_sees_bars_and_no_escapes_of_others(audio: dict[str, bytes], se
     assert "[red]" in shown.replace("%5Bred%5D", "[red]")
     assert "\x1b]0" not in shown
     assert "\x07" not in shown
+
+
+def test_the_command_sets_the_limits_of_an_unknown_length(
+    audio: dict[str, bytes], server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.pages["/radio"] = Page(audio["mp3"], endless=0)
+    (tmp_path / "list.txt").write_text(server.url("/radio"))
+    command = ["--list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out"), "--sleep", "0"]
+    assert main([*command, "--max-gb", "0.0003", "--max-hours", "1"]) == 1
+    assert "0.0003 GB or 1 hours" in capsys.readouterr().err
+    assert [main([*command, *wrong.split()]) for wrong in ("--max-gb 0", "--sleep -1")] == [2, 2]

@@ -8,24 +8,24 @@ import pytest
 import soundfile as sf
 
 from sequnet_pl.audio import files, mulaw
-from sequnet_pl.data import store
-from sequnet_pl.data.store import Report, open_split
+from sequnet_pl.data.store import Report, make_store, open_split
 
 
 def noise(path: Path, seconds: float = 0.2, seed: int = 0, rate: int = 16_000, channels: int = 1) -> Path:
     samples = np.random.default_rng(seed).uniform(-0.9, 0.9, (round(seconds * rate), channels))
     path.parent.mkdir(parents=True, exist_ok=True)
-    sf.write(path, samples, rate)
+    with path.open("wb") as file:  # soundfile takes no name that is not UTF-8
+        sf.write(file, samples, rate, format=path.suffix[1:].upper())
     return path
 
 
 def make(folder: Path, train: Iterable[Path], val: Iterable[Path] = (), **options) -> Report:
     parts = {"train": list(train), "val": list(val), "test": []}
-    return store.make_store(parts, folder, **{"workers": 1, "progress": False, **options})
+    return make_store(parts, folder, **{"workers": 1, "progress": False, **options})
 
 
 def assert_holds(folder: Path, split: str, paths: list[Path], rate: int = 16_000) -> None:
-    """The split holds exactly the codes of these files, in their order, and each recording says what it is."""
+    """The split holds exactly the codes of these files, in their order, and each recording describes itself."""
     opened = open_split(folder, split)
     assert [r.source for r in opened.recordings] == [str(p) for p in paths]
     for recording, path in zip(opened.recordings, paths, strict=True):

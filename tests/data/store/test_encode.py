@@ -1,5 +1,6 @@
 """The codes of one file: silence, channel, loudness, notes and memory."""
 
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,14 @@ import pytest
 import soundfile as sf
 from hypothesis import given
 from hypothesis import strategies as st
+from small_stores import make, noise
 
 from sequnet_pl.audio import mulaw
+from sequnet_pl.audio.decode import Channel
 from sequnet_pl.data.store.encode import SilenceShortener, encode_file, part_of
 from sequnet_pl.data.store.index import Options, Recording
+from sequnet_pl.data.summary import summary
+from sequnet_pl.sampling import prompts
 
 
 def codes_of(tmp_path: Path, path: Path, options: Options) -> tuple[Recording, np.ndarray]:
@@ -89,35 +94,64 @@ def test_skipping_silence(tmp_path: Path):
     assert len(codes_of(tmp_path, tmp_path / "a.wav", Options())[1]) == 165_600
 
 
-@pytest.mark.parametrize("channel", ["left", "right", "mix"])
-def test_channel(tmp_path: Path, channel):
+@pytest.mark.parametrize(("channel", "value"), [("left", 0.5), ("right", -0.25), ("mix", 0.125)])
+def test_channel(tmp_path: Path, channel, value: float):
     sf.write(tmp_path / "a.wav", np.tile([[0.5, -0.25]], (1600, 1)), 16_000)
-    _, codes = codes_of(tmp_path, tmp_path / "a.wav", Options(channel=channel))
-    expected = mulaw.encode(np.array([{"left": 0.5, "right": -0.25, "mix": 0.125}[channel]]))
-    assert np.all(codes == expected)
+    assert np.all(codes_of(tmp_path, tmp_path / "a.wav", Options(channel=channel))[1] == mulaw.encode(np.array(value)))
 
 
-def test_loudness(tmp_path: Path):
+@pytest.mark.parametrize("level", [0.01, 0.1, 0.9])
+def test_loudness(tmp_path: Path, level: float):
     """A 997 Hz tone of peak -20 dBFS has -23 LUFS on one channel: one of full scale has -3.01."""
     tone = np.sin(2 * np.pi * 997 * np.arange(16_000 * 4) / 16_000)
-    for level in (0.01, 0.1, 0.9):
-        sf.write(tmp_path / "a.wav", level * tone, 16_000, subtype="FLOAT")
-        recording, codes = codes_of(tmp_path, tmp_path / "a.wav", Options(loudness=-23.0))
-        assert recording.note == ""
-        assert recording.peak == pytest.approx(10 ** (-20 / 20), rel=0.02)  # the measure says tenths of a dB
-        assert np.abs(mulaw.decode(codes)).max() == pytest.approx(0.1, rel=0.05)
-        assert codes_of(tmp_path, tmp_path / "a.wav", Options())[0].peak == pytest.approx(level, rel=1e-3)
+    sf.write(tmp_path / "a.wav", level * tone, 16_000, subtype="FLOAT")
+    recording, codes = codes_of(tmp_path, tmp_path / "a.wav", Options(loudness=-23.0))
+    assert recording.note == ""
+    assert recording.peak == pytest.approx(10 ** (-20 / 20), rel=0.02)  # measured in tenths of a dB
+    assert np.abs(mulaw.decode(codes)).max() == pytest.approx(0.1, rel=0.05)
+    assert codes_of(tmp_path, tmp_path / "a.wav", Options())[0].peak == pytest.approx(level, rel=1e-3)
 
 
-def test_loudness_never_clips_and_leaves_alone_what_it_cannot_measure(tmp_path: Path):
+def test_loudness_never_clips_and_keeps_what_it_cannot_measure(tmp_path: Path):
     clicks = np.random.default_rng(0).normal(0, 0.002, 64_000)
     clicks[::8000] = 0.8
     sf.write(tmp_path / "a.wav", clicks, 16_000, subtype="FLOAT")
     recording = codes_of(tmp_path, tmp_path / "a.wav", Options(loudness=-5.0))[0]
     assert recording.peak == pytest.approx(1) and "less loud" in recording.note
-    sf.write(tmp_path / "b.wav", np.full(1600, 0.25), 16_000)
-    recording, codes = codes_of(tmp_path, tmp_path / "b.wav", Options(loudness=-23.0))
-    assert "too short or too quiet" in recording.note
-    assert np.all(codes == mulaw.encode(np.array([0.25])))
-    sf.write(tmp_path / "c.wav", np.zeros(32_000), 16_000)
-    assert np.all(codes_of(tmp_path, tmp_path / "c.wav", Options(loudness=-23.0))[1] == mulaw.SILENCE)
+    for level in (0.25, 0.0):
+        sf.write(tmp_path / "b.wav", np.full(1600, level), 16_000)
+        recording, codes = codes_of(tmp_path, tmp_path / "b.wav", Options(loudness=-23.0))
+        assert "too short or too quiet" in recording.note
+        assert np.all(codes == mulaw.encode(np.array(level)))
+
+
+def test_a_truncated_file_has_a_note_with_its_seconds(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    content = noise(tmp_path / "cut.wav", 2.0).read_bytes()
+    (tmp_path / "cut.wav").write_bytes(content[: len(content) // 2])
+    report = make(tmp_path / "store", [tmp_path / "cut.wav", noise(tmp_path / "a.wav")])
+    note = "used as far as it decodes: it ends at 1.00 s of 2.00 s, cut off or damaged"
+    assert [recording.note for recording in report.recordings["train"]] == [note, ""]
+    assert caplog.messages == [f"{tmp_path / 'cut.wav'}: {note}"]
+    cells = [cell for column in summary(report).columns for cell in map(str, column.cells)]
+    assert f"{tmp_path / 'cut.wav'}: {note}" in cells and "with a note: 1" in cells
+    caplog.set_level(logging.INFO)
+    assert prompts.from_file(tmp_path / "cut.wav", 16_000, 100, 0.5, 1.0).heard == pytest.approx(8_000, abs=20)
+    assert "it ends at 1.00 s of 2.00 s, cut off" in caplog.text and "only 0.50 s long" in caplog.text
+
+
+@pytest.mark.parametrize("residue", [0.0, 6e-4])
+def test_channels_that_cancel_have_a_note_with_advice(tmp_path: Path, residue: float):
+    left = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000)
+    level = "all but silent" if residue else "silent throughout"
+    advice = "; where its channels cancel each other, --channel left helps"
+    mono, stereo = np.full(16_000, residue / 2), np.stack([left, residue - left], axis=1)
+    cases: list[tuple[np.ndarray, Channel, str]] = [
+        (stereo, "mix", f"it is {level}{advice}"),
+        (stereo, "left", ""),
+        (mono, "mix", f"it is {level}"),
+    ]
+    for samples, channel, note in cases:
+        sf.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")
+        recording, _ = codes_of(tmp_path, tmp_path / "a.wav", Options(channel=channel))
+        assert recording.note == note
+        assert recording.silent == pytest.approx(0 if residue or channel == "left" else 1, abs=0.01)

@@ -1,20 +1,23 @@
-"""Making a store, and reading it."""
+"""Making a store, reading it, and keeping it up to date: only files that changed are decoded."""
 
+import json
+import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile as sf
 from small_stores import assert_holds, make, noise, on_disk
 
-from sequnet_pl.data import store
 from sequnet_pl.data.store import fingerprint, open_split
+from sequnet_pl.data.store.index import opened_index
 from sequnet_pl.errors import UsageError, UserError
 
 
-def test_what_goes_in_comes_out(tmp_path: Path):
+def test_stored_codes_are_those_of_the_files(tmp_path: Path):
     train = [
         noise(tmp_path / "music/b.wav", 0.3, 1, rate=48_000, channels=2),
         noise(tmp_path / "music/a.flac", 0.1, 2, rate=8_000),
@@ -27,11 +30,7 @@ def test_what_goes_in_comes_out(tmp_path: Path):
     assert_holds(tmp_path / "store", "train", train)
     assert_holds(tmp_path / "store", "val", val)
     assert on_disk(tmp_path / "store") == ["codes.u8"]
-
-
-def test_a_split_without_recordings(tmp_path: Path, five: list[Path]):
-    make(tmp_path / "store", five)
-    for split in ("val", "test", "never heard of"):
+    for split in ("test", "unknown"):
         empty = open_split(tmp_path / "store", split)
         assert (empty.recordings, len(empty.codes), len(empty.offsets)) == ((), 0, 0)
 
@@ -47,57 +46,52 @@ def test_codes_are_read_only_uint8_on_disk_and_travel_to_other_processes(tmp_pat
     assert np.array_equal(pickle.loads(sent).codes, opened.codes)  # noqa: S301
 
 
-def test_many_processes_make_what_one_makes(tmp_path: Path, five: list[Path]):
-    make(tmp_path / "one", five)
-    store.make_store({"train": five, "val": [], "test": []}, tmp_path / "three", workers=3, progress=True)
+def test_the_fingerprint_is_of_order_and_split_and_not_of_the_processes(tmp_path: Path, five: list[Path]):
+    make(tmp_path / "a", five)
+    make(tmp_path / "b", five[::-1])
+    make(tmp_path / "c", five[:4], five[4:])
+    assert len({fingerprint(tmp_path / name) for name in "abc"}) == 3
+    make(tmp_path / "three", five, workers=3, progress=True)
     assert_holds(tmp_path / "three", "train", five)
-    assert fingerprint(tmp_path / "one") == fingerprint(tmp_path / "three")
+    assert fingerprint(tmp_path / "three") == fingerprint(tmp_path / "a")
 
 
-def test_another_rate_or_option_makes_all_of_it_again(tmp_path: Path, five: list[Path]):
+def test_other_options_decode_all_files_again(tmp_path: Path, five: list[Path]):
     make(tmp_path / "store", five)
     prints = {fingerprint(tmp_path / "store")}
-    for options in ({"rate": 8_000}, {"channel": "left"}, {"skip_silence": 1.0}, {"loudness": -20.0}, {}):
+    changes: list[dict[str, Any]] = [
+        {"channel": "left"},
+        {"skip_silence": 1.0},
+        {"loudness": -20.0},
+        {},
+        {"rate": 8_000},
+    ]
+    for options in changes:
         assert make(tmp_path / "store", five, **options).made == 5
         prints.add(fingerprint(tmp_path / "store"))
-        assert on_disk(tmp_path / "store") == ["codes.u8"]
+        assert on_disk(tmp_path / "store") == [open_split(tmp_path / "store", "train").path.name]
     assert len(prints) == 5
-    make(tmp_path / "store", five, rate=8_000)
     assert_holds(tmp_path / "store", "train", five, rate=8_000)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [{"rate": 0}, {"channel": "both"}, {"loudness": 3.0}, {"skip_silence": -1.0}],
-    ids=lambda o: next(iter(o)),
-)
+@pytest.mark.parametrize("options", [{"rate": 0}, {"channel": "both"}, {"loudness": 3.0}, {"skip_silence": -1.0}])
 def test_options_that_make_no_sense(tmp_path: Path, five: list[Path], options: dict):
     with pytest.raises(UsageError):
         make(tmp_path / "store", five, **options)
 
 
-def test_the_fingerprint_tells_order_and_split(tmp_path: Path, five: list[Path]):
-    make(tmp_path / "a", five)
-    make(tmp_path / "b", five[::-1])
-    make(tmp_path / "c", five[:4], five[4:])
-    assert len({fingerprint(tmp_path / name) for name in "abc"}) == 3
-
-
 def test_the_same_content_twice(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
     twin, held_out = (Path(shutil.copy(five[0], tmp_path / f"music/{name}.wav")) for name in ("twin", "val"))
-    assert "same recording" not in caplog.text
-    for _ in range(3):  # and it stays where it is
+    for _ in range(2):
         make(tmp_path / "store", [*five, twin], [held_out])
         assert_holds(tmp_path / "store", "train", [*five, twin])
         assert_holds(tmp_path / "store", "val", [held_out])
-        assert on_disk(tmp_path / "store") == ["codes.u8"]
-    assert caplog.text.count("same recording") == 1, "the network would be scored on what it has learnt from"
+    assert caplog.text.count("same recording") == 1, "the network would be scored on its training data"
 
 
 def test_levels(tmp_path: Path):
-    loud = tmp_path / "loud.wav"
-    sf.write(loud, np.array([0.0, 1.5, -2.0, 0.25] * 400), 16_000, subtype="FLOAT")
-    recording = make(tmp_path / "store", [loud]).recordings["train"][0]
+    sf.write(tmp_path / "loud.wav", np.array([0.0, 1.5, -2.0, 0.25] * 400), 16_000, subtype="FLOAT")
+    recording = make(tmp_path / "store", [tmp_path / "loud.wav"]).recordings["train"][0]
     assert (recording.peak, recording.clipped, recording.silent) == (2.0, 0.5, 0.25)
     assert "50% of its samples" in recording.note
 
@@ -113,3 +107,73 @@ def test_without_a_store(tmp_path: Path):
     for ask in (fingerprint, lambda folder: open_split(folder, "train")):
         with pytest.raises(UserError, match="no store in"):
             ask(tmp_path)
+
+
+def test_an_index_with_the_names_of_an_earlier_version_is_read(tmp_path: Path, five: list[Path]):
+    make(tmp_path / "store", five)
+    before, path = opened_index(tmp_path / "store"), tmp_path / "store/index.json"
+    text = path.read_text()
+    for name, former in {"source_rate": "own_rate", "start": "begin", "total_length": "whole"}.items():
+        text = text.replace(f'"{name}"', f'"{former}"')
+    content = json.loads(text)
+    del content["codes"]
+    path.write_text(json.dumps(content))
+    assert opened_index(tmp_path / "store") == before
+    assert make(tmp_path / "store", five).made == 0
+
+
+def test_only_what_changed_is_decoded(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
+    """Unchanged, added, replaced at the same size, touched, moved, in another split, and removed."""
+    store = tmp_path / "store"
+    make(store, five)
+    old, stamps = fingerprint(store), {p: p.stat().st_mtime_ns for p in store.iterdir() if p.name != ".lock"}
+    assert make(store, five).made == 0
+    assert {p: p.stat().st_mtime_ns for p in stamps} == stamps
+    first = open_split(store, "train")
+    more = [noise(tmp_path / "music/00.wav", 0.3, 9), *five, noise(tmp_path / "music/zz.wav", 0.3, 10)]
+    assert make(store, more).made == 2
+    assert_holds(store, "train", more)
+    assert np.array_equal(first.codes, open_split(store, "train").codes[: len(first.codes)]), "codes are appended"
+    assert make(store, five).removed == (str(more[0]), str(more[-1]))
+    assert "dropped 2 recordings" in caplog.text and str(more[0]) in caplog.text
+    os.utime(five[0], ns=(1, 1))
+    five[4] = five[4].rename(tmp_path / "music/renamed.wav")
+    assert make(store, five).made == 2
+    assert_holds(store, "train", five)
+    assert fingerprint(store) == old
+    size = five[2].stat().st_size
+    noise(five[2], 0.26, seed=77)
+    os.utime(five[2], ns=(1, 1))
+    assert five[2].stat().st_size == size and make(store, five).made == 1
+    assert fingerprint(store) != old
+    report = make(store, five[:3], five[3:])
+    assert (report.made, report.removed) == (0, ())
+    assert_holds(store, "train", five[:3])
+    assert_holds(store, "val", five[3:])
+    five[1].unlink()
+    report = make(store, five)
+    assert [(s.source, s.reason) for s in report.skipped] == [(str(five[1]), "No such file or directory")]
+    assert report.removed == (str(five[1]),)
+    assert_holds(store, "train", [five[0], *five[2:]])
+
+
+def test_a_reader_keeps_its_codes_while_the_store_changes(tmp_path: Path, five: list[Path]):
+    make(tmp_path / "store", five)
+    reader, late = open_split(tmp_path / "store", "train"), open_split(tmp_path / "store", "train")
+    codes = np.array(reader.codes)
+    make(tmp_path / "store", [*five[3:], noise(tmp_path / "music/new.wav", 0.3, 9)])
+    assert np.array_equal(reader.codes, codes) and np.array_equal(late.codes, codes)
+    assert opened_index(tmp_path / "store").unused == reader.lengths[:3].sum()
+
+
+def test_any_sequence_of_changes_ends_in_the_store_of_its_last_files(tmp_path: Path):
+    pool = [noise(tmp_path / f"music/{i}.wav", 0.02 + 0.01 * (i % 3), seed=i) for i in range(8)]
+    choose = np.random.default_rng(0)
+    for _ in range(8):
+        where = choose.integers(0, 3, len(pool))  # 0: absent, 1: train, 2: val
+        where[choose.integers(len(pool))] = 1
+        train, val = ([p for p, w in zip(pool, where, strict=True) if w == split] for split in (1, 2))
+        make(tmp_path / "store", train, val)
+        assert_holds(tmp_path / "store", "train", train)
+        assert_holds(tmp_path / "store", "val", val)
+        assert on_disk(tmp_path / "store") == ["codes.u8"]

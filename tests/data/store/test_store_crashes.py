@@ -6,17 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile as sf
 from small_stores import assert_holds, make, noise, on_disk
 
 from sequnet_pl.audio.decode import mono
-from sequnet_pl.data.store import appending, encode, fingerprint, open_split
+from sequnet_pl.data.store import appending, encode, fingerprint, make_store, open_split
 from sequnet_pl.data.store.index import read_index
-from sequnet_pl.data.store.locks import lock
+from sequnet_pl.processes import run_all
 
 LENGTH = 16_000 * 20
 """Codes of a long recording."""
@@ -50,30 +50,72 @@ def assert_all_end(process: subprocess.Popen[str]) -> None:
 @pytest.fixture
 def long(tmp_path: Path) -> list[Path]:
     """Recordings that take a while."""
-    block = np.random.default_rng(0).uniform(-0.9, 0.9, 16_000 * 60)
-    (tmp_path / "music").mkdir()
-    paths = [tmp_path / f"music/{number}.wav" for number in range(12)]
-    for number, path in enumerate(paths):
-        sf.write(path, np.roll(block, number), 48_000)
-    return paths
+    return [noise(tmp_path / f"music/{number}.wav", 20, number, 48_000) for number in range(12)]
 
 
-def test_kill_at_any_moment(tmp_path: Path, long: list[Path]):
+FORK = (
+    "import os, pathlib, sys; from sequnet_pl.data.store import appending, make_store\n"
+    "for line in sys.stdin:\n"
+    "    folder, interval, *files = line.split()\n"
+    "    if child := os.fork():\n"
+    "        print(child, flush=True)\n"
+    "        sys.stdin.readline()\n"
+    "        os.waitpid(child, 0)\n"
+    "        print(flush=True)\n"
+    "        continue\n"
+    "    appending._INTERVAL = float(interval)\n"
+    "    make_store({'train': map(pathlib.Path, files)}, pathlib.Path(folder), workers=2, progress=False)\n"
+    "    os._exit(0)\n"
+)
+
+
+class Maker:
+    """A process, started once, whose children make stores of six recordings."""
+
+    def __init__(self, music: Path) -> None:
+        self.files = [noise(music / f"{number}.wav", 8, number, 48_000) for number in range(6)]
+        command = [sys.executable, "-c", FORK]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
+        self.seconds = min(self.make(music / name) for name in ("one", "two"))
+        self.fingerprint = fingerprint(music / "one")
+
+    def make(self, folder: Path, interval: float = 60, killed_after: float | None = None) -> float:
+        """Make a store, or begin to; returns the seconds that it took."""
+        assert self.process.stdin and self.process.stdout
+        print(folder, interval, *self.files, file=self.process.stdin, flush=True)
+        child, started = int(self.process.stdout.readline()), time.monotonic()
+        if killed_after is not None:
+            time.sleep(killed_after)
+            os.kill(child, signal.SIGKILL)
+        print(file=self.process.stdin, flush=True)
+        self.process.stdout.readline()
+        seconds = time.monotonic() - started
+        while len(group_of(self.process)) > 1:  # workers end when their parent is gone
+            time.sleep(0.01)
+        return seconds
+
+
+@pytest.fixture(scope="module")
+def maker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker]:
+    maker = Maker(tmp_path_factory.mktemp("music"))
+    yield maker
+    maker.process.communicate()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_kill_at_any_moment(tmp_path: Path, maker: Maker, seed: int):
     """What was stored before stays readable, no process is left, and the next run completes the store."""
-    chosen = random.Random(0)
-    make(tmp_path / "expected", long)
-    make(tmp_path / "store", long[:2])
-    for _ in range(4):
-        process = start(tmp_path / "store", long)
-        time.sleep(chosen.uniform(0.3, 1.5))
-        process.kill()
-        process.communicate()
-        assert_all_end(process)
-        assert len(open_split(tmp_path / "store", "train").recordings) in (2, 12)
-    assert_holds(tmp_path / "store", "train", list(map(Path, sources(tmp_path / "store"))))
-    make(tmp_path / "store", long)
-    assert fingerprint(tmp_path / "store") == fingerprint(tmp_path / "expected")
-    assert on_disk(tmp_path / "store") == ["codes.u8"]
+    store, draw, has_other_options = tmp_path / "store", random.Random(seed), seed >= 8
+    if has_other_options:
+        make_store({"train": maker.files[:2]}, store, 8_000, progress=False)
+    maker.make(store, interval=draw.choice((0, 60)), killed_after=draw.uniform(0, maker.seconds))
+    if has_other_options and fingerprint(store) != maker.fingerprint:
+        assert_holds(store, "train", maker.files[:2], 8_000)
+    maker.make(store)
+    assert fingerprint(store) == maker.fingerprint
+    assert_holds(store, "train", maker.files)
+    assert on_disk(store) == [open_split(store, "train").path.name]
 
 
 def sources(folder: Path) -> list[str]:
@@ -102,14 +144,13 @@ def test_an_interrupt_in_an_update_leaves_the_splits_as_they_were(
     tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch
 ):
     make(tmp_path / "store", five[:2])
-    real = appending.Appender.take
 
-    def interrupted(self: appending.Appender, *arguments) -> None:
-        real(self, *arguments)
+    def interrupted(*arguments) -> Iterator[object]:
+        yield from islice(run_all(*arguments), 1)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(appending.Appender, "take", interrupted)
+        patch.setattr(appending, "run_all", interrupted)
         make(tmp_path / "store", five)
     assert_holds(tmp_path / "store", "train", five[:2])
     assert make(tmp_path / "store", five).made == 2
@@ -143,12 +184,3 @@ def test_two_that_ask_at_once_make_it_once(tmp_path: Path, long: list[Path]):
     made = [maker.communicate(timeout=120)[0].strip() for maker in makers]
     assert sorted(made, key=int) == ["0", "0", "12"]
     assert_holds(tmp_path / "store", "train", long)
-
-
-def test_who_waits_for_the_lock_logs_it(tmp_path: Path, five: list[Path]):
-    (tmp_path / "store").mkdir()
-    with lock(tmp_path / "store"):
-        process = start(tmp_path / "store", [*five, noise(tmp_path / "a.wav")])
-        assert process.stderr and "waiting for another process" in process.stderr.readline()
-        assert not (tmp_path / "store/index.json").exists()
-    assert process.communicate(timeout=60)[0] == "6\n"

@@ -7,29 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile as sf
+from small_stores import make, noise
 
-from sequnet_pl.data import store
 from sequnet_pl.data.download.items import PIANO_LIST, read_list
 from sequnet_pl.data.sources import choose
 from sequnet_pl.data.store import locks
-
-
-def noise(path: Path, seed: int = 0) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sf.write(path, np.random.default_rng(seed).uniform(-0.9, 0.9, 4000 + 100 * seed), 16_000)
-    return path
-
-
-@pytest.fixture
-def five(tmp_path: Path) -> list[Path]:
-    return [noise(tmp_path / f"music/{number}.wav", number) for number in range(5)]
-
-
-def make(folder: Path, paths: list[Path]) -> store.Report:
-    return store.make_store({"train": paths}, folder, workers=1, progress=False)
 
 
 def test_a_complete_store_waits_for_nobody(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
@@ -54,11 +37,6 @@ for data_dir, options in ast.literal_eval(sys.argv[1]).items():
 """
 
 
-def set_modes(folder: Path, mode: int) -> None:
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(mode | (0o111 * path.is_dir()))
-
-
 def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: list[Path], unprivileged: list[str]):
     """Of each kind of recordings there is; of those to download two are there, and the others could not be had."""
     data, urls = tmp_path / "data", tmp_path / "list.txt"
@@ -66,11 +44,11 @@ def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: 
     recordings = choose(data / "recordings", 16_000, "piano", None, None, str(urls))
     downloads = {
         data / "piano/recordings": PIANO_LIST,
-        recordings.find.args[1]: urls,  # type: ignore[attr-defined]
+        recordings.roots[0]: urls,
     }
     for folder, items in downloads.items():
         for number, item in enumerate(read_list(items)[:2]):
-            noise(folder / item.split / f"{item.stem}.wav", 7 + number)
+            noise(folder / item.split / f"{item.stem}.wav", seed=7 + number)
     kinds = {
         "audio_dir": {"audio_dir": str(five[0].parent)},
         "builtin": {"dataset": "builtin"},
@@ -79,21 +57,24 @@ def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: 
     }
     kinds = {str(data / kind): options for kind, options in kinds.items()}
 
-    def said() -> str:
+    def printed() -> str:
         command = [*unprivileged, sys.executable, "-c", CODE, repr(kinds)]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    first = said()
+    first = printed()
     assert len(first.splitlines()) == len(kinds)
     for lock in data.rglob(".lock"):
         lock.unlink()
-    set_modes(data, 0o444)
+    paths = [data, *data.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
     try:
-        assert said() == first
+        assert printed() == first
     finally:
-        set_modes(data, 0o644)
+        for path in paths:
+            path.chmod(0o755)
     assert not list(data.rglob(".lock"))
 
 

@@ -1,4 +1,4 @@
-"""Several folders have shares of the training crops; one folder is as it always was."""
+"""Several folders have sampling weights in the training crops."""
 
 import hashlib
 import os
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
+from recordings import noise, prepared
 
 from sequnet_pl.data.crops import Groups, training_plan
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.shares import FolderShares
+from sequnet_pl.data.sampling_weights import weighted_groups
 from sequnet_pl.data.sources import choose
 from sequnet_pl.errors import UsageError, UserError
 
@@ -22,22 +22,22 @@ def plan(epoch: int, *weights: float, hop: int = 100) -> np.ndarray:
     return training_plan(LENGTHS, 64, hop, 3, epoch, Groups(NUMBERS, np.array(weights)))
 
 
-def shares(found: np.ndarray) -> list[int]:
+def counts_of(found: np.ndarray) -> list[int]:
     return np.bincount(NUMBERS[found[:, 0]], minlength=3).tolist()
 
 
-def test_the_plan_without_shares_is_that_of_before() -> None:
+def test_the_plan_without_weights_is_that_of_before() -> None:
     digest = hashlib.sha256(training_plan(LENGTHS, 64, 100, seed=3, epoch=2).tobytes()).hexdigest()
     assert digest[:12] == "868096ab98f9"
 
 
-def test_shares_hold_in_every_epoch_and_its_length_stays() -> None:
+def test_weights_hold_in_every_epoch_and_its_length_stays() -> None:
     usual = len(training_plan(LENGTHS, 64, 100, 3, 0))
     for epoch in range(20):
         found = plan(epoch, 6, 3, 1)
         assert len(found) == usual
-        for count, share in zip(shares(found), (0.6, 0.3, 0.1), strict=True):
-            assert abs(count - share * usual) < 1
+        for count, weight in zip(counts_of(found), (0.6, 0.3, 0.1), strict=True):
+            assert abs(count - weight * usual) < 1
         assert np.array_equal(found, plan(epoch, 0.6, 0.3, 0.1)), "a pure function, whatever the weights add up to"
     assert not np.array_equal(plan(0, 6, 3, 1), plan(1, 6, 3, 1))
 
@@ -49,10 +49,10 @@ def test_within_a_folder_samples_are_as_likely_as_ever() -> None:
         assert start >= 0 and start + 64 <= LENGTHS[index]
 
 
-def test_a_small_share_is_heard_now_and_then() -> None:
-    heard = np.array([shares(plan(epoch, 1, 1, 0.01, hop=20_000)) for epoch in range(2000)])
-    assert set(heard.sum(1)) == {10} and set(heard[:, 2]) == {0, 1}
-    assert 0.02 < heard[:, 2].mean() < 0.08  # 10 * 0.01 / 2.01
+def test_a_small_weight_gives_a_crop_in_some_epochs() -> None:
+    drawn = np.array([counts_of(plan(epoch, 1, 1, 0.01, hop=20_000)) for epoch in range(2000)])
+    assert set(drawn.sum(1)) == {10} and set(drawn[:, 2]) == {0, 1}
+    assert 0.02 < drawn[:, 2].mean() < 0.08  # 10 * 0.01 / 2.01
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_a_small_share_is_heard_now_and_then() -> None:
         (["a"], [3.0, 1.0], "--audio_weights has 2 for 1 folders"),
         ([], [3.0, 1.0], "--audio_weights has 2 for 0 folders"),
         (["a", "b"], [], "--audio_weights has 0 for 2 folders"),
-        (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a share is a number above 0"),
+        (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a sampling weight is a number above 0"),
         (["a", "b"], [-1.0, 1.0], "--audio_weights has -1,"),
         (["a", "b"], [1.0, float("nan")], "--audio_weights has nan,"),
         (["a", "b"], [1.0, float("inf")], "--audio_weights has inf,"),
@@ -101,59 +101,49 @@ def test_folders_that_are_not_several(
 @pytest.fixture
 def music(tmp_path: Path) -> Path:
     """Four files, a long one, and splits that are given."""
-    for number, (name, seconds) in enumerate(
-        {"many/1": 1, "many/2": 1, "many/3": 1, "many/4": 1, "long/a": 26, "given/train/b": 2, "given/val/c": 3}.items()
-    ):
-        path = tmp_path / "music" / f"{name}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, np.random.default_rng(number).uniform(-0.5, 0.5, seconds * 1000), 1000)
+    seconds = {"many/1": 1, "many/2": 1, "many/3": 1, "many/4": 1, "long/a": 26, "given/train/b": 2, "given/val/c": 3}
+    for number, name in enumerate(seconds):
+        noise(tmp_path / "music" / f"{name}.wav", seconds[name], number)
     return tmp_path / "music"
 
 
-def prepared(data_dir: Path, folders: object, **options: object) -> AudioDataModule:
-    data = AudioDataModule(audio_dir=folders, data_dir=str(data_dir), sample_rate=1000, num_workers=0, **options)  # type: ignore[arg-type]
-    data.prepare_data()
-    data.setup("predict")
-    return data
-
-
 def held(data: AudioDataModule) -> dict[str, list[tuple[str, int, int]]]:
-    return {name: [(r.source, r.begin, r.length) for r in split.recordings] for name, split in data.splits.items()}
+    return {name: [(r.source, r.start, r.length) for r in split.recordings] for name, split in data.splits.items()}
 
 
 def test_each_folder_is_split_by_itself(tmp_path: Path, music: Path) -> None:
     folders = [str(music / name) for name in ("many", "long", "given")]
-    together = held(prepared(tmp_path, folders))
-    alone = [held(prepared(tmp_path, folder)) for folder in folders]
+    together = held(prepared(tmp_path, audio_dir=folders))
+    alone = [held(prepared(tmp_path, audio_dir=folder)) for folder in folders]
     assert together == {name: [entry for each in alone for entry in each[name]] for name in together}
     assert [len(entries) for entries in together.values()] == [4, 3, 2]
 
 
 def test_one_folder_in_a_list_is_one_folder(tmp_path: Path, music: Path) -> None:
-    one, listed = prepared(tmp_path, str(music / "many")), prepared(tmp_path, [str(music / "many")], audio_weights=[2])
+    one, listed = (
+        prepared(tmp_path, audio_dir=str(music / "many")),
+        prepared(tmp_path, audio_dir=[str(music / "many")], audio_weights=[2]),
+    )
     assert (one.store, one.fingerprint) == (listed.store, listed.fingerprint)
-    assert prepared(tmp_path, [str(music / "many"), str(music / "long")]).store.name.startswith("many+1-")
+    assert prepared(tmp_path, audio_dir=[str(music / "many"), str(music / "long")]).store.name.startswith("many+1-")
 
 
 def test_recordings_are_known_by_their_folders_however_these_are_written(
     tmp_path: Path, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders = [str(music / "long"), str(music / "many")]
-    split = prepared(tmp_path, folders).splits["train"]
+    split = prepared(tmp_path, audio_dir=folders).splits["train"]
     monkeypatch.chdir(music)
     Path("link").symlink_to("many")
     for spelling in (folders, ["long", "many/"], ["./long", "link"], ["long/../long", os.path.relpath("link")]):
-        found = FolderShares.of(spelling, [1, 1])
-        assert found and found.groups(split).numbers.tolist() == [0, 1, 1]
-    reverse = FolderShares.of(["many", "long"], [3, 1])
-    assert reverse and reverse.groups(split).numbers.tolist() == [1, 0, 0]
+        assert weighted_groups(split, spelling, [1, 1]).numbers.tolist() == [0, 1, 1]
+    assert weighted_groups(split, ["many", "long"], [3, 1]).numbers.tolist() == [1, 0, 0]
 
 
-def test_a_share_of_nothing(tmp_path: Path, music: Path) -> None:
+def test_a_weight_of_nothing(tmp_path: Path, music: Path) -> None:
     (music / "none").mkdir()
     (music / "none/text.wav").write_text("not audio")
-    shared = FolderShares.of([str(music / "many"), str(music / "none")], [1, 1])
-    assert shared
-    split = prepared(tmp_path, [str(music / "many"), str(music / "none")]).splits["train"]
-    with pytest.raises(UserError, match="none has nothing to train on, so it can have no share"):
-        shared.groups(split)
+    folders = [str(music / "many"), str(music / "none")]
+    split = prepared(tmp_path, audio_dir=folders).splits["train"]
+    with pytest.raises(UserError, match="none has nothing to train on, so it can have no sampling weight"):
+        weighted_groups(split, folders, [1, 1])

@@ -1,4 +1,4 @@
-"""A file that several splits name is stored once and cut in time among them."""
+"""Temporal splits: a file that several splits name is stored once, and each has a segment."""
 
 import logging
 import shutil
@@ -30,7 +30,7 @@ def split_in_time(folder: Path, *files: Path) -> Report:
 
 
 def stretches(split: Split) -> list[tuple[str, int, int]]:
-    return [(Path(r.source).name, r.begin, r.length) for r in split.recordings]
+    return [(Path(r.source).name, r.start, r.length) for r in split.recordings]
 
 
 def codes(split: Split) -> list[bytes]:
@@ -43,58 +43,53 @@ def whole(tmp_path: Path, file: Path) -> bytes:
     return codes(open_split(tmp_path / f"whole-{file.stem}", "train"))[0]
 
 
-def test_pieces_are_80_10_10_with_3_s_between_and_views_into_one_recording(tmp_path: Path) -> None:
-    file = sound(tmp_path / "music/long.wav", 106)
-    assert split_in_time(tmp_path / "store", file).made == 1
-    splits = [open_split(tmp_path / "store", name) for name in SPLITS]
-    begins = {"train": (0, 80_000), "val": (83_000, 10_000), "test": (96_000, 10_000)}
-    assert {name: stretches(split) for name, split in zip(SPLITS, splits, strict=True)} == {
-        name: [("long.wav", *place)] for name, place in begins.items()
-    }
-    assert len({split.path for split in splits}) == 1 and splits[0].path.stat().st_size == 106_000
+@pytest.mark.parametrize(
+    ("seconds", "splits", "segments"),
+    [
+        (106, SPLITS, {"train": (0, 80_000), "val": (83_000, 10_000), "test": (96_000, 10_000)}),
+        (103, SPLITS[:2], {"train": (0, 90_000), "val": (93_000, 10_000)}),
+        (16, SPLITS, {"train": (0, 8_000), "val": (11_000, 1_000), "test": (15_000, 1_000)}),
+        (15.99, SPLITS, {"train": (0, 15_990)}),
+        (13, SPLITS[:2], {"train": (0, 9_000), "val": (12_000, 1_000)}),
+        (12.99, SPLITS[:2], {"train": (0, 12_990)}),
+    ],
+)
+def test_segments_are_80_10_10_with_3_s_between_and_views_into_one_recording(
+    tmp_path: Path, seconds: float, splits: tuple[str, ...], segments: dict[str, tuple[int, int]]
+) -> None:
+    file, other = sound(tmp_path / "music/long.wav", seconds), sound(tmp_path / "music/other.wav", 4, seed=1)
+    given = {} if "test" in splits else {"test": [other]}
+    make(tmp_path / "store", **{name: [file] for name in splits}, **given)
     all_of_it = whole(tmp_path, file)
-    for split, (begin, length) in zip(splits, begins.values(), strict=True):
-        assert codes(split) == [all_of_it[begin : begin + length]]
-
-
-def test_train_and_val_alone_are_90_10(tmp_path: Path) -> None:
-    file, other = sound(tmp_path / "music/long.wav", 103), sound(tmp_path / "music/test.wav", 4, seed=1)
-    make(tmp_path / "store", train=[file], val=[file], test=[other])
-    assert stretches(open_split(tmp_path / "store", "train")) == [("long.wav", 0, 90_000)]
-    assert stretches(open_split(tmp_path / "store", "val")) == [("long.wav", 93_000, 10_000)]
-    test = open_split(tmp_path / "store", "test")
-    assert (stretches(test), codes(test)) == ([("test.wav", 0, 4000)], [whole(tmp_path, other)])
-
-
-@pytest.mark.parametrize(("seconds", "pieces"), [(15.99, 1), (16, 3)])
-def test_what_is_too_short_for_three_pieces_trains(tmp_path: Path, seconds: float, pieces: int) -> None:
-    file = sound(tmp_path / "music/long.wav", seconds)
-    report = split_in_time(tmp_path / "store", file)
-    found = [recording for split in report.recordings.values() for recording in split]
-    assert len(found) == pieces
-    if pieces == 1:
-        assert codes(open_split(tmp_path / "store", "train")) == [whole(tmp_path, file)]
-        assert found[0].told() == "too short to be cut in time, all of it trains"
+    for name in SPLITS:
+        split = open_split(tmp_path / "store", name)
+        if name in given:
+            assert codes(split) == [whole(tmp_path, other)]
+            continue
+        found = [segments[name]] if name in segments else []
+        assert stretches(split) == [("long.wav", *segment) for segment in found]
+        assert codes(split) == [all_of_it[start : start + length] for start, length in found]
+        for recording, (start, length) in zip(split.recordings, found, strict=True):
+            times = [f"{samples / RATE:.2f}" for samples in (start, start + length, len(all_of_it))]
+            segment = "{} to {} s of {} s".format(*times)
+            too_short = "too short to be split in time, all of it trains"
+            assert recording.description() == (segment if len(segments) > 1 else too_short)
+    assert (tmp_path / "store/codes.u8").stat().st_size == len(all_of_it) + 4_000 * len(given)
+    if len(segments) == 1 and not given:
         assert fingerprint(tmp_path / "store") == fingerprint(tmp_path / "whole-long")
-    else:
-        assert [r.told() for r in found] == [
-            "0.00 to 8.00 s of 16.00 s",
-            "11.00 to 12.00 s of 16.00 s",
-            "15.00 to 16.00 s of 16.00 s",
-        ]
 
 
-def test_the_fingerprint_counts_the_cuts_and_is_as_it_was_without(tmp_path: Path) -> None:
+def test_the_fingerprint_includes_the_segments(tmp_path: Path) -> None:
     file = sound(tmp_path / "music/long.wav", 30)
     split_in_time(tmp_path / "three", file)
     make(tmp_path / "two", train=[file], val=[file])
     make(tmp_path / "one", train=[file])
     assert len({fingerprint(tmp_path / name) for name in ("one", "two", "three")}) == 3
-    assert {fingerprint(tmp_path / name, joined=True) for name in ("two", "three")} == {fingerprint(tmp_path / "one")}
-    assert fingerprint(tmp_path / "one") == "edd4151d95f5"  # of the version before there were cuts
+    assert {fingerprint(tmp_path / name, unsplit=True) for name in ("two", "three")} == {fingerprint(tmp_path / "one")}
+    assert fingerprint(tmp_path / "one") == "edd4151d95f5"  # of the version before there were temporal splits
 
 
-def test_cuts_come_and_go_without_decoding_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_segments_come_and_go_without_decoding_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the splits were before, each holds the codes that it should."""
     a, b, c = (sound(tmp_path / f"music/{name}.wav", 20 + number, number) for number, name in enumerate("abc"))
     store = tmp_path / "store"
@@ -112,13 +107,13 @@ def test_cuts_come_and_go_without_decoding_again(tmp_path: Path, caplog: pytest.
         assert make(store, **parts).made == made
         for name in SPLITS:
             split = open_split(store, name)
-            pieces = zip(stretches(split), codes(split), strict=True)
-            assert all(contents[file][begin : begin + length] == found for (file, begin, length), found in pieces)
+            segments = zip(stretches(split), codes(split), strict=True)
+            assert all(contents[file][start : start + length] == found for (file, start, length), found in segments)
             assert {file for file, _, _ in stretches(split)} == {file.name for file in parts[name]}
         assert look_into(["verify", str(store)]) == 0
         before = (store / "index.json").stat().st_mtime_ns
         report = make(store, **parts)
-        assert (report.made, report.cut, report.removed) == (0, False, ())
+        assert (report.made, report.has_new_segments, report.removed) == (0, False, ())
         assert (store / "index.json").stat().st_mtime_ns == before
         assert {path.name for path in store.iterdir()} == {".lock", "codes.u8", "index.json"}
     assert "same recording" not in caplog.text
@@ -134,13 +129,15 @@ def test_a_copy_leaks_only_where_what_is_learnt_is_scored(tmp_path: Path, caplog
     assert caplog.text.count("same recording") == 2
 
 
-def test_a_store_that_was_cut_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_store_that_is_split_in_time_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     split_in_time(tmp_path / "data/codes/store", sound(tmp_path / "music/long.wav", 106))
     assert look_into(["list", str(tmp_path / "data/codes/store")]) == 0
-    said = capsys.readouterr().out
-    assert "83.00 to 93.00 s of 106.00 s" in said
+    printed = capsys.readouterr().out
+    assert "83.00 to 93.00 s of 106.00 s" in printed
     assert look_into(["info", str(tmp_path / "data/codes/store")]) == 0
     assert look_into(["list", "--data_dir", str(tmp_path / "data")]) == 0
     assert look_into(["verify", str(tmp_path / "data/codes/store")]) == 0
-    said = capsys.readouterr().out
-    assert said.count("0.1") >= 2 and "all 1 recordings are whole" in said  # megabytes on disk, once in each table
+    printed = capsys.readouterr().out
+    assert (
+        printed.count("0.1") >= 2 and "all 1 recordings are whole" in printed
+    )  # megabytes on disk, once in each table

@@ -1,0 +1,228 @@
+"""Temporal splits of long files, splits by file, and the split that a resumed run keeps."""
+
+import logging
+import os
+import unicodedata
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from recordings import lengths, noise, prepared, squeezed
+
+from sequnet_pl.audio.mulaw import SILENCE
+from sequnet_pl.data.stored import StoredRecordings
+from sequnet_pl.errors import UsageError
+from sequnet_pl.training.module import SeqUNetModule
+
+
+def stored(folder: Path) -> StoredRecordings:
+    options: dict[str, Any] = {"sample_rate": 1000, "store_workers": 1}
+    return StoredRecordings(audio_dir=str(folder), data_dir=str(folder.parent / "data"), **options)
+
+
+def splits_of(data: StoredRecordings) -> dict[str, str]:
+    """Make the store; return the split of each recording."""
+    made = data.make().recordings
+    return {Path(recording.source).name: split for split, found in made.items() for recording in found}
+
+
+def test_one_file_is_split_in_time_and_the_table_shows_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    noise(tmp_path / "music/long.wav", 106)
+    data = prepared(tmp_path, audio_dir=str(tmp_path / "music"))
+    assert lengths(data) == [[80_000], [10_000], [10_000]]
+    printed = squeezed(capfd.readouterr().err)
+    for segment in ("0.00 to 80.00", "96.00 to 106.00"):
+        assert squeezed(f"long.wav: {segment} s of 106.00 s") in printed
+    prepared(tmp_path, audio_dir=str(tmp_path / "music"))
+    assert not capfd.readouterr().err
+
+
+def test_two_files_are_split_in_time_and_three_by_file(tmp_path: Path) -> None:
+    options = {"audio_dir": str(tmp_path / "music")}
+    for number in range(3):
+        noise(tmp_path / f"music/{number}.wav", 26, number)
+        counts = [len(split) for split in lengths(prepared(tmp_path, **options))]
+        assert counts == ([number + 1] * 3 if number < 2 else [1, 1, 1])
+    assert [len(split) for split in lengths(prepared(tmp_path, **options, split_time=True))] == [3, 3, 3]
+    (tmp_path / "list.csv").write_text("path,split\nmusic/0.wav,train\n")
+    assert lengths(prepared(tmp_path, audio_list=str(tmp_path / "list.csv"))) == [[20_700], [2300], []]
+
+
+def test_every_sample_of_a_segment_is_scored_once_with_silence_before(tmp_path: Path) -> None:
+    noise(tmp_path / "music/long.wav", 26)
+    data = prepared(tmp_path, audio_dir=str(tmp_path / "music"), output_size=640)
+    module = SeqUNetModule(levels=2, features=2, depth=1, kernel_size=3)
+    data.trainer = SimpleNamespace(lightning_module=module, global_rank=0, world_size=1)  # type: ignore[assignment]
+    loaders: dict[str, Any] = {"val": data.val_dataloader(), "test": data.test_dataloader()}
+    for name, loader in loaders.items():
+        split, seen = data.splits[name], np.zeros(2000, int)
+        for batch in loader:
+            for codes, valid, start in zip(batch.codes, batch.valid.tolist(), batch.starts.tolist(), strict=True):
+                seen[start : start + valid] += 1
+                if start == 0:
+                    assert (codes[:-640] == SILENCE).all()
+                offset = int(split.offsets[0]) + start
+                assert np.array_equal(codes[-640:][:valid].numpy(), split.codes[offset : offset + valid])
+        assert (seen == 1).all()
+
+
+def test_a_file_that_is_too_short_trains(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    noise(tmp_path / "music/short.wav", 15)
+    assert lengths(prepared(tmp_path, audio_dir=str(tmp_path / "music"))) == [[15_000], [], []]
+    assert squeezed("short.wav: too short to be split in time, all of it trains") in squeezed(capfd.readouterr().err)
+    assert "music: recordings that train: 1; nothing is validated or tested" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["audio_dir", "audio_list", "recordings", "dataset"])
+def test_split_time_where_nothing_can_be_split(tmp_path: Path, kind: str) -> None:
+    for name in ("train/a", "val/b", "test/c"):
+        noise(tmp_path / f"music/{name}.wav", 26)
+    (tmp_path / "list.csv").write_text("path,split\nmusic/train/a.wav,train\nmusic/val/b.wav,val\n")
+    (tmp_path / "urls.csv").write_text("url,split\nhttp://localhost/a,train\nhttp://localhost/b,val\n")
+    names = {"audio_dir": "music", "audio_list": "list.csv", "recordings": "urls.csv"}
+    source: dict[str, Any] = {kind: str(tmp_path / names[kind]) if kind in names else "builtin"}
+    StoredRecordings(**source).check()
+    with pytest.raises(UsageError, match="--split_time has nothing to split"):
+        StoredRecordings(**source, split_time=True).check()
+
+
+def test_without_temporal_splits_the_store_is_that_of_the_default(tmp_path: Path) -> None:
+    noise(tmp_path / "music/long.wav", 26)
+    options = [{"split_time": False}, {}, {"split_time": False}, {"split_time": True}]
+    before, default, after, always = (prepared(tmp_path, audio_dir=str(tmp_path / "music"), **o) for o in options)
+    assert before.store == default.store == after.store != always.store
+    assert lengths(before) == lengths(after) == [[26_000], [], []]
+    assert before.fingerprint == after.fingerprint != default.fingerprint == always.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("had", "files", "now", "expected"),
+    [
+        (None, 1, None, False),  # of a version without temporal splits
+        (False, 1, None, False),  # there were three
+        (True, 1, None, None),
+        (True, 3, None, True),  # there was one
+        (False, 3, None, False),
+        (True, 1, False, False),  # a flag
+        (False, 3, True, True),
+    ],
+)
+def test_a_resumed_run_keeps_its_split(
+    tmp_path: Path, had: bool | None, files: int, now: bool | None, expected: bool | None
+) -> None:
+    for number in range(files):
+        noise(tmp_path / f"music/{number}.wav", 26, number)
+    options = {"audio_dir": str(tmp_path / "music"), "data_dir": str(tmp_path), "sample_rate": 1000, "split_time": now}
+    data = prepared(tmp_path, audio_dir=str(tmp_path / "music"), split_time=now)
+    state = {"fingerprint": "", "store": data.store.name} | ({} if had is None else {"split_time": had})
+    assert StoredRecordings.of(options).kept_split_time(state) is expected
+    assert StoredRecordings.of(options).kept_split_time(state | {"store": "another"}) is now
+    assert data.state_dict()["split_time"] == (now is not False and (files == 1 or now is True))
+
+
+@pytest.mark.parametrize(
+    ("rates", "line"),
+    [
+        ([500, 500], "0.5 kHz: nothing above 0.25 kHz to learn, in 2 of 2; --sample_rate 500"),
+        ([500, 2000, 2000], "0.5 kHz: nothing above 0.25 kHz to learn, in 1 of 3"),
+        ([250, 500], "0.5 kHz: nothing above 0.25 kHz to learn, in 1 of 2; --sample_rate 500"),
+        ([1000, 2000], ""),
+    ],
+)
+def test_lower_source_sample_rates_are_in_the_table(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], rates: list[int], line: str
+) -> None:
+    for number, rate in enumerate(rates):
+        noise(tmp_path / f"music/{number}.wav", 26, number, rate)
+    prepared(tmp_path, audio_dir=str(tmp_path / "music"))
+    printed = squeezed(capfd.readouterr().err)
+    assert squeezed(line) in printed and ("tolearn" in printed) == bool(line)
+    assert ("--sample_rate" in printed) == ("--sample_rate" in line)
+
+
+@pytest.mark.parametrize("bad", range(3))
+def test_fewer_than_three_files_that_decode_are_split_in_time(bad: int, tmp_path: Path) -> None:
+    for number in range(3):
+        noise(tmp_path / f"music/{number}.wav", 18, number)
+    (tmp_path / f"music/{bad}.wav").write_bytes(b"no audio at all " * 20)
+    data = stored(tmp_path / "music")
+    report = data.make()
+    assert {split: len(found) for split, found in report.recordings.items()} == {"train": 2, "val": 2, "test": 2}
+    assert [Path(entry.source).name for entry in report.skipped] == [f"{bad}.wav"]
+    again = data.make()
+    assert (again.recordings, again.made) == (report.recordings, 0)
+
+
+def test_paths_that_cannot_be_opened_are_reported_and_decide_no_split(tmp_path: Path) -> None:
+    for number in range(12):
+        noise(tmp_path / f"music/{number}.wav", seed=number)
+    data = stored(tmp_path / "music")
+    before = splits_of(data)
+    os.mkfifo(tmp_path / "music/pipe.wav")
+    for name, target in {"broken.flac": "gone", "self.wav": "self.wav", "self": "self"}.items():
+        (tmp_path / "music" / name).symlink_to(target)
+    assert splits_of(data) == before
+    reasons = {Path(entry.source).name: entry.reason for entry in data.make().skipped}
+    assert reasons.keys() == {"pipe.wav", "broken.flac", "self.wav", "self"}
+    assert reasons["pipe.wav"] == "it is not a regular file" and "Too many levels" in reasons["self"]
+
+
+def test_a_split_of_files_that_do_not_decode_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number, split in enumerate(("train", "val", "test")):
+        noise(tmp_path / f"music/{split}/{split}.wav", 1, number)
+    (tmp_path / "music/test/test.wav").write_bytes(b"no audio at all " * 20)
+    with caplog.at_level(logging.WARNING):
+        stored(tmp_path / "music").make()
+    assert "recordings that train: 1; nothing is tested" in caplog.text
+
+
+def test_added_files_train_where_a_run_is_resumed(tmp_path: Path) -> None:
+    for number in range(14):
+        noise(tmp_path / f"music/{number:02}.wav", 0.2, number)
+    data = stored(tmp_path / "music")
+    before, names = splits_of(data), data.names()
+    added = {f"new {number}.wav": "train" for number in range(6)}
+    for number, name in enumerate(added):
+        noise(tmp_path / "music" / name, 0.2, 20 + number)
+    state = {"store": data.folder.name, "held_out": names}
+    resumed = replace(data, held_out=data.kept_names(state))
+    assert splits_of(resumed) == before | added
+    assert data.kept_names({"store": "another", "held_out": names}) is None
+    assert data.kept_names({"store": data.folder.name}) is None, "a checkpoint of an earlier version has no names"
+
+
+def test_several_folders_keep_their_splits_where_a_run_is_resumed(tmp_path: Path) -> None:
+    for number in range(10):
+        noise(tmp_path / f"{'ab'[number % 2]}/{number:02}.wav", 0.2, number)
+    data = replace(stored(tmp_path / "a"), audio_dir=[str(tmp_path / "a"), str(tmp_path / "b")])
+    before, names = splits_of(data), data.names()
+    assert {name[:2] for split in names.values() for name in split} == {"0/", "1/"}
+    added = {f"new {number}.wav": "train" for number in range(6)}
+    for number, name in enumerate(added):
+        noise(tmp_path / "ab"[number % 2] / name, 0.2, 20 + number)
+    assert splits_of(replace(data, held_out=names)) == before | added
+
+
+def test_folders_that_give_the_splits_win_over_the_names_of_a_checkpoint(tmp_path: Path) -> None:
+    for number, split in enumerate(("train", "val", "test")):
+        noise(tmp_path / f"music/{split}/{split}.wav", 0.2, number)
+    data = replace(stored(tmp_path / "music"), held_out={"val": ["test/test.wav"], "test": ["train/train.wav"]})
+    assert splits_of(data) == {f"{split}.wav": split for split in ("train", "val", "test")}
+
+
+def test_names_in_the_other_unicode_form_are_the_same_recordings(tmp_path: Path) -> None:
+    for number, name in enumerate(("a", "ez", "\u00e9l", "z", "\u00f61", "p", "\u00e9lan", "\u00fcber", "zz")):
+        noise(tmp_path / "music" / unicodedata.normalize("NFC", f"{name}.wav"), 0.2, number)
+    composed = stored(tmp_path / "music")
+    composed.make()
+    fingerprint, names = composed.fingerprint, composed.names()
+    for path in sorted((tmp_path / "music").iterdir()):
+        path.rename(path.with_name(unicodedata.normalize("NFD", path.name)))
+    decomposed = replace(stored(tmp_path / "music"), held_out=names)
+    decomposed.make()
+    assert (decomposed.fingerprint, decomposed.names()) == (fingerprint, names)
