@@ -57,13 +57,12 @@ def sample(options: Options) -> None:
 def _make(plan: Plan, batch: Batch, album: Album | None, live: Live | None, progress: SampleProgress) -> None:
     """One batch, to all that want it."""
     if live:
-        for codes in batch.heads[0]():
-            live.write(codes)
+        live.write(batch.heads[0])
 
     def watch(block: Block) -> None:
         progress.advance(block)
         if live:
-            live.write(block.codes[batch.rows[0]].cpu().numpy())
+            live.write(block.codes[0].cpu().numpy())
 
     if album:
         make_batch(plan.trained.network, plan.engine, batch, album, plan.command, watch)

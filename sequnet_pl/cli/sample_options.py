@@ -85,7 +85,7 @@ class Options(NetworkOptions):
         prompt_start: Where in the file the prompt begins, in seconds.
         prompt_seconds: How much of a prompt is heard before the rest.
         audio_dir: The recordings, where they are not those of the training.
-        continue_clip: A clip that was made here, to go on from.
+        continue_clip: A clip that was made here, finished or cut short, to continue.
         seconds: Length of what is generated.
         gen_samples: The same in samples.
         batch_size: Clips made at once.
@@ -95,7 +95,7 @@ class Options(NetworkOptions):
         top_k: Draw from the K likeliest codes.
         top_p: Draw from the likeliest codes of probability P.
         seed: Of the random numbers.
-        output_dir: Folder of the clips and their page (generated); a clip's .state is for --continue.
+        output_dir: Folder of the clips and their page (generated).
         stdout: raw or wav: stream to a pipe; no files unless --output_dir is given.
         play: Stream to the sound device; likewise.
     """

@@ -18,29 +18,30 @@ LIST = "clips.json"
 PAGE = "index.html"
 
 
+def read_list(folder: Path) -> dict[str, Clip]:
+    """Return the clips of clips.json whose files are there, by file name. UserError if it cannot be read."""
+    path = folder / LIST
+    if not path.exists():
+        return {}
+    try:
+        found = recipes.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not a list of clips; move it away, or choose another folder") from error
+    return {clip.wav: clip for clip in found if (folder / clip.wav).is_file()}
+
+
 class Album:
     """The clips in a folder, those of earlier runs too. UserError where the folder cannot be made or its list read."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = atomic.make_folder(folder)
         self._own: dict[str, Clip] = {}
-        self.clips = self._listed()
+        self.clips = read_list(self.folder)
 
     @property
     def changed(self) -> bool:
         """Whether clips were added."""
         return bool(self._own)
-
-    def _listed(self) -> dict[str, Clip]:
-        """Return the clips of clips.json whose files are there."""
-        path = self.folder / LIST
-        if not path.exists():
-            return {}
-        try:
-            found = recipes.load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is not a list of clips; move it away, or choose another folder") from error
-        return {clip.wav: clip for clip in found if (self.folder / clip.wav).is_file()}
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -49,7 +50,7 @@ class Album:
         try:
             with suppress(OSError):  # some file systems have no locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self.clips = self._listed() | self._own
+            self.clips = read_list(self.folder) | self._own
             yield
         finally:
             os.close(descriptor)

@@ -1,11 +1,11 @@
-"""A batch of clips, made and written while it grows: wav, spectrogram, saved state, and an entry in the album.
+"""A batch of clips, made and written while it grows: wav, spectrogram, context, and an entry in the album.
 
 B clips, T time in samples.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.report.clip import read_clip
 from sequnet_pl.report.spectrogram import save_spectrogram
-from sequnet_pl.sampling import saved
+from sequnet_pl.sampling import continued
 from sequnet_pl.sampling.album import Album
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Block, Engine, Session
@@ -34,16 +34,18 @@ class Batch:
     """Clips that are made at once.
 
     Attributes:
-        session: Where they go on from; its rows are the clips from number `first_clip` on.
-        recipes: Of the clips that are wanted; there may be fewer than rows.
-        heads: Give the codes that each of them begins with, block by block: the prompt, or an earlier clip.
+        session: The position that they continue from.
+        recipes: Of the clips.
+        contexts: Codes (T,) that were read for each clip and are not in its file.
+        heads: Codes (T,) at the start of each file: the prompt, or an earlier clip.
         samples: How many more are to be drawn.
         before: Nats that the network gave to what it drew before, and how many samples that was.
     """
 
     session: Session
     recipes: Sequence[Recipe]
-    heads: Sequence[Callable[[], Iterable[NDArray[np.uint8]]]]
+    contexts: Sequence[NDArray[np.uint8]]
+    heads: Sequence[NDArray[np.uint8]]
     samples: int
     before: tuple[float, int] = (0.0, 0)
 
@@ -52,11 +54,6 @@ class Batch:
         """Samples of each clip when it is done."""
         return [recipe.prompt_samples + self.before[1] + self.samples for recipe in self.recipes]
 
-    @property
-    def rows(self) -> list[int]:
-        """The rows of the session that are wanted."""
-        return [recipe.clip - recipe.first_clip for recipe in self.recipes]
-
 
 def drawn_blocks(network: Network, engine: Engine, batch: Batch) -> Iterator[Block]:
     """Draw the samples of a batch, in blocks that take a fraction of a second each.
@@ -64,7 +61,7 @@ def drawn_blocks(network: Network, engine: Engine, batch: Batch) -> Iterator[Blo
     Raises UserError, naming checkpoint and step, where the network gives logits that are not numbers.
     """
     recipe = batch.recipes[0]
-    noise = Noise(recipe.seed, range(recipe.first_clip, recipe.first_clip + recipe.batch_size))
+    noise = Noise(recipe.seed, [each.clip for each in batch.recipes])
     drawing = Drawing(recipe.temperature, recipe.top_k, recipe.top_p)
     left, size = batch.samples, _SMALLEST
     while left:
@@ -111,12 +108,11 @@ def make_batch(
         wavs = [files.enter_context(growing_wav(path, batch.recipes[0].sample_rate)) for path in paths]
         try:
             for wav, head in zip(wavs, batch.heads, strict=True):
-                for codes in head():
-                    wav.write(codes)
+                wav.write(head)
             for block in drawn_blocks(network, engine, batch):
-                for wav, codes in zip(wavs, block.codes[batch.rows].cpu().numpy(), strict=True):
+                for wav, codes in zip(wavs, block.codes.cpu().numpy(), strict=True):
                     wav.write(codes)
-                nats += block.nats[batch.rows].double().sum(dim=1).cpu().numpy()
+                nats += block.nats.double().sum(dim=1).cpu().numpy()
                 drawn += block.nats.shape[1]
                 watch(block)
         except (KeyboardInterrupt, OSError) as reason:
@@ -133,11 +129,16 @@ def make_batch(
             complete=wav.samples == batch.lengths[index],
             bits_per_sample=float(nats[index] + nats_before) / (drawn + drawn_before) / math.log(2),
             command=command(recipe, wav.samples - recipe.prompt_samples),
+            wav_sha256=continued.digest(wav.path),
         )
+        context = continued.needed_context(network, clip, batch.contexts[index])
+        clip = replace(clip, context_samples=len(context))
         album.add(clip)  # first of all, so that it is in the list whatever happens
         try:
+            if len(context):
+                continued.write_context(wav.path, context)
             if not hurried:
-                album.add(_with_companions(clip, wav.path, batch.session))
+                album.add(_with_spectrogram(clip, wav.path))
         except (UserError, KeyboardInterrupt) as reason:
             stopped, hurried = stopped or reason, True
     album.write_list()
@@ -148,14 +149,8 @@ def make_batch(
         raise stopped
 
 
-def _with_companions(clip: Clip, wav: Path, session: Session) -> Clip:
-    """The clip with its spectrogram and, where it was not cut short, its state on disk. UserError without space."""
-    recipe, picture = clip.recipe, wav.with_suffix(".png")
-    border = recipe.prompt_samples / recipe.sample_rate
-    save_spectrogram(picture, *read_clip(wav), border, wav.stem)
-    clip = replace(clip, spectrogram=picture.name)
-    if not clip.complete:
-        return clip
-    clip = replace(clip, state=wav.with_suffix(saved.SUFFIX).name)
-    saved.save(wav.with_suffix(saved.SUFFIX), clip, wav, session, recipe.clip - recipe.first_clip)
-    return clip
+def _with_spectrogram(clip: Clip, wav: Path) -> Clip:
+    """Draw the spectrogram of a clip. UserError without space."""
+    picture = wav.with_suffix(".png")
+    save_spectrogram(picture, *read_clip(wav), clip.recipe.prompt_samples / clip.recipe.sample_rate, wav.stem)
+    return replace(clip, spectrogram=picture.name)

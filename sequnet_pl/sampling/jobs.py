@@ -11,19 +11,17 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sequnet_pl import pretrained, project
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.audio.pcm import read_codes
 from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
 from sequnet_pl.names import EngineName, WeightType
-from sequnet_pl.sampling import prompts, saved
+from sequnet_pl.sampling import continued, prompts
 from sequnet_pl.sampling.clips import Batch
 from sequnet_pl.sampling.engines import Engine, engine_for
-from sequnet_pl.sampling.generate import start
+from sequnet_pl.sampling.generate import resume, start
 from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.prompts import Prompt
 from sequnet_pl.sampling.recipe import Recipe
@@ -120,12 +118,8 @@ def _batch(options: Options, trained: Trained, base: Recipe, heard: list[Prompt]
         for row, p in enumerate(heard)
     ]
     session = start(trained.network, prompts.stack(heard, trained.network.window(1).inputs), len(heard))
-    heads = [partial(_head, prompt) for prompt in heard]
-    return Batch(session, recipes, heads, options.samples(trained.sample_rate))
-
-
-def _head(prompt: Prompt) -> Iterator[NDArray[np.uint8]]:
-    yield prompt.codes[len(prompt.codes) - prompt.heard :]
+    contexts, heads = [prompt.context for prompt in heard], [prompt.head for prompt in heard]
+    return Batch(session, recipes, contexts, heads, options.samples(trained.sample_rate))
 
 
 def _recordings(options: Options, trained: Trained) -> Split:
@@ -144,8 +138,8 @@ def _recordings(options: Options, trained: Trained) -> Split:
 
 
 def longer_clip(options: Options, wav: Path) -> Plan:
-    """A finished clip gone on from, as it was made. UserError where its checkpoint has other weights now."""
-    found = saved.load(wav)
+    """A clip that is continued with its own settings. UserError where its checkpoint has other weights now."""
+    found = continued.read_clip(wav)
     recipe, samples = found.clip.recipe, options.samples(found.clip.recipe.sample_rate)
     device = device_for(int(recipe.device == "cuda") if options.device is None else options.device)
     torch.set_num_threads(options.threads or recipe.threads)
@@ -160,13 +154,10 @@ def longer_clip(options: Options, wav: Path) -> Plan:
         recipe, checkpoint=str(path), engine=engine.name, device=device.type, threads=torch.get_num_threads()
     )
     nats = found.clip.bits_per_sample * found.clip.generated * math.log(2)
-    batch = Batch(
-        saved.session_on(found, device),
-        [recipe],
-        [partial(read_codes, wav)],
-        samples,
-        before=(nats, found.clip.generated),
-    )
+    read = torch.from_numpy(np.concatenate((found.context, found.codes)))
+    session = resume(trained.network, read.unsqueeze(0), found.clip.drawn)
+    before = (nats, found.clip.generated)
+    batch = Batch(session, [recipe], [found.context], [found.codes], samples, before)
 
     def command(recipe: Recipe, count: int) -> str:
         return re.sub(r"--gen_samples \d+", f"--gen_samples {count}", found.clip.command)

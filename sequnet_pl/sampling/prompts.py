@@ -32,6 +32,16 @@ class Prompt:
     end: float = 0.0
     """Seconds into the source where the prompt ends."""
 
+    @property
+    def context(self) -> NDArray[np.uint8]:
+        """The codes that are not heard in the clip."""
+        return self.codes[: len(self.codes) - self.heard]
+
+    @property
+    def head(self) -> NDArray[np.uint8]:
+        """The codes that are heard in the clip."""
+        return self.codes[len(self.codes) - self.heard :]
+
 
 SILENCE = Prompt(np.full(1, mulaw.SILENCE, np.uint8), heard=0)
 """Nothing but silence before, and none of it heard."""

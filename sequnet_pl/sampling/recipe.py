@@ -66,13 +66,20 @@ class Clip:
     command: str
     """The command line that makes it again."""
     spectrogram: str = ""
-    state: str = ""
-    """The file from which it can be continued."""
+    wav_sha256: str = ""
+    """Of the file; empty for a clip of an earlier version."""
+    context_samples: int = 0
+    """Codes in the file beside the clip that ends in `.context`: read before it, and needed to continue it."""
 
     @property
     def generated(self) -> int:
         """Samples after the prompt."""
         return self.samples - self.recipe.prompt_samples
+
+    @property
+    def drawn(self) -> int:
+        """Samples that were drawn before the end of the clip."""
+        return self.generated
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the recipe's among them."""
@@ -83,8 +90,9 @@ class Clip:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The other way. KeyError or TypeError where values are missing."""
         ours = {field.name for field in fields(cls)} - {"recipe"}
-        recipe = Recipe(**{name: value for name, value in values.items() if name not in ours})
-        return cls(recipe=recipe, **{name: values[name] for name in ours})
+        former = {"state"}  # of an earlier version
+        recipe = Recipe(**{name: value for name, value in values.items() if name not in ours | former})
+        return cls(recipe=recipe, **{name: values[name] for name in ours & values.keys()})
 
 
 def dump(clips: list[Clip]) -> str:
