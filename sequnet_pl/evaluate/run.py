@@ -29,6 +29,7 @@ from sequnet_pl.report.clip import PageClip
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
+from sequnet_pl.sampling.album import ROOT, Album, new_folder
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network
 from sequnet_pl.sampling.progress import SampleProgress
@@ -63,9 +64,11 @@ def evaluate(argv: list[str]) -> None:
     samples = round(options.seconds * rate)
     check_length(samples, rate)
     run = _run(options, trained)
-    folder = _folder(options, run)
-    results.check_output_dir(folder)
+    named = _folder(options, run)
+    if named:
+        results.check_output_dir(named)
     split = held_out(options.audio_dir, trained, rate)
+    folder = named or new_folder(f"{options.pretrained or (trained.name if trained else 'clips')}-{OUT}")
     if options.clips_dir:
         sound = _existing(options, Path(options.clips_dir), split, samples, rate)
     else:
@@ -75,6 +78,8 @@ def evaluate(argv: list[str]) -> None:
     log.info("measuring %d clips of each kind", len(sound.generated))
     comparison = compare(sound.generated, sound.real, rate, seed=options.seed, resamples=options.resamples)
     _write(folder, run, argv, options, sound, comparison)
+    if not named:
+        Album(ROOT).write_page()
     _print(comparison)
     log.info("numbers: %s\ncharts and clips: %s", folder / results.NUMBERS, folder / results.PAGE)
 
@@ -94,10 +99,12 @@ def _run(options: Options, trained: Trained | None) -> Path | None:
     return run.folder if run else None
 
 
-def _folder(options: Options, run: Path | None) -> Path:
+def _folder(options: Options, run: Path | None) -> Path | None:
+    """The folder that is named, or that of the clips or the run; None for a new one below generated/."""
     if options.output_dir:
         return Path(options.output_dir)
-    return (Path(options.clips_dir) if options.clips_dir else run or Path("generated")) / OUT
+    parent = Path(options.clips_dir) if options.clips_dir else run
+    return parent / OUT if parent else None
 
 
 def _existing(options: Options, folder: Path, split: Split, samples: int, rate: int) -> _Sound:

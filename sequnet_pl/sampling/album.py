@@ -16,6 +16,23 @@ from sequnet_pl.sampling.recipe import Clip, Recipe
 
 LIST = "clips.json"
 PAGE = "index.html"
+ROOT = Path("generated")
+"""Each call that names no folder has one of its own in it, and its page links them."""
+
+
+def new_folder(name: str, root: Path = ROOT) -> Path:
+    """Make the folder of a call, with the next number and a name. Raises UserError if that is impossible."""
+    atomic.make_folder(root)
+    while True:
+        taken = [int(number) for path in root.iterdir() if (number := path.name.partition("-")[0]).isdecimal()]
+        folder = root / f"{max(taken, default=0) + 1:03d}-{name}"
+        try:
+            folder.mkdir()
+        except FileExistsError:  # by another process, a moment ago
+            continue
+        except OSError as error:
+            raise UserError(f"cannot make the folder {folder}: {error.strerror}; choose another one") from error
+        return folder
 
 
 def read_list(folder: Path) -> dict[str, Clip]:
@@ -39,9 +56,9 @@ class Album:
         self.clips = read_list(self.folder)
 
     @property
-    def changed(self) -> bool:
-        """Whether clips were added."""
-        return bool(self._own)
+    def own(self) -> list[Clip]:
+        """The clips that were added."""
+        return list(self._own.values())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -98,7 +115,7 @@ class Album:
             atomic.write_text(self.folder / LIST, recipes.dump(list(self.clips.values())))
 
     def write_page(self, run: Path | None = None) -> Path:
-        """Write index.html. Raises UserError where that fails.
+        """Write index.html, which links the pages of the folders in this one. Raises UserError where that fails.
 
         Args:
             run: The folder of the run that the newest clips are of, where there is one; if all clips are, the page says
@@ -108,7 +125,8 @@ class Album:
         with self._locked():
             if run and len({Path(clip.recipe.checkpoint).parent for clip in self.clips.values()}) == 1:
                 title, links = run_title(run, "generated clips"), run_pages(run)
-            write_listening_page(path, title, [self._entry(clip) for clip in self.clips.values()], links=links)
+            entries = [self._entry(clip) for clip in self.clips.values()]
+            write_listening_page(path, title, entries, links, _folders(self.folder))
         return path
 
     def _entry(self, clip: Clip) -> PageClip:
@@ -120,6 +138,8 @@ class Album:
             details["top k"] = str(recipe.top_k)
         if recipe.top_p < 1:
             details["top p"] = f"{recipe.top_p:g}"
+        if clip.lead_in_samples:
+            details["silence cut before"] = f"{clip.lead_in_samples / recipe.sample_rate:.2f} s"
         if not clip.complete:
             details["cut short"] = f"stopped after {clip.generated / recipe.sample_rate:.2f} s"
         return PageClip(
@@ -134,3 +154,24 @@ class Album:
             command=clip.command,
             details=details,
         )
+
+
+def _folders(root: Path) -> list[tuple[str, Path, str]]:
+    """Return name, page and content of the folders that have pages, the newest first."""
+    pages = {page.parent: page for page in sorted(root.glob("*/*.html"), reverse=True)}
+    newest = sorted(pages, key=lambda folder: pages[folder].stat().st_mtime, reverse=True)
+    return [(folder.name, pages[folder], _content(folder)) for folder in newest]
+
+
+def _content(folder: Path) -> str:
+    try:
+        clips = list(read_list(folder).values())
+    except UserError:
+        clips = []
+    if not clips:
+        return ""
+    silent = sum(clip.silent for clip in clips)
+    kinds = dict.fromkeys(clip.recipe.kind for clip in clips)
+    networks = dict.fromkeys(f"{clip.recipe.network}, step {clip.recipe.step}" for clip in clips)
+    counted = f"{len(clips)} clip{'s' if len(clips) > 1 else ''}" + (f", silent: {silent}" if silent else "")
+    return "; ".join([counted, *kinds, *networks])

@@ -48,8 +48,10 @@ def resume(network: Network, codes: Tensor, drawn: int) -> Session:
 
     The codes are read in one pass up to a whole cycle of the network; the rest is stepped.
     """
-    codes = F.pad(codes, (1, 0), value=mulaw.SILENCE).to(next(network.parameters()).device)
-    read = codes.shape[1] - drawn % network.cycle
+    rest = drawn % network.cycle
+    before = max(1, rest + 1 - codes.shape[1])  # silence, so that there is a code to read before the rest
+    codes = F.pad(codes, (before, 0), value=mulaw.SILENCE).to(next(network.parameters()).device)
+    read = codes.shape[1] - rest
     logits, state = network.prefill(codes[:, :read])
     for code in codes[:, read:].long().unbind(1):
         logits = network.step(code, state)

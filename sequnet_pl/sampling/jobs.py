@@ -18,6 +18,7 @@ from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
 from sequnet_pl.names import EngineName, WeightType
+from sequnet_pl.pretrained.excerpts import Excerpt, excerpts_of
 from sequnet_pl.sampling import continued, prompts
 from sequnet_pl.sampling.clips import Batch
 from sequnet_pl.sampling.engines import Engine, engine_for
@@ -38,7 +39,7 @@ class Plan:
         trained, engine: What draws.
         batches: The clips; each batch reads its prompts when it is asked for.
         total: Samples to draw, of all clips.
-        folder: Where the clips go if nothing else is said.
+        folder: Of the clip that is continued; None for new clips.
         command: Gives the command line that makes a clip again with so many generated samples.
     """
 
@@ -46,7 +47,7 @@ class Plan:
     engine: Engine
     batches: Iterator[Batch]
     total: int
-    folder: Path
+    folder: Path | None
     command: Callable[[Recipe, int], str]
 
 
@@ -65,7 +66,7 @@ def new_clips(options: Options) -> Plan:
         engine,
         _batches(options, trained, engine),
         clips * options.samples(trained.sample_rate),
-        Path("generated"),
+        None,
         partial(_command, options),
     )
 
@@ -73,7 +74,10 @@ def new_clips(options: Options) -> Plan:
 def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Batch]:
     """Temperature by temperature, prompt by prompt, batch by batch."""
     rate, context = trained.sample_rate, trained.network.window(1).inputs
-    split = _recordings(options, trained) if options.conditional and not options.prompt else None
+    excerpts = _excerpts(options)
+    split = None
+    if not excerpts and (options.conditional or options.audio_dir):
+        split = _recordings(options, trained)
     given = [
         prompts.from_file(Path(file), rate, context, options.prompt_start, options.prompt_seconds)
         for file in options.prompt
@@ -84,7 +88,7 @@ def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Bat
         step=trained.step,
         network=trained.name,
         sample_rate=rate,
-        kind="prompt" if given else "continuation" if split else "silence",
+        kind="prompt" if given else "continuation" if split or excerpts else "silence",
         seed=options.seed,
         clip=0,
         first_clip=0,
@@ -98,17 +102,21 @@ def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Bat
         threads=torch.get_num_threads(),
         torch=torch.__version__,
     )
+    if base.kind == "silence" and not (options.stdout or options.play):
+        base = replace(base, lead_in=options.lead_in)
     per_prompt = options.batch_size * options.num_batches
     for temperature in options.temp:
         for index, prompt in enumerate(given or [prompts.SILENCE]):
             begin = options.first_clip + index * per_prompt
             for first in range(begin, begin + per_prompt, options.batch_size):
                 heard = [prompt] * options.batch_size
+                clips = range(first, first + options.batch_size)
                 if split:
-                    heard = [
-                        prompts.from_split(split, rate, context, options.prompt_seconds, options.seed, clip)
-                        for clip in range(first, first + options.batch_size)
-                    ]
+                    how = (rate, context, options.prompt_seconds, options.seed)
+                    heard = [prompts.from_split(split, *how, clip) for clip in clips]
+                elif excerpts:
+                    chosen = [excerpts[clip % len(excerpts)] for clip in clips]
+                    heard = [_from_excerpt(excerpt, rate, options.prompt_seconds) for excerpt in chosen]
                 yield _batch(options, trained, replace(base, temperature=temperature, first_clip=first), heard)
 
 
@@ -119,11 +127,22 @@ def _batch(options: Options, trained: Trained, base: Recipe, heard: list[Prompt]
     ]
     session = start(trained.network, prompts.stack(heard, trained.network.window(1).inputs), len(heard))
     contexts, heads = [prompt.context for prompt in heard], [prompt.head for prompt in heard]
-    return Batch(session, recipes, contexts, heads, options.samples(trained.sample_rate))
+    return Batch(session, recipes, contexts, heads, options.samples(trained.sample_rate), base.lead_in)
+
+
+def _excerpts(options: Options) -> list[Excerpt]:
+    """Return the bundled excerpts to continue; none for clips from silence, from files or from recordings."""
+    elsewhere = options.prompt or options.audio_dir or options.conditional == 0
+    return [] if elsewhere or options.pretrained not in pretrained.names() else excerpts_of(options.pretrained)
+
+
+def _from_excerpt(excerpt: Excerpt, rate: int, seconds: float) -> Prompt:
+    heard = min(prompts.length(seconds, rate), len(excerpt.codes))
+    return Prompt(excerpt.codes, heard, excerpt.source, excerpt.end)
 
 
 def _recordings(options: Options, trained: Trained) -> Split:
-    """The recordings to continue: of the test split, else of val or train, which is said."""
+    """The recordings to continue: of the test split, else of val or train, which is logged."""
     try:
         data = open_recordings(options.audio_dir, trained)
         splits = data.splits
@@ -157,7 +176,15 @@ def longer_clip(options: Options, wav: Path) -> Plan:
     read = torch.from_numpy(np.concatenate((found.context, found.codes)))
     session = resume(trained.network, read.unsqueeze(0), found.clip.drawn)
     before = (nats, found.clip.generated)
-    batch = Batch(session, [recipe], [found.context], [found.codes], samples, before)
+    batch = Batch(
+        session,
+        [recipe],
+        [found.context],
+        [found.codes],
+        samples,
+        before=before,
+        lead_in_before=found.clip.lead_in_samples,
+    )
 
     def command(recipe: Recipe, count: int) -> str:
         return re.sub(r"--gen_samples \d+", f"--gen_samples {count}", found.clip.command)
@@ -175,7 +202,9 @@ def _command(options: Options, recipe: Recipe, count: int) -> str:
         words += ["--prompt", recipe.prompt, "--prompt_start", options.prompt_start]
     else:
         words += ["--conditional", int(recipe.kind == "continuation")]
-    if recipe.kind != "silence":
+    if recipe.kind == "silence":
+        words += ["--lead_in", f"{recipe.lead_in:g}"]
+    else:
         words += ["--prompt_seconds", options.prompt_seconds]
         words += ["--audio_dir", options.audio_dir] if options.audio_dir else []
     words += ["--gen_samples", count, "--batch_size", recipe.batch_size, "--first_clip", recipe.first_clip]

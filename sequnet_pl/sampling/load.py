@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from sequnet_pl import pretrained
+from sequnet_pl.audio import mulaw
 from sequnet_pl.cli.sample_options import NetworkOptions
 from sequnet_pl.data import summary
 from sequnet_pl.data.store.index import read_index
@@ -14,7 +15,10 @@ from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.pretrained import archive
+from sequnet_pl.pretrained.excerpts import Excerpt
 from sequnet_pl.project import CONFIGS
+from sequnet_pl.report.flags import SILENT_BELOW, level
+from sequnet_pl.sampling import prompts
 from sequnet_pl.training.checkpoints import Run, best_of, newest_run
 from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint
 
@@ -23,6 +27,9 @@ log = logging.getLogger(__name__)
 
 PRETRAINED = Path("data/pretrained")
 """Where the published weights are kept."""
+EXCERPTS = 8
+"""Excerpts beside an exported network."""
+_EXCERPT_TRIES = 64
 
 
 def find_checkpoint(options: NetworkOptions) -> Path:
@@ -95,3 +102,24 @@ def open_recordings(audio_dir: str | None, trained: Trained) -> StoredRecordings
         except UserError as error:
             raise UserError(f"{error} (--audio_dir says where recordings are)") from error
     return data
+
+
+def held_out_excerpts(trained: Trained) -> list[Excerpt]:
+    """Return excerpts of the recordings that a network was not trained on, as long as its context, that end in sound.
+
+    UserError if the recordings are not there, none is held out or all are silent.
+    """
+    rate, context = trained.sample_rate, trained.network.window(1).inputs
+    splits = open_recordings(None, trained).splits
+    split = next((splits[name] for name in ("test", "val") if len(splits[name].lengths)), None)
+    found: list[Excerpt] = []
+    for clip in range(_EXCERPT_TRIES if split else 0):
+        assert split
+        prompt = prompts.from_split(split, rate, context, context / rate, 0, clip)
+        if level(mulaw.decode(prompt.codes[-rate // 10 :])) >= SILENT_BELOW:
+            found.append(Excerpt(prompt.codes, prompt.source, prompt.end))
+        if len(found) == EXCERPTS:
+            break
+    if not found:
+        raise UserError("there are no held-out recordings with sound to take excerpts of; export without --excerpts")
+    return found

@@ -80,16 +80,16 @@ def from_file(path: Path, rate: int, context: int, start: float, seconds: float)
 
 
 def from_split(split: Split, rate: int, context: int, seconds: float, seed: int, clip: int) -> Prompt:
-    """A stretch of a recording that depends on (seed, clip) and the recordings only; every place is as likely.
+    """A stretch of a recording that depends on (seed, clip) and the recordings only.
 
-    The prompt is `seconds` long, shorter where its recording starts; at least half of a recording shorter than that.
+    Each recording is taken once, in random order, before one is taken again; each place in it is as likely. The prompt
+    is `seconds` long, shorter where its recording starts; at least half of a recording shorter than that.
     """
     heard = length(seconds, rate)
     first = np.minimum(heard, (split.lengths + 1) // 2)  # the earliest end of a prompt in each recording
-    ends = np.cumsum(split.lengths - first + 1)
-    place = int(np.random.default_rng([seed, clip]).integers(ends[-1]))
-    recording = int(np.searchsorted(ends, place, side="right"))
-    end = int(split.lengths[recording]) - (int(ends[recording]) - 1 - place)
+    turn, index = divmod(clip, len(first))
+    recording = int(np.random.default_rng([seed, turn, 1]).permutation(len(first))[index])
+    end = int(np.random.default_rng([seed, clip]).integers(first[recording], split.lengths[recording] + 1))
     offset, found = int(split.offsets[recording]), split.recordings[recording]
     codes = np.array(split.codes[offset + max(0, end - max(context, heard)) : offset + end])
     return Prompt(codes, min(heard, end), found.source, (found.begin + end) / rate)

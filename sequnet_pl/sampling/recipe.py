@@ -44,6 +44,8 @@ class Recipe:
     threads: int = 1
     torch: str = ""
     """Version."""
+    lead_in: float = 0.0
+    """Seconds of silence at most that are cut before the first sound."""
 
     @property
     def stem(self) -> str:
@@ -68,6 +70,10 @@ class Clip:
     spectrogram: str = ""
     wav_sha256: str = ""
     """Of the file; empty for a clip of an earlier version."""
+    lead_in_samples: int = 0
+    """Silence that was drawn before the clip, and is not in it."""
+    silent: bool = False
+    """Whether the level of the generated part is below -60 dBFS."""
     context_samples: int = 0
     """Codes in the file beside the clip that ends in `.context`: read before it, and needed to continue it."""
 
@@ -78,8 +84,8 @@ class Clip:
 
     @property
     def drawn(self) -> int:
-        """Samples that were drawn before the end of the clip."""
-        return self.generated
+        """Samples that were drawn up to the end of the clip."""
+        return self.lead_in_samples + self.generated
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the recipe's among them."""

@@ -66,7 +66,7 @@ def test_recordings(tmp_path: Path, seconds: float) -> None:
             again = prompts.from_split(split, RATE, 64, seconds, seed=5, clip=clip)
             assert np.array_equal(again.codes, prompt.codes)
     assert {index for index, _ in seen} == {0, 1, 2} or seconds < 3
-    assert len(seen) > 150
+    assert len(seen) > 100
 
 
 def test_stacked() -> None:
