@@ -53,6 +53,8 @@ def test_recordings(tmp_path: Path, seconds: float) -> None:
     names = [tmp_path / f"{index}.wav" for index in range(3)]
     make_store({"test": names}, tmp_path / "store", RATE, progress=False)
     split = open_split(tmp_path / "store", "test")
+    first = [prompts.from_split(split, RATE, 64, seconds, seed=5, clip=clip).source for clip in range(6)]
+    assert len(set(first[:3])) == len(set(first[3:])) == 3  # each recording before one of them is taken twice
     seen = set()
     for clip in range(300):
         prompt = prompts.from_split(split, RATE, 64, seconds, seed=5, clip=clip)
