@@ -116,7 +116,7 @@ def test_interrupted(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplo
     monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
     run("--seed", 1)
     monkeypatch.setattr(SampleProgress, "advance", interrupt)
-    assert "interrupted" in run("--batch_size", 2, status=130)
+    assert "interrupted" in run("--batch_size", 2, "--lead_in", 0, status=130)
     clips = made()
     assert [clip["complete"] for clip in clips] == [True, False, False]
     for clip in clips[1:]:
@@ -134,7 +134,7 @@ def test_interrupted(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplo
         on=None,
         short=False,
     )
-    run("--batch_size", 2, "--output_dir", "whole")
+    run("--batch_size", 2, "--lead_in", 0, "--output_dir", "whole")
     continued, whole = made()[1], made(Path("whole"))[0]  # in the place of the clip that was cut short
     assert continued["complete"] and continued["bits_per_sample"] == pytest.approx(whole["bits_per_sample"])
     assert np.array_equal(codes(Path("generated", continued["wav"])), codes(Path("whole", whole["wav"])))
@@ -157,7 +157,7 @@ def test_no_space_while_a_clip_grows(run, monkeypatch: pytest.MonkeyPatch) -> No
 
     real = GrowingWav.write
     monkeypatch.setattr(GrowingWav, "write", write)
-    assert "No space left" in run("--num_batches", 2, "--gen_samples", 100, status=1, short=False)
+    assert "No space left" in run("--num_batches", 2, "--gen_samples", 100, "--lead_in", 0, status=1, short=False)
     complete = {clip["wav"]: clip["complete"] for clip in made()}
     assert list(complete.values()) == [True, False]
     assert all(len(codes(Path("generated", wav))) for wav in complete)
