@@ -125,6 +125,8 @@ class Album:
         with self._locked():
             if run and len({Path(clip.recipe.checkpoint).parent for clip in self.clips.values()}) == 1:
                 title, links = run_title(run, "generated clips"), run_pages(run)
+            if self.folder.resolve().parent == ROOT.resolve():
+                links = [*links, ("all clips", ROOT / PAGE)]
             entries = [self._entry(clip) for clip in self.clips.values()]
             write_listening_page(path, title, entries, links, _folders(self.folder))
         return path
