@@ -5,7 +5,7 @@ N clips, T samples.
 
 import logging
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,8 @@ from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.album import ROOT, Album, new_folder
 from sequnet_pl.sampling.engines import engine_for
-from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network
+from sequnet_pl.sampling.load import base_recipe, device_for, find_checkpoint, open_network
 from sequnet_pl.sampling.progress import SampleProgress
-from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.checkpoints import run_of_checkpoint
 from sequnet_pl.training.trained import Trained
 
@@ -133,27 +132,8 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
     origins = [f"after {Path(file).name}, {start:.2f} s" for file, start in places[1::2]]
     if not options.conditional:
         heard, origins = [prompts.SILENCE] * len(heard), ["from silence"] * len(heard)
-    base = Recipe(
-        checkpoint=str(trained.path),
-        weights_sha256=trained.digest,
-        step=trained.step,
-        network=trained.name,
-        sample_rate=rate,
-        kind="continuation" if options.conditional else "silence",
-        seed=options.seed,
-        clip=0,
-        first_clip=0,
-        batch_size=options.batch_size,
-        temperature=options.temp,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        engine=engine.name,
-        weights=options.weights,
-        precision="float64" if options.double else "float32",
-        device=next(network.parameters()).device.type,
-        threads=torch.get_num_threads(),
-        torch=torch.__version__,
-    )
+    kind = "continuation" if options.conditional else "silence"
+    base = replace(base_recipe(options, trained, engine, kind), temperature=options.temp)
     with SampleProgress(len(heard) * samples, rate, live=False) as progress:
         progress.begin(f"generating {len(heard)} clips")
         codes = clips.generate(network, engine, heard, base, samples, options.batch_size, progress.advance)

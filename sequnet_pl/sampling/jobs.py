@@ -23,7 +23,7 @@ from sequnet_pl.sampling import continued, prompts
 from sequnet_pl.sampling.clips import Batch
 from sequnet_pl.sampling.engines import Engine, engine_for
 from sequnet_pl.sampling.generate import resume, start
-from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network, open_recordings
+from sequnet_pl.sampling.load import base_recipe, device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.prompts import Prompt
 from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.trained import Trained
@@ -82,26 +82,8 @@ def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Bat
         prompts.from_file(Path(file), rate, context, options.prompt_start, options.prompt_seconds)
         for file in options.prompt
     ]
-    base = Recipe(
-        checkpoint=str(trained.path),
-        weights_sha256=trained.digest,
-        step=trained.step,
-        network=trained.name,
-        sample_rate=rate,
-        kind="prompt" if given else "continuation" if split or excerpts else "silence",
-        seed=options.seed,
-        clip=0,
-        first_clip=0,
-        batch_size=options.batch_size,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        engine=engine.name,
-        weights=options.weights,
-        precision="float64" if options.double else "float32",
-        device=next(trained.network.parameters()).device.type,
-        threads=torch.get_num_threads(),
-        torch=torch.__version__,
-    )
+    kind = "prompt" if given else "continuation" if split or excerpts else "silence"
+    base = base_recipe(options, trained, engine, kind)
     if base.kind == "silence" and not (options.stdout or options.play):
         base = replace(base, lead_in=options.lead_in)
     per_prompt = options.batch_size * options.num_batches

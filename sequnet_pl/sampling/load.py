@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,6 +20,8 @@ from sequnet_pl.pretrained.excerpts import Excerpt
 from sequnet_pl.project import CONFIGS
 from sequnet_pl.report.flags import SILENT_BELOW, level
 from sequnet_pl.sampling import prompts
+from sequnet_pl.sampling.engines import Engine
+from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.checkpoints import Run, best_of, newest_run
 from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint
 
@@ -66,6 +69,30 @@ def open_network(path: Path, options: NetworkOptions, device: torch.device, prec
             raise UsageError(f"--{name} {value}, but {path} has {name} {there[name]}; leave --{name} out")
     trained.network.eval().requires_grad_(False).to(device, getattr(torch, precision))
     return trained
+
+
+def base_recipe(options: Any, trained: Trained, engine: Engine, kind: str) -> Recipe:
+    """Return what the clips of a call have in common, from the options of sample.py or evaluate."""
+    return Recipe(
+        checkpoint=str(trained.path),
+        weights_sha256=trained.digest,
+        step=trained.step,
+        network=trained.name,
+        sample_rate=trained.sample_rate,
+        kind=kind,
+        seed=options.seed,
+        clip=0,
+        first_clip=0,
+        batch_size=options.batch_size,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        engine=engine.name,
+        weights=options.weights,
+        precision="float64" if options.double else "float32",
+        device=next(trained.network.parameters()).device.type,
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+    )
 
 
 def device_for(gpus: int | None) -> torch.device:
