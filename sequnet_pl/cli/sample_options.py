@@ -81,9 +81,9 @@ class Options(NetworkOptions):
 
     Args:
         conditional: 1: continue recordings of the test split, or the excerpts of a bundled network; 0: from silence.
-        prompt: Any audio files to go on from; several make a grid.
+        prompt: Any audio files to continue; several make a grid.
         prompt_start: Where in the file the prompt begins, in seconds.
-        prompt_seconds: How much of a prompt is heard before the rest.
+        prompt_seconds: Length of the prompt at the start of a clip.
         audio_dir: The recordings, if not those of the training; replaces the excerpts of a bundled network.
         continue_clip: A clip that was made here, finished or cut short, to continue.
         seconds: Length of what is generated.

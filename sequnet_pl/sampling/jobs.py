@@ -91,24 +91,24 @@ def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Bat
         for index, prompt in enumerate(given or [prompts.SILENCE]):
             begin = options.first_clip + index * per_prompt
             for first in range(begin, begin + per_prompt, options.batch_size):
-                heard = [prompt] * options.batch_size
+                starting = [prompt] * options.batch_size
                 clips = range(first, first + options.batch_size)
                 if split:
                     how = (rate, context, options.prompt_seconds, options.seed)
-                    heard = [prompts.from_split(split, *how, clip) for clip in clips]
+                    starting = [prompts.from_split(split, *how, clip) for clip in clips]
                 elif excerpts:
                     chosen = [excerpts[clip % len(excerpts)] for clip in clips]
-                    heard = [_from_excerpt(excerpt, rate, options.prompt_seconds) for excerpt in chosen]
-                yield _batch(options, trained, replace(base, temperature=temperature, first_clip=first), heard)
+                    starting = [_from_excerpt(excerpt, rate, options.prompt_seconds) for excerpt in chosen]
+                yield _batch(options, trained, replace(base, temperature=temperature, first_clip=first), starting)
 
 
-def _batch(options: Options, trained: Trained, base: Recipe, heard: list[Prompt]) -> Batch:
+def _batch(options: Options, trained: Trained, base: Recipe, starting: list[Prompt]) -> Batch:
     recipes = [
-        replace(base, clip=base.first_clip + row, prompt=p.source, prompt_end=p.end, prompt_samples=p.heard)
-        for row, p in enumerate(heard)
+        replace(base, clip=base.first_clip + row, prompt=p.source, prompt_end=p.end, prompt_samples=p.shown)
+        for row, p in enumerate(starting)
     ]
-    session = start(trained.network, prompts.stack(heard, trained.network.window(1).inputs), len(heard))
-    contexts, heads = [prompt.context for prompt in heard], [prompt.head for prompt in heard]
+    session = start(trained.network, prompts.stack(starting, trained.network.window(1).inputs), len(starting))
+    contexts, heads = [prompt.context for prompt in starting], [prompt.head for prompt in starting]
     return Batch(session, recipes, contexts, heads, options.samples(trained.sample_rate), base.lead_in)
 
 
@@ -119,8 +119,8 @@ def _excerpts(options: Options) -> list[Excerpt]:
 
 
 def _from_excerpt(excerpt: Excerpt, rate: int, seconds: float) -> Prompt:
-    heard = min(prompts.length(seconds, rate), len(excerpt.codes))
-    return Prompt(excerpt.codes, heard, excerpt.source, excerpt.end)
+    shown = min(prompts.length(seconds, rate), len(excerpt.codes))
+    return Prompt(excerpt.codes, shown, excerpt.source, excerpt.end)
 
 
 def _recordings(options: Options, trained: Trained) -> Split:

@@ -19,13 +19,13 @@ class Recipe:
     network: str
     sample_rate: int
     kind: str
-    """What the clip goes on from: `continuation` of a held-out recording, `prompt` from a file, or `silence`."""
+    """What the clip continues: `continuation` of a held-out recording, `prompt` from a file, or `silence`."""
     prompt: str = ""
     """The file that the prompt is from."""
     prompt_end: float = 0.0
-    """Seconds into that file at which the clip goes on."""
+    """Seconds into that file at which the generated part begins."""
     prompt_samples: int = 0
-    """Samples of the prompt that are heard in the clip."""
+    """Samples of the prompt at the start of the clip."""
     seed: int
     clip: int
     """Number of the clip: the random numbers depend on (seed, clip, time) only."""

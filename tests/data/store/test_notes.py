@@ -45,9 +45,9 @@ def test_what_is_cut_off_is_told_with_its_seconds(tmp_path: Path, caplog: pytest
 def test_a_prompt_of_a_file_that_lies_or_is_cut_off(tmp_path: Path, wrapped: Path, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     prompt = prompts.from_file(wrapped, 16_000, 100, 0.3, 0.1)
-    assert prompt.heard == 1_600 and not caplog.messages
+    assert prompt.shown == 1_600 and not caplog.messages
     wrapped.write_bytes(noise(wrapped, 2.0).read_bytes()[:32_044])
-    assert prompts.from_file(wrapped, 16_000, 100, 0.5, 1.0).heard == 8_000
+    assert prompts.from_file(wrapped, 16_000, 100, 0.5, 1.0).shown == 8_000
     assert "it ends at 1.00 s of 2.00 s, cut off" in caplog.text and "only 0.50 s long" in caplog.text
 
 
