@@ -21,12 +21,12 @@ help: ## list the targets
 
 # What a network that comes with the package sounds like, where there is one, is heard before anything is trained.
 demo: $(RUNTIME) ## train a small Seq-U-Net on the built-in recordings and hear it (minutes, no GPU)
-	$(if $(SHIPPED),$(DEMO_SAMPLE) --pretrained piano --weights bf16 --conditional 1 --batch_size 4 --seconds 4 --output_dir generated/piano)
+	$(if $(SHIPPED),$(DEMO_SAMPLE) --pretrained piano --weights bf16 --batch_size 4 --seconds 4)
 	$(BIN)/python train.py --config configs/demo.yaml --gpus 0
 	$(BIN)/python train.py test --ckpt_path last --gpus 0
 	$(DEMO_SAMPLE) --conditional 1 --batch_size 4
 	$(DEMO_SAMPLE) --conditional 0 --batch_size 2
-	@echo "Listen to the wav files in $(CURDIR)/generated; the picture beside each is its spectrogram."
+	@echo "Listen: $(CURDIR)/generated/index.html links the clips; a spectrogram is beside each wav file."
 
 setup: $(DEV) ## make the environment for development
 

@@ -106,7 +106,10 @@ def test_installed_files_are_all_there(run: Callable[..., str]) -> None:
         assert [path.name for path in (root / "data").rglob("*.csv")] == ["piano.csv"]
     assert "  sequnet-train --config configs/demo.yaml  " in run("sequnet-train --help")
     assert "usage: sequnet-sample [options]" in run("sequnet-sample --help")
-    run("sequnet-sample --pretrained piano --seconds 0.01 --gpus 0 --output_dir heard")
+    run("sequnet-sample --pretrained piano --seconds 0.01 --gpus 0")
+    (clip,) = json.loads(run("cat generated/001-piano/clips.json"))["clips"]
+    assert clip["kind"] == "continuation" and "001-piano/index.html" in run("cat generated/index.html")
+    assert run("find . -name data") == ""  # the excerpts are in the package: no recordings are made
 
 
 @pytest.mark.slow
@@ -116,7 +119,8 @@ def test_commands_train_in_two_processes_test_and_sample(run: Callable[..., str]
     assert test.startswith("sequnet-train test --ckpt_path logs/sequnet/run/checkpoints/best-")
     assert "in detail: " in run(test)
     run("sequnet-sample --conditional 1 --seconds 0.01 --gpus 0")
-    (clip,) = json.loads(run("cat generated/clips.json"))["clips"]
+    (folder,) = run("find generated -name '*-run'").split()
+    (clip,) = json.loads(run(f"cat {folder}/clips.json"))["clips"]
     assert clip["command"].startswith("sequnet-sample --ckpt_path ")
     run(clip["command"])
     (trained,) = json.loads(run("cat logs/sequnet/run/run.json"))["commands"]
@@ -136,7 +140,7 @@ def test_the_notebook_trains_and_shows_sound_and_the_report(run: Callable[..., s
     executed = json.loads(run(shlex.join(["python", "-c", EXECUTE]), text.replace(steps, fewer)))
     shown = [output for cell in executed["cells"] for output in cell.get("outputs", [])]
     pages = ["".join(output["data"]["text/html"]) for output in shown if "text/html" in output.get("data", {})]
-    assert sum("<audio" in page and "data:audio/" in page for page in pages) == 3
+    assert sum("<audio" in page and "data:audio/" in page for page in pages) == 5
     assert "<iframe srcdoc=" in pages[-1]
     assert "logged until step 5" in pages[-1]
 

@@ -40,7 +40,7 @@ class Options(NetworkOptions):
         audio_dir: The real recordings: test/ (else val/) in it, or all; without it the test split of the training's.
         sample_rate: With --clips_dir and --audio_dir, which need no checkpoint.
         resamples: Of the bootstrap.
-        output_dir: Folder of the result; evaluation/ in the run, --clips_dir or generated/ by default.
+        output_dir: Folder of the result; evaluation/ in the run or --clips_dir, else a new one below generated/.
     """
 
     clips: ClipCount | None = None

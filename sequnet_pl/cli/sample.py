@@ -10,13 +10,13 @@ import torch
 from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.run import link_page
-from sequnet_pl.sampling.album import Album
+from sequnet_pl.sampling.album import ROOT, Album, new_folder
 from sequnet_pl.sampling.clips import Batch, drawn_blocks, make_batch
 from sequnet_pl.sampling.engines import Block
 from sequnet_pl.sampling.jobs import Plan, longer_clip, new_clips
 from sequnet_pl.sampling.live import Live, Pipe, Speaker
 from sequnet_pl.sampling.progress import SampleProgress
-from sequnet_pl.training.checkpoints import run_of_checkpoint
+from sequnet_pl.training.checkpoints import Run, run_of_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +27,14 @@ def sample(options: Options) -> None:
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
     plan = longer_clip(options, Path(options.continue_clip)) if options.continue_clip else new_clips(options)
     rate = plan.trained.sample_rate
-    album = None
+    run = run_of_checkpoint(plan.trained.path, Path(options.log_dir))
+    folder = plan.folder if options.output_dir is None else Path(options.output_dir)
+    album = own_folder = None
     if options.output_dir or not (options.stdout or options.play):
-        album = Album(Path(options.output_dir) if options.output_dir else plan.folder)
+        if folder is None:
+            name = options.pretrained or (run.folder.resolve().name if run else plan.trained.name)
+            folder = own_folder = new_folder(name)
+        album = Album(folder)
     live = _live(options, rate)
     try:
         with SampleProgress(plan.total, rate, live is not None) as progress:
@@ -39,31 +44,42 @@ def sample(options: Options) -> None:
                 progress.begin(f"clips from {recipe.clip}, temperature {recipe.temperature:g}")
                 _make(plan, batch, album, live, progress)
     except (KeyboardInterrupt, UserError):
-        if album and album.changed:
+        if album and album.own:
             with suppress(UserError):
                 log.info("what was made is kept: %s", album.write_page())
+        elif own_folder:
+            with suppress(OSError):
+                own_folder.rmdir()
         raise
     log.info("%.2f s of sound in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
     if live:
         live.close()
     if album:
-        run = run_of_checkpoint(plan.trained.path, Path(options.log_dir))
-        page = album.write_page(run and run.folder)
-        if run:
-            link_page(run.folder, f"clips in {album.folder.resolve().name}", page)
-        log.info("listen: %s", page)
+        _write_pages(album, run, own_folder is not None)
+
+
+def _write_pages(album: Album, run: Run | None, own_folder: bool) -> None:
+    """Write the page of the clips, link it from those of its run and of generated/, and log what was made."""
+    page = album.write_page(run and run.folder)
+    linked = page
+    if album.folder.resolve().parent == ROOT.resolve():
+        overview = Album(ROOT).write_page()
+        linked = overview if own_folder else page
+    if run:
+        link_page(run.folder, f"clips in {linked.parent.resolve().name}", linked)
+    log.info("clips: %d, silent (level below -60 dBFS): %d", len(album.own), sum(clip.silent for clip in album.own))
+    log.info("listen: %s", page)
 
 
 def _make(plan: Plan, batch: Batch, album: Album | None, live: Live | None, progress: SampleProgress) -> None:
     """One batch, to all that want it."""
     if live:
-        for codes in batch.heads[0]():
-            live.write(codes)
+        live.write(batch.heads[0])
 
     def watch(block: Block) -> None:
         progress.advance(block)
         if live:
-            live.write(block.codes[batch.rows[0]].cpu().numpy())
+            live.write(block.codes[0].cpu().numpy())
 
     if album:
         make_batch(plan.trained.network, plan.engine, batch, album, plan.command, watch)

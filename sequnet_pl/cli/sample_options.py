@@ -80,22 +80,23 @@ class Options(NetworkOptions):
     """Make sound with a trained network: wav files, their spectrograms, and a page to listen on.
 
     Args:
-        conditional: 1: go on from recordings of the test split; 0: from silence.
-        prompt: Any audio files to go on from; several make a grid.
+        conditional: 1: continue recordings of the test split, or the excerpts of a bundled network; 0: from silence.
+        prompt: Any audio files to continue; several make a grid.
         prompt_start: Where in the file the prompt begins, in seconds.
-        prompt_seconds: How much of a prompt is heard before the rest.
-        audio_dir: The recordings, where they are not those of the training.
-        continue_clip: A clip that was made here, to go on from.
+        prompt_seconds: Length of the prompt at the start of a clip.
+        audio_dir: The recordings, if not those of the training; replaces the excerpts of a bundled network.
+        continue_clip: A clip that was made here, finished or cut short, to continue.
         seconds: Length of what is generated.
         gen_samples: The same in samples.
         batch_size: Clips made at once.
         num_batches: Batches one after the other.
         first_clip: Number of the first clip, for more.
+        lead_in: From silence: seconds drawn and cut at most before the first sound; 0 cuts nothing.
         temp: Temperatures; 0: always the likeliest code.
         top_k: Draw from the K likeliest codes.
         top_p: Draw from the likeliest codes of probability P.
         seed: Of the random numbers.
-        output_dir: Folder of the clips and their page (generated); a clip's .state is for --continue.
+        output_dir: Folder of the clips and their page (a new one below generated/).
         stdout: raw or wav: stream to a pipe; no files unless --output_dir is given.
         play: Stream to the sound device; likewise.
     """
@@ -111,6 +112,7 @@ class Options(NetworkOptions):
     batch_size: PositiveInt = 1
     num_batches: PositiveInt = 1
     first_clip: NonNegativeInt = 0
+    lead_in: NonNegativeFloat = 10.0
     temp: list[NonNegativeFloat] = (1.0,)  # type: ignore[assignment]
     top_k: PositiveInt = CLASSES
     top_p: ClosedUnitInterval = 1.0
@@ -126,8 +128,9 @@ class Options(NetworkOptions):
             raise UsageError(f"top_k is {self.top_k} and top_p {self.top_p:g}, but they must be 1 to 256 and above 0")
         if self.continue_clip and (fixed := given(self, *_OF_A_CLIP)):
             raise UsageError(f"--{fixed} cannot be given with --continue: the clip was made with its own")
-        if self.audio_dir and not (self.conditional or self.continue_clip):
-            raise UsageError("--audio_dir has no use without --conditional 1, which goes on from recordings")
+        continues = self.conditional or (self.pretrained and self.conditional is None and not self.prompt)
+        if self.audio_dir and not (continues or self.continue_clip):
+            raise UsageError("--audio_dir has no use without --conditional 1, which continues recordings")
         if (self.stdout or self.play) and self.clips > 1:
             raise UsageError(
                 f"{'--play' if self.play else '--stdout'} takes one clip, but these options make {self.clips}"
@@ -176,6 +179,7 @@ _OF_A_CLIP = (
     "batch_size",
     "num_batches",
     "first_clip",
+    "lead_in",
     "temp",
 )
 _OF_A_CLIP += ("audio_dir", "top_k", "top_p", "seed", "model", "pretrained", "double", "weights")

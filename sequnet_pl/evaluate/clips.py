@@ -98,17 +98,21 @@ def generate(
     The random numbers of a clip depend on the seed in `base`, its number and the time only.
     Raises UserError where the network gives logits that are not numbers.
     """
-    rows = []
+    made = []
     for first in range(0, len(heard), batch_size):
         batch_heard = heard[first : first + batch_size]
         session = start(network, prompts.stack(batch_heard, network.window(1).inputs), len(batch_heard))
-        batch = Batch(session, [replace(base, first_clip=first, batch_size=len(batch_heard))], [], samples)
+        rows = [
+            replace(base, clip=first + row, first_clip=first, batch_size=len(batch_heard))
+            for row in range(len(batch_heard))
+        ]
+        batch = Batch(session, rows, [], [], samples)
         blocks = []
         for block in drawn_blocks(network, engine, batch):
             watch(block)
             blocks.append(block.codes.cpu())
-        rows.append(torch.cat(blocks, dim=1).numpy())
-    return np.concatenate(rows)
+        made.append(torch.cat(blocks, dim=1).numpy())
+    return np.concatenate(made)
 
 
 def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tuple[NDArray[np.uint8], list[Path]]:

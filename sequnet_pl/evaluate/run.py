@@ -32,10 +32,10 @@ from sequnet_pl.report.clip import PageClip
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
+from sequnet_pl.sampling.album import ROOT, Album, new_folder
 from sequnet_pl.sampling.engines import engine_for
-from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network, open_recordings
+from sequnet_pl.sampling.load import base_recipe, device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.progress import SampleProgress
-from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.checkpoints import run_of_checkpoint
 from sequnet_pl.training.trained import Trained
 
@@ -66,9 +66,11 @@ def evaluate(argv: list[str]) -> None:
     samples = round(options.seconds * rate)
     check_length(samples, rate)
     run = _run(options, trained)
-    folder = _folder(options, run)
-    results.check_output_dir(folder)
+    named = _folder(options, run)
+    if named:
+        results.check_output_dir(named)
     split = held_out(options.audio_dir, trained, rate)
+    folder = named or new_folder(f"{options.pretrained or (trained.name if trained else 'clips')}-{OUT}")
     if options.clips_dir:
         sound = _existing(options, Path(options.clips_dir), split, samples, rate)
     else:
@@ -78,6 +80,8 @@ def evaluate(argv: list[str]) -> None:
     log.info("measuring %d clips of each kind", len(sound.generated))
     comparison = compare(sound.generated, sound.real, rate, seed=options.seed, resamples=options.resamples)
     _write(folder, run, argv, options, sound, comparison)
+    if not named:
+        Album(ROOT).write_page()
     _print(comparison)
     log.info("numbers: %s\ncharts and clips: %s", folder / results.NUMBERS, folder / results.PAGE)
 
@@ -97,10 +101,12 @@ def _run(options: Options, trained: Trained | None) -> Path | None:
     return run.folder if run else None
 
 
-def _folder(options: Options, run: Path | None) -> Path:
+def _folder(options: Options, run: Path | None) -> Path | None:
+    """The folder that is named, or that of the clips or the run; None for a new one below generated/."""
     if options.output_dir:
         return Path(options.output_dir)
-    return (Path(options.clips_dir) if options.clips_dir else run or Path("generated")) / OUT
+    parent = Path(options.clips_dir) if options.clips_dir else run
+    return parent / OUT if parent else None
 
 
 def held_out(audio_dir: str | None, trained: Trained | None, rate: int) -> Split:
@@ -171,27 +177,8 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
     origins = [f"after {Path(file).name}, {start:.2f} s" for file, start in places[1::2]]
     if not options.conditional:
         begins, origins = [prompts.SILENCE] * len(begins), ["from silence"] * len(begins)
-    base = Recipe(
-        checkpoint=str(trained.path),
-        weights_sha256=trained.digest,
-        step=trained.step,
-        network=trained.name,
-        sample_rate=rate,
-        kind="continuation" if options.conditional else "silence",
-        seed=options.seed,
-        clip=0,
-        first_clip=0,
-        batch_size=options.batch_size,
-        temperature=options.temp,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        engine=engine.name,
-        weights=options.weights,
-        precision="float64" if options.double else "float32",
-        device=next(network.parameters()).device.type,
-        threads=torch.get_num_threads(),
-        torch=torch.__version__,
-    )
+    kind = "continuation" if options.conditional else "silence"
+    base = replace(base_recipe(options, trained, engine, kind), temperature=options.temp)
     with SampleProgress(len(begins) * samples, rate, live=False) as progress:
         progress.begin(f"generating {len(begins)} clips")
         codes = clips.generate(network, engine, begins, base, samples, options.batch_size, progress.advance)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.cli.parsing import Parser
+from sequnet_pl.pretrained.excerpts import write_excerpts
 from sequnet_pl.project import command
+from sequnet_pl.sampling.load import held_out_excerpts
 from sequnet_pl.training.shipping import write_shipped
-from sequnet_pl.training.trained import newest_checkpoint
+from sequnet_pl.training.trained import load_trained, newest_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +24,19 @@ def export(argv: list[str]) -> None:
     )
     parser.add_argument("checkpoint", type=str, help="a checkpoint, or a folder of them or of a run (the newest)")
     parser.add_argument("folder", type=str, metavar="FOLDER", help="the folder to write; its name is the network's")
-    parser.add_argument("--log_dir", type=str, default="logs", metavar="DIR", help="the root of the run folders (logs)")
+    parser.option("--log_dir", type=str, default="logs", metavar="DIR", help="the root of the run folders (logs)")
+    parser.option(
+        "--excerpts",
+        action="store_true",
+        help="also write excerpts of held-out recordings, which sample.py --pretrained continues; they are copies of "
+        "the recordings: give them to others only if you may",
+    )
     options = parser.values(argv)
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
     checkpoint, folder = newest_checkpoint(Path(options.checkpoint)), Path(options.folder)
+    if options.excerpts:
+        written = write_excerpts(folder, held_out_excerpts(load_trained(checkpoint)))
+        log.info("%s: excerpts of held-out recordings", written)
     weights, scored = write_shipped(checkpoint, folder, Path(options.log_dir))
     size, named = weights.stat().st_size / 1e6, ("--ckpt_path", weights)
     log.info("%s: %.2f MB; listen to it with: %s", weights, size, command("sample", *named))

@@ -183,16 +183,22 @@ def warnings(found: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def write_listening_page(
-    path: Path, title: str, clips: Sequence[PageClip], links: Iterable[tuple[str, Path]] = ()
+    path: Path,
+    title: str,
+    clips: Sequence[PageClip],
+    links: Iterable[tuple[str, Path]] = (),
+    folders: Iterable[tuple[str, Path, str]] = (),
 ) -> None:
     """Write a page of clips in groups of one network each, the likeliest clip of a group first.
 
-    `links` are those of `write_page`. Raises UserError if a clip cannot be read or the page cannot be written.
+    `links` are those of `write_page`; `folders` are name, page and content of folders of other clips. Raises
+    UserError if a clip cannot be read or the page cannot be written.
     """
     ranked = sorted(clips, key=lambda clip: (clip.network, clip.bits))
     grouped = groupby(ranked, key=lambda clip: clip.network)
     groups = [(network, [view(clip, path) for clip in members]) for network, members in grouped]
-    write_page(path, "clips.html", title, links, groups=groups)
+    linked = [(name, relative_url(page, path), content) for name, page, content in folders]
+    write_page(path, "clips.html", title, links, groups=groups, folders=linked)
 
 
 def _wav(samples: NDArray[np.float32], rate: int) -> str:

@@ -16,6 +16,35 @@ from sequnet_pl.sampling.recipe import Clip, Recipe
 
 LIST = "clips.json"
 PAGE = "index.html"
+ROOT = Path("generated")
+"""Each call that names no folder has one of its own in it, and its page links them."""
+
+
+def new_folder(name: str, root: Path = ROOT) -> Path:
+    """Make the folder of a call, with the next number and a name. Raises UserError if that is impossible."""
+    atomic.make_folder(root)
+    while True:
+        taken = [int(number) for path in root.iterdir() if (number := path.name.partition("-")[0]).isdecimal()]
+        folder = root / f"{max(taken, default=0) + 1:03d}-{name}"
+        try:
+            folder.mkdir()
+        except FileExistsError:  # by another process, a moment ago
+            continue
+        except OSError as error:
+            raise UserError(f"cannot make the folder {folder}: {error.strerror}; choose another one") from error
+        return folder
+
+
+def read_list(folder: Path) -> dict[str, Clip]:
+    """Return the clips of clips.json whose files are there, by file name. UserError if it cannot be read."""
+    path = folder / LIST
+    if not path.exists():
+        return {}
+    try:
+        found = recipes.load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is not a list of clips; move it away, or choose another folder") from error
+    return {clip.wav: clip for clip in found if (folder / clip.wav).is_file()}
 
 
 class Album:
@@ -24,23 +53,12 @@ class Album:
     def __init__(self, folder: Path) -> None:
         self.folder = atomic.make_folder(folder)
         self._own: dict[str, Clip] = {}
-        self.clips = self._listed()
+        self.clips = read_list(self.folder)
 
     @property
-    def changed(self) -> bool:
-        """Whether clips were added."""
-        return bool(self._own)
-
-    def _listed(self) -> dict[str, Clip]:
-        """Return the clips of clips.json whose files are there."""
-        path = self.folder / LIST
-        if not path.exists():
-            return {}
-        try:
-            found = recipes.load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is not a list of clips; move it away, or choose another folder") from error
-        return {clip.wav: clip for clip in found if (self.folder / clip.wav).is_file()}
+    def own(self) -> list[Clip]:
+        """The clips that were added."""
+        return list(self._own.values())
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -49,7 +67,7 @@ class Album:
         try:
             with suppress(OSError):  # some file systems have no locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self.clips = self._listed() | self._own
+            self.clips = read_list(self.folder) | self._own
             yield
         finally:
             os.close(descriptor)
@@ -97,7 +115,7 @@ class Album:
             atomic.write_text(self.folder / LIST, recipes.dump(list(self.clips.values())))
 
     def write_page(self, run: Path | None = None) -> Path:
-        """Write index.html. Raises UserError where that fails.
+        """Write index.html, which links the pages of the folders in this one. Raises UserError where that fails.
 
         Args:
             run: The folder of the run that the newest clips are of, where there is one; if all clips are, the page says
@@ -107,7 +125,10 @@ class Album:
         with self._locked():
             if run and len({Path(clip.recipe.checkpoint).parent for clip in self.clips.values()}) == 1:
                 title, links = run_title(run, "generated clips"), run_pages(run)
-            write_listening_page(path, title, [self._entry(clip) for clip in self.clips.values()], links=links)
+            if self.folder.resolve().parent == ROOT.resolve():
+                links = [*links, ("all clips", ROOT / PAGE)]
+            entries = [self._entry(clip) for clip in self.clips.values()]
+            write_listening_page(path, title, entries, links, _folders(self.folder))
         return path
 
     def _entry(self, clip: Clip) -> PageClip:
@@ -119,6 +140,8 @@ class Album:
             details["top k"] = str(recipe.top_k)
         if recipe.top_p < 1:
             details["top p"] = f"{recipe.top_p:g}"
+        if clip.lead_in_samples:
+            details["silence cut before"] = f"{clip.lead_in_samples / recipe.sample_rate:.2f} s"
         if not clip.complete:
             details["cut short"] = f"stopped after {clip.generated / recipe.sample_rate:.2f} s"
         return PageClip(
@@ -132,3 +155,24 @@ class Album:
             command=clip.command,
             details=details,
         )
+
+
+def _folders(root: Path) -> list[tuple[str, Path, str]]:
+    """Return name, page and content of the folders that have pages, the newest first."""
+    pages = {page.parent: page for page in sorted(root.glob("*/*.html"), reverse=True)}
+    newest = sorted(pages, key=lambda folder: pages[folder].stat().st_mtime, reverse=True)
+    return [(folder.name, pages[folder], _content(folder)) for folder in newest]
+
+
+def _content(folder: Path) -> str:
+    try:
+        clips = list(read_list(folder).values())
+    except UserError:
+        clips = []
+    if not clips:
+        return ""
+    silent = sum(clip.silent for clip in clips)
+    kinds = dict.fromkeys(clip.recipe.kind for clip in clips)
+    networks = dict.fromkeys(f"{clip.recipe.network}, step {clip.recipe.step}" for clip in clips)
+    counted = f"{len(clips)} clip{'s' if len(clips) > 1 else ''}" + (f", silent: {silent}" if silent else "")
+    return "; ".join([counted, *kinds, *networks])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.files import SAMPLE_RATE
@@ -38,6 +39,23 @@ def start(network: Network, prompt: Tensor | None, clips: int) -> Session:
         logits = logits.repeat(clips, 1)
         state = state.map(lambda tensor: tensor.repeat(clips, *[1] * (tensor.dim() - 1)))
     return Session(logits, state)
+
+
+@float32_products(tf32=False)
+@torch.no_grad()
+def resume(network: Network, codes: Tensor, drawn: int) -> Session:
+    """Return the session after codes (B, T), the last `drawn` of which were generated, equal to rounding.
+
+    The codes are read in one pass up to a whole cycle of the network; the rest is stepped.
+    """
+    rest = drawn % network.cycle
+    before = max(1, rest + 1 - codes.shape[1])  # silence, so that there is a code to read before the rest
+    codes = F.pad(codes, (before, 0), value=mulaw.SILENCE).to(next(network.parameters()).device)
+    read = codes.shape[1] - rest
+    logits, state = network.prefill(codes[:, :read])
+    for code in codes[:, read:].long().unbind(1):
+        logits = network.step(code, state)
+    return Session(logits, state, drawn)
 
 
 @torch.no_grad()

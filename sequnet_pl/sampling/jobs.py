@@ -11,20 +11,19 @@ from typing import cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from sequnet_pl import pretrained, project
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.audio.pcm import read_codes
 from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
 from sequnet_pl.names import EngineName, WeightType
-from sequnet_pl.sampling import prompts, saved
+from sequnet_pl.pretrained.excerpts import Excerpt, excerpts_of
+from sequnet_pl.sampling import continued, prompts
 from sequnet_pl.sampling.clips import Batch
 from sequnet_pl.sampling.engines import Engine, engine_for
-from sequnet_pl.sampling.generate import start
-from sequnet_pl.sampling.load import device_for, find_checkpoint, open_network, open_recordings
+from sequnet_pl.sampling.generate import resume, start
+from sequnet_pl.sampling.load import base_recipe, device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.prompts import Prompt
 from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.trained import Trained
@@ -40,7 +39,7 @@ class Plan:
         trained, engine: What draws.
         batches: The clips; each batch reads its prompts when it is asked for.
         total: Samples to draw, of all clips.
-        folder: Where the clips go if nothing else is said.
+        folder: Of the clip that is continued; None for new clips.
         command: Gives the command line that makes a clip again with so many generated samples.
     """
 
@@ -48,7 +47,7 @@ class Plan:
     engine: Engine
     batches: Iterator[Batch]
     total: int
-    folder: Path
+    folder: Path | None
     command: Callable[[Recipe, int], str]
 
 
@@ -67,7 +66,7 @@ def new_clips(options: Options) -> Plan:
         engine,
         _batches(options, trained, engine),
         clips * options.samples(trained.sample_rate),
-        Path("generated"),
+        None,
         partial(_command, options),
     )
 
@@ -75,61 +74,57 @@ def new_clips(options: Options) -> Plan:
 def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Batch]:
     """Temperature by temperature, prompt by prompt, batch by batch."""
     rate, context = trained.sample_rate, trained.network.window(1).inputs
-    split = _recordings(options, trained) if options.conditional and not options.prompt else None
+    excerpts = _excerpts(options)
+    split = None
+    if not excerpts and (options.conditional or options.audio_dir):
+        split = _recordings(options, trained)
     given = [
         prompts.from_file(Path(file), rate, context, options.prompt_start, options.prompt_seconds)
         for file in options.prompt
     ]
-    base = Recipe(
-        checkpoint=str(trained.path),
-        weights_sha256=trained.digest,
-        step=trained.step,
-        network=trained.name,
-        sample_rate=rate,
-        kind="prompt" if given else "continuation" if split else "silence",
-        seed=options.seed,
-        clip=0,
-        first_clip=0,
-        batch_size=options.batch_size,
-        top_k=options.top_k,
-        top_p=options.top_p,
-        engine=engine.name,
-        weights=options.weights,
-        precision="float64" if options.double else "float32",
-        device=next(trained.network.parameters()).device.type,
-        threads=torch.get_num_threads(),
-        torch=torch.__version__,
-    )
+    kind = "prompt" if given else "continuation" if split or excerpts else "silence"
+    base = base_recipe(options, trained, engine, kind)
+    if base.kind == "silence" and not (options.stdout or options.play):
+        base = replace(base, lead_in=options.lead_in)
     per_prompt = options.batch_size * options.num_batches
     for temperature in options.temp:
         for index, prompt in enumerate(given or [prompts.SILENCE]):
             begin = options.first_clip + index * per_prompt
             for first in range(begin, begin + per_prompt, options.batch_size):
-                heard = [prompt] * options.batch_size
+                starting = [prompt] * options.batch_size
+                clips = range(first, first + options.batch_size)
                 if split:
-                    heard = [
-                        prompts.from_split(split, rate, context, options.prompt_seconds, options.seed, clip)
-                        for clip in range(first, first + options.batch_size)
-                    ]
-                yield _batch(options, trained, replace(base, temperature=temperature, first_clip=first), heard)
+                    how = (rate, context, options.prompt_seconds, options.seed)
+                    starting = [prompts.from_split(split, *how, clip) for clip in clips]
+                elif excerpts:
+                    chosen = [excerpts[clip % len(excerpts)] for clip in clips]
+                    starting = [_from_excerpt(excerpt, rate, options.prompt_seconds) for excerpt in chosen]
+                yield _batch(options, trained, replace(base, temperature=temperature, first_clip=first), starting)
 
 
-def _batch(options: Options, trained: Trained, base: Recipe, heard: list[Prompt]) -> Batch:
+def _batch(options: Options, trained: Trained, base: Recipe, starting: list[Prompt]) -> Batch:
     recipes = [
-        replace(base, clip=base.first_clip + row, prompt=p.source, prompt_end=p.end, prompt_samples=p.heard)
-        for row, p in enumerate(heard)
+        replace(base, clip=base.first_clip + row, prompt=p.source, prompt_end=p.end, prompt_samples=p.shown)
+        for row, p in enumerate(starting)
     ]
-    session = start(trained.network, prompts.stack(heard, trained.network.window(1).inputs), len(heard))
-    heads = [partial(_head, prompt) for prompt in heard]
-    return Batch(session, recipes, heads, options.samples(trained.sample_rate))
+    session = start(trained.network, prompts.stack(starting, trained.network.window(1).inputs), len(starting))
+    contexts, heads = [prompt.context for prompt in starting], [prompt.head for prompt in starting]
+    return Batch(session, recipes, contexts, heads, options.samples(trained.sample_rate), base.lead_in)
 
 
-def _head(prompt: Prompt) -> Iterator[NDArray[np.uint8]]:
-    yield prompt.codes[len(prompt.codes) - prompt.heard :]
+def _excerpts(options: Options) -> list[Excerpt]:
+    """Return the bundled excerpts to continue; none for clips from silence, from files or from recordings."""
+    elsewhere = options.prompt or options.audio_dir or options.conditional == 0
+    return [] if elsewhere or options.pretrained not in pretrained.names() else excerpts_of(options.pretrained)
+
+
+def _from_excerpt(excerpt: Excerpt, rate: int, seconds: float) -> Prompt:
+    shown = min(prompts.length(seconds, rate), len(excerpt.codes))
+    return Prompt(excerpt.codes, shown, excerpt.source, excerpt.end)
 
 
 def _recordings(options: Options, trained: Trained) -> Split:
-    """The recordings to continue: of the test split, else of val or train, which is said."""
+    """The recordings to continue: of the test split, else of val or train, which is logged."""
     try:
         data = open_recordings(options.audio_dir, trained)
         splits = data.splits
@@ -144,8 +139,8 @@ def _recordings(options: Options, trained: Trained) -> Split:
 
 
 def longer_clip(options: Options, wav: Path) -> Plan:
-    """A finished clip gone on from, as it was made. UserError where its checkpoint has other weights now."""
-    found = saved.load(wav)
+    """A clip that is continued with its own settings. UserError where its checkpoint has other weights now."""
+    found = continued.read_clip(wav)
     recipe, samples = found.clip.recipe, options.samples(found.clip.recipe.sample_rate)
     device = device_for(int(recipe.device == "cuda") if options.device is None else options.device)
     torch.set_num_threads(options.threads or recipe.threads)
@@ -160,12 +155,17 @@ def longer_clip(options: Options, wav: Path) -> Plan:
         recipe, checkpoint=str(path), engine=engine.name, device=device.type, threads=torch.get_num_threads()
     )
     nats = found.clip.bits_per_sample * found.clip.generated * math.log(2)
+    read = torch.from_numpy(np.concatenate((found.context, found.codes)))
+    session = resume(trained.network, read.unsqueeze(0), found.clip.drawn)
+    before = (nats, found.clip.generated)
     batch = Batch(
-        saved.session_on(found, device),
+        session,
         [recipe],
-        [partial(read_codes, wav)],
+        [found.context],
+        [found.codes],
         samples,
-        before=(nats, found.clip.generated),
+        before=before,
+        lead_in_before=found.clip.lead_in_samples,
     )
 
     def command(recipe: Recipe, count: int) -> str:
@@ -184,7 +184,9 @@ def _command(options: Options, recipe: Recipe, count: int) -> str:
         words += ["--prompt", recipe.prompt, "--prompt_start", options.prompt_start]
     else:
         words += ["--conditional", int(recipe.kind == "continuation")]
-    if recipe.kind != "silence":
+    if recipe.kind == "silence":
+        words += ["--lead_in", f"{recipe.lead_in:g}"]
+    else:
         words += ["--prompt_seconds", options.prompt_seconds]
         words += ["--audio_dir", options.audio_dir] if options.audio_dir else []
     words += ["--gen_samples", count, "--batch_size", recipe.batch_size, "--first_clip", recipe.first_clip]

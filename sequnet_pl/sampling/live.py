@@ -1,25 +1,13 @@
 """Sound while it is made: to a pipe, or to the sound device."""
 
 from importlib import import_module
-from typing import Any, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl.audio.pcm import to_pcm, wav_header
 from sequnet_pl.errors import UserError
-
-
-class Live(Protocol):
-    """Where codes go as they come."""
-
-    def write(self, codes: NDArray[np.uint8]) -> None:
-        """The next samples (T,)."""
-        ...
-
-    def close(self) -> None:
-        """All samples have come; returns when they are heard."""
-        ...
 
 
 class Pipe:
@@ -32,12 +20,12 @@ class Pipe:
             stream.flush()
 
     def write(self, codes: NDArray[np.uint8]) -> None:
-        """See Live. BrokenPipeError where the reader has gone."""
+        """Write the next samples (T,). BrokenPipeError where the reader has gone."""
         self._stream.write(to_pcm(codes))
         self._stream.flush()
 
     def close(self) -> None:
-        """See Live."""
+        """All samples have come."""
 
 
 class Speaker:
@@ -57,10 +45,13 @@ class Speaker:
             raise UserError(f"--play cannot open a sound device: {error}; use --stdout with a player") from error
 
     def write(self, codes: NDArray[np.uint8]) -> None:
-        """See Live; waits while the device has enough."""
+        """Play the next samples (T,); waits while the device has enough."""
         self._stream.write(to_pcm(codes))
 
     def close(self) -> None:
-        """See Live."""
+        """All samples have come; returns when they are played."""
         self._stream.stop()
         self._stream.close()
+
+
+Live = Pipe | Speaker

@@ -3,10 +3,12 @@
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sequnet_pl import pretrained
+from sequnet_pl.audio import mulaw
 from sequnet_pl.cli.sample_options import NetworkOptions
 from sequnet_pl.data import summary
 from sequnet_pl.data.store.index import read_index
@@ -14,7 +16,12 @@ from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.names import CLASS_PATHS
 from sequnet_pl.pretrained import archive
+from sequnet_pl.pretrained.excerpts import Excerpt
 from sequnet_pl.project import CONFIGS
+from sequnet_pl.report.clip import SILENT_BELOW, level
+from sequnet_pl.sampling import prompts
+from sequnet_pl.sampling.engines import Engine
+from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.checkpoints import Run, best_of, newest_run
 from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint
 
@@ -23,6 +30,9 @@ log = logging.getLogger(__name__)
 
 PRETRAINED = Path("data/pretrained")
 """Where the published weights are kept."""
+EXCERPTS = 8
+"""Excerpts beside an exported network."""
+_EXCERPT_TRIES = 64
 
 
 def find_checkpoint(options: NetworkOptions) -> Path:
@@ -61,6 +71,30 @@ def open_network(path: Path, options: NetworkOptions, device: torch.device, prec
     return trained
 
 
+def base_recipe(options: Any, trained: Trained, engine: Engine, kind: str) -> Recipe:
+    """Return what the clips of a call have in common, from the options of sample.py or evaluate."""
+    return Recipe(
+        checkpoint=str(trained.path),
+        weights_sha256=trained.digest,
+        step=trained.step,
+        network=trained.name,
+        sample_rate=trained.sample_rate,
+        kind=kind,
+        seed=options.seed,
+        clip=0,
+        first_clip=0,
+        batch_size=options.batch_size,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        engine=engine.name,
+        weights=options.weights,
+        precision="float64" if options.double else "float32",
+        device=next(trained.network.parameters()).device.type,
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+    )
+
+
 def device_for(gpus: int | None) -> torch.device:
     """The GPU or the CPU; where nothing was said, the GPU if there is one. UsageError for a GPU that is not there."""
     found = torch.cuda.device_count()
@@ -95,3 +129,24 @@ def open_recordings(audio_dir: str | None, trained: Trained) -> StoredRecordings
         except UserError as error:
             raise UserError(f"{error} (--audio_dir says where recordings are)") from error
     return data
+
+
+def held_out_excerpts(trained: Trained) -> list[Excerpt]:
+    """Return excerpts of the recordings that a network was not trained on, as long as its context, that end in sound.
+
+    UserError if the recordings are not there, none is held out or all are silent.
+    """
+    rate, context = trained.sample_rate, trained.network.window(1).inputs
+    splits = open_recordings(None, trained).splits
+    split = next((splits[name] for name in ("test", "val") if len(splits[name].lengths)), None)
+    found: list[Excerpt] = []
+    for clip in range(_EXCERPT_TRIES if split else 0):
+        assert split
+        prompt = prompts.from_split(split, rate, context, context / rate, 0, clip)
+        if level(mulaw.decode(prompt.codes[-rate // 10 :])) >= SILENT_BELOW:
+            found.append(Excerpt(prompt.codes, prompt.source, prompt.end))
+        if len(found) == EXCERPTS:
+            break
+    if not found:
+        raise UserError("there are no held-out recordings with sound to take excerpts of; export without --excerpts")
+    return found

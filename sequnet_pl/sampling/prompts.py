@@ -1,4 +1,4 @@
-"""What clips go on from: a stretch of an audio file, of a held-out recording, or silence.
+"""What clips continue: a stretch of an audio file, of a held-out recording, or silence.
 
 T time in samples.
 """
@@ -23,26 +23,36 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """Codes that a network reads before it goes on, of which the last ones are heard in the clip."""
+    """Codes that a network reads first, of which the last ones are in the clip."""
 
     codes: NDArray[np.uint8]  # (T,), at least one
-    heard: int
+    shown: int
     source: str = ""
     """Where it is from; empty for silence."""
     end: float = 0.0
     """Seconds into the source where the prompt ends."""
 
+    @property
+    def context(self) -> NDArray[np.uint8]:
+        """The codes that are not in the clip's file."""
+        return self.codes[: len(self.codes) - self.shown]
 
-SILENCE = Prompt(np.full(1, mulaw.SILENCE, np.uint8), heard=0)
-"""Nothing but silence before, and none of it heard."""
+    @property
+    def head(self) -> NDArray[np.uint8]:
+        """The codes at the start of the clip's file."""
+        return self.codes[len(self.codes) - self.shown :]
+
+
+SILENCE = Prompt(np.full(1, mulaw.SILENCE, np.uint8), shown=0)
+"""Nothing but silence before, and none of it in the clip."""
 
 
 def length(seconds: float, rate: int) -> int:
     """Samples of a prompt that is `seconds` long. UsageError for less than one."""
-    heard = round(seconds * rate)
-    if heard < 1:
+    shown = round(seconds * rate)
+    if shown < 1:
         raise UsageError(f"a prompt of {seconds:g} s is shorter than one sample, 1/{rate} s")
-    return heard
+    return shown
 
 
 def from_file(path: Path, rate: int, context: int, start: float, seconds: float) -> Prompt:
@@ -50,39 +60,39 @@ def from_file(path: Path, rate: int, context: int, start: float, seconds: float)
 
     Says in a line what was converted, and where the file ends sooner. Raises UserError where nothing can be read there.
     """
-    heard = length(seconds, rate)
+    shown = length(seconds, rate)
     if start < 0:
         raise UsageError(f"a prompt cannot start at {start:g} s; the start of the file is 0")
     source_rate, block = next(frames(path))
     if source_rate != rate or block.shape[1] != 1:
         log.info("%s: %d Hz, channels: %d; read as mono at %d Hz", path, source_rate, block.shape[1], rate)
-    begin = max(0.0, start - max(0, context - heard) / rate)
+    begin = max(0.0, start - max(0, context - shown) / rate)
     before = round((start - begin) * rate)
-    codes = mulaw.encode(files.read(path, rate, begin, (before + heard) / rate))
+    codes = mulaw.encode(files.read(path, rate, begin, (before + shown) / rate))
     if len(codes) <= before:
         raise UserError(f"{path} ends at {begin + len(codes) / rate:.2f} s, before the prompt's start at {start:g} s")
-    if len(codes) < before + heard:
-        heard = len(codes) - before
-        log.warning("%s: the prompt is only %.2f s long, for there the file ends", path, heard / rate)
-    if (codes[-heard:] == mulaw.SILENCE).all():
+    if len(codes) < before + shown:
+        shown = len(codes) - before
+        log.warning("%s: the prompt is only %.2f s long, for there the file ends", path, shown / rate)
+    if (codes[-shown:] == mulaw.SILENCE).all():
         log.warning("%s: the prompt from %g s on is silent", path, start)
-    return Prompt(codes, heard, str(path), start + heard / rate)
+    return Prompt(codes, shown, str(path), start + shown / rate)
 
 
 def from_split(split: Split, rate: int, context: int, seconds: float, seed: int, clip: int) -> Prompt:
-    """A stretch of a recording that depends on (seed, clip) and the recordings only; every place is as likely.
+    """A stretch of a recording that depends on (seed, clip) and the recordings only.
 
-    The prompt is `seconds` long, shorter where its recording starts; at least half of a recording shorter than that.
+    Each recording is taken once, in random order, before one is taken again; each place in it is as likely. The prompt
+    is `seconds` long, shorter where its recording starts; at least half of a recording shorter than that.
     """
-    heard = length(seconds, rate)
-    first = np.minimum(heard, (split.lengths + 1) // 2)  # the earliest end of a prompt in each recording
-    ends = np.cumsum(split.lengths - first + 1)
-    place = int(np.random.default_rng([seed, clip]).integers(ends[-1]))
-    recording = int(np.searchsorted(ends, place, side="right"))
-    end = int(split.lengths[recording]) - (int(ends[recording]) - 1 - place)
+    shown = length(seconds, rate)
+    first = np.minimum(shown, (split.lengths + 1) // 2)  # the earliest end of a prompt in each recording
+    turn, index = divmod(clip, len(first))
+    recording = int(np.random.default_rng([seed, turn, 1]).permutation(len(first))[index])
+    end = int(np.random.default_rng([seed, clip]).integers(first[recording], split.lengths[recording] + 1))
     offset, found = int(split.offsets[recording]), split.recordings[recording]
-    codes = np.array(split.codes[offset + max(0, end - max(context, heard)) : offset + end])
-    return Prompt(codes, min(heard, end), found.source, (found.start + end) / rate)
+    codes = np.array(split.codes[offset + max(0, end - max(context, shown)) : offset + end])
+    return Prompt(codes, min(shown, end), found.source, (found.start + end) / rate)
 
 
 def stack(prompts: Sequence[Prompt], context: int) -> Tensor:

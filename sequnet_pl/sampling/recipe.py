@@ -19,13 +19,13 @@ class Recipe:
     network: str
     sample_rate: int
     kind: str
-    """What the clip goes on from: `continuation` of a held-out recording, `prompt` from a file, or `silence`."""
+    """What the clip continues: `continuation` of a held-out recording, `prompt` from a file, or `silence`."""
     prompt: str = ""
     """The file that the prompt is from."""
     prompt_end: float = 0.0
-    """Seconds into that file at which the clip goes on."""
+    """Seconds into that file at which the generated part begins."""
     prompt_samples: int = 0
-    """Samples of the prompt that are heard in the clip."""
+    """Samples of the prompt at the start of the clip."""
     seed: int
     clip: int
     """Number of the clip: the random numbers depend on (seed, clip, time) only."""
@@ -44,6 +44,8 @@ class Recipe:
     threads: int = 1
     torch: str = ""
     """Version."""
+    lead_in: float = 0.0
+    """Seconds of silence at most that are cut before the first sound."""
 
     @property
     def stem(self) -> str:
@@ -66,13 +68,24 @@ class Clip:
     command: str
     """The command line that makes it again."""
     spectrogram: str = ""
-    state: str = ""
-    """The file from which it can be continued."""
+    wav_sha256: str = ""
+    """Of the file; empty for a clip of an earlier version."""
+    lead_in_samples: int = 0
+    """Silence that was drawn before the clip, and is not in it."""
+    silent: bool = False
+    """Whether the level of the generated part is below -60 dBFS."""
+    context_samples: int = 0
+    """Codes in the file beside the clip that ends in `.context`: read before it, and needed to continue it."""
 
     @property
     def generated(self) -> int:
         """Samples after the prompt."""
         return self.samples - self.recipe.prompt_samples
+
+    @property
+    def drawn(self) -> int:
+        """Samples that were drawn up to the end of the clip."""
+        return self.lead_in_samples + self.generated
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, the recipe's among them."""
@@ -83,8 +96,9 @@ class Clip:
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         """The other way. KeyError or TypeError where values are missing."""
         ours = {field.name for field in fields(cls)} - {"recipe"}
-        recipe = Recipe(**{name: value for name, value in values.items() if name not in ours})
-        return cls(recipe=recipe, **{name: values[name] for name in ours})
+        former = {"state"}  # of an earlier version
+        recipe = Recipe(**{name: value for name, value in values.items() if name not in ours | former})
+        return cls(recipe=recipe, **{name: values[name] for name in ours & values.keys()})
 
 
 def dump(clips: list[Clip]) -> str:

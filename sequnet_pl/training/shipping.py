@@ -10,7 +10,7 @@ import yaml
 
 from sequnet_pl import atomic, pretrained
 from sequnet_pl.errors import UserError
-from sequnet_pl.pretrained import WEIGHTS
+from sequnet_pl.pretrained import WEIGHTS, excerpts
 from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, recipe
 from sequnet_pl.report.page import fixed
 from sequnet_pl.report.run_folder import NETWORKS, read_config, read_facts
@@ -21,6 +21,11 @@ from sequnet_pl.training.trained import Trained, architecture, load_trained
 _BUILTIN = (
     "Public-domain melodies, played and synthesised by sequnet_pl itself: nobody's recordings. The weights are under "
     "the MIT licence, as the project is."
+)
+
+_EXCERPTS = (
+    f"`{excerpts.FILE}` holds excerpts of held-out recordings, which `sample.py --pretrained` continues, as mu-law "
+    "codes. They are their owners' as the recordings are."
 )
 
 
@@ -98,6 +103,7 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
         "## Data and licence",
         _BUILTIN if ours else RIGHTS,
         "\n".join(data_lines(facts.get("data", {}))),
+        *([_EXCERPTS] if (folder / excerpts.FILE).is_file() else []),
         "## Score",
         "\n".join(score) or "Not tested yet.",
         "## Use",

@@ -22,11 +22,14 @@ from sequnet_pl.evaluate.run import evaluate
 from sequnet_pl.sampling import clips as making
 from sequnet_pl.training.trained import load_trained
 
-OUT = Path("generated/evaluation")  # the checkpoint is of no run
+
+def newest() -> Path:
+    """The folder of the last evaluation, where the checkpoint is of no run."""
+    return max(Path("generated").glob("*-sequnet-evaluation"))
 
 
-def numbers(folder: Path = OUT) -> dict[str, Any]:
-    return json.loads((folder / "evaluation.json").read_text())
+def numbers(folder: Path | None = None) -> dict[str, Any]:
+    return json.loads(((folder or newest()) / "evaluation.json").read_text())
 
 
 def histogram(paths: list[Path], first: int, last: int, rate: int) -> np.ndarray:
@@ -37,7 +40,7 @@ def histogram(paths: list[Path], first: int, last: int, rate: int) -> np.ndarray
 def test_generated_clips(run, checkpoint: Path) -> None:
     run("--clips", 5, "--batch_size", 3, "--temp", 0.9, "--top_k", 200)
     found = numbers()
-    assert sorted(path.name for path in OUT.iterdir()) == ["evaluation.html", "evaluation.json"]
+    assert sorted(path.name for path in newest().iterdir()) == ["evaluation.html", "evaluation.json"]
     assert found["clips"] == 5 and found["seconds"] == 0.256 and found["sample_rate"] == 8000
     assert found["settings"]["temp"] == 0.9 and "--temp 0.9" in found["command"]
     made = found["generated"]
@@ -51,7 +54,7 @@ def test_generated_clips(run, checkpoint: Path) -> None:
         and frechet["real"]["value"] < frechet["noise"]["value"]
     )
     assert all(frechet[name]["error"] > 0 for name in SETS)
-    page = unescape((OUT / "evaluation.html").read_text())
+    page = unescape((newest() / "evaluation.html").read_text())
     body = page[page.index("<main>") : page.index("</main>")]
     assert body.count("<audio") == 8 and not re.search(r'(?:src|href)="(?!data:|#)', body)
     assert all(measure.name in page and measure.meaning in page for measure in MEASURES)
@@ -59,7 +62,8 @@ def test_generated_clips(run, checkpoint: Path) -> None:
         r"<b>[^<]*: log-mel Fréchet distance [\d.]+ ± [\d.]+ dB; other recordings [\d.]+ ± [\d.]+ dB, noise [^<]*", page
     )
     first = found["features_of_clips"]["generated"]
-    run("--clips", 5, "--batch_size", 3, "--temp", 0.9, "--top_k", 200)  # what is ours is replaced
+    run("--clips", 5, "--batch_size", 3, "--temp", 0.9, "--top_k", 200)
+    assert newest().name == "002-sequnet-evaluation"
     assert numbers()["features_of_clips"]["generated"] == first
     run("--clips", 5, "--conditional", 0, "--temp", 0.9, "--top_k", 200)
     assert numbers()["features_of_clips"]["generated"] != first and numbers()["generated"]["kind"] == "silence"
@@ -81,9 +85,10 @@ def test_clips_of_sample_are_compared_without_their_prompts(
 ) -> None:
     monkeypatch.setattr(making, "save_spectrogram", lambda *_: None)
     words = f"--ckpt_path {checkpoint} --conditional 1 --prompt_seconds 0.5 --gen_samples 2100 --batch_size 4 --gpus 0"
+    words += " --output_dir generated"
     assert run_main("sample.py", sample, words.split()) == 0
     run("--clips_dir", "generated")
-    found = numbers()
+    found = numbers(Path("generated/evaluation"))
     wavs = sorted(Path("generated").glob("*.wav"))
     assert found["generated"]["files"] == [str(path) for path in wavs] and found["clips"] == 4
     length = [json.loads(Path("generated/clips.json").read_text())["clips"][i]["prompt_samples"] for i in range(4)]
@@ -158,10 +163,10 @@ def test_the_result_lies_in_the_run(run, checkpoint: Path) -> None:
 
 @pytest.mark.parametrize("name", ["evaluation.json", "evaluation.html"])
 def test_what_is_not_ours_is_left(run, name: str) -> None:
-    OUT.mkdir(parents=True)
-    (OUT / name).write_text("{}")
-    assert "--output_dir" in run("--clips", 4, status=1)
-    assert [path.name for path in OUT.iterdir()] == [name] and (OUT / name).read_text() == "{}"
+    Path("out").mkdir()
+    Path("out", name).write_text("{}")
+    assert "--output_dir" in run("--clips", 4, "--output_dir", "out", status=1)
+    assert [path.name for path in Path("out").iterdir()] == [name] and Path("out", name).read_text() == "{}"
 
 
 @pytest.mark.parametrize(
@@ -187,7 +192,7 @@ def test_what_is_not_ours_is_left(run, name: str) -> None:
 )
 def test_usage(run, words: str, said: str) -> None:
     assert said in run(*words.split(), status=2, short=False)
-    assert not OUT.exists()
+    assert not Path("generated").exists()
 
 
 @pytest.mark.parametrize(

@@ -50,16 +50,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., str]]:
-    """Run sample.py on the checkpoint, short clips on the CPU if nothing else is said; gives the line on stderr."""
+    """Run sample.py on the checkpoint, short clips on the CPU to generated/ by default; return the line on stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(making, "save_spectrogram", lambda *_: None)  # what takes most of the time
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # the networks are too small for more
 
-    def run(*argv: object, status: int = 0, on: Path | None = trained, short: bool = True) -> str:
+    def run(
+        *argv: object, status: int = 0, on: Path | None = trained, short: bool = True, own_folder: bool = False
+    ) -> str:
         words = [str(word) for word in argv]
         words += ["--ckpt_path", str(on)] if on else []
         words += ["--gen_samples", "200"] if short else []
+        elsewhere = own_folder or {"--output_dir", "--continue", "--stdout", "--play"} & set(words)
+        words += [] if elsewhere else ["--output_dir", "generated"]
         words += [] if {"--gpus", "--cuda"} & set(words) else ["--gpus", "0"]
         capfd.readouterr()
         assert run_main("sample.py", sample, words) == status

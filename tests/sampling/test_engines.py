@@ -17,7 +17,7 @@ from sequnet_pl.sampling.engines import Session, build, engine_for
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.layout import kernel_schedule
 from sequnet_pl.sampling.engines.persistent import PersistentEngine
-from sequnet_pl.sampling.generate import extend, start
+from sequnet_pl.sampling.generate import extend, resume, start
 
 no_kernels = pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
 no_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
@@ -239,3 +239,26 @@ def test_cuda_blocks_longer_than_its_tensors(network, monkeypatch):
     for engine in (engine_for(network, "eager"), GraphsEngine(network)):
         blocks.append(draw_block(network, engine, start(network, None, 2), 30))
     assert torch.equal(blocks[0].codes, blocks[1].codes)
+
+
+@pytest.mark.parametrize("prompt", [None, 3])
+def test_a_session_is_made_again_from_its_codes(network, prompt):
+    given = None if prompt is None else prompts(2, prompt)
+    engine, session = engine_for(network, "eager"), start(network, given, 2)
+    drawn = draw_block(network, engine, session, 2 * network.cycle + 5).codes
+    codes = drawn if given is None else torch.cat((given, drawn), dim=1)
+    again = resume(network, codes, drawn.shape[1])
+    torch.testing.assert_close(again.logits, session.logits, rtol=0, atol=1e-10)
+    more = [draw_block(network, engine, each, 40).codes for each in (session, again)]
+    assert torch.equal(*more)
+
+
+@pytest.mark.parametrize("name", ENGINES)
+def test_every_engine_continues_a_session_that_was_made_again(network, name):
+    network = on_device(network, name)
+    eager, other = engine_for(network, "eager"), make_engine(network, name)
+    session, given = start(network, prompts(2, 3), 2), prompts(2, 3)
+    drawn = draw_block(network, eager, session, network.cycle + 3).codes.cpu()
+    again = resume(network, torch.cat((given, drawn), dim=1), drawn.shape[1])
+    codes = [draw_block(network, engine, each, 20).codes for engine, each in ((eager, session), (other, again))]
+    assert torch.equal(*codes)

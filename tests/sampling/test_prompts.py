@@ -28,14 +28,14 @@ def test_a_file_is_cut_where_it_is_asked(ramp: Path, start: float, seconds: floa
     codes = mulaw.encode(np.linspace(-1, 1, 2 * RATE))
     prompt = prompts.from_file(ramp, RATE, context, start, seconds)
     end = round((start + seconds) * RATE)
-    assert prompt.heard == round(seconds * RATE) and prompt.end == pytest.approx(start + seconds)
-    assert len(prompt.codes) == min(end, max(context, prompt.heard))
+    assert prompt.shown == round(seconds * RATE) and prompt.end == pytest.approx(start + seconds)
+    assert len(prompt.codes) == min(end, max(context, prompt.shown))
     assert np.array_equal(prompt.codes, codes[end - len(prompt.codes) : end])
 
 
 def test_a_file_that_ends_sooner(ramp: Path, caplog: pytest.LogCaptureFixture) -> None:
     prompt = prompts.from_file(ramp, RATE, 100, 1.5, 1.0)
-    assert prompt.heard == 500 and prompt.end == 2.0
+    assert prompt.shown == 500 and prompt.end == 2.0
     assert "only 0.50 s long" in caplog.text
 
 
@@ -53,23 +53,25 @@ def test_recordings(tmp_path: Path, seconds: float) -> None:
     names = [tmp_path / f"{index}.wav" for index in range(3)]
     make_store({"test": names}, tmp_path / "store", RATE, progress=False)
     split = open_split(tmp_path / "store", "test")
+    first = [prompts.from_split(split, RATE, 64, seconds, seed=5, clip=clip).source for clip in range(6)]
+    assert len(set(first[:3])) == len(set(first[3:])) == 3  # each recording before one of them is taken twice
     seen = set()
     for clip in range(300):
         prompt = prompts.from_split(split, RATE, 64, seconds, seed=5, clip=clip)
         index, end = int(Path(prompt.source).stem), round(prompt.end * RATE)
         whole = split.codes[split.offsets[index] : split.offsets[index] + split.lengths[index]]
         assert min(round(seconds * RATE), (lengths[index] + 1) // 2) <= end <= lengths[index]
-        assert prompt.heard == min(end, round(seconds * RATE))
+        assert prompt.shown == min(end, round(seconds * RATE))
         assert np.array_equal(prompt.codes, whole[max(0, end - max(64, round(seconds * RATE))) : end])
         seen.add((index, end))
         if clip == 7:
             again = prompts.from_split(split, RATE, 64, seconds, seed=5, clip=clip)
             assert np.array_equal(again.codes, prompt.codes)
     assert {index for index, _ in seen} == {0, 1, 2} or seconds < 3
-    assert len(seen) > 150
+    assert len(seen) > 100
 
 
 def test_stacked() -> None:
-    one, two = (prompts.Prompt(np.arange(n, dtype=np.uint8), heard=1) for n in (2, 5))
+    one, two = (prompts.Prompt(np.arange(n, dtype=np.uint8), shown=1) for n in (2, 5))
     assert prompts.stack([one, one], 4).tolist() == [0, 1]
     assert prompts.stack([one, two], 4).tolist() == [[128, 128, 0, 1], [1, 2, 3, 4]]

@@ -1,6 +1,7 @@
 """sample.py: what it makes, makes again, continues, and streams."""
 
 import io
+import json
 import shlex
 import shutil
 import sys
@@ -27,7 +28,7 @@ def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytes
     run("--conditional", 1, "--prompt_seconds", 0.1, "--batch_size", 2, "--temp", 0.9)
     assert sorted(path.name for path in Path("generated").iterdir()) == sorted(
         ["clips.json", "index.html"]
-        + [f"step2_seed0_temp0.9_continuation_00{n}.{end}" for n in (0, 1) for end in ("wav", "png", "state")]
+        + [f"step2_seed0_temp0.9_continuation_00{n}.{end}" for n in (0, 1) for end in ("wav", "png")]
     )
     for clip in made():
         wav = Path("generated", clip["wav"])
@@ -90,18 +91,53 @@ def test_the_command_of_a_clip_makes_it_again(run, trained: Path, start: str) ->
         assert same == clip
 
 
-def test_continuing_equals_one_longer_run(run) -> None:
-    run("--batch_size", 3, "--conditional", 1)
+@pytest.mark.parametrize("seconds", [1, 0.001])  # with a prompt shorter than the network's context
+@pytest.mark.parametrize("engine", ["native", "eager"])
+def test_continuing_equals_one_longer_run(run, engine: str, seconds: float) -> None:
+    how = ("--batch_size", 3, "--conditional", 1, "--prompt_seconds", seconds, "--engine", engine)
+    run(*how)
     name = "step2_seed0_temp1_continuation_001"
     run("--continue", f"generated/{name}.wav", "--gen_samples", 150, on=None, short=False)
     run("--continue", f"generated/{name}-2.wav", "--gen_samples", 50, on=None, short=False)
-    run("--batch_size", 3, "--conditional", 1, "--gen_samples", 400, "--output_dir", "longer", short=False)
+    run(*how, "--gen_samples", 400, "--output_dir", "longer", short=False)
     longer = Path("longer", f"{name}.wav").read_bytes()
     assert Path("generated", f"{name}-3.wav").read_bytes() == longer
     (continued,) = [clip for clip in made() if clip["wav"] == f"{name}-3.wav"]
     (whole,) = [clip for clip in made(Path("longer")) if clip["wav"] == f"{name}.wav"]
     assert continued["command"] == whole["command"]
+    assert made()[0]["context_samples"] == 0  # the clip is longer than the context
     assert continued["bits_per_sample"] == pytest.approx(whole["bits_per_sample"])
+
+
+@pytest.mark.parametrize("start", ["--conditional 1 --prompt_seconds 0.0005", "--conditional 0"])
+def test_a_clip_shorter_than_the_context_is_continued(run, start: str) -> None:
+    run(*start.split(), "--gen_samples", 3, short=False)
+    (clip,) = made()
+    context = Path("generated", clip["wav"]).with_suffix(".context")
+    assert clip["context_samples"] == (context.stat().st_size if context.is_file() else 0)
+    assert bool(clip["context_samples"]) == ("--conditional 1" in start)
+    run("--continue", f"generated/{clip['wav']}", "--gen_samples", 197, on=None, short=False)
+    run(*start.split(), "--output_dir", "longer")
+    (longer,) = made(Path("longer"))
+    assert np.array_equal(codes(Path("generated", made()[1]["wav"])), codes(Path("longer", longer["wav"])))
+    if clip["context_samples"]:
+        context.write_bytes(context.read_bytes()[1:])
+        assert "codes instead of" in run("--continue", f"generated/{clip['wav']}", on=None, status=1)
+        context.unlink()
+        assert "cannot be continued" in run("--continue", f"generated/{clip['wav']}", on=None, status=1)
+
+
+def test_a_clip_of_an_earlier_version_is_continued(run, caplog: pytest.LogCaptureFixture) -> None:
+    run("--conditional", 1)
+    listed = made()
+    del listed[0]["wav_sha256"], listed[0]["context_samples"]
+    listed[0]["state"] = "clip.state"
+    Path("generated/clips.json").write_text(json.dumps({"clips": listed}))
+    caplog.clear()
+    run("--continue", Path("generated", listed[0]["wav"]), on=None)
+    assert [record.getMessage().count("earlier version") for record in caplog.records if record.levelname == "WARNING"]
+    run("--conditional", 1, "--gen_samples", 400, "--output_dir", "longer", short=False)
+    assert np.array_equal(*(codes(Path(folder, made(Path(folder))[-1]["wav"])) for folder in ("generated", "longer")))
 
 
 def test_what_cannot_be_continued(run, trained: Path) -> None:
@@ -117,11 +153,8 @@ def test_what_cannot_be_continued(run, trained: Path) -> None:
     data[60] ^= 1
     wav.write_bytes(data)
     assert "has changed" in go_on(status=1)
-    wav.with_suffix(".state").write_bytes(b"nonsense")
-    assert "damaged" in go_on(status=1)
-    wav.with_suffix(".state").unlink()
-    assert "cannot be continued" in go_on(status=1)
-    wav.unlink()
+    wav.rename("generated/other.wav")
+    assert "it is not in generated/clips.json" in run("--continue", "generated/other.wav", on=None, status=1)
     assert "no clip" in go_on(status=1)
 
 

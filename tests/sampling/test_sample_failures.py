@@ -112,19 +112,32 @@ def interrupt(self: SampleProgress, block: Any) -> None:
     signal.raise_signal(signal.SIGINT)
 
 
-def test_interrupted(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_interrupted(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
     run("--seed", 1)
     monkeypatch.setattr(SampleProgress, "advance", interrupt)
-    assert "interrupted" in run("--batch_size", 2, status=130)
+    assert "interrupted" in run("--batch_size", 2, "--lead_in", 0, status=130)
     clips = made()
     assert [clip["complete"] for clip in clips] == [True, False, False]
     for clip in clips[1:]:
         assert 0 < clip["samples"] == len(codes(Path("generated", clip["wav"]))) < 200
-        assert clip["spectrogram"] and not clip["state"]
+        assert clip["spectrogram"]
     assert "cut short" in Path("generated/index.html").read_text()
     assert "what was made is kept" in caplog.text
-    assert "cannot be continued" in run("--continue", Path("generated", clips[1]["wav"]), on=None, status=1)
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    run(
+        "--continue",
+        Path("generated", clips[1]["wav"]),
+        "--gen_samples",
+        200 - clips[1]["samples"],
+        on=None,
+        short=False,
+    )
+    run("--batch_size", 2, "--lead_in", 0, "--output_dir", "whole")
+    continued, whole = made()[1], made(Path("whole"))[0]  # in the place of the clip that was cut short
+    assert continued["complete"] and continued["bits_per_sample"] == pytest.approx(whole["bits_per_sample"])
+    assert np.array_equal(codes(Path("generated", continued["wav"])), codes(Path("whole", whole["wav"])))
 
 
 def test_interrupted_at_the_picture(run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +157,7 @@ def test_no_space_while_a_clip_grows(run, monkeypatch: pytest.MonkeyPatch) -> No
 
     real = GrowingWav.write
     monkeypatch.setattr(GrowingWav, "write", write)
-    assert "No space left" in run("--num_batches", 2, "--gen_samples", 100, status=1, short=False)
+    assert "No space left" in run("--num_batches", 2, "--gen_samples", 100, "--lead_in", 0, status=1, short=False)
     complete = {clip["wav"]: clip["complete"] for clip in made()}
     assert list(complete.values()) == [True, False]
     assert all(len(codes(Path("generated", wav))) for wav in complete)

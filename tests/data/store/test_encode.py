@@ -135,7 +135,7 @@ def test_a_truncated_file_has_a_note_with_its_seconds(tmp_path: Path, caplog: py
     cells = [cell for column in summary(report).columns for cell in map(str, column.cells)]
     assert f"{tmp_path / 'cut.wav'}: {note}" in cells and "with a note: 1" in cells
     caplog.set_level(logging.INFO)
-    assert prompts.from_file(tmp_path / "cut.wav", 16_000, 100, 0.5, 1.0).heard == pytest.approx(8_000, abs=20)
+    assert prompts.from_file(tmp_path / "cut.wav", 16_000, 100, 0.5, 1.0).shown == pytest.approx(8_000, abs=20)
     assert "it ends at 1.00 s of 2.00 s, cut off" in caplog.text and "only 0.50 s long" in caplog.text
 
 

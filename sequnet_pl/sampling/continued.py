@@ -1,0 +1,91 @@
+"""Clips that `sample.py --continue` reads: the wav, its entry in clips.json, and the context before its prompt."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sequnet_pl import atomic
+from sequnet_pl.audio.mulaw import SILENCE
+from sequnet_pl.audio.pcm import read_codes
+from sequnet_pl.errors import UserError
+from sequnet_pl.models.network import Network
+from sequnet_pl.sampling import album
+from sequnet_pl.sampling.recipe import Clip
+
+log = logging.getLogger(__name__)
+
+_SUFFIX = ".context"
+
+
+@dataclass(frozen=True, eq=False)
+class Continued:
+    """A clip and the codes (T,) that its network has read: `context`, which is not in the wav, then `codes`."""
+
+    clip: Clip
+    context: NDArray[np.uint8]
+    codes: NDArray[np.uint8]
+
+
+def needed_context(network: Network, clip: Clip, context: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the end of the codes (T,) before the wav: as many as `generate.resume` reads besides it, without silence.
+
+    They are at most `window(1).inputs`.
+    """
+    inputs = network.window(1).inputs
+    count = min(inputs, max(0, inputs - clip.samples + clip.drawn % network.cycle), len(context))
+    context = context[len(context) - count :]
+    sound = np.flatnonzero(context != SILENCE)
+    return context[sound[0] :] if len(sound) else context[:0]
+
+
+def write_context(wav: Path, context: NDArray[np.uint8]) -> None:
+    """Write codes (T,) beside a clip, one byte each. Raises UserError if that fails."""
+    with atomic.replacing(wav.with_suffix(_SUFFIX)) as temporary:
+        temporary.write_bytes(context.tobytes())
+
+
+def digest(wav: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with wav.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_clip(wav: Path) -> Continued:
+    """Read a clip that sample.py made.
+
+    Of a clip of an earlier version the context is not known, and counts as silence; this is logged.
+    Raises UserError if the clip, its entry or its context is missing, or the clip was edited.
+    """
+    if not wav.is_file():
+        raise UserError(f"there is no clip {wav}")
+    clip = album.read_list(wav.parent).get(wav.name)
+    if clip is None:
+        raise UserError(f"{wav} cannot be continued: it is not in {wav.with_name(album.LIST)}")
+    if clip.wav_sha256 and clip.wav_sha256 != digest(wav):
+        raise UserError(f"{wav} has changed since it was made: it cannot be continued")
+    codes = np.concatenate([np.empty(0, np.uint8), *read_codes(wav)])
+    if len(codes) != clip.samples:
+        raise UserError(f"{wav} has changed since it was made: it cannot be continued")
+    if not clip.wav_sha256:
+        log.warning(
+            "%s was made by an earlier version: edits are not detected, and sound before its prompt counts as silence",
+            wav,
+        )
+    return Continued(clip, _read_context(wav, clip.context_samples), codes)
+
+
+def _read_context(wav: Path, count: int) -> NDArray[np.uint8]:
+    if not count:
+        return np.empty(0, np.uint8)
+    path = wav.with_suffix(_SUFFIX)
+    try:
+        context = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise UserError(f"{wav} cannot be continued: cannot read {path}: {error.strerror or error}") from error
+    if len(context) != count:
+        raise UserError(f"{path} has {len(context)} codes instead of {count}: {wav} cannot be continued")
+    return context
