@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from benchmarks.comparison.results import Found
 from benchmarks.comparison.speeds import CLIPS
-from sequnet_pl.report.run_folder import NETWORKS as NAMES
+from sequnet_pl.models import registry
 
-NETWORKS = tuple(NAMES)
+NETWORKS = ("sequnet", "wavenet")
+NAMES = {name: registry.title(name) for name in NETWORKS}
 HEADER = ("", "Seq-U-Net", "WaveNet", "ratio", "claim")
 CLAIM = (
     "The claims are those of Stoller, Tian, Ewert and Dixon 2020 (https://arxiv.org/abs/1911.06393) for the published "

@@ -19,7 +19,6 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.report.scores import NETWORK
 from sequnet_pl.training.checkpoints import LAST, hyper_parameters
 from sequnet_pl.training.saving import load_module
-from sequnet_pl.training.trained import architecture
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,7 +64,7 @@ class Contender:
 
     def train(self) -> Found:
         """Train it, or go on with that; what the network is, and the sizes of a batch."""
-        shape = architecture(NETWORKS[self.shape]())
+        shape = NETWORKS[self.shape]().arguments
         self._train_py(
             f"--model={self.network}",
             *(f"--{name}={value}" for name, value in shape.items()),

@@ -31,7 +31,7 @@ from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.memory import check_memory
-from sequnet_pl.training.module import MODULES, AudioModule
+from sequnet_pl.training.module import AudioModule, module_class
 from sequnet_pl.training.progress import ProgressBar, shows_progress
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
@@ -68,7 +68,7 @@ def train(argv: list[str]) -> int:
         pl.seed_everything(settings.seed_everything, workers=True, verbose=False)
         try:
             built = _instantiate(request)
-            module, data = MODULES[request.network](**built.model.init_args), AudioDataModule(**built.data)
+            module, data = module_class(request.network)(**built.model.init_args), AudioDataModule(**built.data)
             if request.checkpoint:
                 data.keep_split(checkpoints.data_state(checkpoints.read(request.checkpoint)))
             report = RunReport(folder, Path(settings.best.dirpath), settings.log_model)
@@ -158,7 +158,8 @@ def _default_precision(settings: Namespace, module: AudioModule) -> str | None:
     """
     if _uses_gpu(settings.trainer.accelerator):
         return settings.gpu_precision if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    narrowest = min(weight.shape[1] for group in module.network.matrices().values() for weight in group)
+    widths = [weight.shape[1] for group in module.network.matrices().values() for weight in group]
+    narrowest = min(widths, default=0)
     on_cpu = settings.trainer.accelerator in ("auto", "cpu")
     return "bf16-mixed" if on_cpu and narrowest >= 64 and cpu_has_bfloat16_products() else None
 

@@ -4,6 +4,7 @@ Letters: B batch, T time in samples, Q = 256 classes. Sequences are aligned at t
 at time 0, the first step after it at time 1.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -54,8 +55,25 @@ class Network(nn.Module, ABC):
 
     receptive_field: int
     cycle: int
+    arguments: dict[str, Any]
+    """Those that the network was made with, defaults included."""
     checkpoint_activations = False
     """Whether `forward` stores only the inputs of each level or block, and recomputes the rest for the gradients."""
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        """Return a network that keeps its arguments; a copy is made without any."""
+        network = super().__new__(cls)
+        bound = inspect.signature(cls).bind_partial(*arguments, **named)
+        bound.apply_defaults()
+        network.arguments = dict(bound.arguments)
+        return network
+
+    def pattern(self, time: int) -> int:
+        """Return a time of 0 or more, the same for all times at which `step` does the same with the same tensors.
+
+        Engines record a step for each pattern and replay it. By default patterns repeat after a cycle.
+        """
+        return time % self.cycle
 
     def _run(self, part: Callable[..., Any], *inputs: Any) -> Any:
         """Run a level or block of `forward`."""
@@ -63,9 +81,12 @@ class Network(nn.Module, ABC):
             return checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)  # there is no randomness
         return part(*inputs)
 
-    @abstractmethod
     def matrices(self) -> dict[int, list[Tensor]]:
-        """Return weights (C', C, K) between hidden frames, by the number of matrices (C' / count, C x K) in each."""
+        """Return the weights (C', ...) that Muon moves, by the number of matrices (C' / count, ...) in each.
+
+        They are those between hidden frames; by default there are none.
+        """
+        return {}
 
     @abstractmethod
     def window(self, outputs: int) -> Window:
@@ -82,12 +103,18 @@ class Network(nn.Module, ABC):
     def step(self, code: Tensor, state: State) -> Tensor:
         """Read one code (B,) of each clip and return logits (B, Q) of the next. Advances `state` by one, in place."""
 
-    @abstractmethod
     def silence(self, batch: int, time: int = 0) -> State:
-        """Return the state of `batch` clips after endless silence (code 128), with the clock at `time`."""
+        """Return the state of `batch` clips after endless silence (code 128), with the clock at `time`.
+
+        This default is for networks that compute the same at all times, and whose state is their last window.
+        """
+        with torch.no_grad():
+            _, state = self.read_window(self._silent_codes(batch, self.window(1).inputs))
+        state.time = time
+        return state
 
     @abstractmethod
-    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
+    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
         """Return logits (B, Q) after the last code of a window, and the state at its end, time 0."""
 
     @float32_products(tf32=False)
@@ -102,7 +129,7 @@ class Network(nn.Module, ABC):
             raise ValueError("a prompt has at least one code")
         inputs = self.window(1).inputs
         codes = codes[:, -inputs:]
-        return self._absorb(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE))
+        return self.read_window(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE))
 
     def _silent_codes(self, batch: int, count: int) -> Tensor:
         return torch.full((batch, count), SILENCE, device=next(self.parameters()).device)

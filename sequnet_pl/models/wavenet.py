@@ -76,7 +76,9 @@ class WaveNet(Network):
     Args:
         layers: Layers a block, with dilations 1, 2, 4 .. 2^(layers - 1).
         blocks: Number of blocks.
-        dilation_channels, residual_channels, skip_channels: Channels of the gated, residual and skip path.
+        dilation_channels: Channels of the gated path.
+        residual_channels: Channels of the residual stream.
+        skip_channels: Channels of the skip path.
         kernel_size: Taps of the dilated convolutions; 2 or more.
     """
 
@@ -110,6 +112,10 @@ class WaveNet(Network):
         self.end_1 = nn.Conv1d(skip_channels, skip_channels, 1)
         self.end_2 = nn.Conv1d(skip_channels, CLASSES, 1)
         self.receptive_field = 1 + blocks * (kernel_size - 1) * (2**layers - 1)
+
+    def pattern(self, time: int) -> int:
+        """See Network: frames lie in slots of rings, whose lengths divide that of the longest."""
+        return time % max(layer.ring_length for layer in self.layers)
 
     def matrices(self) -> dict[int, list[Tensor]]:
         """See Network: filters and gates, and 1x1 convolutions."""
@@ -156,7 +162,7 @@ class WaveNet(Network):
             skips = F.linear(torch.relu(skips), conv.weight.squeeze(-1), conv.bias)
         return skips
 
-    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
+    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
         """See Network: `forward`, which notes what each layer has read last."""
         x, gated = self.start(codes), []
         state = WaveNetState(0, [])

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from sequnet_pl import atomic
+from sequnet_pl.models import registry
 from sequnet_pl.report.metrics import FILE
 from sequnet_pl.report.sampled import LIST
 
@@ -17,8 +18,6 @@ CONFIG = "config.yaml"
 SAMPLES = "samples"
 REPORT = "report.html"
 PAGES = "pages.json"
-NETWORKS = {"sequnet": "Seq-U-Net", "wavenet": "WaveNet"}
-"""Display names of the networks."""
 
 
 def is_run(folder: Path) -> bool:
@@ -29,7 +28,7 @@ def is_run(folder: Path) -> bool:
 def run_title(folder: Path, what: str) -> str:
     """The title of a page of a run: its name, its network and the kind of page."""
     network = read_facts(folder).get("network", "")
-    names = [folder.resolve().name, NETWORKS.get(network, network)]
+    names = [folder.resolve().name, registry.title(network)]
     return f"{', '.join(name for name in names if name)}: {what}"
 
 

@@ -178,8 +178,9 @@ def _command(options: Options, recipe: Recipe, count: int) -> str:
     """The command line that makes a clip, and the others of its batch, again."""
     shipped = options.pretrained in pretrained.names()
     words: list[object] = ["--pretrained", options.pretrained] if shipped else ["--ckpt_path", recipe.checkpoint]
-    if "layers" in options.architecture:
-        words += ["--layers", options.architecture["layers"]]
+    words += ["--model", options.model] if options.model else []
+    if options.layers is not None:
+        words += ["--layers", options.layers]
     if recipe.kind == "prompt":
         words += ["--prompt", recipe.prompt, "--prompt_start", options.prompt_start]
     else:

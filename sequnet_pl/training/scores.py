@@ -19,13 +19,14 @@ from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.entropy import MOST, TABLES, learn_tables, table_keys
 from sequnet_pl.data.store import Recording
+from sequnet_pl.models import registry
 from sequnet_pl.printing import printable
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import is_run
 from sequnet_pl.report.score_page import write_score_page
 from sequnet_pl.report.scores import NETWORK, ConfidenceScore, DistanceScore, RecordingScore, Scores, print_scores
 from sequnet_pl.training.metrics import BinnedSums
-from sequnet_pl.training.module import NAMES, AudioModule
+from sequnet_pl.training.module import AudioModule
 
 CONFIDENCES = 20
 """Bins of the confidence, each 5 % wide."""
@@ -162,7 +163,7 @@ class ScoreReport(Callback):
         values = [8.0, *tables, network]
         sure, right = confidences.totals
         return Scores(
-            network=NAMES[type(module)],
+            network=registry.name_of(module.network),
             checkpoint=str(trainer.ckpt_path) if trainer.ckpt_path else None,
             step=self._step,
             store=str(data.store),
