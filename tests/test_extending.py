@@ -17,7 +17,9 @@ from sequnet_pl.models.network import Network
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
 MLP, DEEP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 SHAPES = {"MLP": "--context 8 --hidden 4", "DeepSeqUNet": "--levels 3 --features 4 --extra 5"}
-LITTLE = "--gpus 0 --threads 1 --output_size 64 --batch_size 2 --num_workers 0 --logger none --sample_audio.seconds 0.01"
+LITTLE = (
+    "--gpus 0 --threads 1 --output_size 64 --batch_size 2 --num_workers 0 --logger none --sample_audio.seconds 0.01"
+)
 SCRIPTS = {"train.py": train, "sample.py": lambda argv: sample(parse(argv))}
 
 

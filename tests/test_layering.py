@@ -9,7 +9,17 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
-_GROUND = {"models.registry", "sequnet_pl", "errors", "names", "atomic", "interrupts", "printing", "processes", "project"}
+_GROUND = {
+    "models.registry",
+    "sequnet_pl",
+    "errors",
+    "names",
+    "atomic",
+    "interrupts",
+    "printing",
+    "processes",
+    "project",
+}
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 _OPTIONS = {"cli.sample_options", "cli.evaluate_options"}
 _JOBS = {"sampling.jobs", "sampling.load", "evaluate.run", "evaluate.held_out"}

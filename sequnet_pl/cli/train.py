@@ -85,7 +85,7 @@ def train(argv: list[str]) -> int:
         device = type(trainer.accelerator).__name__.removesuffix("Accelerator")
         rank_zero_only(print)(
             f"{request.command} {type(module.network).__name__}: {count:,} parameters, receptive field "
-            f"{module.network.receptive_field:,} samples, on {trainer.num_devices} {device}, "
+            f"{_field(module.network.receptive_field)}, on {trainer.num_devices} {device}, "
             f"precision {trainer.precision}, in {folder}"
         )
         if request.start:
@@ -149,6 +149,10 @@ def _instantiate(request: Request) -> Namespace:
 
 def _uses_gpu(accelerator: str) -> bool:
     return torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
+
+
+def _field(samples: int | None) -> str:
+    return "unbounded" if samples is None else f"{samples:,} samples"
 
 
 def _default_precision(settings: Namespace, module: AudioModule) -> str | None:

@@ -49,11 +49,11 @@ class State:
 class Network(nn.Module, ABC):
     """A causal network that predicts the next mu-law code from the codes so far.
 
-    Each sets `receptive_field` (samples, the largest over all phases, as gradients show it) and `cycle` (steps after
-    which the pattern of a step repeats).
+    Each sets `receptive_field` (samples, the largest over all phases, as gradients show it; None where it is unbounded)
+    and `cycle` (steps after which the pattern of a step repeats).
     """
 
-    receptive_field: int
+    receptive_field: int | None
     cycle: int
     arguments: dict[str, Any]
     """Those that the network was made with, defaults included."""
@@ -92,6 +92,22 @@ class Network(nn.Module, ABC):
     def window(self, outputs: int) -> Window:
         """Return window sizes for at least `outputs` outputs, rounded up to whole cycles. ValueError below 1."""
 
+    def scoring_window(self, outputs: int) -> Window:
+        """Return the sizes of windows for validation and test; by default those for training."""
+        return self.window(outputs)
+
+    def scored_logits(self, codes: Tensor) -> Tensor:
+        """Map codes (B, inputs) of a scoring window to the logits (B, Q, outputs) of its outputs."""
+        return self(codes)
+
+    def context(self, codes: int) -> int:
+        """Return how many of the last codes of a prompt of `codes` are read: all where the past is unbounded."""
+        return codes if self.receptive_field is None else self.window(1).inputs
+
+    def slow_parameters(self) -> list[Tensor]:
+        """Return parameters that Adam moves at 0.4 of its rate, without weight decay; by default there are none."""
+        return []
+
     @abstractmethod
     def forward(self, codes: Tensor) -> Tensor:
         """Map codes (B, inputs), uint8 or int64, to logits (B, Q, outputs); logits[..., i] predict the next code.
@@ -123,11 +139,12 @@ class Network(nn.Module, ABC):
         """Read a prompt (B, T), any T >= 1, in one pass. Returns logits (B, Q) of the code after it, and the state
         at time 0.
 
-        Context before the prompt is silence; of a long prompt only the last window(1).inputs codes count.
+        Context before the prompt is silence. Of a long prompt only the last window(1).inputs codes count; where the
+        receptive field is unbounded, all do.
         """
         if codes.shape[-1] < 1:
             raise ValueError("a prompt has at least one code")
-        inputs = self.window(1).inputs
+        inputs = self.window(codes.shape[-1] if self.receptive_field is None else 1).inputs
         codes = codes[:, -inputs:]
         return self.read_window(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE))
 

@@ -24,6 +24,7 @@ class Entry(NamedTuple):
 NETWORKS = {
     "sequnet": Entry("sequnet_pl.models.sequnet.SeqUNet", "Seq-U-Net"),
     "wavenet": Entry("sequnet_pl.models.wavenet.WaveNet", "WaveNet"),
+    "sashimi": Entry("sequnet_pl.models.sashimi.SaShiMi", "SaShiMi"),
 }
 """The networks of this package, and those that `resolve` has added under the paths of their classes."""
 _FORMER = "sequnet_pl.training.module."  # class paths of older configs name modules: sequnet_pl.training.module.XModule

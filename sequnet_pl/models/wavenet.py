@@ -111,7 +111,8 @@ class WaveNet(Network):
         self.layers = cast(Sequence[Layer], stack)
         self.end_1 = nn.Conv1d(skip_channels, skip_channels, 1)
         self.end_2 = nn.Conv1d(skip_channels, CLASSES, 1)
-        self.receptive_field = 1 + blocks * (kernel_size - 1) * (2**layers - 1)
+        self.overlap = blocks * (kernel_size - 1) * (2**layers - 1)  # codes that a window has more than outputs
+        self.receptive_field = 1 + self.overlap
 
     def pattern(self, time: int) -> int:
         """See Network: frames lie in slots of rings, whose lengths divide that of the longest."""
@@ -127,11 +128,11 @@ class WaveNet(Network):
         """See Network."""
         if outputs < 1:
             raise ValueError(f"a window has at least 1 output, not {outputs}")
-        return Window(outputs + self.receptive_field - 1, outputs)
+        return Window(outputs + self.overlap, outputs)
 
     def forward(self, codes: Tensor) -> Tensor:
         """See Network."""
-        outputs = codes.shape[-1] - self.receptive_field + 1
+        outputs = codes.shape[-1] - self.overlap
         if outputs < 1:
             raise ValueError(f"{codes.shape[-1]} codes are no window: it takes {self.receptive_field} or more")
         x = self.start(codes, width(self.start.bias.numel(), codes.device))  # (B, T, C)

@@ -65,7 +65,7 @@ class Scores:
         store: folder of the codes.
         fingerprint: short hash of the data.
         sample_rate: Hz.
-        receptive_field: samples.
+        receptive_field: samples; None where it is unbounded.
         samples: predictions, all of the test split.
         bits_per_sample: of the uniform and the n-gram baselines, and of "this network"; by name.
         accuracy: share of samples for which the likeliest code is right.
@@ -83,7 +83,7 @@ class Scores:
     store: str
     fingerprint: str
     sample_rate: int
-    receptive_field: int
+    receptive_field: int | None
     samples: int
     bits_per_sample: dict[str, float | None]
     accuracy: float | None

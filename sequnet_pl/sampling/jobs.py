@@ -74,7 +74,7 @@ def new_clips(options: Options) -> Plan:
 
 def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Batch]:
     """Temperature by temperature, prompt by prompt, batch by batch."""
-    rate, context = trained.sample_rate, trained.network.window(1).inputs
+    rate, context = trained.sample_rate, trained.network.context(0)
     split = _recordings(options, trained) if options.conditional and not options.prompt else None
     given = [
         prompts.from_file(Path(file), rate, context, options.prompt_start, options.prompt_seconds)
@@ -119,7 +119,7 @@ def _batch(options: Options, trained: Trained, base: Recipe, heard: list[Prompt]
         replace(base, clip=base.first_clip + row, prompt=p.source, prompt_end=p.end, prompt_samples=p.heard)
         for row, p in enumerate(heard)
     ]
-    session = start(trained.network, prompts.stack(heard, trained.network.window(1).inputs), len(heard))
+    session = start(trained.network, prompts.stack(heard, trained.network), len(heard))
     heads = [partial(_head, prompt) for prompt in heard]
     return Batch(session, recipes, heads, options.samples(trained.sample_rate))
 

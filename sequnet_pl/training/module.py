@@ -143,7 +143,7 @@ class AudioModule(pl.LightningModule):
     def _score(self, batch: Batch, split: str, bits: BitsPerSample, accuracy: Accuracy) -> dict[str, Tensor]:
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         with nullcontext() if fitting else float32_products(tf32=False):
-            logits = self.network(batch.codes[:, :-1])
+            logits = self.network.scored_logits(batch.codes[:, :-1])
         targets, mask = targets_and_mask(batch, logits.shape[-1])
         scored = {"nats": nats(logits, targets), "margins": margins(logits, targets), "mask": mask}
         bits.update(scored["nats"], mask)

@@ -41,7 +41,7 @@ def write_facts(
     facts: dict[str, Any] = {
         "network": registry.name_of(module.network),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "receptive_field_ms": round(1000 * network.receptive_field / rate, 1),
+        "receptive_field_ms": network.receptive_field and round(1000 * network.receptive_field / rate, 1),
         "sample_rate": rate,
         "begun_from": begun_from or before.get("begun_from"),
         "commit": git_commit(),

@@ -34,11 +34,12 @@ _NEAREST = 16  # samples; what lies nearer to the start is too little to tell ap
 _FIELDS = 4  # receptive fields, beyond which distance is told apart no more
 
 
-def distance_edges(receptive_field: int, longest: int) -> list[int]:
+def distance_edges(receptive_field: int | None, longest: int) -> list[int]:
     """Where bins of the distance from a recording's start end, in samples: powers of two; the last bin has no end.
 
     They end with the first that is four receptive fields or more, and before the end of the `longest` recording.
     """
+    receptive_field = longest if receptive_field is None else receptive_field
     count = 1 + max(0, math.ceil(math.log2(_FIELDS * receptive_field / _NEAREST)))
     return [edge for edge in (_NEAREST << power for power in range(count)) if edge < longest]
 

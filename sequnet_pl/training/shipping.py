@@ -80,6 +80,11 @@ def _score(path: Path, step: int, what: str) -> Iterator[str]:
         return
 
 
+def _field(trained: Trained) -> str:
+    samples = trained.network.receptive_field
+    return "unbounded" if samples is None else f"{samples / trained.sample_rate:.2f} s"
+
+
 def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, score: list[str]) -> str:
     content, facts = read(checkpoint), read_facts(run) if run else {}
     config = (read_config(run) if run else {}) or {"model": hyper_parameters(content), "data": trained.data}
@@ -93,7 +98,7 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
         f"A {registry.title(trained.name)} that makes raw audio at {trained.sample_rate} Hz, one sample at a time "
         f"(sequnet_pl, commit {facts.get('commit') or 'unknown'}): "
         f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in bfloat16, receptive field "
-        f"{network.receptive_field / trained.sample_rate:.2f} s, {trained.step:,} steps of training.{averaged} "
+        f"{_field(trained)}, {trained.step:,} steps of training.{averaged} "
         f"Hash of the weights: {trained.digest}.",
         *begun_from(facts),
         "## Data and licence",
