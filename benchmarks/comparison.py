@@ -26,17 +26,17 @@ from sequnet_pl import atomic
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models import registry
 from sequnet_pl.models.network import Network
 from sequnet_pl.report.compare import write_comparison
-from sequnet_pl.report.run_folder import NETWORKS as NAMES
 from sequnet_pl.report.scores import NETWORK
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.training.checkpoints import LAST, hyper_parameters
 from sequnet_pl.training.saving import load_module
-from sequnet_pl.training.trained import architecture
 
 PROGRAM = "python -m benchmarks.comparison"
-NETWORKS = tuple(NAMES)
+NETWORKS = ("sequnet", "wavenet")
+NAMES = {name: registry.title(name) for name in NETWORKS}
 CLIPS = (1, 16)
 """Numbers of clips at once whose sampling is timed."""
 HEADER = ("", *NAMES.values(), "ratio", "claim")
@@ -194,7 +194,7 @@ def compare(folder: Path, scale: Scale, recordings: str, gpus: int) -> dict[str,
 
 def train(run: Path, network: Network, options: Sequence[str], gpus: int) -> Found:
     """Train a network, or resume that; its sizes and the settings of its data."""
-    shape = [f"--{name}={value}" for name, value in architecture(network).items()]
+    shape = [f"--{name}={value}" for name, value in network.arguments.items()]
     _train_py(run, *options, *shape, "--ckpt_path=auto", "--logger=none", f"--gpus={gpus}")
     module, content = load_module(run / "checkpoints" / LAST)
     return {

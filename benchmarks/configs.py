@@ -24,7 +24,7 @@ from rich.table import Table
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.training import module as modules
 from sequnet_pl.training.memory import crop_bytes
-from sequnet_pl.training.trained import architecture, load_pretrained
+from sequnet_pl.training.trained import load_pretrained
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -64,7 +64,7 @@ def estimate(name: str) -> Row:
     model, data = config["model"], config.get("data", {})
     arguments = dict(model.get("init_args", {}))
     if name == "finetune":
-        arguments |= architecture(load_pretrained(INITIAL).network)
+        arguments |= load_pretrained(INITIAL).network.arguments
     module = getattr(modules, model["class_path"].rpartition(".")[2])(**arguments)
     defaults = inspect.signature(AudioDataModule).parameters
     batch, targets = (data.get(key, defaults[key].default) for key in ("batch_size", "output_size"))

@@ -21,15 +21,14 @@ from rich.table import Table
 
 from sequnet_pl import atomic
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.training.module import AudioModule, SeqUNetModule, WaveNetModule
+from sequnet_pl.training.module import AudioModule, module_class
 
-NETWORKS: dict[str, tuple[type[AudioModule], dict[str, Any]]] = {
-    "sequnet": (SeqUNetModule, {"levels": 8, "features": 32, "depth": 1, "kernel_size": 5}),
-    "wavenet": (
-        WaveNetModule,
-        {"layers": 9, "blocks": 2, "dilation_channels": 32, "residual_channels": 32, "skip_channels": 64},
-    ),
+NETWORKS: dict[str, dict[str, Any]] = {
+    "sequnet": {"levels": 8, "features": 32, "depth": 1, "kernel_size": 5},
+    "wavenet": {"layers": 9, "blocks": 2, "dilation_channels": 32, "residual_channels": 32, "skip_channels": 64},
+    "sashimi": {"features": 32, "blocks": 1, "norm": False, "head": 64},
 }
+"""Shapes by the name of the network."""
 TURNS, STEPS_A_TURN = 6, 10
 _FAST = {"lr": 2e-2, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0, "code_frequency": 10.0}
 _SMALL_STEPS = {"kernel_size": 3, "depth": [3, 1], "head": 64, "batch_size": 1}
@@ -39,20 +38,21 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sequnet best": _FAST | _SMALL_STEPS | {"muon": 7.5e-3},
     "sequnet best, long": _FAST | _SMALL_STEPS | {"muon": 6e-3, "lr": 1.2e-2},
     "wavenet best": _FAST | {"muon": 0.02, "batch_size": 1},
+    "sashimi best": _FAST | {"muon": 1e-2, "lr": 1.5e-2, "batch_size": 1, "output_size": 2048},
+    "sashimi best, long": _FAST | {"muon": 6e-3, "lr": 1.2e-2, "batch_size": 1, "output_size": 2048},
 }
-"""Differences from the published settings: `clip` is the trainer's, `batch_size` the data's, the others the module's.
+"""Differences from the published settings: `clip` is the trainer's, sizes are the data's, the others the module's.
 "long" is for trainings of thousands of steps."""
 
 Variant = tuple[str, str]
 """A network, and its setting."""
-_NOT_THE_MODULES = frozenset({"clip", "batch_size"})
+_OF_THE_DATA = ("batch_size", "output_size")
 
 
 def unsupported_option(network: str, setting: str) -> str | None:
     """Return an option of a setting that a network lacks, such as head; None where it has all."""
-    module_class, shape = NETWORKS[network]
-    known = module_class(**shape).hparams
-    return next((name for name in SETTINGS[setting] if name not in known and name not in _NOT_THE_MODULES), None)
+    known = module_class(network)(**NETWORKS[network]).hparams
+    return next((name for name in SETTINGS[setting] if name not in {*known, "clip", *_OF_THE_DATA}), None)
 
 
 def fitted(
@@ -60,10 +60,9 @@ def fitted(
 ) -> tuple[pl.Trainer, AudioModule, AudioDataModule]:
     """Train a network for so many steps."""
     pl.seed_everything(seed, verbose=False)
-    module_class, shape = NETWORKS[network]
     options = dict(SETTINGS[setting])
     clip = options.pop("clip", None)
-    crops = {"batch_size": options.pop("batch_size")} if "batch_size" in options else {}
+    crops = {name: options.pop(name) for name in _OF_THE_DATA if name in options}
     datamodule = AudioDataModule(**data | crops, seed=seed)
     trainer = pl.Trainer(
         accelerator="auto",
@@ -79,7 +78,7 @@ def fitted(
         enable_progress_bar=False,
         use_distributed_sampler=False,
     )
-    module = module_class(**shape | options)
+    module = module_class(network)(**NETWORKS[network] | options)
     trainer.fit(module, datamodule)
     return trainer, module, datamodule
 

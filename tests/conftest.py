@@ -15,6 +15,7 @@ import torch
 from browser import CHROMIUM, Browser
 
 from sequnet_pl.models.network import Network
+from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 
@@ -30,6 +31,8 @@ NETWORKS = {
     "sequnet-l1": lambda: SeqUNet(1, 4, 2, 3),
     "wavenet-4x2": lambda: WaveNet(4, 2, 6, 5, 9),
     "wavenet-3x3-k3": lambda: WaveNet(3, 3, 4, 4, 6, 3),
+    "sashimi": lambda: SaShiMi(4, 2, 6, head=5),
+    "sashimi-no-norm": lambda: SaShiMi(6, 1, 4, norm=False),
 }
 
 

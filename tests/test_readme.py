@@ -58,6 +58,11 @@ RUN = {
 _TESTED = "run by "
 _NEEDS = "needs "
 NOT_RUN = {
+    "python train.py --model my_networks.MLP --audio_dir music --gpus 0 --max_steps 2000": _TESTED
+    + "tests/test_extending.py",
+    "python train.py test --model my_networks.MLP --ckpt_path last": _TESTED + "tests/test_extending.py",
+    "python sample.py --model my_networks.MLP --conditional 1": _TESTED + "tests/test_extending.py",
+    "python train.py --model my_networks.MLP --help": _TESTED + "tests/test_extending.py",
     "make demo": _NEEDS + "the installation of packages; tests/test_project.py sees that it calls what is run here",
     "git clone ADDRESS sequnet_pl && cd sequnet_pl": _NEEDS + "the address, which the project's files do not know",
     "python3 -m venv .venv": _NEEDS + "the installation of packages",

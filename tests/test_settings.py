@@ -9,7 +9,7 @@ import yaml
 
 from sequnet_pl.cli.train import train
 from sequnet_pl.cli.train_options import train_parser
-from sequnet_pl.names import CLASS_PATHS
+from sequnet_pl.models.registry import NETWORKS
 
 TEXT = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
 _ROW = re.compile(r"^\| `([\w.]+)` \|([^|]*)\|([^|]*)\|[^|]*\w[^|]*\|$", re.MULTILINE)
@@ -28,7 +28,7 @@ def leaves(settings: dict, prefix: str = "") -> dict[str, object]:
 def printed(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, object]]:
     """What `train.py --model NETWORK --print_config` prints, of each network."""
     found = {}
-    for network in CLASS_PATHS:
+    for network in NETWORKS:
         monkeypatch.setattr(sys, "argv", ["train.py"])
         assert train(["--model", network, "--print_config"]) == 0
         found[network] = leaves(yaml.safe_load(capsys.readouterr().out))
@@ -44,7 +44,7 @@ def test_each_setting_is_explained_with_its_default(printed: dict[str, dict[str,
 
 
 def test_short_names_are_those_of_the_command_line() -> None:
-    for network in CLASS_PATHS:
+    for network in NETWORKS:
         names = set(train_parser(network).names)
         for name, (short, _) in ROWS.items():
             if f"--{name}" in names and name != "model.class_path":

@@ -1,4 +1,4 @@
-"""The contract that both networks keep: a step gives what a whole window gives, from a state that the caller owns."""
+"""The contract that all networks keep: a step gives what a whole window gives, from a state that the caller owns."""
 
 import copy
 import io
@@ -32,8 +32,9 @@ def test_step_equals_forward_at_every_phase(network, dtype, tolerance, code_dtyp
     logits, state = network.prefill(codes[:, :start])
     stream = torch.cat((logits.unsqueeze(-1), run(network, codes[:, start:], state)), dim=-1)
     assert state.time == steps
-    assert whole.std() > 0.1  # else nothing is compared
-    torch.testing.assert_close(stream, whole[..., -steps - 1 :], rtol=0, atol=tolerance)
+    deviation = whole.std().item()
+    assert deviation > 0.1  # else nothing is compared
+    torch.testing.assert_close(stream, whole[..., -steps - 1 :], rtol=0, atol=tolerance * max(1.0, deviation))
 
 
 @pytest.mark.parametrize("surplus", ["below", "above"])
@@ -69,7 +70,8 @@ def test_causality_and_receptive_field_by_gradient(network, monkeypatch):
         assert not seen[last + 1 :].any()
         assert seen[last]
         reach.append(last - seen.nonzero().min().item() + 1)
-    assert max(reach) == network.receptive_field
+    if network.receptive_field is not None:
+        assert max(reach) == network.receptive_field
     if network.receptive_field == 237:
         assert (min(reach), max(reach)) == (230, 237)
 
@@ -85,7 +87,9 @@ def gradient_by_time(network: Network, table: torch.nn.Module, codes: Tensor, ou
     finally:
         handle.remove()
         watch.remove()
-    seen = features[0].grad[0].abs().sum(1) > 0  # (T - K + 1); frame t reads the codes t .. t + K - 1
+    gradient = features[0].grad[0].abs().sum(1)  # (T - K + 1); frame t reads the codes t .. t + K - 1
+    rounding = 1e-12 * gradient.max() if network.receptive_field is None else 0  # of a convolution by FFT
+    seen = gradient > rounding
     pad = torch.nn.functional.pad
     return torch.stack([pad(seen, (tap, kernel_size - 1 - tap)) for tap in range(kernel_size)]).any(0)
 

@@ -7,7 +7,7 @@ import yaml
 
 from sequnet_pl.cli.parsing import did_you_mean
 from sequnet_pl.errors import UsageError
-from sequnet_pl.names import CLASS_PATHS
+from sequnet_pl.models import registry
 from sequnet_pl.project import CONFIGS
 
 
@@ -43,17 +43,17 @@ def read_config(name: str) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise UsageError(f"the config {name} contains no settings: write `name: value`, one on each line")
     if isinstance(settings.get("model"), str):
-        settings["model"] = {"class_path": CLASS_PATHS.get(settings["model"], settings["model"])}
+        settings["model"] = {"class_path": settings["model"]}
+    model = settings.get("model")
+    if isinstance(model, dict) and (network := registry.find(model.get("class_path"))):
+        model["class_path"] = registry.NETWORKS[network].class_path  # for a name, and for the module of an older config
     return settings
 
 
 def network_of(settings: dict[str, Any]) -> str | None:
-    """Return the network that settings name, None where they name none. UsageError for a class of another project."""
+    """Return the network that settings name, None where they name none. UsageError for one that does not exist."""
     model = settings.get("model") or {}
     given = model.get("class_path") if isinstance(model, dict) else model
     if given is None:
         return None
-    for name, class_path in CLASS_PATHS.items():
-        if given in (name, class_path):
-            return name
-    raise UsageError(f"there is no model {given}: choose {' or '.join(CLASS_PATHS)}")
+    return registry.resolve(given)

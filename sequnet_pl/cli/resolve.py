@@ -1,6 +1,5 @@
 """The checkpoint or the weights that a command line names, and the settings that come with them."""
 
-import inspect
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,9 +18,8 @@ from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import REVISABLE
-from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint
+from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
 
-_OPTIONAL_SHAPE = {"norm", "head"}  # which `architecture` leaves out where a network has none
 log = logging.getLogger(__name__)
 
 
@@ -114,8 +112,7 @@ class Start:
             UsageError: A flag contradicts the weights.
         """
         replaced = []
-        shape = self._shape()
-        pairs = [(settings.model.init_args, below.model.init_args, shape)]
+        pairs = [(settings.model.init_args, below.model.init_args, self.trained.network.arguments)]
         pairs += [(settings.data, below.data, {"sample_rate": self.trained.sample_rate})]
         for ours, lower, theirs in pairs:
             for name, value in theirs.items():
@@ -126,12 +123,6 @@ class Start:
                 ours[name] = value
         if replaced:
             log.warning("as in %s: %s", self.path, ", ".join(replaced))
-
-    def _shape(self) -> dict[str, Any]:
-        """Return the arguments of the network, defaults included."""
-        parameters = inspect.signature(type(self.trained.network)).parameters
-        defaults = {name: each.default for name, each in parameters.items() if each.default is not each.empty}
-        return {name: defaults[name] for name in _OPTIONAL_SHAPE & defaults.keys()} | architecture(self.trained.network)
 
     def load_weights(self, network: Network) -> None:
         """Set the weights of a network; averaged ones where the checkpoint has them."""

@@ -12,11 +12,6 @@ from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.project import command, program
 
 SECONDS = 2.0
-ARCHITECTURE = (
-    *("levels", "features", "depth", "kernel_size"),
-    *("layers", "blocks", "dilation_channels", "residual_channels", "skip_channels"),
-)
-Model = Literal["sequnet", "wavenet"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +22,9 @@ class NetworkOptions:
         ckpt_path: A checkpoint, a published snapshot, or `last` or `best` of the newest run.
         snapshot_dir: The newest checkpoint or snapshot in a folder.
         log_dir: The root of the run folders.
-        model: sequnet or wavenet.
+        model: The network: a name, or the path of a class outside the package, which is imported.
         pretrained: A network that comes with the package, or sequnet or wavenet: the published weights, downloaded.
-        levels: Checked against the checkpoint, as are all of these.
+        layers: Layers of each block of a published WaveNet, which its weights do not contain; 13 by default.
         gpus: 1, or 0 for the CPU; 1 if there is one.
         cuda: The same as --gpus 1.
         engine: How steps are computed.
@@ -41,17 +36,9 @@ class NetworkOptions:
     ckpt_path: str | None = None
     snapshot_dir: str | None = None
     log_dir: str = "logs"
-    model: Model | None = None
+    model: str | None = None
     pretrained: str | None = None
-    levels: int | None = None
-    features: int | None = None
-    depth: int | None = None
-    kernel_size: int | None = None
-    layers: int | None = None
-    blocks: int | None = None
-    dilation_channels: int | None = None
-    residual_channels: int | None = None
-    skip_channels: int | None = None
+    layers: PositiveInt | None = None
     gpus: Literal[0, 1] | None = None
     cuda: bool = False
     engine: EngineName = "auto"
@@ -63,11 +50,6 @@ class NetworkOptions:
     def device(self) -> int | None:
         """How many GPUs: 0 or 1, None where nothing is said."""
         return 1 if self.cuda else self.gpus
-
-    @property
-    def architecture(self) -> dict[str, int]:
-        """What is said of the network's shape."""
-        return {name: value for name in ARCHITECTURE if (value := getattr(self, name)) is not None}
 
     def __post_init__(self) -> None:
         if self.cuda and self.gpus == 0:
@@ -182,7 +164,7 @@ _OF_A_CLIP = (
     "lead_in",
     "temp",
 )
-_OF_A_CLIP += ("audio_dir", "top_k", "top_p", "seed", "model", "pretrained", "double", "weights")
+_OF_A_CLIP += ("audio_dir", "top_k", "top_p", "seed", "pretrained", "double", "weights")
 
 
 def parse(argv: Sequence[str]) -> Options:

@@ -30,7 +30,7 @@ from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.memory import check_memory
-from sequnet_pl.training.module import MODULES, AudioModule
+from sequnet_pl.training.module import AudioModule, module_class
 from sequnet_pl.training.progress import ProgressBar, shows_progress
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
@@ -67,7 +67,7 @@ def train(argv: list[str]) -> int:
         pl.seed_everything(settings.seed_everything, workers=True, verbose=False)
         try:
             built = _instantiate(request)
-            module, data = MODULES[request.network](**built.model.init_args), AudioDataModule(**built.data)
+            module, data = module_class(request.network)(**built.model.init_args), AudioDataModule(**built.data)
             if request.checkpoint:
                 data.keep_split(checkpoints.data_state(checkpoints.read(request.checkpoint)))
             report = RunReport(folder, Path(settings.best.dirpath), settings.log_model)
@@ -84,7 +84,7 @@ def train(argv: list[str]) -> int:
         device = type(trainer.accelerator).__name__.removesuffix("Accelerator")
         rank_zero_only(print)(
             f"{request.command} {type(module.network).__name__}: {count:,} parameters, receptive field "
-            f"{module.network.receptive_field:,} samples, on {trainer.num_devices} {device}, "
+            f"{_field(module.network.receptive_field)}, on {trainer.num_devices} {device}, "
             f"precision {trainer.precision}, in {folder}"
         )
         if request.start:
@@ -150,6 +150,10 @@ def _uses_gpu(accelerator: str) -> bool:
     return torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
 
 
+def _field(samples: int | None) -> str:
+    return "unbounded" if samples is None else f"{samples:,} samples"
+
+
 def _default_precision(settings: Namespace, module: AudioModule) -> str | None:
     """Return the precision of a new run that names none: bfloat16 where the device computes in it and it is faster.
 
@@ -157,7 +161,8 @@ def _default_precision(settings: Namespace, module: AudioModule) -> str | None:
     """
     if _uses_gpu(settings.trainer.accelerator):
         return settings.gpu_precision if torch.cuda.is_bf16_supported(including_emulation=False) else None
-    narrowest = min(weight.shape[1] for group in module.network.matrices().values() for weight in group)
+    widths = [weight.shape[1] for group in module.network.matrices().values() for weight in group]
+    narrowest = min(widths, default=0)
     on_cpu = settings.trainer.accelerator in ("auto", "cpu")
     return "bf16-mixed" if on_cpu and narrowest >= 64 and cpu_has_bfloat16_products() else None
 

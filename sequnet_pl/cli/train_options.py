@@ -17,10 +17,10 @@ from sequnet_pl.cli.parsing import Parser, kind_of
 from sequnet_pl.cli.resolve import Start, find_checkpoint, settings_of_checkpoint, start_from
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
-from sequnet_pl.names import CLASS_PATHS
+from sequnet_pl.models import registry
 from sequnet_pl.project import CONFIGS, command, program
 from sequnet_pl.training.health import NonFinite
-from sequnet_pl.training.module import MODULES, AudioModule
+from sequnet_pl.training.module import AudioModule
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import LastCheckpoint
 
@@ -66,7 +66,7 @@ class Request:
 
     Attributes:
         command: fit, validate or test.
-        network: sequnet or wavenet.
+        network: Its name in the registry.
         settings: The values of all options.
         parser: The parser of these settings.
         checkpoint: The checkpoint to resume from or to score.
@@ -87,15 +87,12 @@ class Request:
 
 def train_parser(network: str, brief: bool = False) -> Parser:
     """Return the parser of all options, with the defaults of one network; `brief` shortens its help."""
-    usage = (
-        f"{command('train')} [fit|validate|test] (--model sequnet|wavenet | --config FILE | --ckpt_path PATH) [options]"
-    )
+    models = "|".join(registry.NETWORKS)
+    usage = f"{command('train')} [fit|validate|test] (--model {models} | --config FILE | --ckpt_path PATH) [options]"
     parser = Parser(prog=program("train"), usage=usage, brief=brief)
-    parser.option(
-        "--model.class_path", type=str, default=CLASS_PATHS[network], help="Class of the network: see --model."
-    )
-    module = MODULES[network]
-    for source in (module, AudioModule):  # the shape of the network, then how it is trained
+    class_path = registry.NETWORKS[network].class_path
+    parser.option("--model.class_path", type=str, default=class_path, help="Class of the network: see --model.")
+    for source in (registry.network_class(network), AudioModule):  # the shape of the network, then how it is trained
         parser.signature("model.init_args", source, {name: name for name in inspect.signature(source).parameters})
     data = {name: name for name in inspect.signature(AudioDataModule).parameters if name != "seed"}
     parser.signature("data", AudioDataModule, data)
@@ -158,7 +155,7 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     asked, words = _command(argv)
     first, rest = _first(words)
     if first.help:
-        model = first.model if first.model in MODULES else "sequnet"
+        model = network_of({"model": first.model}) or "sequnet"
         train_parser(model, brief=words is argv).print_help()
         raise SystemExit(0)
     configs = [(f"the config {name}", read_config(name)) for name in first.config]
@@ -185,9 +182,10 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
         network = network or (start.network if start else None)
         if network is None:
             _check_names(rest)
-            raise UsageError(f"name a model: --model {' or --model '.join(CLASS_PATHS)}, or a --config that does")
+            raise UsageError(f"name a model: --model {' or --model '.join(registry.NETWORKS)}, or a --config that does")
         configured = any(network_of(settings) for _, settings in configs)
-        base = {} if configured else read_config(str(CONFIGS / f"{network}.yaml"))
+        published = CONFIGS / f"{network}.yaml"
+        base = read_config(str(published)) if published.exists() and not configured else {}
     layers = [(f"the settings of {checkpoint}" if checkpoint else "", base), *configs]
     parser = train_parser(network)
     if first.layers is not None:
@@ -255,18 +253,19 @@ def _network(given: str | None, configs: Sequence[tuple[str, dict[str, Any]]]) -
 
 def _check_names(argv: Sequence[str]) -> None:
     """Raise UsageError for an option that no network has."""
-    parsers = [train_parser(network) for network in MODULES]
+    parsers = [train_parser(network) for network in registry.NETWORKS]
     first, *others = parsers
     first.check_names(argv, [*(name for each in others for name in each.names), *(f"--{name}" for name in _FIRST)])
 
 
 def _check_flags(parser: Parser, network: str, argv: Sequence[str]) -> None:
-    """Raise UsageError for an option of the other network, one that does not exist, or a value without an option."""
-    (other,) = MODULES.keys() - {network}
-    theirs = inspect.signature(MODULES[other]).parameters.keys() - inspect.signature(MODULES[network]).parameters.keys()
+    """Raise UsageError for an option of another network, one that does not exist, or a value without an option."""
+    shapes = {name: inspect.signature(registry.network_class(name)).parameters for name in registry.NETWORKS}
     for word in argv:
-        if (name := word.partition("=")[0].removeprefix("--")) in theirs and word.startswith("--"):
-            raise UsageError(f"--{name} belongs to {other}, but the model is {network}")
+        name = word.partition("=")[0].removeprefix("--")
+        owners = [other for other, shape in shapes.items() if name in shape]
+        if word.startswith("--") and owners and network not in owners:
+            raise UsageError(f"--{name} belongs to {' and '.join(owners)}, but the model is {network}")
     parser.check_names(argv, [f"--{name}" for name in _FIRST])
 
 

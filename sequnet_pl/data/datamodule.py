@@ -119,16 +119,17 @@ class AudioDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> CropLoader:
         """Return random crops, others in each epoch; a pure function of (seed, epoch, index)."""
-        split, outputs = self.splits["train"], self._window.outputs
+        split, window = self.splits["train"], self._network.window(self.hparams["output_size"])
         fixed = getattr(self.trainer, "overfit_batches", 0) > 0
         folders, weights = sources.folders_of(self.hparams["audio_dir"]), self.hparams["audio_weights"]
         groups = weighted_groups(split, folders, weights) if weights else None
 
         def plan(epoch: int) -> Plan:
             epoch = 0 if fixed else epoch
-            return training_plan(split.lengths, outputs, self.hparams["hop_size"], self.hparams["seed"], epoch, groups)
+            hop, seed = self.hparams["hop_size"], self.hparams["seed"]
+            return training_plan(split.lengths, window.outputs, hop, seed, epoch, groups)
 
-        return self._loader(split, plan)
+        return self._loader(split, window, plan)
 
     def val_dataloader(self) -> CropLoader | list[CropLoader]:
         """Return every sample of the validation split once, or at most `val_hours` of them."""
@@ -154,20 +155,21 @@ class AudioDataModule(pl.LightningDataModule):
         split = self.splits[name]
         if not len(split.lengths):
             return []  # Lightning then skips the loop
-        plan = scoring_plan(split.lengths, self._window.outputs, most)
-        return self._loader(split, lambda epoch: plan)
+        window = self._network.scoring_window(self.hparams["output_size"])
+        plan = scoring_plan(split.lengths, window.outputs, most)
+        return self._loader(split, window, lambda epoch: plan)
 
     @property
-    def _window(self) -> Window:
+    def _network(self) -> Network:
         assert self.trainer is not None
         network = self.trainer.lightning_module.network
         assert isinstance(network, Network)
-        return network.window(self.hparams["output_size"])
+        return network
 
-    def _loader(self, split: Split, plan: Callable[[int], Plan]) -> CropLoader:
+    def _loader(self, split: Split, window: Window, plan: Callable[[int], Plan]) -> CropLoader:
         assert self.trainer is not None
         shard = Shard(plan, self.batch_size, self.trainer.global_rank, self.trainer.world_size)
-        crops = Crops(split, *self._window)
+        crops = Crops(split, *window)
         return CropLoader(crops, shard, self.hparams["num_workers"], pin_memory=torch.cuda.is_available())
 
     def state_dict(self) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def generate(
     made = []
     for first in range(0, len(heard), batch_size):
         batch_heard = heard[first : first + batch_size]
-        session = start(network, prompts.stack(batch_heard, network.window(1).inputs), len(batch_heard))
+        session = start(network, prompts.stack(batch_heard, network), len(batch_heard))
         rows = [
             replace(base, clip=first + row, first_clip=first, batch_size=len(batch_heard))
             for row in range(len(batch_heard))

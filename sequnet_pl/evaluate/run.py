@@ -172,7 +172,7 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
     engine = engine_for(network, options.engine, options.weights, options.batch_size)
     stretches = clips.choose(split, samples, options.clips or CLIPS, rate)
     places = _places(split, stretches, rate)
-    context = network.window(1).inputs
+    context = network.context(rate)
     begins = [clips.prompt(split, stretch, context, rate) for stretch in stretches[1::2]]
     origins = [f"after {Path(file).name}, {start:.2f} s" for file, start in places[1::2]]
     if not options.conditional:

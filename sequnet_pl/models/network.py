@@ -4,6 +4,7 @@ Letters: B batch, T time in samples, Q = 256 classes. Sequences are aligned at t
 at time 0, the first step after it at time 1.
 """
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -48,14 +49,31 @@ class State:
 class Network(nn.Module, ABC):
     """A causal network that predicts the next mu-law code from the codes so far.
 
-    Each sets `receptive_field` (samples, the largest over all phases, as gradients show it) and `cycle` (steps after
-    which the pattern of a step repeats).
+    Each sets `receptive_field` (samples, the largest over all phases, as gradients show it; None where it is unbounded)
+    and `cycle` (steps after which the pattern of a step repeats).
     """
 
-    receptive_field: int
+    receptive_field: int | None
     cycle: int
+    arguments: dict[str, Any]
+    """Those that the network was made with, defaults included."""
     checkpoint_activations = False
     """Whether `forward` stores only the inputs of each level or block, and recomputes the rest for the gradients."""
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
+        """Return a network that keeps its arguments; a copy is made without any."""
+        network = super().__new__(cls)
+        bound = inspect.signature(cls).bind_partial(*arguments, **named)
+        bound.apply_defaults()
+        network.arguments = dict(bound.arguments)
+        return network
+
+    def pattern(self, time: int) -> int:
+        """Return a time of 0 or more, the same for all times at which `step` does the same with the same tensors.
+
+        Engines record a step for each pattern and replay it. By default patterns repeat after a cycle.
+        """
+        return time % self.cycle
 
     def _run(self, part: Callable[..., Any], *inputs: Any) -> Any:
         """Run a level or block of `forward`."""
@@ -63,13 +81,32 @@ class Network(nn.Module, ABC):
             return checkpoint(part, *inputs, use_reentrant=False, preserve_rng_state=False)  # there is no randomness
         return part(*inputs)
 
-    @abstractmethod
     def matrices(self) -> dict[int, list[Tensor]]:
-        """Return weights (C', C, K) between hidden frames, by the number of matrices (C' / count, C x K) in each."""
+        """Return the weights (C', ...) that Muon moves, by the number of matrices (C' / count, ...) in each.
+
+        They are those between hidden frames; by default there are none.
+        """
+        return {}
 
     @abstractmethod
     def window(self, outputs: int) -> Window:
         """Return window sizes for at least `outputs` outputs, rounded up to whole cycles. ValueError below 1."""
+
+    def scoring_window(self, outputs: int) -> Window:
+        """Return the sizes of windows for validation and test; by default those for training."""
+        return self.window(outputs)
+
+    def scored_logits(self, codes: Tensor) -> Tensor:
+        """Map codes (B, inputs) of a scoring window to the logits (B, Q, outputs) of its outputs."""
+        return self(codes)
+
+    def context(self, codes: int) -> int:
+        """Return how many of the last codes of a prompt of `codes` are read: all where the past is unbounded."""
+        return codes if self.receptive_field is None else self.window(1).inputs
+
+    def slow_parameters(self) -> list[Tensor]:
+        """Return parameters that Adam moves at 0.4 of its rate, without weight decay; by default there are none."""
+        return []
 
     @abstractmethod
     def forward(self, codes: Tensor) -> Tensor:
@@ -82,12 +119,18 @@ class Network(nn.Module, ABC):
     def step(self, code: Tensor, state: State) -> Tensor:
         """Read one code (B,) of each clip and return logits (B, Q) of the next. Advances `state` by one, in place."""
 
-    @abstractmethod
     def silence(self, batch: int, time: int = 0) -> State:
-        """Return the state of `batch` clips after endless silence (code 128), with the clock at `time`."""
+        """Return the state of `batch` clips after endless silence (code 128), with the clock at `time`.
+
+        This default is for networks that compute the same at all times, and whose state is their last window.
+        """
+        with torch.no_grad():
+            _, state = self.read_window(self._silent_codes(batch, self.window(1).inputs))
+        state.time = time
+        return state
 
     @abstractmethod
-    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
+    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
         """Return logits (B, Q) after the last code of a window, and the state at its end, time 0."""
 
     @float32_products(tf32=False)
@@ -96,13 +139,14 @@ class Network(nn.Module, ABC):
         """Read a prompt (B, T), any T >= 1, in one pass. Returns logits (B, Q) of the code after it, and the state
         at time 0.
 
-        Context before the prompt is silence; of a long prompt only the last window(1).inputs codes count.
+        Context before the prompt is silence. Of a long prompt only the last window(1).inputs codes count; where the
+        receptive field is unbounded, all do.
         """
         if codes.shape[-1] < 1:
             raise ValueError("a prompt has at least one code")
-        inputs = self.window(1).inputs
+        inputs = self.window(codes.shape[-1] if self.receptive_field is None else 1).inputs
         codes = codes[:, -inputs:]
-        return self._absorb(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE))
+        return self.read_window(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE))
 
     def _silent_codes(self, batch: int, count: int) -> Tensor:
         return torch.full((batch, count), SILENCE, device=next(self.parameters()).device)

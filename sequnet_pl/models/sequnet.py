@@ -38,13 +38,15 @@ class SeqUNet(Network):
     """Seq-U-Net, residual variant.
 
     Args:
-        levels: Number of levels, the bottleneck included; `cycle` is 2^(levels - 1).
+        levels: Levels, the bottleneck included; the deepest has a frame every 2^(levels - 1) samples.
         features: Channels of every level.
         depth: Gated layers a level, each way; of a list the first is the finest level's, the last all further ones'.
         kernel_size: Taps of every convolution; odd, 3 or more.
-        norm: Whether convolutions, and the output, read frames divided by their root mean square. The identities, and
-            with them odd frames that are held, stay as they are; windows hold what convolutions read.
-        head: Channels of a hidden layer before the output, as the WaveNet's end has one; 0, as published, for none.
+        norm: Whether convolutions and output read frames divided by their root mean square.
+        head: Channels of a hidden layer before the output; 0, as published, for none.
+
+    With `norm` the identities, and with them odd frames that are held, stay as they are; windows hold what
+    convolutions read.
     """
 
     def __init__(
@@ -74,6 +76,10 @@ class SeqUNet(Network):
         self.hidden_conv = nn.Conv1d(features, head, 1) if head else None
         self.output_conv = nn.Conv1d(head or features, CLASSES, 1)
         self.receptive_field = receptive_field(self.depths, kernel_size)
+
+    def pattern(self, time: int) -> int:
+        """See Network: it matters how often the time can be divided by two."""
+        return time & -time if time % self.cycle else 0
 
     def matrices(self) -> dict[int, list[Tensor]]:
         """See Network: filters and gates, of even and odd taps where they differ."""
@@ -109,15 +115,15 @@ class SeqUNet(Network):
             read = self.norm(x)
         for level in reversed(self.levels):
             x, read = self._run(level.ascend, x, read, *skips.pop())
-        return self._output(last(read, outputs)).transpose(1, 2)
+        return self.output(last(read, outputs)).transpose(1, 2)
 
-    def _output(self, x: Tensor) -> Tensor:
+    def output(self, x: Tensor) -> Tensor:
         """Map the finest frames (..., C) to logits (..., Q)."""
         for conv in self.ends:
             x = F.linear(torch.relu(x), pad(conv.weight.squeeze(-1), 1, conv.in_channels, x.shape[-1]), conv.bias)
         return x
 
-    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
+    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
         """See Network: `forward`, which notes what each layer has read last."""
         state = self._empty_state(codes[:, -self.kernel_size :].clone())
 
@@ -145,7 +151,7 @@ class SeqUNet(Network):
             for layer in level.up:
                 state.up[index].append(torch.cat((ends(self.norm(x)), ends(condition)), dim=1))
                 x = layer(x, self.norm(x), condition)
-        return self._output(self.norm(x[:, -1])), state
+        return self.output(self.norm(x[:, -1])), state
 
     def _empty_state(self, codes: Tensor) -> SeqUNetState:
         return SeqUNetState(0, codes, [[] for _ in self.levels], [], [], [], [[] for _ in self.levels])
@@ -232,4 +238,4 @@ class SeqUNet(Network):
             for layer, window in zip(level.up, state.up[index], strict=True):
                 push(window, torch.cat((self.norm(x), condition), dim=1))
                 x = layer.step(x, window)
-        return self._output(self.norm(x))
+        return self.output(self.norm(x))

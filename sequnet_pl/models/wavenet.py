@@ -76,7 +76,9 @@ class WaveNet(Network):
     Args:
         layers: Layers a block, with dilations 1, 2, 4 .. 2^(layers - 1).
         blocks: Number of blocks.
-        dilation_channels, residual_channels, skip_channels: Channels of the gated, residual and skip path.
+        dilation_channels: Channels of the gated path.
+        residual_channels: Channels of the residual stream.
+        skip_channels: Channels of the skip path.
         kernel_size: Taps of the dilated convolutions; 2 or more.
     """
 
@@ -109,7 +111,12 @@ class WaveNet(Network):
         self.layers = cast(Sequence[Layer], stack)
         self.end_1 = nn.Conv1d(skip_channels, skip_channels, 1)
         self.end_2 = nn.Conv1d(skip_channels, CLASSES, 1)
-        self.receptive_field = 1 + blocks * (kernel_size - 1) * (2**layers - 1)
+        self.overlap = blocks * (kernel_size - 1) * (2**layers - 1)  # codes that a window has more than outputs
+        self.receptive_field = 1 + self.overlap
+
+    def pattern(self, time: int) -> int:
+        """See Network: frames lie in slots of rings, whose lengths divide that of the longest."""
+        return time % max(layer.ring_length for layer in self.layers)
 
     def matrices(self) -> dict[int, list[Tensor]]:
         """See Network: filters and gates, and 1x1 convolutions."""
@@ -121,11 +128,11 @@ class WaveNet(Network):
         """See Network."""
         if outputs < 1:
             raise ValueError(f"a window has at least 1 output, not {outputs}")
-        return Window(outputs + self.receptive_field - 1, outputs)
+        return Window(outputs + self.overlap, outputs)
 
     def forward(self, codes: Tensor) -> Tensor:
         """See Network."""
-        outputs = codes.shape[-1] - self.receptive_field + 1
+        outputs = codes.shape[-1] - self.overlap
         if outputs < 1:
             raise ValueError(f"{codes.shape[-1]} codes are no window: it takes {self.receptive_field} or more")
         x = self.start(codes, width(self.start.bias.numel(), codes.device))  # (B, T, C)
@@ -156,7 +163,7 @@ class WaveNet(Network):
             skips = F.linear(torch.relu(skips), conv.weight.squeeze(-1), conv.bias)
         return skips
 
-    def _absorb(self, codes: Tensor) -> tuple[Tensor, State]:
+    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
         """See Network: `forward`, which notes what each layer has read last."""
         x, gated = self.start(codes), []
         state = WaveNetState(0, [])

@@ -30,7 +30,7 @@ def write_card(folder: Path, checkpoints: Path) -> None:
         f"# {facts.get('network', 'network')} {folder.name}",
         f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
         f"commit {facts.get('commit') or 'unknown'}): {facts.get('parameters', 0):,} parameters, receptive field "
-        f"{facts.get('receptive_field_ms', '?')} ms.",
+        f"{receptive_field(facts)}.",
         *begun_from(facts),
         "## Data",
         "\n".join(data_lines(facts.get("data", {}))),
@@ -43,6 +43,12 @@ def write_card(folder: Path, checkpoints: Path) -> None:
         f"```yaml\n{yaml.safe_dump(recipe(config), sort_keys=False)}```",
     ]
     atomic.write_text(checkpoints / CARD, "\n\n".join(lines) + "\n")
+
+
+def receptive_field(facts: Mapping[str, Any]) -> str:
+    """Return the receptive field of a run's network in words."""
+    milliseconds = facts.get("receptive_field_ms", "?")
+    return "unbounded" if milliseconds is None else f"{milliseconds} ms"
 
 
 def begun_from(facts: Mapping[str, Any]) -> Iterator[str]:

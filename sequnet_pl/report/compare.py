@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models import registry
 from sequnet_pl.report.charts import COLOURS, OVER, Chart, references, score_chart, series
 from sequnet_pl.report.clip import PageClip, view
 from sequnet_pl.report.page import duration, fixed, percent, relative_url, write_page
 from sequnet_pl.report.run import page_clip
 from sequnet_pl.report.run_folder import (
-    NETWORKS,
     REPORT,
     Metrics,
     is_run,
@@ -152,7 +152,7 @@ def _scores(runs: Sequence[ComparedRun]) -> dict[str, list[tuple[str, str]]]:
     plain = {
         "accuracy": [percent(run.test.get("accuracy")) for run in runs],
         "sound, dB": [f"{run.sound['value']:.1f} ± {run.sound['error']:.1f}" if run.sound else "–" for run in runs],
-        "network": [NETWORKS.get(name, name) for name in networks],
+        "network": [registry.title(name) for name in networks],
         "parameters": [fixed(run.facts.get("parameters"), 0) for run in runs],
         "steps": [fixed(run.metrics.steps, 0) for run in runs],
         "audio": [duration(run.metrics.last("hours_heard")) for run in runs],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sequnet_pl.errors import UsageError
+from sequnet_pl.report.card import receptive_field
 from sequnet_pl.report.charts import codes_chart, measure_charts, score_charts
 from sequnet_pl.report.clip import PageClip, view, warnings
 from sequnet_pl.report.page import duration, relative_url, write_page
@@ -88,7 +89,7 @@ def _facts(facts: dict[str, Any], metrics: Metrics) -> Iterator[tuple[str, objec
         yield "network", f"{facts['network']}, {facts['parameters']:,} parameters"
         if begun := facts.get("begun_from"):
             yield "initialised from", f"{begun['path']}, step {begun['step']:,}"
-        yield "receptive field", f"{facts['receptive_field_ms']:,} ms"
+        yield "receptive field", receptive_field(facts)
         for name, split in facts["data"]["splits"].items():
             yield name, f"{duration(split['hours'])}, recordings: {split['recordings']:,}"
         yield "data fingerprint", facts["data"]["fingerprint"]

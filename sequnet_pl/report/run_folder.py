@@ -12,6 +12,7 @@ import yaml
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
+from sequnet_pl.models import registry
 
 FILE = "metrics.csv"
 LIST = "clips.json"
@@ -21,8 +22,6 @@ CONFIG = "config.yaml"
 SAMPLES = "samples"
 REPORT = "report.html"
 PAGES = "pages.json"
-NETWORKS = {"sequnet": "Seq-U-Net", "wavenet": "WaveNet"}
-"""Display names of the networks."""
 
 Points = NDArray[np.float64]
 """(2, N): positions and values."""
@@ -133,7 +132,7 @@ def is_run(folder: Path) -> bool:
 def run_title(folder: Path, what: str) -> str:
     """The title of a page of a run: its name, its network and the kind of page."""
     network = read_facts(folder).get("network", "")
-    names = [folder.resolve().name, NETWORKS.get(network, network)]
+    names = [folder.resolve().name, registry.title(network)]
     return f"{', '.join(name for name in names if name)}: {what}"
 
 

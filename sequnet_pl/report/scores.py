@@ -1,5 +1,6 @@
 """Scores of a test, overall and in parts, with baselines: their tables on a terminal, and their page."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class Scores:
         store: folder of the codes.
         fingerprint: short hash of the data.
         sample_rate: Hz.
-        receptive_field: samples.
+        receptive_field: samples; None where it is unbounded.
         samples: predictions, all of the test split.
         bits_per_sample: of the uniform and the n-gram baselines, and of "this network"; by name.
         accuracy: share of samples for which the likeliest code is right.
@@ -94,7 +95,7 @@ class Scores:
     store: str
     fingerprint: str
     sample_rate: int
-    receptive_field: int
+    receptive_field: int | None
     samples: int
     bits_per_sample: dict[str, float | None]
     accuracy: float | None
@@ -145,7 +146,7 @@ def write_score_page(path: Path, scores: Scores) -> None:
         "calibration error": percent(scores.expected_calibration_error),
         "checkpoint": scores.checkpoint or "–",
         "trained for": "–" if scores.step is None else f"{scores.step:,} steps",
-        "receptive field": f"{scores.receptive_field:,} samples, {scores.receptive_field / rate:.3g} s",
+        "receptive field": _receptive_field(scores),
         "recordings": f"{len(scores.recordings):,}, {scores.samples / rate / 3600:.3f} hours at {rate} Hz",
         "data": f"{scores.store}, {scores.fingerprint}",
     }
@@ -166,12 +167,18 @@ def write_score_page(path: Path, scores: Scores) -> None:
     )
 
 
+def _receptive_field(scores: Scores) -> str:
+    if scores.receptive_field is None:
+        return "unbounded"
+    return f"{scores.receptive_field:,} samples, {scores.receptive_field / scores.sample_rate:.3g} s"
+
+
 def _distance_chart(scores: Scores) -> Chart:
     edges = np.array([one.start for one in scores.distances] + [0], float)
     edges[0] = edges[1] / 2 or 1  # there is no zero on a logarithmic axis
     edges[-1] = max(2 * edges[-2], *(one.samples for one in scores.recordings))
     seconds, (network, table) = edges / scores.sample_rate, _bits(scores.distances)
-    field = scores.receptive_field / scores.sample_rate
+    field = (scores.receptive_field or math.inf) / scores.sample_rate
     inside = seconds[0] < field < seconds[-1]
     return Chart(
         title="bits per sample by distance from the start",

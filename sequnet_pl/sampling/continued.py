@@ -33,9 +33,9 @@ class Continued:
 def needed_context(network: Network, clip: Clip, context: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return the end of the codes (T,) before the wav: as many as `generate.resume` reads besides it, without silence.
 
-    They are at most `window(1).inputs`.
+    They are at most `window(1).inputs`, or all where the receptive field is unbounded.
     """
-    inputs = network.window(1).inputs
+    inputs = network.context(len(context) + clip.samples)
     count = min(inputs, max(0, inputs - clip.samples + clip.drawn % network.cycle), len(context))
     context = context[len(context) - count :]
     sound = np.flatnonzero(context != SILENCE)

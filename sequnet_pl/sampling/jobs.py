@@ -73,7 +73,7 @@ def new_clips(options: Options) -> Plan:
 
 def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Batch]:
     """Temperature by temperature, prompt by prompt, batch by batch."""
-    rate, context = trained.sample_rate, trained.network.window(1).inputs
+    rate, context = trained.sample_rate, trained.network.context(0)
     excerpts = _excerpts(options)
     split = None
     if not excerpts and (options.conditional or options.audio_dir):
@@ -107,7 +107,7 @@ def _batch(options: Options, trained: Trained, base: Recipe, starting: list[Prom
         replace(base, clip=base.first_clip + row, prompt=p.source, prompt_end=p.end, prompt_samples=p.shown)
         for row, p in enumerate(starting)
     ]
-    session = start(trained.network, prompts.stack(starting, trained.network.window(1).inputs), len(starting))
+    session = start(trained.network, prompts.stack(starting, trained.network), len(starting))
     contexts, heads = [prompt.context for prompt in starting], [prompt.head for prompt in starting]
     return Batch(session, recipes, contexts, heads, options.samples(trained.sample_rate), base.lead_in)
 
@@ -178,8 +178,9 @@ def _command(options: Options, recipe: Recipe, count: int) -> str:
     """The command line that makes a clip, and the others of its batch, again."""
     shipped = options.pretrained in pretrained.names()
     words: list[object] = ["--pretrained", options.pretrained] if shipped else ["--ckpt_path", recipe.checkpoint]
-    if "layers" in options.architecture:
-        words += ["--layers", options.architecture["layers"]]
+    words += ["--model", options.model] if options.model else []
+    if options.layers is not None:
+        words += ["--layers", options.layers]
     if recipe.kind == "prompt":
         words += ["--prompt", recipe.prompt, "--prompt_start", options.prompt_start]
     else:

@@ -14,7 +14,7 @@ from sequnet_pl.data import summary
 from sequnet_pl.data.store.index import read_index
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError
-from sequnet_pl.names import CLASS_PATHS
+from sequnet_pl.models import registry
 from sequnet_pl.pretrained import archive
 from sequnet_pl.pretrained.excerpts import Excerpt
 from sequnet_pl.project import CONFIGS
@@ -23,11 +23,13 @@ from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import Engine
 from sequnet_pl.sampling.recipe import Recipe
 from sequnet_pl.training.checkpoints import Run, best_of, newest_run
-from sequnet_pl.training.trained import Trained, architecture, load_trained, newest_checkpoint
+from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
 
 log = logging.getLogger(__name__)
 
 
+PUBLISHED = ("sequnet", "wavenet")
+"""Networks whose published weights can be downloaded."""
 PRETRAINED = Path("data/pretrained")
 """Where the published weights are kept."""
 EXCERPTS = 8
@@ -37,7 +39,8 @@ _EXCERPT_TRIES = 64
 
 def find_checkpoint(options: NetworkOptions) -> Path:
     """The checkpoint that the options name, else the newest under the log root. UserError where there is none."""
-    if options.pretrained and options.pretrained not in CLASS_PATHS:
+    model = options.model and registry.resolve(options.model)
+    if options.pretrained and options.pretrained not in PUBLISHED:
         return pretrained.weights_of(options.pretrained)
     if options.pretrained:
         source = archive.read_source(CONFIGS / "pretrained.yaml")
@@ -45,28 +48,23 @@ def find_checkpoint(options: NetworkOptions) -> Path:
     if options.ckpt_path in ("last", "best"):
         if options.snapshot_dir:
             folder = Path(options.snapshot_dir)
-            run = Run(folder, options.model or "", folder)
+            run = Run(folder, model or "", folder)
         else:
-            run = newest_run(Path(options.log_dir), options.model)
+            run = newest_run(Path(options.log_dir), model)
         return run.last if options.ckpt_path == "last" else best_of(run)
     if options.ckpt_path and options.snapshot_dir:
         raise UsageError("--ckpt_path and --snapshot_dir both name a checkpoint; leave one out")
     if place := options.ckpt_path or options.snapshot_dir:
         return newest_checkpoint(Path(place))
-    return newest_run(Path(options.log_dir), options.model).last
+    return newest_run(Path(options.log_dir), model).last
 
 
 def open_network(path: Path, options: NetworkOptions, device: torch.device, precision: str) -> Trained:
     """The network of a checkpoint, ready to draw. UsageError where flags contradict it."""
-    trained = load_trained(path, options.architecture.get("layers"))
-    if options.model not in (None, trained.name):
+    model = options.model and registry.resolve(options.model)
+    trained = load_trained(path, options.layers)
+    if model not in (None, trained.name):
         raise UsageError(f"--model {options.model}, but {path} holds a {trained.name}; leave --model out")
-    there = architecture(trained.network)
-    for name, value in options.architecture.items():
-        if name not in there:
-            raise UsageError(f"--{name} {value}, but {path} holds a {trained.name}, which has no {name}")
-        if there[name] != value:
-            raise UsageError(f"--{name} {value}, but {path} has {name} {there[name]}; leave --{name} out")
     trained.network.eval().requires_grad_(False).to(device, getattr(torch, precision))
     return trained
 
@@ -136,7 +134,8 @@ def held_out_excerpts(trained: Trained) -> list[Excerpt]:
 
     UserError if the recordings are not there, none is held out or all are silent.
     """
-    rate, context = trained.sample_rate, trained.network.window(1).inputs
+    rate = trained.sample_rate
+    context = trained.network.context(rate)
     splits = open_recordings(None, trained).splits
     split = next((splits[name] for name in ("test", "val") if len(splits[name].lengths)), None)
     found: list[Excerpt] = []

@@ -17,6 +17,7 @@ from sequnet_pl.audio import files, mulaw
 from sequnet_pl.audio.decode import frames
 from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.network import Network
 
 log = logging.getLogger(__name__)
 
@@ -95,10 +96,11 @@ def from_split(split: Split, rate: int, context: int, seconds: float, seed: int,
     return Prompt(codes, min(shown, end), found.source, (found.start + end) / rate)
 
 
-def stack(prompts: Sequence[Prompt], context: int) -> Tensor:
-    """Codes for `generate.start`: (T,) where all clips have the same prompt, else (clips, context)."""
+def stack(prompts: Sequence[Prompt], network: Network) -> Tensor:
+    """Codes for `generate.start`: (T,) where all clips have the same prompt, else (clips, context of the network)."""
     if all(prompt is prompts[0] for prompt in prompts):
         return torch.from_numpy(prompts[0].codes)
+    context = network.context(max(len(prompt.codes) for prompt in prompts))
     codes = torch.full((len(prompts), context), mulaw.SILENCE, dtype=torch.uint8)
     for row, prompt in zip(codes, prompts, strict=True):
         last = torch.from_numpy(prompt.codes[-context:])

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from sequnet_pl.errors import UserError
-from sequnet_pl.names import CLASS_PATHS
+from sequnet_pl.models import registry
 from sequnet_pl.project import program
 
 LAST = "last.ckpt"
@@ -100,10 +100,7 @@ def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
 
 def network_name(checkpoint: dict[str, Any], path: Path) -> str:
     """Which network a checkpoint is of. UserError where it is none of ours."""
-    name = checkpoint.get("network")
-    if name not in CLASS_PATHS:
-        raise UserError(f"{path} is not a checkpoint of this project: it names no network")
-    return name
+    return registry.check(checkpoint.get("network"), path)
 
 
 @contextmanager
@@ -134,11 +131,10 @@ def run_of(config: Path) -> Run | None:
     """The run that a config.yaml describes; None where it is none."""
     try:
         settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-        network = {class_path: name for name, class_path in CLASS_PATHS.items()}
-        snapshots = settings.get("snapshot_dir")
+        snapshots, class_path = settings.get("snapshot_dir"), settings["model"]["class_path"]
         return Run(
             config.parent,
-            network[settings["model"]["class_path"]],
+            registry.find(class_path) or class_path,
             Path(snapshots) if snapshots else config.parent / "checkpoints",
             settings,
         )

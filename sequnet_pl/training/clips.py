@@ -67,14 +67,14 @@ class Excerpts:
     def bits_per_sample(self, network: Network, samples: int, outputs: int) -> list[float]:
         """What the network gives to `after(samples)`, in crops of `outputs` targets; NaN where there are none."""
         device = next(network.parameters()).device
-        window = network.window(min(outputs, samples))
+        window = network.scoring_window(min(outputs, samples))
         crops, scores = Crops(self.split, *window), []
         for recording, place in self.places.tolist():
             end = min(place + samples, int(self.split.lengths[recording]))
             costs = [torch.empty(0, device=device)]
             for begin in range(place, end, window.outputs):
                 batch = Batch(*(field.to(device) for field in crops[recording, begin]))
-                logits = network(batch.codes[:, :-1])
+                logits = network.scored_logits(batch.codes[:, :-1])
                 targets, mask = targets_and_mask(
                     batch._replace(valid=batch.valid.clamp(max=end - begin)), window.outputs
                 )
@@ -165,7 +165,7 @@ def _clips(program: Program, network: Network, data: AudioDataModule) -> Iterato
     numbers, temperature = range(program.continuations), program.temperatures[0]
     if numbers:
         excerpts = Excerpts.spread(data, program.continuations)
-        prompts = excerpts.before(max(heard, network.window(1).inputs))
+        prompts = excerpts.before(max(heard, network.context(heard)))
         real = zip(
             excerpts.after(samples),
             excerpts.bits_per_sample(network, samples, data.hparams["output_size"]),

@@ -3,10 +3,11 @@
 Letters: B batch, N targets, Q = 256 classes.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +18,7 @@ from torch.optim import Optimizer
 
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models import registry
 from sequnet_pl.models.layers import CodeConv
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.precision import float32_products
@@ -141,7 +143,7 @@ class AudioModule(pl.LightningModule):
     def _score(self, batch: Batch, split: str, bits: BitsPerSample, accuracy: Accuracy) -> dict[str, Tensor]:
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         with nullcontext() if fitting else float32_products(tf32=False):
-            logits = self.network(batch.codes[:, :-1])
+            logits = self.network.scored_logits(batch.codes[:, :-1])
         targets, mask = targets_and_mask(batch, logits.shape[-1])
         scored = {"nats": nats(logits, targets), "margins": margins(logits, targets), "mask": mask}
         bits.update(scored["nats"], mask)
@@ -181,66 +183,40 @@ class AudioModule(pl.LightningModule):
             return False
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say which network this is, so that a checkpoint is enough to build it."""
-        checkpoint["network"] = NAMES[type(self)]
+        """Add the name of the network, so that a checkpoint is enough to build it."""
+        checkpoint["network"] = registry.name_of(self.network)
 
 
-class SeqUNetModule(AudioModule):
-    """Seq-U-Net (Stoller et al. 2020), residual variant; the defaults are the published ones.
+class NetworkModule(AudioModule):
+    """The LightningModule of a class of networks. Its arguments are those of the class and, by name, of AudioModule."""
 
-    Args:
-        levels: Number of levels; the deepest ticks every 2^(levels - 1) samples.
-        features: Channels of every level.
-        depth: Gated layers a level, on each way; of a list the first is the finest level's, the last all further ones'.
-        kernel_size: Taps of every convolution; odd.
-        norm: Whether convolutions read frames divided by their root mean square, see SeqUNet.
-        head: Channels of a hidden layer between the finest level and the output; 0, as published, for none.
-        learning: Arguments of AudioModule.
-    """
+    network_class: ClassVar[type[Network]]
 
-    def __init__(
-        self,
-        levels: int = 11,
-        features: int = 180,
-        depth: int | list[int] = 2,
-        kernel_size: int = 5,
-        norm: bool = False,
-        head: int = 0,
-        **learning: Any,
-    ) -> None:
-        super().__init__(SeqUNet(levels, features, depth, kernel_size, norm, head), **learning)
+    def __init__(self, *shape: Any, **settings: Any) -> None:
+        names = inspect.signature(self.network_class).parameters
+        named = {name: settings.pop(name) for name in names if name in settings}
+        super().__init__(self.network_class(*shape, **named), **settings)
+        self.save_hyperparameters(self.network.arguments)
 
 
-class WaveNetModule(AudioModule):
-    """WaveNet, the published baseline; the defaults are the published ones.
+class SeqUNetModule(NetworkModule):
+    """Training and scoring of a Seq-U-Net."""
 
-    Args:
-        layers: Layers a block, with dilations 1, 2, 4 .. 2^(layers - 1).
-        blocks: Number of blocks.
-        dilation_channels: Channels of the gated path.
-        residual_channels: Channels of the residual stream.
-        skip_channels: Channels of the skip path.
-        kernel_size: Taps of the dilated convolutions.
-        learning: Arguments of AudioModule.
-    """
+    network_class = SeqUNet
 
-    def __init__(
-        self,
-        layers: int = 13,
-        blocks: int = 4,
-        dilation_channels: int = 128,
-        residual_channels: int = 128,
-        skip_channels: int = 512,
-        kernel_size: int = 2,
-        **learning: Any,
-    ) -> None:
-        super().__init__(
-            WaveNet(layers, blocks, dilation_channels, residual_channels, skip_channels, kernel_size), **learning
-        )
+
+class WaveNetModule(NetworkModule):
+    """Training and scoring of a WaveNet."""
+
+    network_class = WaveNet
+
+
+def module_class(name: str) -> type[NetworkModule]:
+    """Return the LightningModule of a registered network."""
+    network = registry.network_class(name)
+    known = [module for module in NetworkModule.__subclasses__() if module.network_class is network]
+    return known[0] if known else type(f"{network.__name__}Module", (NetworkModule,), {"network_class": network})
 
 
 REVISABLE = ("checkpoint_activations", "compile")
 """Settings of how a module computes, not of what: a run that goes on may choose them anew."""
-MODULES: dict[str, type[AudioModule]] = {"sequnet": SeqUNetModule, "wavenet": WaveNetModule}
-"""The modules by the name of their network."""
-NAMES = {module: name for name, module in MODULES.items()}

@@ -17,6 +17,8 @@ LEARNING = (
 )
 """Names of the arguments with which every network is trained."""
 
+_SLOW = 0.4  # share of Adam's rate
+
 
 @dataclass(frozen=True)
 class Optimization:
@@ -48,16 +50,20 @@ class Optimization:
         gradients of a fused optimizer in float16.
         """
         options = {"lr": lr, "betas": (0.9, self.beta2), "eps": self.eps, "fused": fused}
-        if not self.weight_decay and not self.muon:
+        slow = network.slow_parameters()
+        if not self.weight_decay and not self.muon and not slow:
             return torch.optim.Adam(network.parameters(), **options)
         matrices = network.matrices() if self.muon else {}
         convolutions = {id(layer.weight) for layer in network.modules() if isinstance(layer, nn.Conv1d)}
         moved = {id(weight) for weights in matrices.values() for weight in weights}
+        moved |= {id(parameter) for parameter in slow}
         others = [parameter for parameter in network.parameters() if id(parameter) not in moved]
         groups = [
             {"params": [p for p in others if id(p) in convolutions], "weight_decay": self.weight_decay},
             {"params": [p for p in others if id(p) not in convolutions], "weight_decay": 0.0},
         ]
+        if slow:
+            groups.append({"params": slow, "weight_decay": 0.0, "lr": _SLOW * lr})
         if self.muon:
             return MuonAndAdam(matrices, groups, lr, self.muon, self.beta2, self.eps, self.weight_decay)
         return torch.optim.AdamW(groups, **options)

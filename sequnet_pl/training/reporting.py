@@ -16,13 +16,14 @@ from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from sequnet_pl import atomic
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UserError
+from sequnet_pl.models import registry
 from sequnet_pl.printing import printable
 from sequnet_pl.project import this_command
 from sequnet_pl.report.card import CARD, write_card
 from sequnet_pl.report.run import write_report
 from sequnet_pl.report.run_folder import FACTS, WARNINGS, mark_training, read_config, read_facts, read_text
 from sequnet_pl.training import dashboard
-from sequnet_pl.training.module import NAMES, AudioModule
+from sequnet_pl.training.module import AudioModule
 from sequnet_pl.training.sampling import SampleAudio
 
 _PROJECT = Path(__file__).parents[2]
@@ -38,9 +39,9 @@ def write_facts(
     rate, network, before = data.hparams["sample_rate"], module.network, read_facts(folder)
     commands = [*before.get("commands", []), this_command()]
     facts: dict[str, Any] = {
-        "network": NAMES[type(module)],
+        "network": registry.name_of(module.network),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "receptive_field_ms": round(1000 * network.receptive_field / rate, 1),
+        "receptive_field_ms": network.receptive_field and round(1000 * network.receptive_field / rate, 1),
         "sample_rate": rate,
         "begun_from": begun_from or before.get("begun_from"),
         "commit": git_commit(),

@@ -33,7 +33,7 @@ from sequnet_pl.training.checkpoints import (
 )
 from sequnet_pl.training.health import NonFinite, NonFiniteError, finite
 from sequnet_pl.training.loggers import AppendingCSVLogger
-from sequnet_pl.training.module import MODULES, AudioModule
+from sequnet_pl.training.module import AudioModule, module_class
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
     """Return the module of a checkpoint with its weights, and its content. Raises UserError if they do not fit."""
     content = read(path)
-    kind = MODULES[network_name(content, path)]
+    kind = module_class(network_name(content, path))
     with fitting(path):
         module = kind(**hyper_parameters(content))
         module.load_state_dict(content["state_dict"])

@@ -19,6 +19,7 @@ from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.entropy import MOST, TABLES, learn_tables, table_keys
 from sequnet_pl.data.store import Recording
+from sequnet_pl.models import registry
 from sequnet_pl.printing import printable
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import is_run
@@ -32,7 +33,7 @@ from sequnet_pl.report.scores import (
     write_score_page,
 )
 from sequnet_pl.training.metrics import BinnedSums
-from sequnet_pl.training.module import NAMES, AudioModule
+from sequnet_pl.training.module import AudioModule
 
 CONFIDENCES = 20
 """Bins of the confidence, each 5 % wide."""
@@ -40,11 +41,12 @@ _NEAREST = 16  # samples; what lies nearer to the start is too little to tell ap
 _FIELDS = 4  # receptive fields, beyond which distance is told apart no more
 
 
-def distance_edges(receptive_field: int, longest: int) -> list[int]:
+def distance_edges(receptive_field: int | None, longest: int) -> list[int]:
     """Where bins of the distance from a recording's start end, in samples: powers of two; the last bin has no end.
 
     They end with the first that is four receptive fields or more, and before the end of the `longest` recording.
     """
+    receptive_field = longest if receptive_field is None else receptive_field
     count = 1 + max(0, math.ceil(math.log2(_FIELDS * receptive_field / _NEAREST)))
     return [edge for edge in (_NEAREST << power for power in range(count)) if edge < longest]
 
@@ -169,7 +171,7 @@ class ScoreReport(Callback):
         values = [8.0, *tables, network]
         sure, right = confidences.totals
         return Scores(
-            network=NAMES[type(module)],
+            network=registry.name_of(module.network),
             checkpoint=str(trainer.ckpt_path) if trainer.ckpt_path else None,
             step=self._step,
             store=str(data.store),

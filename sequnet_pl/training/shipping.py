@@ -10,13 +10,14 @@ import yaml
 
 from sequnet_pl import atomic, pretrained
 from sequnet_pl.errors import UserError
+from sequnet_pl.models import registry
 from sequnet_pl.pretrained import WEIGHTS, excerpts
 from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, recipe
 from sequnet_pl.report.page import fixed
-from sequnet_pl.report.run_folder import NETWORKS, read_config, read_facts
+from sequnet_pl.report.run_folder import read_config, read_facts
 from sequnet_pl.training.checkpoints import hyper_parameters, read, run_of_checkpoint
 from sequnet_pl.training.saving import AtomicCheckpointIO
-from sequnet_pl.training.trained import Trained, architecture, load_trained
+from sequnet_pl.training.trained import Trained, load_trained
 
 _BUILTIN = (
     "Public-domain melodies, played and synthesised by sequnet_pl itself: nobody's recordings. The weights are under "
@@ -43,7 +44,7 @@ def write_shipped(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, 
     if not _lies_at(weights, trained, data):
         content = {
             "network": trained.name,
-            "hyper_parameters": architecture(trained.network),
+            "hyper_parameters": trained.network.arguments,
             "datamodule_hyper_parameters": data,
             "state_dict": {f"network.{name}": tensor for name, tensor in rounded.items()},
             "global_step": trained.step,
@@ -84,6 +85,11 @@ def _score(path: Path, step: int, what: str) -> Iterator[str]:
         return
 
 
+def _field(trained: Trained) -> str:
+    samples = trained.network.receptive_field
+    return "unbounded" if samples is None else f"{samples / trained.sample_rate:.2f} s"
+
+
 def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, score: list[str]) -> str:
     content, facts = read(checkpoint), read_facts(run) if run else {}
     config = (read_config(run) if run else {}) or {"model": hyper_parameters(content), "data": trained.data}
@@ -94,10 +100,10 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
     averaged = " These are averaged weights." if "averaging_state" in content else ""
     lines = [
         f"# {folder.name}",
-        f"A {NETWORKS[trained.name]} that makes raw audio at {trained.sample_rate} Hz, one sample at a time "
+        f"A {registry.title(trained.name)} that makes raw audio at {trained.sample_rate} Hz, one sample at a time "
         f"(sequnet_pl, commit {facts.get('commit') or 'unknown'}): "
         f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in bfloat16, receptive field "
-        f"{network.receptive_field / trained.sample_rate:.2f} s, {trained.step:,} steps of training.{averaged} "
+        f"{_field(trained)}, {trained.step:,} steps of training.{averaged} "
         f"Hash of the weights: {trained.digest}.",
         *begun_from(facts),
         "## Data and licence",

@@ -9,12 +9,13 @@ import pytorch_lightning as pl
 import torch
 
 from sequnet_pl.errors import UserError
+from sequnet_pl.models import registry
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.published import from_published, network_from_weights
 from sequnet_pl.training.checkpoints import read
-from sequnet_pl.training.module import MODULES
+from sequnet_pl.training.module import module_class
 from sequnet_pl.training.saving import AtomicCheckpointIO
-from sequnet_pl.training.trained import PUBLISHED_LAYERS, architecture, network_name
+from sequnet_pl.training.trained import PUBLISHED_LAYERS
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,8 @@ def convert_snapshot(snapshot: Path, out: Path, layers: int = PUBLISHED_LAYERS) 
     network = network_from_weights(content["model_state_dict"], layers)
     step, adam = int(content.get("step", 0)), content.get("optimizer_state_dict", {})
     group = (adam.get("param_groups") or [{}])[0]
-    settings: dict[str, Any] = architecture(network) | {name: group[name] for name in ("lr", "eps") if name in group}
-    module = MODULES[network_name(network)](**settings)
+    settings: dict[str, Any] = network.arguments | {name: group[name] for name in ("lr", "eps") if name in group}
+    module = module_class(registry.name_of(network))(**settings)
     module.network.load_state_dict(network.state_dict())
 
     optimizer = module.optimization.optimizer(module.network, module.lr)

@@ -11,14 +11,12 @@ from typing import Any
 from sequnet_pl import pretrained
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UserError
+from sequnet_pl.models import registry
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.published import network_from_weights
-from sequnet_pl.models.sequnet import SeqUNet
-from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.optimization import LEARNING
 
-NETWORKS: dict[str, type[Network]] = {"sequnet": SeqUNet, "wavenet": WaveNet}
 PUBLISHED_LAYERS = 13
 """Layers a block of the published WaveNet, which its weights do not tell."""
 
@@ -35,8 +33,8 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """Of the network: sequnet or wavenet."""
-        return network_name(self.network)
+        """Of the network, as `--model` names it."""
+        return registry.name_of(self.network)
 
     @property
     def sample_rate(self) -> int:
@@ -102,7 +100,7 @@ def _network(content: dict[str, Any], path: Path) -> Network:
 
     UserError where there is none.
     """
-    kind = NETWORKS[checkpoints.network_name(content, path)]
+    kind = registry.network_class(checkpoints.network_name(content, path))
     shape = checkpoints.hyper_parameters(content)
     known = inspect.signature(kind).parameters.keys() | set(LEARNING)
     if unknown := shape.keys() - known:
@@ -112,32 +110,3 @@ def _network(content: dict[str, Any], path: Path) -> Network:
         weights = content["state_dict"].items()
         network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights})
     return network
-
-
-def network_name(network: Network) -> str:
-    """sequnet or wavenet."""
-    return next(name for name, kind in NETWORKS.items() if isinstance(network, kind))
-
-
-def architecture(network: Network) -> dict[str, int | list[int]]:
-    """The arguments that a network of this shape is built with."""
-    if isinstance(network, SeqUNet):
-        return {
-            "levels": len(network.levels) + 1,
-            "features": network.input_conv.weight.shape[-1],
-            "depth": network.depths[0] if len(set(network.depths)) == 1 else network.depths,
-            "kernel_size": network.kernel_size,
-            **({"norm": True} if network.normed else {}),
-            **({"head": network.hidden_conv.out_channels} if network.hidden_conv else {}),
-        }
-    assert isinstance(network, WaveNet)
-    layers = len({layer.dilation for layer in network.layers})
-    first = network.layers[0]
-    return {
-        "layers": layers,
-        "blocks": len(network.layers) // layers,
-        "dilation_channels": first.conv.out_channels // 2,
-        "residual_channels": first.conv.in_channels,
-        "skip_channels": network.end_1.in_channels,
-        "kernel_size": first.conv.kernel_size[0],
-    }

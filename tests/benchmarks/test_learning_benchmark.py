@@ -64,7 +64,7 @@ def test_a_setting_may_be_one_networks_alone(monkeypatch, tmp_path):
     words = ["--settings", "sequnet/sequnet best", "fast", "--json", str(tmp_path / "learning.json")]
     monkeypatch.setattr(sys, "argv", ["learning", *words])
     learning.main()
-    assert made == [("sequnet", "sequnet best"), ("sequnet", "fast"), ("wavenet", "fast")]
+    assert made == [("sequnet", "sequnet best"), *((name, "fast") for name in learning.NETWORKS)]
 
 
 @pytest.mark.parametrize(

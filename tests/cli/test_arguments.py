@@ -50,7 +50,7 @@ def test_configs_of_the_project_are_found_from_any_folder(settings, tmp_path, mo
     assert settings(f"{flag} configs/demo.yaml") == settings(f"--config {CONFIGS}/demo.yaml")
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "demo.yaml").write_text("model: wavenet")
-    assert settings(f"{flag} configs/demo.yaml")["model"]["class_path"].endswith("WaveNetModule")
+    assert settings(f"{flag} configs/demo.yaml")["model"]["class_path"].endswith("WaveNet")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_no_other_file_of_the_project_is_a_config(run, tmp_path, monkeypatch, co
     [
         ("", "name a model"),
         ("--model sequnt", "there is no model sequnt: choose sequnet or wavenet"),
-        ("--model some.Class", "there is no model some.Class: choose sequnet or wavenet"),
+        ("--model some.Class", "cannot import the model some.Class: No module named .some."),
         ("--model sequnet --layers 9", "--layers belongs to wavenet, but the model is sequnet"),
         ("--model wavenet --features 9", "--features belongs to sequnet"),
         ("--model sequnet levels 8", "levels 8"),

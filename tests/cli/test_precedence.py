@@ -4,7 +4,7 @@ import pytest
 import yaml
 from tiny_run import TINY
 
-MODEL = {"class_path": "sequnet_pl.training.module.SeqUNetModule", "init_args": {"levels": 5}}
+MODEL = {"class_path": "sequnet_pl.models.sequnet.SeqUNet", "init_args": {"levels": 5}}
 STOPPING = {"class_path": "EarlyStopping", "init_args": {"monitor": "val/accuracy", "patience": 9}}
 
 

@@ -147,7 +147,7 @@ def test_val_where_nothing_is_tested_but_never_train(
 
 def test_the_result_lies_in_the_run(run, checkpoint: Path) -> None:
     Path("logs/sequnet/mine/checkpoints").mkdir(parents=True)
-    config = "model: {class_path: sequnet_pl.training.module.SeqUNetModule}\n"
+    config = "model: {class_path: sequnet_pl.models.sequnet.SeqUNet}\n"
     Path("logs/sequnet/mine/config.yaml").write_text(config)
     shutil.copy(checkpoint, "logs/sequnet/mine/checkpoints/last.ckpt")
     run("--clips", 4, "--gpus", 0, on=None)

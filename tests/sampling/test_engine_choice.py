@@ -89,8 +89,8 @@ def test_a_block_runs_on_the_faster_number_of_threads(network, monkeypatch):
 
 
 class OtherOutput(SeqUNet):
-    def _output(self, x):
-        return -super()._output(x)
+    def output(self, x):
+        return -super().output(x)
 
 
 class OtherLayer(WaveNet):

@@ -46,7 +46,7 @@ def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytes
 def test_the_pages_of_a_run_link_each_other(run, trained: Path) -> None:
     folder = Path("logs/sequnet/mine")
     (folder / "checkpoints").mkdir(parents=True)
-    (folder / "config.yaml").write_text("model: {class_path: sequnet_pl.training.module.SeqUNetModule}\n")
+    (folder / "config.yaml").write_text("model: {class_path: sequnet_pl.models.sequnet.SeqUNet}\n")
     shutil.copy(trained, folder / "checkpoints" / "last.ckpt")
     run(on=folder / "checkpoints" / "last.ckpt")
     assert 'href="../../../generated/index.html">clips in generated</a>' in (folder / "report.html").read_text()

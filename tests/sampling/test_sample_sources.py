@@ -26,7 +26,7 @@ def test_the_newest_run_and_best(run, trained: Path) -> None:
     for name, age in (("old", 100), ("new", 0)):
         folder = Path("logs/sequnet", name)
         (folder / "checkpoints").mkdir(parents=True)
-        (folder / "config.yaml").write_text("model:\n  class_path: sequnet_pl.training.module.SeqUNetModule\n")
+        (folder / "config.yaml").write_text("model:\n  class_path: sequnet_pl.models.sequnet.SeqUNet\n")
         for file in ("last.ckpt", "best-step00000002.ckpt"):
             path = folder / "checkpoints" / file
             content = torch.load(trained, weights_only=True)

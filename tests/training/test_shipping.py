@@ -95,7 +95,7 @@ def test_the_builtin_recordings_are_nobodys(last: Path, tmp_path: Path) -> None:
 
 def test_what_was_begun_from_others_is_not_ours_alone(last: Path, tmp_path: Path) -> None:
     run = last.parent.parent
-    (run / "config.yaml").write_text("model: {class_path: sequnet_pl.training.module.SeqUNetModule}\n")
+    (run / "config.yaml").write_text("model: {class_path: sequnet_pl.models.sequnet.SeqUNet}\n")
     begun = {"path": "/home/me/published.ckpt", "step": 9, "weights": "f00d"}
     (run / "run.json").write_text(json.dumps({"begun_from": begun}))
     _, card = shipped(changed(last, datamodule_hyper_parameters={"dataset": "builtin"}), tmp_path / "given")
@@ -105,7 +105,7 @@ def test_what_was_begun_from_others_is_not_ours_alone(last: Path, tmp_path: Path
 
 def test_the_score_is_of_these_weights_or_says_otherwise(last: Path, tmp_path: Path) -> None:
     folder, run = tmp_path / "given", last.parent.parent
-    (run / "config.yaml").write_text("model: {class_path: sequnet_pl.training.module.SeqUNetModule}\n")
+    (run / "config.yaml").write_text("model: {class_path: sequnet_pl.models.sequnet.SeqUNet}\n")
     (run / "test.json").write_text(json.dumps({"step": 3, "bits_per_sample": BITS}))
     assert "Not tested yet" in shipped(last, folder)[1], "another step's"
     (run / "test.json").write_text(json.dumps({"step": 4, "bits_per_sample": BITS}))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sequnet_pl.errors import UserError
 from sequnet_pl.models.layers import apply_window, gate
 from sequnet_pl.models.network import Network, State
 from sequnet_pl.models.wavenet import WaveNet, WaveNetState
@@ -22,16 +23,17 @@ from sequnet_pl.sampling.engines.schedule import is_described
 
 CAPACITY = 4096
 """Samples that a graph can draw before its tensors are read; longer blocks are drawn in pieces of this size."""
+_MOST_PATTERNS = 64
 
 Step = Callable[[int, Tensor, State, Tensor], Tensor]
 """A pattern, the code (B,), the state and the time, int64 on the device, to the logits (B, Q): as `Network.step`."""
 
 
 def _pattern_step(network: Network) -> Step:
-    """Return the step of a network that uses of a time only how often it can be divided by two."""
+    """Return the step of a network at the time of a pattern."""
 
     def step(pattern: int, code: Tensor, state: State, clock: Tensor) -> Tensor:
-        state.time = 2**pattern - 1  # the step advances it
+        state.time = pattern - 1  # the step advances it
         return network.step(code, state)
 
     return step
@@ -108,20 +110,28 @@ class GraphsEngine:
     """See Engine.
 
     Args:
-        network: Any network whose step uses of a time only how often it can be divided by two; or a WaveNet.
+        network: Any network of at most 64 step patterns, or a WaveNet.
+
+    Raises:
+        UserError: The network has more patterns.
     """
 
     name = "graphs"
 
     def __init__(self, network: Network) -> None:
         if isinstance(network, WaveNet) and is_described(network):
-            self._step = _wavenet_step(network)
+            self._step, self._pattern = _wavenet_step(network), lambda time: 0
         else:
-            self._step = _pattern_step(network)
-        self._cycle = network.cycle
+            self._step, self._pattern = _pattern_step(network), network.pattern
+        self._patterns = {self._pattern(time) for time in range(max(network.cycle, CAPACITY))}
+        if len(self._patterns) > _MOST_PATTERNS:
+            raise UserError(
+                f"{type(network).__name__} has {len(self._patterns)} step patterns, and graphs are recorded for at "
+                f"most {_MOST_PATTERNS}; use --engine eager"
+            )
         self._drawing: Drawing | None = None
         self._buffers: _Buffers | None = None
-        self._runs: list[Callable[[], None]] = []  # by pattern
+        self._runs: dict[int, Callable[[], None]] = {}  # by pattern
 
     @torch.no_grad()
     def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
@@ -147,11 +157,6 @@ class GraphsEngine:
         session.drawn += uniform.shape[1]
         return Block(torch.cat(codes, dim=1), torch.cat(nats, dim=1))
 
-    def _pattern(self, time: int) -> int:
-        """Return how often the time of a step can be divided by two, at most as often as the cycle."""
-        time = time % self._cycle or self._cycle
-        return (time & -time).bit_length() - 1
-
     def _prepare(self, session: Session, drawing: Drawing) -> _Buffers:
         """Return tensors, and make graphs, for this number of clips and this drawing; those of the last if they fit."""
         buffers = self._buffers
@@ -159,9 +164,7 @@ class GraphsEngine:
             self._buffers = buffers = _Buffers.like(session)
             self._drawing = drawing
             pool = torch.cuda.graph_pool_handle() if session.logits.is_cuda else None  # one graph runs at a time
-            self._runs = [
-                self._captured(pattern, buffers, drawing, pool) for pattern in range(self._cycle.bit_length())
-            ]
+            self._runs = {pattern: self._captured(pattern, buffers, drawing, pool) for pattern in self._patterns}
         return buffers
 
     def _captured(

@@ -1,0 +1,333 @@
+"""SaShiMi: state-space layers at three rates (Goel, Gu, Donahue and Re 2022), with the diagonal S4D (Gu et al. 2022).
+
+Frames are pooled by 4, twice; the widths double. There are no blocks on the way down. Letters: B batch, T time, C
+channels of the finest rate, H channels of a layer, N states of a channel as complex conjugate pairs, P period in
+frames, Q = 256 classes. A frame of a pooled rate covers 4 frames of the rate above, the last of which is at a time that
+is a multiple of 4 (or of 16).
+
+Silence gives each layer periodic frames: a period of 16 at the finest rate, then 4, then 1. All sequences here come
+with one period of what silence gives, (1, P, H): a layer responds to the difference from it, starting from zero.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.errors import UsageError
+from sequnet_pl.models.frames import last
+from sequnet_pl.models.layers import CodeConv
+from sequnet_pl.models.network import Network, State, Window
+from sequnet_pl.models.precision import float32_products
+
+POOL = 4
+_CHUNK = 256  # frames over which the state of a long sequence is computed at once
+
+
+@dataclass
+class SaShiMiState(State):
+    """What the layers keep, by rate, the finest first."""
+
+    layers: list[list[Tensor]]  # (B, H, N, 2) of each state-space layer: real and imaginary part
+    pooled: list[Tensor]  # (B, 4, H) frames that the next frame of the rate below is made of
+    held: list[Tensor]  # (B, 4, H) frames that the rate below gives for the present group
+
+
+class StateSpace(nn.Module):
+    """S4D-Lin: x' = A x + u, y = 2 Re(C x) + D u for each channel, by zero-order hold of a learnt step."""
+
+    def __init__(self, width: int, state: int) -> None:
+        super().__init__()
+        pairs = state // 2
+        low, high = math.log(0.001), math.log(0.1)
+        self.log_step = nn.Parameter(low + (high - low) * torch.rand(width))
+        self.log_decay = nn.Parameter(torch.full((width, pairs), math.log(0.5)))
+        self.frequency = nn.Parameter(math.pi * torch.arange(float(pairs)).repeat(width, 1))
+        self.output = nn.Parameter(torch.randn(width, pairs, 2) * math.sqrt(0.5))
+        self.direct = nn.Parameter(torch.randn(width))
+
+    def _exponents(self) -> tuple[Tensor, Tensor]:
+        """Return the logarithm of A's discrete form (H, N), complex, and the gain of an input (H, N), complex."""
+        poles = torch.complex(-self.log_decay.exp(), self.frequency)
+        exponents = poles * self.log_step.exp().unsqueeze(-1)
+        return exponents, torch.expm1(exponents) / poles
+
+    def _kernel(self, exponents: Tensor, gains: Tensor, length: int) -> Tensor:
+        """Return 2 Re(sum over n of gains exp(l exponents)) as (H, length), by powers of two sizes."""
+        size = max(1, math.isqrt(length))
+        rows = torch.arange(-(-length // size), device=gains.device) * size
+        coarse = gains.unsqueeze(-1) * torch.exp(exponents.unsqueeze(-1) * rows)  # (H, N, rows)
+        fine = torch.exp(exponents.unsqueeze(-1) * torch.arange(size, device=gains.device))  # (H, N, size)
+        left = torch.cat((coarse.real, -coarse.imag), dim=1).transpose(1, 2)
+        right = torch.cat((fine.real, fine.imag), dim=1)
+        return 2 * (left @ right).flatten(1)[:, :length]
+
+    def forward(self, x: Tensor, silent: Tensor) -> tuple[Tensor, Tensor]:
+        """Map x (B, T, H), after silence, and silent (1, P, H) to the responses."""
+        kind = x.dtype
+        with torch.autocast(x.device.type, enabled=False):
+            x, silent = (each.to(torch.promote_types(kind, torch.float32)) for each in (x, silent))
+            exponents, gains = self._exponents()
+            gains = gains * torch.view_as_complex(self.output)
+            period, length = silent.shape[1], x.shape[1]
+            kernel = self._kernel(exponents, gains / -torch.expm1(period * exponents), period)  # (H, P)
+            lags = torch.arange(period, device=x.device)
+            around = kernel[:, (lags.unsqueeze(1) - lags) % period]  # (H, P, P)
+            silent_out = torch.einsum("hpj,bjh->bph", around, silent) + self.direct * silent
+            change = x - _tiled(silent, length)
+            spectrum = torch.fft.rfft(change, n=2 * length, dim=1)
+            spectrum = spectrum * torch.fft.rfft(self._kernel(exponents, gains, length), n=2 * length).T
+            out = torch.fft.irfft(spectrum, n=2 * length, dim=1)[:, :length] + self.direct * change
+            out = out + _tiled(silent_out, length)
+        return out.to(kind), silent_out.to(kind)
+
+    def state_after(self, x: Tensor, silent: Tensor) -> Tensor:
+        """Return the state (B, H, N, 2) after whole periods of frames x (B, T, H), which follow silence (1, P, H)."""
+        exponents, gains = self._exponents()
+        total = gains.new_zeros(len(x), *gains.shape)
+        for part in (x - _tiled(silent, x.shape[1])).split(_CHUNK, dim=1):
+            total = total * torch.exp(part.shape[1] * exponents) + gains * self._sum(exponents, part)
+        return self.silent_state(silent, 0) + torch.view_as_real(total)
+
+    def silent_state(self, silent: Tensor, ahead: int) -> Tensor:
+        """Return the state (1, H, N, 2) after endless silence (1, P, H) and the first `ahead` frames of a period."""
+        exponents, gains = self._exponents()
+        period = silent.roll(-ahead, dims=1)
+        weight = gains / -torch.expm1(silent.shape[1] * exponents)
+        return torch.view_as_real((weight * self._sum(exponents, period)).contiguous())
+
+    @staticmethod
+    def _sum(exponents: Tensor, x: Tensor) -> Tensor:
+        """Return the sum over frames (B, T, H), the newest with weight 1, as (B, H, N), complex."""
+        back = torch.arange(x.shape[1] - 1, -1, -1, device=x.device)
+        weights = torch.exp(exponents.unsqueeze(-1) * back)  # (H, N, T)
+        return torch.einsum("hnt,bth->bhn", weights, x.to(weights.dtype))
+
+    def step(self, x: Tensor, state: Tensor) -> Tensor:
+        """Respond to a frame x (B, H); updates the state."""
+        exponents, gains = self._exponents()
+        held = torch.view_as_complex(state)
+        held.copy_(held * torch.exp(exponents) + gains * x.unsqueeze(-1))
+        return 2 * (held * torch.view_as_complex(self.output)).real.sum(-1) + self.direct * x
+
+
+class Block(nn.Module):
+    """A residual state-space layer with a gated linear unit, then a residual feed-forward layer."""
+
+    def __init__(self, width: int, state: int, norm: bool) -> None:
+        super().__init__()
+        self.norm_1 = nn.LayerNorm(width) if norm else nn.Identity()
+        self.norm_2 = nn.LayerNorm(width) if norm else nn.Identity()
+        self.memory = StateSpace(width, state)
+        self.gate = nn.Linear(width, 2 * width)
+        self.wide, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor, silent: Tensor) -> tuple[Tensor, Tensor]:
+        """Map x (B, T, H) and silent (1, P, H)."""
+        remembered = self.memory(self.norm_1(x), self.norm_1(silent))
+        return self._rest(x, remembered[0]), self._rest(silent, remembered[1])
+
+    def step(self, x: Tensor, state: Tensor) -> Tensor:
+        """Map a frame x (B, H); updates the state."""
+        return self._rest(x, self.memory.step(self.norm_1(x), state))
+
+    def _rest(self, x: Tensor, remembered: Tensor) -> Tensor:
+        x = x + F.glu(self.gate(F.gelu(remembered)), dim=-1)
+        return x + self.narrow(F.gelu(self.wide(self.norm_2(x))))
+
+
+class SaShiMi(Network):
+    """SaShiMi with diagonal state-space layers.
+
+    Args:
+        features: Channels of the finest rate; each rate below has twice as many.
+        blocks: Blocks of each of the three rates.
+        state: States of a channel; even.
+        norm: Whether layers read frames after a LayerNorm, as published.
+        head: Channels of a hidden layer before the output; 0, as published, for none.
+        score_context: Samples that are read before those that are scored.
+    """
+
+    cycle = POOL * POOL
+    receptive_field = None
+
+    def __init__(
+        self,
+        features: int = 64,
+        blocks: int = 8,
+        state: int = 64,
+        norm: bool = True,
+        head: int = 0,
+        score_context: int = 1024,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (("features", features, 1), ("blocks", blocks, 1), ("head", head, 0)):
+            if value < least:
+                raise UsageError(f"{name} is {value}, but must be {least} or more")
+        if state < 2 or state % 2:
+            raise UsageError(f"state is {state}, but must be even and 2 or more")
+        if score_context < 0:
+            raise UsageError(f"score_context is {score_context}, but must be 0 or more")
+        self.score_context = score_context
+        widths = [features, POOL // 2 * features, POOL * features]
+        self.start = CodeConv(features)
+        self.down = _linears([(POOL * wide, 2 * wide) for wide in widths[:-1]])
+        self.up = _linears([(2 * wide, POOL * wide) for wide in widths[:-1]])
+        rates = nn.ModuleList(nn.ModuleList(Block(wide, state, norm) for _ in range(blocks)) for wide in widths)
+        self.rates = cast(Sequence[Sequence[Block]], rates)
+        self.norm = nn.LayerNorm(features) if norm else nn.Identity()
+        self.hidden = nn.Linear(features, head) if head else None
+        self.end = nn.Linear(head or features, CLASSES)
+
+    def matrices(self) -> dict[int, list[Tensor]]:
+        """See Network: poolings, feed-forward layers and the halves of gated linear units."""
+        blocks = [block for rate in self.rates for block in rate]
+        single = [layer.weight for layer in (*self.down, *self.up)]
+        single += [layer.weight for block in blocks for layer in (block.wide, block.narrow)]
+        return {1: single, 2: [block.gate.weight for block in blocks]}
+
+    def window(self, outputs: int, context: int = 0) -> Window:
+        """See Network."""
+        if outputs < 1:
+            raise ValueError(f"a window has at least 1 output, not {outputs}")
+        outputs, context = (-(-count // self.cycle) * self.cycle for count in (outputs, context))
+        return Window(context + outputs, outputs)
+
+    def scoring_window(self, outputs: int) -> Window:
+        """See Network."""
+        return self.window(outputs, self.score_context)
+
+    def scored_logits(self, codes: Tensor) -> Tensor:
+        """See Network."""
+        return self(codes)[..., self.window(1, self.score_context).inputs - self.cycle :]
+
+    def slow_parameters(self) -> list[Tensor]:
+        """See Network: steps, decays and frequencies."""
+        memories = [module for module in self.modules() if isinstance(module, StateSpace)]
+        return [each for layer in memories for each in (layer.log_step, layer.log_decay, layer.frequency)]
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """See Network. Each code has an output; window sizes are multiples of the cycle."""
+        if codes.shape[-1] < 1 or codes.shape[-1] % self.cycle:
+            raise ValueError(f"{codes.shape[-1]} codes are no window: it has a multiple of {self.cycle}")
+        return self.output(self._frames(codes, _Inputs())).transpose(1, 2)
+
+    def _frames(self, codes: Tensor, inputs: "_Inputs") -> Tensor:
+        """Return the finest frames (B, T, C) of whole cycles of codes after silence; adds what each layer reads."""
+        x, silent = self.start(codes), self.start(self._silent_codes(1, self.cycle))
+        for layer in self.down:
+            inputs.down.append((x, silent))
+            x, silent = layer(_pooled(x)), layer(_pooled(silent))
+        x, silent = self._blocks(len(self.down), x, silent, inputs)
+        for rate in reversed(range(len(self.up))):
+            inputs.up.insert(0, (x, silent))
+            before = torch.cat((silent[:, -1:].expand(len(x), -1, -1), x[:, :-1]), dim=1)  # the group before
+            x, silent = (
+                self._spread(rate, each).flatten(1, 2) + skip
+                for each, skip in zip((before, silent.roll(1, dims=1)), inputs.down[rate], strict=True)
+            )
+            x, silent = self._blocks(rate, x, silent, inputs)
+        return x
+
+    def _blocks(self, rate: int, x: Tensor, silent: Tensor, inputs: "_Inputs") -> tuple[Tensor, Tensor]:
+        """Map the frames of a rate by its blocks, and add what the first has read."""
+        before = x, silent
+        for block in self.rates[rate]:
+            inputs.blocks.append((rate, block, x, silent))
+            x, silent = self._run(block, x, silent)
+        return before[0] + x, before[1] + silent
+
+    def _spread(self, rate: int, x: Tensor) -> Tensor:
+        """Map frames (..., 2H) of the rate below to 4 frames each, (..., 4, H)."""
+        return self.up[rate](x).unflatten(-1, (POOL, -1))
+
+    def output(self, x: Tensor) -> Tensor:
+        """Map the finest frames (..., C) to logits (..., Q)."""
+        x = self.norm(x)
+        return self.end(x if self.hidden is None else torch.relu(self.hidden(x)))
+
+    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
+        """See Network."""
+        inputs = _Inputs()
+        logits = self.output(self._frames(codes, inputs)[:, -1])
+        layers: list[list[Tensor]] = [[] for _ in self.rates]
+        for rate, block, x, silent in inputs.blocks:
+            layers[rate].append(block.memory.state_after(block.norm_1(x), block.norm_1(silent)))
+        pooled = [last(x, POOL).clone() for x, _ in inputs.down]
+        held = [self._spread(rate, x[:, -1]) for rate, (x, _) in enumerate(inputs.up)]
+        return logits, SaShiMiState(0, layers, pooled, held)
+
+    @float32_products(tf32=False)
+    @torch.no_grad()
+    def silence(self, batch: int, time: int = 0) -> State:
+        """See Network. On the way down all frames of a rate are equal."""
+        inputs = _Inputs()
+        self._frames(self._silent_codes(1, self.cycle), inputs)
+
+        def repeated(x: Tensor) -> Tensor:
+            return x.expand(batch, *x.shape[1:]).clone()
+
+        layers: list[list[Tensor]] = [[] for _ in self.rates]
+        for rate, block, _, silent in inputs.blocks:
+            ahead = time // POOL**rate % silent.shape[1]
+            layers[rate].append(repeated(block.memory.silent_state(block.norm_1(silent), ahead)))
+        pooled = [repeated(silent[:, -1:].expand(-1, POOL, -1)) for _, silent in inputs.down]
+        held = []
+        for rate, (_, silent) in enumerate(inputs.up):
+            newest = (time // POOL ** (rate + 1) - 1) % silent.shape[1]
+            held.append(repeated(self._spread(rate, silent[:, newest])))
+        return SaShiMiState(time, layers, pooled, held)
+
+    @float32_products(tf32=False)
+    @torch.no_grad()
+    def step(self, code: Tensor, state: State) -> Tensor:
+        """See Network. A rate has a frame where the time is a multiple of its 1, 4 or 16 samples."""
+        assert isinstance(state, SaShiMiState)
+        state.time += 1
+        skips = [self.start(code.unsqueeze(1)).squeeze(1)]  # (B, C)
+        for rate, layer in enumerate(self.down):
+            place = (state.time // POOL**rate - 1) % POOL
+            state.pooled[rate][:, place] = skips[rate]
+            if place < POOL - 1:
+                break
+            skips.append(layer(state.pooled[rate].flatten(1)))
+        x = skips[-1]
+        for rate in reversed(range(len(skips))):
+            read = skips[rate]
+            if rate < len(self.up):
+                read = read + state.held[rate][:, (state.time // POOL**rate - 1) % POOL]
+                if rate < len(skips) - 1:  # after its use: the frame below is for the next group
+                    state.held[rate].copy_(self._spread(rate, x))
+            x = read
+            for block, memory in zip(self.rates[rate], state.layers[rate], strict=True):
+                x = block.step(x, memory)
+            x = read + x
+        return self.output(x)
+
+
+@dataclass
+class _Inputs:
+    """What layers read in a pass over whole cycles: frames (B, T, H) after silence, and those of silence (1, P, H)."""
+
+    down: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    blocks: list[tuple[int, Block, Tensor, Tensor]] = field(default_factory=list)
+    up: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+
+
+def _linears(shapes: Sequence[tuple[int, int]]) -> Sequence[nn.Linear]:
+    return cast(Sequence[nn.Linear], nn.ModuleList(nn.Linear(*shape) for shape in shapes))
+
+
+def _pooled(x: Tensor) -> Tensor:
+    """Put 4 frames (B, T, H) side by side: (B, T / 4, 4H)."""
+    return x.unflatten(1, (-1, POOL)).flatten(2)
+
+
+def _tiled(silent: Tensor, length: int) -> Tensor:
+    """Repeat silence (1, P, H) to `length` frames, whole periods."""
+    return silent.repeat(1, length // silent.shape[1], 1)
