@@ -106,8 +106,19 @@ class Parser(ArgumentParser):
             settings = kind_of(parameter.annotation, default)
             self.option(*names, group=group, help=text, metavar=name.upper(), dest=key, default=default, **settings)
 
-    def values(self, argv: Sequence[str], layers: Iterable[tuple[str, dict[str, Any]]] = ()) -> Namespace:
+    def values(
+        self,
+        argv: Sequence[str],
+        layers: Iterable[tuple[str, dict[str, Any]]] = (),
+        alternatives: Mapping[str, Any] = {},
+    ) -> Namespace:
         """Return the values of named dictionaries, each over the one before, and of a command line over them.
+
+        Args:
+            argv: The command line.
+            layers: The dictionaries, each with its name in messages.
+            alternatives: Options of which one that a layer gives replaces all of the layers before, with the values
+                that they have if they are not given.
 
         Raises:
             UsageError: An option or a value is not valid.
@@ -116,13 +127,16 @@ class Parser(ArgumentParser):
         for where, layer in layers:
             try:
                 values = self.parse_object(layer, namespace=values)
+                _replace(values, self.parse_object(layer, defaults=False), alternatives)
             except (ArgumentError, argparse.ArgumentTypeError) as error:
                 raise UsageError(": ".join(filter(None, [where, _one_line(error)]))) from error
         self.check_names(argv)
         try:
-            return self.parse_args(list(argv), namespace=values)
+            values = self.parse_args(list(argv), namespace=values)
+            _replace(values, self.parse_args(list(argv), defaults=False), alternatives)
         except ArgumentError as error:
             raise UsageError(_one_line(error)) from error
+        return values
 
     def check_names(self, argv: Sequence[str], more: Iterable[str] = ()) -> None:
         """Raise UsageError for an option that does not exist, or one with an empty value; `more` exist elsewhere."""
@@ -141,6 +155,13 @@ class Parser(ArgumentParser):
                 raise UsageError(f"there is no option {name}{did_you_mean(name, names)}")
             if name.startswith("-") and name.lstrip("-")[:1].isalpha() and f"-{name}" in names:
                 raise UsageError(f"there is no option {name}; did you mean -{name}?")
+
+
+def _replace(values: Namespace, given: Namespace, alternatives: Mapping[str, Any]) -> None:
+    """Reset the alternatives that are not given, if others are."""
+    if any(name in given for name in alternatives):
+        for name in [name for name in alternatives if name not in given]:
+            values[name] = alternatives[name]
 
 
 def kind_of(annotation: Any, default: Any) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from sequnet_pl.training.memory import check_memory
 from sequnet_pl.training.module import MODULES, AudioModule
 from sequnet_pl.training.progress import ProgressBar, shows_progress
 from sequnet_pl.training.reporting import RunReport, warnings_noted
+from sequnet_pl.training.run_timer import RunTimer
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
@@ -179,7 +180,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
             loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
     if options["accelerator"] == "auto":  # one GPU if there is one, never what knows no float64
         options["accelerator"] = "gpu" if _uses_gpu("auto") else "cpu"
-    callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures()]
+    callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures(), RunTimer(options.pop("max_time"))]
     if options["enable_progress_bar"] is None:
         options["enable_progress_bar"] = shows_progress()
     callbacks += [ProgressBar()] if options["enable_progress_bar"] else []
@@ -223,8 +224,9 @@ def _run(
     try:
         with warnings_noted(folder) if writes else nullcontext(), float32_products(tf32=fits):
             if fits:
+                before = checkpoints.read(request.checkpoint)["global_step"] if request.checkpoint else -1
                 trainer.fit(module, data, ckpt_path=path, weights_only=True)
-                _print_end(request, trainer)
+                _print_end(trainer, before)
                 _validate_at_end(trainer, module, data)
             else:
                 getattr(trainer, request.command)(module, data, ckpt_path=path, verbose=False)
@@ -238,10 +240,10 @@ def _run(
     end_wandb(trainer.loggers)
 
 
-def _print_end(request: Request, trainer: pl.Trainer) -> None:
-    """Print why a fit ended, unless it made the steps that were asked for."""
-    if request.checkpoint and trainer.global_step == checkpoints.read(request.checkpoint)["global_step"]:
-        rank_zero_only(print)("the run is finished: a larger --max_steps or --epochs continues it")
+def _print_end(trainer: pl.Trainer, before: int) -> None:
+    """Print why a fit ended, unless it made the steps that were asked for; it was resumed at the step `before`."""
+    if trainer.global_step == before:
+        rank_zero_only(print)("the run is finished: a larger --max_steps, --epochs or --minutes continues it")
     for callback in trainer.early_stopping_callbacks:
         if callback.stopped_epoch:
             rank_zero_only(print)(f"early stopping: {callback.stopping_reason_message}")

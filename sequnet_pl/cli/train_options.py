@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace
-from jsonargparse.typing import NonNegativeInt, restricted_number_type
+from jsonargparse.typing import NonNegativeInt, PositiveFloat, restricted_number_type
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from sequnet_pl.cli.configs import network_of, read_config
@@ -39,11 +39,14 @@ _TRAINER = {  # names without the prefix
 }
 _TRAINER_DEFAULTS = {
     "devices": 1,
+    "max_epochs": 10,
     "logger": False,  # see --logger
     "use_distributed_sampler": False,  # the loaders shard without repeats
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,  # one line is printed instead
 }
+_LENGTH = {"trainer.max_epochs": -1, "trainer.max_steps": -1, "trainer.max_time": None, "minutes": None}
+"""Options of the length of a run, with their values without a limit: those of a layer replace all before."""
 _EXAMPLES = """\
 Also: --config FILE (YAML; flags win; configs/demo.yaml and others are found anywhere), --print_config, --version.
 Options of WaveNet: COMMAND fit --model wavenet --help. All options, Lightning's too: COMMAND fit --help.
@@ -117,6 +120,11 @@ def train_parser(network: str, brief: bool = False) -> Parser:
     shorthand = parser.add_argument_group("shorthand")
     for name, number, text in (
         ("gpus", NonNegativeInt, "0 for the CPU; one GPU by default if there is one."),
+        (
+            "minutes",
+            PositiveFloat,
+            "End after N minutes of training. A run whose length is a time does not resume bit for bit.",
+        ),
         ("seed", _Seed, "Seed of weights and crops."),
         ("early_stopping", NonNegativeInt, "Stop after N validations without an improvement."),
         ("ema", _Share, "Validate, save and sample an exponential moving average of the weights with this decay."),
@@ -193,8 +201,8 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     if first.layers is not None:
         rest += ["--layers", str(first.layers)]
     _check_flags(parser, network, rest)
-    below = parser.values([], layers)
-    settings = parser.values(rest, [*layers, ("", given)])
+    below = parser.values([], layers, _LENGTH)
+    settings = parser.values(rest, [*layers, ("", given)], _LENGTH)
     folders = settings.data.audio_dir
     for folder in folders if isinstance(folders, list) else [folders]:
         if not isinstance(folder, str | None):
@@ -280,7 +288,12 @@ def _choose_recordings(settings: Namespace, typed: Namespace | dict[str, Any]) -
 
 def _shorthand(settings: Namespace, below: Namespace, argv: Sequence[str]) -> None:
     """Replace options that stand for several settings by these. UsageError where flags contradict each other."""
-    gpus, seed, patience, decay = (settings.pop(name) for name in ("gpus", "seed", "early_stopping", "ema"))
+    names = ("gpus", "minutes", "seed", "early_stopping", "ema")
+    gpus, minutes, seed, patience, decay = (settings.pop(name) for name in names)
+    if minutes is not None:
+        if settings.trainer.max_time is not None:
+            raise UsageError("--minutes sets --trainer.max_time: leave one of them out")
+        settings.trainer.max_time = _days_to_seconds(minutes)
     if gpus is not None:
         wanted = "gpu" if gpus else "cpu"
         typed = [word.partition("=")[0] for word in argv]
@@ -300,6 +313,12 @@ def _shorthand(settings: Namespace, below: Namespace, argv: Sequence[str]) -> No
     stopping = {"monitor": "val/bits_per_sample", "patience": int(patience or 0), "strict": False}
     _set_callback(settings, EarlyStopping, patience, stopping)
     _set_callback(settings, EMAWeightAveraging, decay, {"decay": float(decay or 0)})
+
+
+def _days_to_seconds(minutes: float) -> str:
+    """Return a time as DD:HH:MM:SS, of at least a second."""
+    seconds = max(1, round(60 * minutes))
+    return f"{seconds // 86400:02}:{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _set_callback(settings: Namespace, kind: type[pl.Callback], given: Any, arguments: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ def test_a_finished_run_is_reported(run, audio_folder):
     assert run(fit("sequnet", audio_folder, 2))[0] == 0
     status, _, out = run("--ckpt_path last")
     assert status == 0
-    assert "the run is finished: a larger --max_steps or --epochs continues it" in out
+    assert "the run is finished: a larger --max_steps, --epochs or --minutes continues it" in out
 
 
 def test_a_schedule_over_another_length_is_reported(run, audio_folder, caplog):
