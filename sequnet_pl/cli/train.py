@@ -177,7 +177,9 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
             wandb = wandb_logger(folder, f"{network}-{name}", network)
             loggers += [wandb] if wandb else []
         if logger == "tensorboard":
-            loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
+            step = checkpoints.read(request.checkpoint)["global_step"] if request.checkpoint else None
+            # TensorBoard then hides what was logged after the checkpoint
+            loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False, purge_step=step))
     if options["accelerator"] == "auto":  # one GPU if there is one, never what knows no float64
         options["accelerator"] = "gpu" if _uses_gpu("auto") else "cpu"
     callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures(), RunTimer(options.pop("max_time"))]

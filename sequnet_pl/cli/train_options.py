@@ -26,7 +26,6 @@ from sequnet_pl.training.saving import LastCheckpoint
 
 COMMANDS = ("fit", "validate", "test")
 _Share = restricted_number_type("number from 0 to below 1", float, [(">=", 0), ("<", 1)])
-_Seed = restricted_number_type("whole number from 0 to 2^32 - 1", int, [(">=", 0), ("<", 2**32)])
 _FORMER_NAMES = {"EMAWeightAveraging": "ScoredEMA"}  # in config.yaml of older runs
 _SOURCES = ("audio_dir", "audio_list", "recordings", "builtin_takes")
 _TRAINER = {  # names without the prefix
@@ -125,7 +124,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
             PositiveFloat,
             "End after N minutes of training. A run whose length is a time does not resume bit for bit.",
         ),
-        ("seed", _Seed, "Seed of weights and crops."),
+        ("seed", int, "Seed of weights and crops."),
         ("early_stopping", NonNegativeInt, "Stop after N validations without an improvement."),
         ("ema", _Share, "Validate, save and sample an exponential moving average of the weights with this decay."),
     ):
@@ -309,7 +308,10 @@ def _shorthand(settings: Namespace, below: Namespace, argv: Sequence[str]) -> No
         if gpus or (settings.trainer.devices == below.trainer.devices != 1 and below.trainer.accelerator != "cpu"):
             settings.trainer.devices = int(gpus) or 1
     if seed is not None:
-        settings.seed_everything = settings.data.seed = int(seed)
+        settings.seed_everything = settings.data.seed = seed
+    for name in ("seed_everything", "data.seed", "sample_audio.seed"):
+        if not 0 <= settings[name] < 2**32:
+            raise UsageError(f"--{'seed' if seed is not None else name} is {settings[name]}, but must be 0 to 2^32 - 1")
     stopping = {"monitor": "val/bits_per_sample", "patience": int(patience or 0), "strict": False}
     _set_callback(settings, EarlyStopping, patience, stopping)
     _set_callback(settings, EMAWeightAveraging, decay, {"decay": float(decay or 0)})

@@ -85,7 +85,7 @@ def test_readers_that_have_gone_are_no_error(words, tmp_path, audio_folder):
     done = subprocess.run([sys.executable, *words], stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     os.close(writer)
     assert done.stderr == ""
-    assert done.returncode in (1, 141)  # rich ends with 1
+    assert done.returncode in (0, 1, 141)  # rich ends with 1, and a run continues
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
