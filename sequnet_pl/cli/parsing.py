@@ -7,13 +7,20 @@ import inspect
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from sequnet_pl.errors import UsageError
 
+if TYPE_CHECKING:  # a type checker reads numbers with a limit as int and float
+    ClosedUnitInterval = NonNegativeFloat = PositiveFloat = float
+    NonNegativeInt = PositiveInt = int
+else:
+    from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+__all__ = ["ClosedUnitInterval", "NonNegativeFloat", "NonNegativeInt", "Parser", "PositiveFloat", "PositiveInt"]
 _SYNONYMS = {
     "learning_rate": "lr",
     "batch": "batch_size",

@@ -8,8 +8,9 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from rich.console import Console
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import run_dir
@@ -32,7 +33,6 @@ from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wand
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.memory import check_memory
 from sequnet_pl.training.module import MODULES, AudioModule
-from sequnet_pl.training.progress import ProgressBar, shows_progress
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.run_timer import RunTimer
 from sequnet_pl.training.sampling import SampleAudio
@@ -184,8 +184,9 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
         options["accelerator"] = "gpu" if _uses_gpu("auto") else "cpu"
     callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures(), RunTimer(options.pop("max_time"))]
     if options["enable_progress_bar"] is None:
-        options["enable_progress_bar"] = shows_progress()
-    callbacks += [ProgressBar()] if options["enable_progress_bar"] else []
+        console = Console()
+        options["enable_progress_bar"] = console.is_terminal or console.is_jupyter  # elsewhere it is printed at its end
+    callbacks += [RichProgressBar()] if options["enable_progress_bar"] else []
     callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
     callbacks += [SampleAudio(**built.sample_audio), NonFinite(**built.nonfinite)]
     given = options.pop("callbacks") or []
@@ -199,8 +200,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     options["default_root_dir"] = options["default_root_dir"] or str(folder)  # checkpoints that Lightning looks for
     if options["log_every_n_steps"] is None and 0 < options["max_steps"] < 500:
         options["log_every_n_steps"] = max(1, options["max_steps"] // 10)  # a short run has rows, too
-    trainer = pl.Trainer(**options, logger=loggers, callbacks=callbacks, plugins=plugins)
-    return trainer
+    return pl.Trainer(**options, logger=loggers, callbacks=callbacks, plugins=plugins)
 
 
 class _SaveSettings(pl.Callback):

@@ -196,7 +196,7 @@ def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, si
 
 def sample_for_long(root, audio):
     """Sample for longer than processes wait for each other."""
-    SampleAudio._write = lambda self, trainer, module, step: time.sleep(12)
+    SampleAudio._make = lambda self, trainer, module, step: time.sleep(12)
     strategy = DDPStrategy(timeout=timedelta(seconds=6))
     run = run_fit(root, audio, devices=2, strategy=strategy, max_steps=3, callbacks=[SampleAudio(every_n_steps=2)])
     if run.error:
