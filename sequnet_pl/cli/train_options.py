@@ -232,11 +232,9 @@ def _first(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     for before, word in zip(["", *argv], argv, strict=False):
         if not word:
             raise UsageError(f"{before or 'an argument'} has an empty value")
-        if word.startswith("-c") and word != "-c":
-            raise UsageError(f"there is no option {word}; did you mean -{word}?")
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, usage=argparse.SUPPRESS)
     parser.add_argument("--model", "--model.class_path")
-    parser.add_argument("--config", "-c", action="append", default=[])
+    parser.add_argument("--config", action="append", default=[])
     parser.add_argument("--print_config", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--layers", type=int)  # not stored in a published WaveNet

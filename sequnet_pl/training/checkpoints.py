@@ -183,14 +183,11 @@ def run_of_checkpoint(path: Path, root: Path) -> Run | None:
 def score_of(path: Path) -> float | None:
     """The score that a checkpoint was kept for; None where it says none. Only that is read, not the weights."""
     try:
-        scores = [state.get("current_score") for state in _glance(path)["callbacks"].values()]
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        scores = [state.get("current_score") for state in content["callbacks"].values()]
     except (*_UNREADABLE, KeyError, AttributeError):
         return None
     return next((float(score) for score in scores if score is not None), None)
-
-
-def _glance(path: Path) -> dict[str, Any]:
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def best_of(run: Run) -> Path:
