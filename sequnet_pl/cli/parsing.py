@@ -5,6 +5,7 @@ import difflib
 import functools
 import inspect
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
@@ -65,6 +66,14 @@ class _OneOrMore(argparse.Action):
         setattr(namespace, self.dest, values if len(values) > 1 else values[0])
 
 
+class _WrongValueError(argparse.ArgumentTypeError):
+    """A value that the option with this name does not take; argparse adds the name itself, but not from a config."""
+
+    def __init__(self, option: str, text: str) -> None:
+        super().__init__(text)
+        self.option = option
+
+
 class Parser(ArgumentParser):
     """A parser of one command, whose options come from signatures.
 
@@ -110,7 +119,7 @@ class Parser(ArgumentParser):
             names = dict.fromkeys([f"--{short.get(name, key)}", f"--{key}"])
             hidden = self._brief and name not in short
             text = argparse.SUPPRESS if hidden else (docs.get(name) or "").replace("%", "%%")
-            settings = kind_of(parameter.annotation, default)
+            settings = kind_of(parameter.annotation, default, key)
             self.option(*names, group=group, help=text, metavar=name.upper(), dest=key, default=default, **settings)
 
     def values(
@@ -136,7 +145,8 @@ class Parser(ArgumentParser):
                 values = self.parse_object(layer, namespace=values)
                 _replace(values, self.parse_object(layer, defaults=False), alternatives)
             except (ArgumentError, argparse.ArgumentTypeError) as error:
-                raise UsageError(": ".join(filter(None, [where, _one_line(error)]))) from error
+                option = error.option if isinstance(error, _WrongValueError) else ""
+                raise UsageError(": ".join(filter(None, [where, option, _one_line(error)]))) from error
         self.check_names(argv)
         try:
             values = self.parse_args(list(argv), namespace=values)
@@ -171,17 +181,17 @@ def _replace(values: Namespace, given: Namespace, alternatives: Mapping[str, Any
             values[name] = alternatives[name]
 
 
-def kind_of(annotation: Any, default: Any) -> dict[str, Any]:
-    """Return the arguments of add_argument for a type annotation."""
+def kind_of(annotation: Any, default: Any, name: str = "") -> dict[str, Any]:
+    """Return the arguments of add_argument for the type annotation of an option."""
     kinds = _members(annotation)
     if default is None and NoneType in kinds:
         kinds.remove(NoneType)
     if kinds == [str, list[str]]:
         return {"action": _OneOrMore, "nargs": "+"}
     if len(kinds) == 1 and get_origin(kinds[0]) is list:
-        return {"type": _type(get_args(kinds[0])), "nargs": "+"}
+        return {"type": _type(get_args(kinds[0]), name), "nargs": "+"}
     switch = {"nargs": "?", "const": True} if bool in kinds else {}
-    return {"type": _type(kinds), **switch}
+    return {"type": _type(kinds, name), **switch}
 
 
 def _members(annotation: Any) -> list[Any]:
@@ -189,7 +199,7 @@ def _members(annotation: Any) -> list[Any]:
     return list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
 
 
-def _type(kinds: Sequence[Any]) -> Any:
+def _type(kinds: Sequence[Any], option: str) -> Any:
     """Return the type of an option: a converter for plain types, whose error names them, else their union."""
     kind = functools.reduce(operator.or_, kinds)
     names = [_describe(each) for each in kinds]
@@ -207,7 +217,7 @@ def _type(kinds: Sequence[Any]) -> Any:
             return parser.parse_object({"value": value}).value
         except ArgumentError as error:
             question = did_you_mean(str(value), choices)
-            raise argparse.ArgumentTypeError(f"expected {expected}, not {value}{question}") from error
+            raise _WrongValueError(option, f"expected {expected}, not {value}{question}") from error
 
     return convert
 
@@ -226,7 +236,9 @@ def _describe(kind: Any) -> list[str] | None:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    # of a value that is no member of a union of classes, what the first of them lacks
+    return re.sub(r"Does not validate against any of the Union subtypes .*? Errors: - (.*?)( - .*)?$", r"\1", text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -182,6 +182,8 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
             loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False, purge_step=step))
     if options["accelerator"] == "auto":  # one GPU if there is one, never what knows no float64
         options["accelerator"] = "gpu" if _uses_gpu("auto") else "cpu"
+    if options["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UsageError("torch finds no GPU with CUDA on this machine: --gpus 0 runs on the CPU")
     callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures(), RunTimer(options.pop("max_time"))]
     if options["enable_progress_bar"] is None:
         console = Console()

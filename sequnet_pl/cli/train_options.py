@@ -115,7 +115,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         ("log_model", bool, False, "Upload the best checkpoint to W&B at the end."),
         ("gpu_precision", str, None, "Precision of a fit on a GPU that computes in bfloat16."),
     ):
-        parser.option(f"--{name}", group=run, default=default, help=text, **kind_of(kind, default))
+        parser.option(f"--{name}", group=run, default=default, help=text, **kind_of(kind, default, name))
     shorthand = parser.add_argument_group("shorthand")
     for name, number, text in (
         ("gpus", NonNegativeInt, "0 for the CPU; one GPU by default if there is one."),
@@ -128,7 +128,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         ("early_stopping", NonNegativeInt, "Stop after N validations without an improvement."),
         ("ema", _Share, "Validate, save and sample an exponential moving average of the weights with this decay."),
     ):
-        parser.option(f"--{name}", group=shorthand, help=text, **kind_of(number, None))
+        parser.option(f"--{name}", group=shorthand, help=text, **kind_of(number, None, name))
     parser.option("--cuda", group=shorthand, dest="gpus", action="store_const", const=1, help="The same as --gpus 1.")
     best = {
         "monitor": "val/bits_per_sample",

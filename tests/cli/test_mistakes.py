@@ -36,7 +36,7 @@ EMA = "sequnet_pl.training.averaging.ScoredEMA"
         ("--ckpt last", "there is no option --ckpt; did you mean --ckpt_path?"),
         ("--trainer.max_epoch 3", "did you mean --trainer.max_epochs?"),
         ("--model.init_args.layers 3", "there is no option --model.init_args.layers"),
-        ("--trainer.callbacks+=Nope", "Expected a dot import path string: Nope"),
+        ("--trainer.callbacks+=Nope", '"trainer.callbacks": Expected a dot import path string: Nope'),
     ],
 )
 def test_options(run, line, message):
