@@ -12,6 +12,7 @@ import re
 import sys
 from numbers import Number
 from pathlib import Path
+from typing import Any
 
 _NOT_SHOWN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -30,6 +31,28 @@ class LineFormatter(logging.Formatter):
         if isinstance(record.args, tuple):  # numbers, NumPy's among them, have their own formats
             shown.args = tuple(arg if isinstance(arg, Number) else printable(arg) for arg in record.args)
         return super().format(shown)
+
+
+class _Output(io.FileIO):
+    """A file whose further output is discarded when its reader has gone."""
+
+    def write(self, data: Any) -> int:  # type: ignore[override]
+        """Write bytes, and return their number."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return len(data)
+
+
+def outlive_readers() -> None:
+    """Let this process continue without output if a reader of its standard streams ends, as `head` does."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
+            raw = io.BufferedWriter(_Output(stream.fileno(), "w", closefd=False))
+            buffering = stream.line_buffering
+            setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, stream.errors, line_buffering=buffering))
 
 
 def make_streams_safe() -> None:

@@ -39,7 +39,10 @@ def read_config(name: str) -> dict[str, Any]:
     except OSError as error:
         raise UsageError(f"cannot read the config {name}: {error.strerror}{did_you_mean(name, ours)}") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"the config {name} is not valid YAML: {' '.join(str(error).split())}") from error
+        what = " ".join(str(error).split())
+        if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark:
+            what = f"{error.problem}, line {error.problem_mark.line + 1}"
+        raise UsageError(f"the config {name} is not valid YAML: {what}") from error
     if not isinstance(settings, dict):
         raise UsageError(f"the config {name} contains no settings: write `name: value`, one on each line")
     if isinstance(settings.get("model"), str):

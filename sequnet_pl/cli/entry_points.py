@@ -7,6 +7,7 @@ from typing import NoReturn
 from sequnet_pl import __version__
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.interrupts import loading
+from sequnet_pl.printing import outlive_readers
 from sequnet_pl.project import command, program
 
 TRAIN_HELP = Path(__file__).with_name("train_help.txt")
@@ -15,6 +16,7 @@ TRAIN_HELP = Path(__file__).with_name("train_help.txt")
 
 def sequnet_train() -> NoReturn:
     """Run the command sequnet-train, or train.py, and exit with its status."""
+    outlive_readers()  # of the log of a run of days
     exit_main(program("train"), train, sys.argv[1:])
 
 

@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING, Literal
 from jsonargparse.typing import restricted_number_type
 
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.cli.numbers import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from sequnet_pl.cli.parsing import Parser
+from sequnet_pl.cli.parsing import (
+    ClosedUnitInterval,
+    NonNegativeFloat,
+    NonNegativeInt,
+    Parser,
+    PositiveFloat,
+    PositiveInt,
+)
 from sequnet_pl.cli.sample_options import SECONDS, NetworkOptions, given
 from sequnet_pl.errors import UsageError
 from sequnet_pl.evaluate.comparison import LEAST_CLIPS, RESAMPLES

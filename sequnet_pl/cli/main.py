@@ -1,6 +1,5 @@
 """How every command ends: its exit status, and one line for what a user can mend."""
 
-import atexit
 import errno
 import logging
 import os
@@ -12,7 +11,7 @@ from typing import NoReturn
 
 import sequnet_pl
 from sequnet_pl.errors import UserError
-from sequnet_pl.interrupts import ENDING, Handler, handling, say
+from sequnet_pl.interrupts import ENDING, handling, say
 from sequnet_pl.printing import LineFormatter, make_streams_safe, printable
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # full, or read-only
@@ -27,16 +26,8 @@ class Terminated(KeyboardInterrupt):
 
 
 def exit_main(name: str, function: Callable[[list[str]], int | None], argv: list[str]) -> NoReturn:
-    """`run_main` as all that a process does: a signal after it may hasten the end, but not change the status."""
-    atexit.register(_end_by, signal.SIG_IGN)  # runs last; then Python would set the handlers that it found
-    try:
-        status = run_main(name, function, argv)
-    except SystemExit as error:
-        if not isinstance(error.code, int):
-            raise
-        status = error.code
-    _end_by(lambda signum, frame: os._exit(status))
-    sys.exit(status)
+    """Run a command and exit with its status."""
+    sys.exit(run_main(name, function, argv))
 
 
 def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[str]) -> int:
@@ -66,11 +57,6 @@ def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[
             _discard_output()  # which would fail again when Python ends
         print(f"{name}: error: {printable(mistake)}", file=sys.stderr)  # noqa: T201
         return mistake.exit_status
-
-
-def _end_by(handler: Handler | signal.Handlers) -> None:
-    for signum in (signal.SIGINT, *ENDING):
-        signal.signal(signum, handler)
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

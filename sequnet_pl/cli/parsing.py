@@ -5,15 +5,23 @@ import difflib
 import functools
 import inspect
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from sequnet_pl.errors import UsageError
 
+if TYPE_CHECKING:  # a type checker reads numbers with a limit as int and float
+    ClosedUnitInterval = NonNegativeFloat = PositiveFloat = float
+    NonNegativeInt = PositiveInt = int
+else:
+    from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+__all__ = ["ClosedUnitInterval", "NonNegativeFloat", "NonNegativeInt", "Parser", "PositiveFloat", "PositiveInt"]
 _SYNONYMS = {
     "learning_rate": "lr",
     "batch": "batch_size",
@@ -56,6 +64,14 @@ class _OneOrMore(argparse.Action):
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         setattr(namespace, self.dest, values if len(values) > 1 else values[0])
+
+
+class _WrongValueError(argparse.ArgumentTypeError):
+    """A value that the option with this name does not take; argparse adds the name itself, but not from a config."""
+
+    def __init__(self, option: str, text: str) -> None:
+        super().__init__(text)
+        self.option = option
 
 
 class Parser(ArgumentParser):
@@ -103,11 +119,22 @@ class Parser(ArgumentParser):
             names = dict.fromkeys([f"--{short.get(name, key)}", f"--{key}"])
             hidden = self._brief and name not in short
             text = argparse.SUPPRESS if hidden else (docs.get(name) or "").replace("%", "%%")
-            settings = kind_of(parameter.annotation, default)
+            settings = kind_of(parameter.annotation, default, key)
             self.option(*names, group=group, help=text, metavar=name.upper(), dest=key, default=default, **settings)
 
-    def values(self, argv: Sequence[str], layers: Iterable[tuple[str, dict[str, Any]]] = ()) -> Namespace:
+    def values(
+        self,
+        argv: Sequence[str],
+        layers: Iterable[tuple[str, dict[str, Any]]] = (),
+        alternatives: Mapping[str, Any] = {},
+    ) -> Namespace:
         """Return the values of named dictionaries, each over the one before, and of a command line over them.
+
+        Args:
+            argv: The command line.
+            layers: The dictionaries, each with its name in messages.
+            alternatives: Options of which one that a layer gives replaces all of the layers before, with the values
+                that they have if they are not given.
 
         Raises:
             UsageError: An option or a value is not valid.
@@ -116,13 +143,17 @@ class Parser(ArgumentParser):
         for where, layer in layers:
             try:
                 values = self.parse_object(layer, namespace=values)
+                _replace(values, self.parse_object(layer, defaults=False), alternatives)
             except (ArgumentError, argparse.ArgumentTypeError) as error:
-                raise UsageError(": ".join(filter(None, [where, _one_line(error)]))) from error
+                option = error.option if isinstance(error, _WrongValueError) else ""
+                raise UsageError(": ".join(filter(None, [where, option, _one_line(error)]))) from error
         self.check_names(argv)
         try:
-            return self.parse_args(list(argv), namespace=values)
+            values = self.parse_args(list(argv), namespace=values)
+            _replace(values, self.parse_args(list(argv), defaults=False), alternatives)
         except ArgumentError as error:
             raise UsageError(_one_line(error)) from error
+        return values
 
     def check_names(self, argv: Sequence[str], more: Iterable[str] = ()) -> None:
         """Raise UsageError for an option that does not exist, or one with an empty value; `more` exist elsewhere."""
@@ -143,17 +174,24 @@ class Parser(ArgumentParser):
                 raise UsageError(f"there is no option {name}; did you mean -{name}?")
 
 
-def kind_of(annotation: Any, default: Any) -> dict[str, Any]:
-    """Return the arguments of add_argument for a type annotation."""
+def _replace(values: Namespace, given: Namespace, alternatives: Mapping[str, Any]) -> None:
+    """Reset the alternatives that are not given, if others are."""
+    if any(name in given for name in alternatives):
+        for name in [name for name in alternatives if name not in given]:
+            values[name] = alternatives[name]
+
+
+def kind_of(annotation: Any, default: Any, name: str = "") -> dict[str, Any]:
+    """Return the arguments of add_argument for the type annotation of an option."""
     kinds = _members(annotation)
     if default is None and NoneType in kinds:
         kinds.remove(NoneType)
     if kinds == [str, list[str]]:
         return {"action": _OneOrMore, "nargs": "+"}
     if len(kinds) == 1 and get_origin(kinds[0]) is list:
-        return {"type": _type(get_args(kinds[0])), "nargs": "+"}
+        return {"type": _type(get_args(kinds[0]), name), "nargs": "+"}
     switch = {"nargs": "?", "const": True} if bool in kinds else {}
-    return {"type": _type(kinds), **switch}
+    return {"type": _type(kinds, name), **switch}
 
 
 def _members(annotation: Any) -> list[Any]:
@@ -161,7 +199,7 @@ def _members(annotation: Any) -> list[Any]:
     return list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
 
 
-def _type(kinds: Sequence[Any]) -> Any:
+def _type(kinds: Sequence[Any], option: str) -> Any:
     """Return the type of an option: a converter for plain types, whose error names them, else their union."""
     kind = functools.reduce(operator.or_, kinds)
     names = [_describe(each) for each in kinds]
@@ -179,7 +217,7 @@ def _type(kinds: Sequence[Any]) -> Any:
             return parser.parse_object({"value": value}).value
         except ArgumentError as error:
             question = did_you_mean(str(value), choices)
-            raise argparse.ArgumentTypeError(f"expected {expected}, not {value}{question}") from error
+            raise _WrongValueError(option, f"expected {expected}, not {value}{question}") from error
 
     return convert
 
@@ -198,7 +236,9 @@ def _describe(kind: Any) -> list[str] | None:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    # of a value that is no member of a union of classes, what the first of them lacks
+    return re.sub(r"Does not validate against any of the Union subtypes .*? Errors: - (.*?)( - .*)?$", r"\1", text)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -63,7 +63,8 @@ def filter_warnings() -> None:
         warnings.filterwarnings("ignore", message=f".*{message}")
     notices = (
         r"litlogger|litmodels|Tip:|set_float32_matmul_precision|"
-        r"[GT]PU available: |Loading `train_dataloader` to estimate|`weights_only` was not set"
+        r"[GT]PU available: |Loading `train_dataloader` to estimate|`weights_only` was not set|"
+        r"Restor(ing|ed all) states|`Trainer.fit` stopped"
     )
     for module in ("utilities.rank_zero", "trainer.connectors.checkpoint_connector"):
         logger = logging.getLogger(f"pytorch_lightning.{module}")

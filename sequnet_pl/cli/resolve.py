@@ -70,7 +70,7 @@ def agree(settings: Namespace, path: Path, fit: bool) -> None:
     if unknown := hyper_parameters.keys() - settings.model.init_args.as_dict().keys():
         raise UserError(f"{path} is of another version: it has the setting {', '.join(sorted(unknown))}, unknown here")
     if fit and run and (hyper_parameters.get("anneal") or hyper_parameters.get("warmup")):
-        limits = [(name, run.settings["trainer"].get(name)) for name in ("max_steps", "max_epochs")]
+        limits = [(name, run.settings["trainer"].get(name)) for name in ("max_steps", "max_epochs", "max_time")]
         if any(settings.trainer[name] != value for name, value in limits):
             log.warning("the schedule of the learning rate now spans the new length of the run, so the rate jumps")
     for name, value in hyper_parameters.items():

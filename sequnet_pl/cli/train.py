@@ -8,8 +8,9 @@ import pytorch_lightning as pl
 import torch
 from jsonargparse import Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from rich.console import Console
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import run_dir
@@ -31,8 +32,8 @@ from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wand
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.memory import check_memory
 from sequnet_pl.training.module import AudioModule, module_class
-from sequnet_pl.training.progress import ProgressBar, shows_progress
 from sequnet_pl.training.reporting import RunReport, warnings_noted
+from sequnet_pl.training.run_timer import RunTimer
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
 from sequnet_pl.training.scores import PAGE as SCORES
@@ -180,13 +181,18 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
             wandb = wandb_logger(folder, f"{network}-{name}", network)
             loggers += [wandb] if wandb else []
         if logger == "tensorboard":
-            loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False))
+            step = checkpoints.read(request.checkpoint)["global_step"] if request.checkpoint else None
+            # TensorBoard then hides what was logged after the checkpoint
+            loggers.append(TensorBoardLogger(str(root), network, name, default_hp_metric=False, purge_step=step))
     if options["accelerator"] == "auto":  # one GPU if there is one, never what knows no float64
         options["accelerator"] = "gpu" if _uses_gpu("auto") else "cpu"
-    callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures()]
+    if options["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
+        raise UsageError("torch finds no GPU with CUDA on this machine: --gpus 0 runs on the CPU")
+    callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures(), RunTimer(options.pop("max_time"))]
     if options["enable_progress_bar"] is None:
-        options["enable_progress_bar"] = shows_progress()
-    callbacks += [ProgressBar()] if options["enable_progress_bar"] else []
+        console = Console()
+        options["enable_progress_bar"] = console.is_terminal or console.is_jupyter  # elsewhere it is printed at its end
+    callbacks += [RichProgressBar()] if options["enable_progress_bar"] else []
     callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
     callbacks += [SampleAudio(**built.sample_audio), NonFinite(**built.nonfinite)]
     given = options.pop("callbacks") or []
@@ -200,8 +206,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     options["default_root_dir"] = options["default_root_dir"] or str(folder)  # checkpoints that Lightning looks for
     if options["log_every_n_steps"] is None and 0 < options["max_steps"] < 500:
         options["log_every_n_steps"] = max(1, options["max_steps"] // 10)  # a short run has rows, too
-    trainer = pl.Trainer(**options, logger=loggers, callbacks=callbacks, plugins=plugins)
-    return trainer
+    return pl.Trainer(**options, logger=loggers, callbacks=callbacks, plugins=plugins)
 
 
 class _SaveSettings(pl.Callback):
@@ -227,8 +232,9 @@ def _run(
     try:
         with warnings_noted(folder) if writes else nullcontext(), float32_products(tf32=fits):
             if fits:
+                before = checkpoints.read(request.checkpoint)["global_step"] if request.checkpoint else -1
                 trainer.fit(module, data, ckpt_path=path, weights_only=True)
-                _print_end(request, trainer)
+                _print_end(trainer, before)
                 _validate_at_end(trainer, module, data)
             else:
                 getattr(trainer, request.command)(module, data, ckpt_path=path, verbose=False)
@@ -242,10 +248,10 @@ def _run(
     end_wandb(trainer.loggers)
 
 
-def _print_end(request: Request, trainer: pl.Trainer) -> None:
-    """Print why a fit ended, unless it made the steps that were asked for."""
-    if request.checkpoint and trainer.global_step == checkpoints.read(request.checkpoint)["global_step"]:
-        rank_zero_only(print)("the run is finished: a larger --max_steps or --epochs continues it")
+def _print_end(trainer: pl.Trainer, before: int) -> None:
+    """Print why a fit ended, unless it made the steps that were asked for; it was resumed at the step `before`."""
+    if trainer.global_step == before:
+        rank_zero_only(print)("the run is finished: a larger --max_steps, --epochs or --minutes continues it")
     for callback in trainer.early_stopping_callbacks:
         if callback.stopped_epoch:
             rank_zero_only(print)(f"early stopping: {callback.stopping_reason_message}")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace
-from jsonargparse.typing import NonNegativeInt, restricted_number_type
+from jsonargparse.typing import NonNegativeInt, PositiveFloat, restricted_number_type
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from sequnet_pl.cli.configs import network_of, read_config
@@ -26,7 +26,6 @@ from sequnet_pl.training.saving import LastCheckpoint
 
 COMMANDS = ("fit", "validate", "test")
 _Share = restricted_number_type("number from 0 to below 1", float, [(">=", 0), ("<", 1)])
-_Seed = restricted_number_type("whole number from 0 to 2^32 - 1", int, [(">=", 0), ("<", 2**32)])
 _FORMER_NAMES = {"EMAWeightAveraging": "ScoredEMA"}  # in config.yaml of older runs
 _SOURCES = ("audio_dir", "audio_list", "recordings", "builtin_takes")
 _TRAINER = {  # names without the prefix
@@ -39,11 +38,14 @@ _TRAINER = {  # names without the prefix
 }
 _TRAINER_DEFAULTS = {
     "devices": 1,
+    "max_epochs": 10,
     "logger": False,  # see --logger
     "use_distributed_sampler": False,  # the loaders shard without repeats
     "num_sanity_val_steps": 0,
     "enable_model_summary": False,  # one line is printed instead
 }
+_LENGTH = {"trainer.max_epochs": -1, "trainer.max_steps": -1, "trainer.max_time": None, "minutes": None}
+"""Options of the length of a run, with their values without a limit: those of a layer replace all before."""
 _EXAMPLES = """\
 Also: --config FILE (YAML; flags win; configs/demo.yaml and others are found anywhere), --print_config, --version.
 Options of WaveNet: COMMAND fit --model wavenet --help. All options, Lightning's too: COMMAND fit --help.
@@ -110,15 +112,20 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         ("log_model", bool, False, "Upload the best checkpoint to W&B at the end."),
         ("gpu_precision", str, None, "Precision of a fit on a GPU that computes in bfloat16."),
     ):
-        parser.option(f"--{name}", group=run, default=default, help=text, **kind_of(kind, default))
+        parser.option(f"--{name}", group=run, default=default, help=text, **kind_of(kind, default, name))
     shorthand = parser.add_argument_group("shorthand")
     for name, number, text in (
         ("gpus", NonNegativeInt, "0 for the CPU; one GPU by default if there is one."),
-        ("seed", _Seed, "Seed of weights and crops."),
+        (
+            "minutes",
+            PositiveFloat,
+            "End after N minutes of training. A run whose length is a time does not resume bit for bit.",
+        ),
+        ("seed", int, "Seed of weights and crops."),
         ("early_stopping", NonNegativeInt, "Stop after N validations without an improvement."),
         ("ema", _Share, "Validate, save and sample an exponential moving average of the weights with this decay."),
     ):
-        parser.option(f"--{name}", group=shorthand, help=text, **kind_of(number, None))
+        parser.option(f"--{name}", group=shorthand, help=text, **kind_of(number, None, name))
     parser.option("--cuda", group=shorthand, dest="gpus", action="store_const", const=1, help="The same as --gpus 1.")
     best = {
         "monitor": "val/bits_per_sample",
@@ -191,8 +198,8 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     if first.layers is not None:
         rest += ["--layers", str(first.layers)]
     _check_flags(parser, network, rest)
-    below = parser.values([], layers)
-    settings = parser.values(rest, [*layers, ("", given)])
+    below = parser.values([], layers, _LENGTH)
+    settings = parser.values(rest, [*layers, ("", given)], _LENGTH)
     folders = settings.data.audio_dir
     for folder in folders if isinstance(folders, list) else [folders]:
         if not isinstance(folder, str | None):
@@ -223,11 +230,9 @@ def _first(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     for before, word in zip(["", *argv], argv, strict=False):
         if not word:
             raise UsageError(f"{before or 'an argument'} has an empty value")
-        if word.startswith("-c") and word != "-c":
-            raise UsageError(f"there is no option {word}; did you mean -{word}?")
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, usage=argparse.SUPPRESS)
     parser.add_argument("--model", "--model.class_path")
-    parser.add_argument("--config", "-c", action="append", default=[])
+    parser.add_argument("--config", action="append", default=[])
     parser.add_argument("--print_config", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--layers", type=int)  # not stored in a published WaveNet
@@ -279,7 +284,12 @@ def _choose_recordings(settings: Namespace, typed: Namespace | dict[str, Any]) -
 
 def _shorthand(settings: Namespace, below: Namespace, argv: Sequence[str]) -> None:
     """Replace options that stand for several settings by these. UsageError where flags contradict each other."""
-    gpus, seed, patience, decay = (settings.pop(name) for name in ("gpus", "seed", "early_stopping", "ema"))
+    names = ("gpus", "minutes", "seed", "early_stopping", "ema")
+    gpus, minutes, seed, patience, decay = (settings.pop(name) for name in names)
+    if minutes is not None:
+        if settings.trainer.max_time is not None:
+            raise UsageError("--minutes sets --trainer.max_time: leave one of them out")
+        settings.trainer.max_time = _days_to_seconds(minutes)
     if gpus is not None:
         wanted = "gpu" if gpus else "cpu"
         typed = [word.partition("=")[0] for word in argv]
@@ -295,10 +305,19 @@ def _shorthand(settings: Namespace, below: Namespace, argv: Sequence[str]) -> No
         if gpus or (settings.trainer.devices == below.trainer.devices != 1 and below.trainer.accelerator != "cpu"):
             settings.trainer.devices = int(gpus) or 1
     if seed is not None:
-        settings.seed_everything = settings.data.seed = int(seed)
+        settings.seed_everything = settings.data.seed = seed
+    for name in ("seed_everything", "data.seed", "sample_audio.seed"):
+        if not 0 <= settings[name] < 2**32:
+            raise UsageError(f"--{'seed' if seed is not None else name} is {settings[name]}, but must be 0 to 2^32 - 1")
     stopping = {"monitor": "val/bits_per_sample", "patience": int(patience or 0), "strict": False}
     _set_callback(settings, EarlyStopping, patience, stopping)
     _set_callback(settings, EMAWeightAveraging, decay, {"decay": float(decay or 0)})
+
+
+def _days_to_seconds(minutes: float) -> str:
+    """Return a time as DD:HH:MM:SS, of at least a second."""
+    seconds = max(1, round(60 * minutes))
+    return f"{seconds // 86400:02}:{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _set_callback(settings: Namespace, kind: type[pl.Callback], given: Any, arguments: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Checkpoints: read as numbers only, and found again in the run folders; without Lightning, which sampling lacks."""
 
+import os
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,12 +143,24 @@ def run_of(config: Path) -> Run | None:
         return None
 
 
+def _runs(root: Path) -> Iterator[Run]:
+    """Iterate over the runs below a folder, also below links in it."""
+    seen = set()
+    for folder, below, _ in os.walk(root, followlinks=True):
+        real = os.path.realpath(folder)
+        if real in seen:  # a link to a folder around it
+            below.clear()
+        elif run := run_of(Path(folder, "config.yaml")):
+            yield run
+        seen.add(real)
+
+
 def newest_run(root: Path, network: str | None = None, name: str | None = None) -> Run:
     """The run below `root` with the newest `last.ckpt`, of `network` and called `name` where given.
 
     UserError where there is none.
     """
-    runs = [run for config in root.rglob("config.yaml") if (run := run_of(config)) and run.last.is_file()]
+    runs = [run for run in _runs(root) if run.last.is_file()]
     runs = [run for run in runs if network in (None, run.network) and name in (None, run.folder.name)]
     if not runs:
         what = " ".join(word for word in (network, "run", name) if word)
@@ -160,21 +173,17 @@ def run_of_checkpoint(path: Path, root: Path) -> Run | None:
     around = run_of(path.parent.parent / "config.yaml")
     if around and around.checkpoints.resolve() == path.parent.resolve():
         return around
-    runs = (run_of(config) for config in root.rglob("config.yaml"))
-    return next((run for run in runs if run and run.checkpoints.resolve() == path.parent.resolve()), None)
+    return next((run for run in _runs(root) if run.checkpoints.resolve() == path.parent.resolve()), None)
 
 
 def score_of(path: Path) -> float | None:
     """The score that a checkpoint was kept for; None where it says none. Only that is read, not the weights."""
     try:
-        scores = [state.get("current_score") for state in _glance(path)["callbacks"].values()]
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        scores = [state.get("current_score") for state in content["callbacks"].values()]
     except (*_UNREADABLE, KeyError, AttributeError):
         return None
     return next((float(score) for score in scores if score is not None), None)
-
-
-def _glance(path: Path) -> dict[str, Any]:
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
 
 
 def best_of(run: Run) -> Path:

@@ -10,7 +10,6 @@ from typing import Literal
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
@@ -65,8 +64,7 @@ class Compilation:
         """
         self._shape = None
         data = trainer.datamodule  # type: ignore[attr-defined]
-        finder = isinstance(trainer.logger, DummyLogger) and not trainer.fast_dev_run  # type: ignore[attr-defined]
-        if finder or not isinstance(data, AudioDataModule):  # Lightning's finders try other batches, and few steps
+        if not isinstance(data, AudioDataModule):
             return
         device, steps = next(network.parameters()).device, trainer.estimated_stepping_batches - trainer.global_step
         if not compiles(self._wanted, device, steps):

@@ -1,6 +1,5 @@
 """What ended a run, in one line: a device without memory, a process that is gone, settings that cannot be."""
 
-import linecache
 import re
 import traceback
 
@@ -39,10 +38,8 @@ def said_by_a_library(error: BaseException) -> UserError | None:
     if not (frames := list(traceback.walk_tb(error.__traceback__))):
         return None
     libraries = [frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames]
-    last, number = frames[-1]
-    raises = linecache.getline(last.f_code.co_filename, number).lstrip().startswith("raise")
     text = " ".join(str(error).split())
-    if libraries[-1] in ("pytorch_lightning", "lightning_fabric") and raises:
+    if libraries[-1] in ("pytorch_lightning", "lightning_fabric"):
         return UsageError(text)
     if "wandb" in libraries and not isinstance(error, OSError):
         return UserError(f"W&B: {text}; --logger none trains without it")

@@ -18,6 +18,7 @@ from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.training.checkpoints import LAST
 from sequnet_pl.training.measures import row_is_due
 from sequnet_pl.training.module import AudioModule, ends_step
+from sequnet_pl.training.run_timer import run_share
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class NonFinite(Callback):
         """Count steps with a high loss on the device, and read the count when a row is due."""
         assert isinstance(pl_module, AudioModule)
         steps = ends_step(trainer)
-        if not self.bits or trainer.global_step <= warm_up_steps(trainer, pl_module):
+        if not self.bits or run_share(trainer) <= pl_module.hparams["warmup"]:
             return
         self._high = torch.where(pl_module.batch_bits > self.bits, self._high + steps, 0)
         if steps and row_is_due(trainer, trainer.global_step) and int(self._high) >= DIVERGED_STEPS:
@@ -132,12 +133,6 @@ class NonFinite(Callback):
                 f"bits per sample, and was above {self.bits:g} in {int(self._high)} steps in a row; {restart(trainer)} "
                 "(--nonfinite.bits 0 trains on regardless)"
             )
-
-
-def warm_up_steps(trainer: pl.Trainer, module: AudioModule) -> int:
-    """Return the number of steps over which the learning rate rises."""
-    share, steps = module.hparams["warmup"], trainer.estimated_stepping_batches
-    return round(share * steps) if math.isfinite(steps) else 0
 
 
 def restart(trainer: pl.Trainer) -> str:

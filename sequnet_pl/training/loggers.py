@@ -170,12 +170,9 @@ def end_wandb(loggers: Iterable[Logger], status: int = 0) -> None:
 
 def _mode() -> str:
     """Return the mode that the environment asks for. UsageError if there is no such mode."""
-    if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes", "on"):
-        return "disabled"
-    given = os.environ.get("WANDB_MODE", "online")
-    mode = {"dryrun": "offline", "run": "online"}.get(given, given)  # former names
+    mode = os.environ.get("WANDB_MODE", "online")
     if mode not in _MODES:
-        raise UsageError(f"WANDB_MODE is {given!r}, but must be one of {', '.join(_MODES)}")
+        raise UsageError(f"WANDB_MODE is {mode!r}, but must be one of {', '.join(_MODES)}")
     return mode
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.loader import CropLoader
+from sequnet_pl.training.module import ends_step
 from sequnet_pl.training.references import references
 from sequnet_pl.training.sampling import SampleAudio
 
@@ -95,8 +96,7 @@ class Measures(Callback):
     ) -> None:
         """Count the targets of the batch, and log where a row is due."""
         self._heard = self._heard + pl_module.batch_targets  # type: ignore[operator]
-        accumulates = (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch
-        if accumulates or not row_is_due(trainer, trainer.global_step):
+        if not ends_step(trainer) or not row_is_due(trainer, trainer.global_step):
             return
         speed = self._speed(trainer)
         self._log(trainer, pl_module, {"speed/memory_gib": _memory(pl_module.device) / 2**30} | speed)

@@ -18,8 +18,8 @@ from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
 
 # Where torch documents them; there is no public name of either.
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch._subclasses.fake_tensor import FakeTensorMode  # torch has no public name for it
+from torch.utils._python_dispatch import TorchDispatchMode  # nor for this, which its documents describe
 
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.errors import UserError

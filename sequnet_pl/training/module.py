@@ -27,6 +27,7 @@ from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.training.compilation import Compilation, Compile
 from sequnet_pl.training.metrics import Accuracy, BitsPerSample, margins, nats, targets_and_mask
 from sequnet_pl.training.optimization import Optimization
+from sequnet_pl.training.run_timer import RunTimer
 
 
 def ends_step(trainer: pl.Trainer) -> bool:
@@ -170,9 +171,11 @@ class AudioModule(pl.LightningModule):
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
         steps = self.trainer.estimated_stepping_batches
-        if not math.isfinite(steps):
-            raise UsageError("--anneal and --warmup need a length: give --max_steps, or --epochs above 0")
-        schedule = self.optimization.schedule(optimizer, int(steps))
+        timer = next((each for each in self.trainer.callbacks if isinstance(each, RunTimer)), None)  # type: ignore[attr-defined]
+        timed = timer is not None and timer.time_remaining() is not None
+        if not math.isfinite(steps) and not timed:
+            raise UsageError("--anneal and --warmup need a length: give --max_steps, --epochs above 0, or --minutes")
+        schedule = self.optimization.schedule(optimizer, steps, (lambda: timer.share) if timer and timed else None)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _clips_in_mixed_precision(self) -> bool:

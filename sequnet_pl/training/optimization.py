@@ -1,6 +1,7 @@
 """How networks learn: Adam as published, and what makes it better, each off unless asked for."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,8 @@ LEARNING = (
     *("code_frequency", "checkpoint_activations", "compile"),
 )
 """Names of the arguments with which every network is trained."""
+_PARTS = 1_000_000
+"""Steps of a schedule over time alone."""
 
 _SLOW = 0.4  # share of Adam's rate
 
@@ -73,15 +76,29 @@ class Optimization:
         """Whether the rate changes at all."""
         return bool(self.warmup or self.anneal)
 
-    def schedule(self, optimizer: torch.optim.Optimizer, steps: int) -> LambdaLR:
-        """The rate by step, over all `steps` of the training."""
-        rise = round(self.warmup * steps)
+    def schedule(
+        self, optimizer: torch.optim.Optimizer, steps: float, passed: Callable[[], float] | None = None
+    ) -> LambdaLR:
+        """Return the schedule of the rate over all steps of a run.
 
-        def share(step: int) -> float:
+        Args:
+            optimizer: The optimizer.
+            steps: Number of steps; infinite if a time ends the run.
+            passed: Returns the share of the run's time that has passed; the rate follows it where it is ahead of that
+                of the steps.
+        """
+        length = int(steps) if math.isfinite(steps) else _PARTS
+        rise = round(self.warmup * length)
+
+        def factor(step: float) -> float:
             if step < rise:
                 return (step + 1) / rise
             if not self.anneal:
                 return 1.0
-            return (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, steps - rise)))) / 2
+            return (1 + math.cos(math.pi * min(1.0, (step - rise) / max(1, length - rise)))) / 2
 
-        return LambdaLR(optimizer, share)
+        def at(step: int) -> float:
+            by_time = length * passed() if passed else 0.0
+            return factor(max(step, by_time) if math.isfinite(steps) else by_time)
+
+        return LambdaLR(optimizer, at)

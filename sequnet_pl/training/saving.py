@@ -33,7 +33,7 @@ from sequnet_pl.training.checkpoints import (
 )
 from sequnet_pl.training.health import NonFinite, NonFiniteError, finite
 from sequnet_pl.training.loggers import AppendingCSVLogger
-from sequnet_pl.training.module import AudioModule, module_class
+from sequnet_pl.training.module import AudioModule, ends_step, module_class
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class LastCheckpoint(Checkpoint):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Save if that is due, except where a validation or the end of the epoch follows, which save."""
-        if (batch_idx + 1) % trainer.accumulate_grad_batches and not trainer.is_last_batch:
+        if not ends_step(trainer):
             return
         step, minutes = trainer.global_step, (time.monotonic() - self._saved_at) / 60
         self._exchange(trainer, 0 < self.every_n_minutes <= minutes)

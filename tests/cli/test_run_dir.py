@@ -53,24 +53,9 @@ def living():
         process.communicate()
 
 
-def trained(claim):
-    """Write the files of a run."""
-    for name in ("config.yaml", "metrics.csv"):
-        (claim.folder / name).write_text("x")
-    (claim.checkpoints / "last.ckpt").write_text("x")
-    claim.release(began=True)
-
-
 def test_made_up_names_find_another(begin):
     names = [begin("now", is_default=True).folder.name for _ in range(3)]
     assert names == ["now", "now-2", "now-3"]
-
-
-def test_a_given_name_is_taken_by_what_a_run_has_left(begin):
-    trained(begin("mine"))
-    with pytest.raises(UsageError, match=r"mine.* belongs to another run: --ckpt_path last resumes"):
-        begin("mine")
-    assert begin("mine", is_default=True).folder.name == "mine-2"
 
 
 def test_a_folder_with_other_files_is_free(begin, tmp_path):
@@ -81,17 +66,6 @@ def test_a_folder_with_other_files_is_free(begin, tmp_path):
     assert claim.folder == notes.parent
     claim.release(began=False)
     assert notes.exists()
-
-
-def test_a_living_run_is_left_alone(begin, living, tmp_path):
-    folder = tmp_path / "logs" / "net" / "mine"
-    folder.mkdir(parents=True)
-    living(folder)
-    with pytest.raises(UsageError, match="in use by another run"):
-        begin("mine")
-    with pytest.raises(UsageError, match="in use by another run"):
-        run_dir.resume(folder, folder / "checkpoints")
-    assert begin("mine", is_default=True).folder.name == "mine-2"
 
 
 def test_a_lock_dies_with_its_process_though_a_worker_lives(living, tmp_path):
@@ -107,14 +81,6 @@ def test_a_disk_without_locks_is_used(tmp_path, monkeypatch):
 
     monkeypatch.setattr("fcntl.lockf", refuse)
     run_dir.resume(tmp_path, tmp_path).release(began=True)
-
-
-@pytest.mark.parametrize("is_default", [False, True])
-def test_checkpoints_of_a_living_run_are_left_alone(begin, living, tmp_path, is_default):
-    (tmp_path / "snapshots").mkdir()
-    living(tmp_path / "snapshots")
-    with pytest.raises(UsageError, match="snapshots is in use"):
-        begin(snapshot_dir=tmp_path / "snapshots", is_default=is_default)
 
 
 @pytest.mark.parametrize("name", ["last.ckpt", "best-step00000001.ckpt"])

@@ -11,7 +11,6 @@ import yaml
 from tiny_run import TINY
 
 from sequnet_pl.cli.sample_options import parse
-from sequnet_pl.data.sources import choose
 from sequnet_pl.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -31,19 +30,6 @@ def test_null_in_yaml_is_nothing_and_in_quotes_a_text(settings, tmp_path):
     for value, expected in (("null", None), ("", None), ("~", None), ("'null'", "null"), ("'#1'", "#1")):
         (tmp_path / "my.yaml").write_text(f"data:\n  audio_dir: {value}\n")
         assert settings(f"--model sequnet --config {tmp_path}/my.yaml")["data"]["audio_dir"] == expected
-
-
-@pytest.mark.parametrize(
-    "line", ["--audio_dir=", "--audio_dir ''", "--data.audio_dir=", "--name ''", "--ckpt_path ''", "--levels ''"]
-)
-def test_an_empty_value_is_no_value(run, line):
-    status, said = run(f"--model sequnet {line}")
-    assert (status, f"{line.split('=')[0].split()[0]} has an empty value" in said) == (2, True), said
-
-
-def test_an_empty_folder_in_yaml_is_no_reason_to_download(tmp_path):
-    with pytest.raises(UsageError, match="audio_dir is empty"):
-        choose(tmp_path, 16_000, "piano", "", None, None)
 
 
 def test_sample_py_takes_texts_too():

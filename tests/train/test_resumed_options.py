@@ -26,7 +26,7 @@ def test_a_finished_run_is_reported(run, audio_folder):
     assert run(fit("sequnet", audio_folder, 2))[0] == 0
     status, _, out = run("--ckpt_path last")
     assert status == 0
-    assert "the run is finished: a larger --max_steps or --epochs continues it" in out
+    assert "the run is finished: a larger --max_steps, --epochs or --minutes continues it" in out
 
 
 def test_a_schedule_over_another_length_is_reported(run, audio_folder, caplog):
@@ -58,6 +58,42 @@ def test_a_stray_rank_does_not_let_a_run_overwrite_another(run, audio_folder, tm
     status, err, _ = run(line)
     assert (status, "--ckpt_path last resumes it" in one_line(err)) == (2, True)
     assert last.read_bytes() == before
+
+
+@pytest.mark.parametrize("linked", ["logs", "logs/sequnet", "logs/sequnet/run"])
+def test_a_run_below_a_link_resumes_and_is_scored(run, audio_folder, tmp_path, linked):
+    assert run(fit("sequnet", audio_folder, 2) + " --name run")[0] == 0
+    (tmp_path / linked).rename(tmp_path / "elsewhere")
+    (tmp_path / linked).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "logs" / "around").symlink_to(tmp_path)
+    assert run("--ckpt_path last --max_steps 4")[0] == 0
+    assert run("test --ckpt_path last")[0] == 0
+    folder = tmp_path / "logs" / "sequnet" / "run"
+    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
+    assert (folder / "test.json").is_file()
+
+
+def test_steps_are_logged_once_in_tensorboard_after_an_earlier_checkpoint(run, audio_folder, tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    line = fit("sequnet", audio_folder, 6) + " --logger tensorboard --keep -1 --trainer.val_check_interval 3"
+    assert run(line)[0] == 0
+    folder = run_folder(tmp_path, "sequnet")
+    assert run(f"--ckpt_path {folder}/checkpoints/best-step00000003.ckpt --max_steps 8 --logger tensorboard")[0] == 0
+    events = accumulator.EventAccumulator(str(folder))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/bits_per_sample")] == list(range(8))
+
+
+@pytest.mark.parametrize("flag", ["--seed", "--seed_everything", "--data.seed", "--sample_audio.seed"])
+def test_a_seed_out_of_range_is_one_line(run, audio_folder, flag):
+    for seed in (-1, 2**32, 10**30):
+        status, err, _ = run(f"{fit('sequnet', audio_folder, 2)} {flag} {seed}")
+        assert status == 2
+        assert f"{flag} is {seed}, but must be 0 to 2^32 - 1" in one_line(err)
+
+
+def test_the_largest_seed_trains(run, audio_folder):
+    assert run(f"{fit('sequnet', audio_folder, 1)} --seed {2**32 - 1} --sample_audio.seed {2**32 - 1}")[0] == 0
 
 
 def test_checkpoints_of_another_version_are_one_line(run, audio_folder, tmp_path):

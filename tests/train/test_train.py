@@ -2,10 +2,6 @@
 
 import csv
 import json
-import shutil
-import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +10,6 @@ import torch
 import yaml
 from tiny import ROOT, TINY, fit, one_line, rows, run_folder
 
-from sequnet_pl.training.module import AudioModule
 from sequnet_pl.training.shipping import write_shipped
 from sequnet_pl.training.snapshots import convert_snapshot
 
@@ -48,21 +43,6 @@ def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
     assert 0 < scores["step"] <= 16  # of the best
     assert run("validate --ckpt_path last")[0] == 0
     assert len(list((tmp_path / "logs" / model).iterdir())) == 1
-
-
-def test_stopped_and_gone_on_is_as_never_stopped(run, audio_folder, tmp_path):
-    assert run(fit("sequnet", audio_folder, 9) + " --name unbroken")[0] == 0
-    assert run(fit("sequnet", audio_folder, 4) + " --name broken")[0] == 0
-    assert run("--model sequnet --ckpt_path last --max_steps 9")[0] == 0
-    losses = [
-        {
-            row["step"]: row["train/bits_per_sample"]
-            for row in rows(tmp_path / "logs" / "sequnet" / name)
-            if row["train/bits_per_sample"]
-        }
-        for name in ("unbroken", "broken")
-    ]
-    assert losses[0] == losses[1]
 
 
 def test_snapshot_dir_and_log_dir_of_the_published_command(run, audio_folder, tmp_path):
@@ -188,66 +168,3 @@ def test_a_run_goes_on_with_less_memory(run, audio_folder, tmp_path):
     )
     assert again["hyper_parameters"]["checkpoint_activations"]
     assert all(torch.equal(kept["state_dict"][k], v) for k, v in again["state_dict"].items())
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler for the CPU")
-def test_compiled_training_learns_the_same(run, audio_folder, tmp_path):
-    for name, more in (("plain", ""), ("compiled", " --compile --ema 0.9")):
-        assert run(fit("sequnet", audio_folder, 4) + f" --name {name}" + more)[0] == 0
-    plain, compiled = (
-        [
-            float(row["train/bits_per_sample"])
-            for row in rows(tmp_path / "logs/sequnet" / name)
-            if row["train/bits_per_sample"]
-        ]
-        for name in ("plain", "compiled")
-    )
-    assert compiled == pytest.approx(plain, abs=1e-4)
-    assert run("--ckpt_path last --name compiled --max_steps 6")[0] == 0
-
-
-def test_ctrl_c_keeps_what_was_learnt(run, audio_folder, tmp_path, monkeypatch):
-    assert run(fit("sequnet", audio_folder, 9) + " --name unbroken")[0] == 0
-    step = AudioModule.training_step
-
-    def interrupted(self, batch, batch_idx):
-        if self.trainer.global_step == 4:
-            signal.raise_signal(signal.SIGINT)
-        return step(self, batch, batch_idx)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(AudioModule, "training_step", interrupted)
-        status, err, _ = run(fit("sequnet", audio_folder, 9) + " --name broken")
-    assert status not in (0, None)
-    assert "Traceback" not in err
-    assert run("--ckpt_path last")[0] == 0
-    weights = [
-        torch.load(tmp_path / f"logs/sequnet/{name}/checkpoints/last.ckpt", weights_only=True)
-        for name in ("unbroken", "broken")
-    ]
-    assert weights[1]["global_step"] == 9
-    assert all(torch.equal(weights[0]["state_dict"][k], v) for k, v in weights[1]["state_dict"].items())
-
-
-@pytest.mark.slow  # tests/training has groups of processes that start at once
-def test_two_processes_learn_what_one_does(audio_folder, tmp_path):
-    """Two CPU processes with batches of one do what one process does with batches of two, to rounding."""
-    common = fit("sequnet", audio_folder, 6).replace("--batch_size 2", "")
-    common += f" --gpus 0 --data_dir {tmp_path}/data --num_workers 0 --logger none --sample_audio.every_n_epochs 0"
-    lines = (
-        f"{common} --log_dir {tmp_path}/one --batch_size 2",
-        f"{common} --log_dir {tmp_path}/two --batch_size 1 --trainer.devices 2 --trainer.strategy ddp",
-    )
-    for line in lines:
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "train.py"), *line.split()], capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
-    losses = []
-    for logs in (tmp_path / "one", tmp_path / "two"):
-        (folder,) = (logs / "sequnet").iterdir()
-        kinds = ("train/bits_per_sample", "val/bits_per_sample")
-        losses.append([float(row[kind]) for row in rows(folder) for kind in kinds if row.get(kind)])
-    assert len(losses[0]) >= 6
-    assert losses[0] == pytest.approx(losses[1], abs=1e-4)

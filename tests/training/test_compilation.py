@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from pytorch_lightning.callbacks import BatchSizeFinder
 from short_runs import run_fit
 
 from sequnet_pl.data.crops import Batch
@@ -109,14 +108,6 @@ def test_a_run_goes_on_compiled_or_not(fit, first):
     assert parts.error is None and parts.last["global_step"] == 5
     for name, weight in whole.last["state_dict"].items():
         torch.testing.assert_close(parts.last["state_dict"][name], weight, rtol=0, atol=1e-6)
-
-
-def test_finders_of_batch_sizes_try_the_plain_network(fit, monkeypatch):
-    shapes = count(monkeypatch)
-    finder = BatchSizeFinder(steps_per_trial=1, init_val=1, max_trials=2)
-    run = fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), callbacks=[finder], max_steps=2)
-    assert run.error is None
-    assert len(set(shapes)) == 1 and shapes[0][0] == run.trainer.datamodule.batch_size
 
 
 @pytest.mark.parametrize(

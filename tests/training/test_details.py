@@ -100,16 +100,6 @@ def test_one_recording_and_no_edges(predictions):
         assert binned.means.shape == (3, 1)
 
 
-def test_adding_never_waits_for_the_device(predictions):
-    """Tensors without content, which nobody can read."""
-    batch, logits, targets, mask, tables = predictions
-    details = Details(tables, len(LENGTHS), EDGES, torch.device("meta"))
-    scored = [part.to("meta") for part in (nats(logits, targets), margins(logits, targets), mask)]
-    details.update(type(batch)(*(field.to("meta") for field in batch)), *scored)
-    with pytest.raises((RuntimeError, NotImplementedError), match="meta"):
-        details.compute()
-
-
 def test_edges_are_powers_of_two_until_four_receptive_fields_or_the_longest_recording():
     assert distance_edges(20, 10_000) == [16, 32, 64, 128]
     assert distance_edges(16, 10_000) == [16, 32, 64]

@@ -8,12 +8,10 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback
 
-from sequnet_pl.data.crops import Batch, Crops, scoring_plan
+from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.store import open_split
 from sequnet_pl.training.metrics import Accuracy, BitsPerSample, margins, nats, targets_and_mask
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
-from sequnet_pl.training.saving import LastCheckpoint
 
 TINY = {
     "sequnet": lambda **kwargs: SeqUNetModule(3, 8, 1, 3, **kwargs),
@@ -124,65 +122,11 @@ def data(audio_folder, tmp_path, **kwargs):
     )
 
 
-def test_test_scores_every_sample_once_whatever_the_batch_size(audio_folder, tmp_path, tiny):
-    module = tiny().double()
-    scores = []
-    for batch_size in (1, 3, 16):
-        datamodule = data(audio_folder, tmp_path, batch_size=batch_size)
-        (score,) = trainer().test(module, datamodule, verbose=False)
-        scores.append(score["test/bits_per_sample"])
-    assert scores == pytest.approx([scores[0]] * 3, abs=1e-9)
-    split = open_split(datamodule.store, "test")
-    window = module.network.window(256)
-    batch = Crops(split, *window).__getitems__(scoring_plan(split.lengths, window.outputs))
-    with torch.no_grad():
-        assert scores[0] == pytest.approx(loss_of(module, batch).item() / math.log(2), abs=1e-9)
-    assert batch.valid.sum() == split.lengths.sum()
-
-
-def test_accumulated_gradients_and_overfit_batches_work(audio_folder, tmp_path, tiny):
-    module = tiny()
-    before = [parameter.clone() for parameter in module.parameters()]
-    options = {"max_steps": 3, "accumulate_grad_batches": 2, "overfit_batches": 1, "gradient_clip_val": 1.0}
-    run = trainer(**options)
-    run.fit(module, data(audio_folder, tmp_path, batch_size=2, hop_size=1000))
-    assert run.global_step == 3
-    assert not all(torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
-    loader = run.train_dataloader
-    batches = []
-    for epoch in (5, 6):
-        loader.shard.set_epoch(epoch)
-        batches.append(next(iter(loader)))
-    assert torch.equal(batches[0].codes, batches[1].codes)
-
-
 def test_gradients_are_clipped_in_mixed_precision(audio_folder, tmp_path, tiny):
     """Lightning refuses that for optimizers which say that they scale gradients back by themselves."""
     run = trainer(max_steps=2, precision="bf16-mixed", gradient_clip_val=1.0)
     run.fit(tiny(), data(audio_folder, tmp_path, batch_size=2, hop_size=1000))
     assert run.global_step == 2
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(audio_folder, tmp_path, tiny, workers):
-    def run(steps, checkpoint=None):
-        torch.manual_seed(0)
-        module = tiny()
-        last = LastCheckpoint(str(tmp_path / "checkpoints"))
-        fit = trainer(max_steps=steps, max_epochs=10, callbacks=[last])
-        datamodule = data(audio_folder, tmp_path, batch_size=2, hop_size=2000)
-        datamodule.hparams["num_workers"] = workers
-        fit.fit(module, datamodule, ckpt_path=checkpoint, weights_only=True if checkpoint else None)
-        return fit, module
-
-    _, unbroken = run(19)
-    (tmp_path / "checkpoints" / "last.ckpt").unlink()
-    fit, _ = run(6)
-    assert 0 < fit.train_dataloader.shard.batches_done < len(fit.train_dataloader)  # in the middle of an epoch
-    fit, resumed = run(19, str(tmp_path / "checkpoints" / "last.ckpt"))
-    assert fit.global_step == 19
-    for name, weight in unbroken.state_dict().items():
-        assert torch.equal(weight, resumed.state_dict()[name]), name
 
 
 def test_windows_start_at_the_recording(audio_folder, tmp_path, tiny):

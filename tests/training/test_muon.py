@@ -5,11 +5,10 @@ import copy
 import pytest
 import torch
 from pytorch_lightning.callbacks import LambdaCallback, LearningRateFinder
-from short_runs import run_fit, same_weights
+from short_runs import same_weights
 from torch import nn
 
 from sequnet_pl.errors import UsageError
-from sequnet_pl.training import compilation
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.muon import orthogonal
 
@@ -54,10 +53,6 @@ def test_newton_schulz_leaves_directions_and_makes_them_equally_long(shape, scal
     assert lengths.min() > 0.6 and lengths.max() < 1.3
     torch.testing.assert_close(inside, torch.diag_embed(lengths), rtol=0, atol=1e-9)
     torch.testing.assert_close(orthogonal(found.float().repeat(2, 1, 1))[: shape[0]], orthogonal(found.float()))
-
-
-def test_no_gradient_is_no_step():
-    assert not orthogonal(torch.zeros(2, 4, 9)).any()
 
 
 def test_each_matrix_moves_by_itself(module):
@@ -177,34 +172,3 @@ def test_the_rate_finder_keeps_the_ratio(fit):
     groups = run.trainer.optimizers[0].param_groups
     assert {(group["lr"], group["ratio"]) for group in groups} == {(run.module.lr, 0.02 / 5e-4)}
     assert fit(go_on=True, max_epochs=4, module=build("sequnet")).error is None
-
-
-@pytest.mark.parametrize("kind", TINY)
-def test_a_compiled_run_learns_as_the_plain_one(fit, kind, monkeypatch):
-    torch._dynamo.reset()
-    monkeypatch.setattr(compilation, "BACKEND", "aot_eager")
-    runs = [fit(f"run-{on}", module=build(kind, compile=on), max_steps=4, precision="64-true") for on in (False, True)]
-    compilation.compiled_loss_sum.cache_clear()
-    torch._dynamo.reset()
-    plain, compiled = (run.last["state_dict"] for run in runs)
-    for name, weight in plain.items():
-        torch.testing.assert_close(compiled[name], weight, rtol=0, atol=1e-9)
-
-
-def learn(root, audio, kind, world):
-    run = run_fit(root, audio, module=build(kind), devices=world, precision="64-true", data={"batch_size": 2 // world})
-    if run.error:
-        raise run.error
-
-
-@pytest.mark.parametrize("kind", TINY)
-def test_two_processes_learn_as_one_does(tmp_path, audio_folder, group, kind):
-    learn(str(tmp_path / "one"), str(audio_folder), kind, 1)
-    statuses, logs = group(2, learn, str(tmp_path / "two"), str(audio_folder), kind, 2).wait()
-    assert statuses == [0, 0], logs
-    one, two = (
-        torch.load(tmp_path / name / "run" / "checkpoints" / "last.ckpt", weights_only=True) for name in ("one", "two")
-    )
-    assert one["global_step"] == two["global_step"] > 10
-    for name, value in one["state_dict"].items():
-        torch.testing.assert_close(two["state_dict"][name], value, rtol=0, atol=1e-8)

@@ -8,11 +8,12 @@ import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import LambdaCallback
+from pytorch_lightning.callbacks import LambdaCallback, timer
 from pytorch_lightning.strategies import DDPStrategy
 from short_runs import Collected, run_fit
 from torch.nn.parallel import DistributedDataParallel
@@ -21,6 +22,7 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.training.module import SeqUNetModule
+from sequnet_pl.training.run_timer import RunTimer
 from sequnet_pl.training.sampling import SampleAudio
 
 ROOT = Path(__file__).parents[2]
@@ -194,7 +196,7 @@ def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, si
 
 def sample_for_long(root, audio):
     """Sample for longer than processes wait for each other."""
-    SampleAudio._write = lambda self, trainer, module, step: time.sleep(12)
+    SampleAudio._make = lambda self, trainer, module, step: time.sleep(12)
     strategy = DDPStrategy(timeout=timedelta(seconds=6))
     run = run_fit(root, audio, devices=2, strategy=strategy, max_steps=3, callbacks=[SampleAudio(every_n_steps=2)])
     if run.error:
@@ -227,3 +229,26 @@ def as_a_job(folder, words, signum):
     job = {"JOB_ID": "12", "JOB_NAME": "train", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
     os.environ |= {f"SLURM_{name}": value for name, value in job.items()} | {"PATH": f"{folder}:{os.environ['PATH']}"}
     return interrupted(words, 0, 5 if signum else -1, signum)
+
+
+def learn_for_five_seconds(root, audio):
+    """A step takes a second on the clock of the first process, and two on that of the other one."""
+    now = [0.0]
+
+    def step(trainer, *_):
+        now[0] += 1 + trainer.global_rank
+
+    timer.time = SimpleNamespace(monotonic=lambda: now[0])
+    callbacks = [RunTimer("00:00:00:05"), LambdaCallback(on_train_batch_start=step)]
+    module = SeqUNetModule(2, 2, 1, 3, anneal=True)
+    run = run_fit(root, audio, "timed", module=module, devices=2, max_epochs=-1, callbacks=callbacks)
+    if run.error:
+        raise run.error
+    rate = run.trainer.optimizers[0].param_groups[0]["lr"]
+    (Path(root) / f"timed-{run.trainer.global_rank}.json").write_text(json.dumps([run.trainer.global_step, rate]))
+
+
+def test_the_clock_of_the_first_process_ends_a_run(tmp_path, audio_folder, group):
+    statuses, logs = group(2, learn_for_five_seconds, str(tmp_path), str(audio_folder)).wait()
+    assert statuses == [0, 0], logs
+    assert [json.loads((tmp_path / f"timed-{rank}.json").read_text()) for rank in range(2)] == [[5, 0.0]] * 2

@@ -1,21 +1,14 @@
 """What users of Lightning expect of a project of theirs works here too."""
 
 import math
-import shlex
-import sys
 
 import pytest
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.callbacks import (
     BatchSizeFinder,
-    DeviceStatsMonitor,
-    EarlyStopping,
     LearningRateFinder,
 )
 
-from sequnet_pl.cli.main import run_main
-from sequnet_pl.cli.train import train
 from sequnet_pl.training.health import NonFinite
 
 BATCHES, EPOCHS = 7, 3  # of a whole run of `fit`
@@ -62,13 +55,6 @@ def test_options_of_the_trainer(fit, options, steps, validations):
     assert all(math.isfinite(float(bits)) for bits in run.curve().values())
 
 
-def test_max_time_ends_a_run_that_can_go_on(fit):
-    run = fit(max_time={"seconds": 1}, max_epochs=-1)
-    assert run.error is None
-    assert run.last["global_step"] == run.trainer.global_step > 0
-    assert fit(go_on=True, max_steps=run.trainer.global_step + 2, max_epochs=-1).error is None
-
-
 def test_fast_dev_run_writes_nothing(fit):
     run = fit(callbacks=[NonFinite()], fast_dev_run=True)
     assert run.error is None
@@ -81,10 +67,6 @@ def test_overfit_batches_repeats_the_same(fit):
     run = fit(callbacks=[seen], overfit_batches=2)
     assert run.trainer.global_step == 6
     assert seen.epochs[0] == seen.epochs[1] == seen.epochs[2]
-
-
-def test_deterministic_runs_are_equal(fit):
-    assert fit("one", deterministic=True).curve() == fit("two", deterministic=True).curve()
 
 
 def test_batch_size_finder(fit):
@@ -109,52 +91,3 @@ def test_learning_rate_finder(fit):
     assert group["lr"] == run.module.lr != 5e-4
     assert seen.epochs == expected.epochs  # training begins at the beginning
     assert fit(go_on=True, max_epochs=4).error is None
-
-
-def test_early_stopping(fit):
-    run = fit(callbacks=[EarlyStopping("val/bits_per_sample", stopping_threshold=100)])
-    assert run.trainer.global_step == BATCHES
-
-
-def test_device_stats(fit):
-    pytest.importorskip("psutil")
-    assert fit(callbacks=[DeviceStatsMonitor(cpu_stats=True)], max_steps=2).error is None
-
-
-COMMANDS = [
-    "--trainer.fast_dev_run true",
-    "--trainer.overfit_batches 2",
-    "--trainer.limit_train_batches 2 --trainer.limit_val_batches 1",
-    "--trainer.max_time 00:00:00:01",
-    "--trainer.accumulate_grad_batches 2 --clip 1 --trainer.gradient_clip_algorithm value",
-    "--precision bf16-mixed",
-    "--precision 64-true",
-    "--trainer.profiler simple",
-    "--trainer.detect_anomaly true",
-    "--trainer.val_check_interval 3",
-    "--trainer.deterministic true",
-    "--trainer.callbacks+=BatchSizeFinder --trainer.callbacks.max_trials 1",
-    "--trainer.callbacks+=LearningRateFinder --trainer.callbacks.num_training_steps 20",
-    "--trainer.callbacks+=DeviceStatsMonitor --trainer.callbacks.cpu_stats true",
-    "--early_stopping 1 --ema 0.9 --keep 2 --skip_nonfinite 3",
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("words", COMMANDS)
-def test_options_on_the_command_line(tmp_path, audio_folder, monkeypatch, capfd, words):
-    """And a run with them can be gone on with."""
-    monkeypatch.setattr(sys, "argv", ["train.py"])
-    if "DeviceStats" in words:
-        pytest.importorskip("psutil")
-    line = (
-        "--model sequnet --levels 2 --features 2 --depth 1 --kernel_size 3 --output_size 256 --batch_size 2 --gpus 0 "
-        f"--hop_size 2000 --num_workers 0 --audio_dir {audio_folder} --log_dir {tmp_path}/logs --epochs 2 "
-        f"--logger none --data_dir {tmp_path}/data --sample_audio.every_n_epochs 0 --trainer.log_every_n_steps 1 "
-    )
-    assert run_main("train.py", train, shlex.split(line + words)) == 0, capfd.readouterr().err
-    if "fast_dev_run" not in words:
-        again = f"--model sequnet --ckpt_path last --log_dir {tmp_path}/logs --epochs 3"
-        assert run_main("train.py", train, again.split()) == 0, capfd.readouterr().err
-        (last,) = (tmp_path / "logs").rglob("last.ckpt")
-        assert torch.load(last, weights_only=True)["global_step"] > 1

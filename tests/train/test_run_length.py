@@ -1,0 +1,144 @@
+"""How long a run is: by steps, epochs or minutes; a flag replaces what a config or the resumed run gives."""
+
+import pytest
+import torch
+import yaml
+from pytorch_lightning.callbacks import timer
+from tiny import ROOT, fit, one_line, rows, run_folder
+
+from sequnet_pl.training.module import AudioModule
+
+DEMO = ROOT / "configs" / "demo.yaml"
+
+
+class Clock:
+    """The clock of Lightning's timer; a training step takes a second."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock, step = Clock(), AudioModule.training_step
+
+    def timed(self, batch, batch_idx):
+        clock.now += 1
+        return step(self, batch, batch_idx)
+
+    monkeypatch.setattr(AudioModule, "training_step", timed)
+    monkeypatch.setattr(timer, "time", clock)
+    return clock
+
+
+def length(settings):
+    trainer = settings["trainer"]
+    return trainer["max_epochs"], trainer["max_steps"], trainer["max_time"]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--model sequnet", (10, -1, None)),
+        ("--model sequnet --max_steps 5", (-1, 5, None)),
+        (f"--config {DEMO}", (-1, 2527, None)),
+        (f"--config {DEMO} --epochs 3", (3, -1, None)),
+        (f"--config {DEMO} --minutes 1.5", (-1, -1, "00:00:01:30")),
+        (f"--config {DEMO} --trainer.max_time 00:02:00:00", (-1, -1, "00:02:00:00")),
+        (f"--minutes 1500 --config {DEMO} --trainer.max_epochs=3", (3, -1, "01:01:00:00")),
+        (f"--config {DEMO} --epochs 2 --max_steps 9", (2, 9, None)),
+        (f"--config {DEMO} --config CONFIG", (-1, -1, "00:00:02:00")),
+        ("--model sequnet --config CONFIG --max_steps 3", (-1, 3, None)),
+    ],
+)
+def test_a_layer_replaces_the_length_of_the_layers_before(run, tmp_path, line, expected):
+    config = tmp_path / "two.yaml"
+    config.write_text("minutes: 2\n")
+    status, err, out = run(f"{line.replace('CONFIG', str(config))} --print_config", defaults=False)
+    assert status == 0, err
+    assert length(yaml.safe_load(out)) == expected
+
+
+def test_a_resumed_run_keeps_its_length_unless_a_flag_gives_one(run, audio_folder, tmp_path, clock):
+    assert run(fit("sequnet", audio_folder, 2) + " --epochs 7")[0] == 0
+    for more, expected in (
+        ("", (7, 2, None)),
+        ("--epochs 1", (1, -1, None)),
+        ("--max_steps 8", (-1, 8, None)),
+        ("--minutes 0.2", (-1, -1, "00:00:00:12")),
+    ):
+        assert run(f"--ckpt_path last {more}")[0] == 0
+        assert length(yaml.safe_load((run_folder(tmp_path, "sequnet") / "config.yaml").read_text())) == expected
+
+
+def rates(folder):
+    return {int(row["step"]): float(row["lr-Adam"]) for row in rows(folder) if row["lr-Adam"]}
+
+
+@pytest.mark.parametrize(("steps", "end"), [("", 12), ("--max_steps 24", 12), ("--max_steps 6", 6)])
+def test_the_rate_follows_the_share_of_time_or_of_steps(run, audio_folder, tmp_path, clock, steps, end):
+    line = fit("sequnet", audio_folder, 0).replace("--max_steps 0", "") + " --anneal --warmup 0.5"
+    assert run(f"{line} --name timed --minutes 0.2 {steps}")[0] == 0
+    assert run(f"{line} --name counted --max_steps {end}")[0] == 0
+    timed, counted = (tmp_path / "logs" / "sequnet" / name for name in ("timed", "counted"))
+    later = {step: rate for step, rate in rates(counted).items() if step >= end / 2}
+    assert len(rates(timed)) == end
+    # while the rate rises, it counts the step under way
+    assert {step: rate for step, rate in rates(timed).items() if step >= end / 2} == pytest.approx(later, rel=0.01)
+    last = torch.load(timed / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == end
+    assert sum(bool(row["val/bits_per_sample"]) for row in rows(timed)) >= 1
+
+
+def test_the_time_of_a_resumed_run_continues(run, audio_folder, tmp_path, clock):
+    line = fit("sequnet", audio_folder, 0).replace("--max_steps 0", "") + " --anneal"
+    assert run(f"{line} --minutes 0.1")[0] == 0
+    status, _, out = run("--ckpt_path last")
+    assert (status, "the run is finished" in out) == (0, True)
+    clock.now += 1000  # between two runs
+    status, _, out = run("--ckpt_path last --minutes 0.2")
+    assert (status, "the run is finished" in out) == (0, False)
+    folder = run_folder(tmp_path, "sequnet")
+    assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 12
+    assert list(rates(folder)) == list(range(12))
+
+
+@pytest.mark.parametrize("accumulated", [2, 3])
+def test_time_ends_a_run_between_two_steps(run, audio_folder, tmp_path, clock, accumulated):
+    line = fit("sequnet", audio_folder, 0).replace("--max_steps 0", f"--trainer.accumulate_grad_batches {accumulated}")
+    assert run(f"{line} --minutes 0.075")[0] == 0  # 4.5 s, rounded to 4
+    last = torch.load(run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 2
+    batches = last["loops"]["fit_loop"]["epoch_loop.batch_progress"]["total"]["processed"]
+    assert batches == 2 * accumulated
+
+
+def test_steps_between_validations_may_be_more_than_an_epoch(run, audio_folder, tmp_path):
+    line = f"--config {DEMO} --audio_dir {audio_folder} --levels 3 --features 4 --depth 1 --head 0 --output_size 512"
+    line += " --hop_size 8000 --max_steps 40 --trainer.val_check_interval 18 --log_interval 1"
+    status, err, _ = run(line)
+    assert status == 0, err
+    folder = run_folder(tmp_path, "sequnet")
+    assert [int(row["step"]) for row in rows(folder) if row["val/bits_per_sample"]] == [17, 35, 39]
+    assert max(int(row["epoch"]) for row in rows(folder) if row["epoch"]) > 2
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--minutes 0", "--minutes: expected a number above 0, not 0"),
+        ("--minutes 1 --trainer.max_time 00:00:01:00", "--minutes sets --trainer.max_time: leave one of them out"),
+        ("--trainer.max_time 00:00:00:00", "give --minutes above 0"),
+        ("--trainer.max_time 5", "not a valid duration"),
+        ("--max_steps 0", "--max_steps is 0"),
+        ("--anneal --epochs -1", "--anneal and --warmup need a length"),
+        ("--warmup 0.1 --max_steps -1", "--anneal and --warmup need a length"),
+    ],
+)
+def test_a_length_that_makes_no_sense_is_one_line(run, audio_folder, line, message):
+    status, err, _ = run(f"{fit('sequnet', audio_folder, 2).replace('--max_steps 2', '')} {line}")
+    assert status == 2
+    assert message in one_line(err)
