@@ -22,13 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.training import module as modules
+from sequnet_pl.models import registry
 from sequnet_pl.training.memory import crop_bytes
+from sequnet_pl.training.module import module_class
 from sequnet_pl.training.trained import load_pretrained
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
 NAMES = ("demo", "finetune", "piano_small", "sequnet", "sequnet_fast", "sequnet_music", "wavenet", "wavenet_fast")
+NAMES += ("sashimi", "sashimi_small")
 INITIAL = "piano"
 """The bundled network whose weights finetune starts from."""
 
@@ -65,7 +67,7 @@ def estimate(name: str) -> Row:
     arguments = dict(model.get("init_args", {}))
     if name == "finetune":
         arguments |= load_pretrained(INITIAL).network.arguments
-    module = getattr(modules, model["class_path"].rpartition(".")[2])(**arguments)
+    module = module_class(registry.resolve(model["class_path"]))(**arguments)
     defaults = inspect.signature(AudioDataModule).parameters
     batch, targets = (data.get(key, defaults[key].default) for key in ("batch_size", "output_size"))
     bf16 = config.get("gpu_precision") == "bf16-mixed"

@@ -5,8 +5,7 @@ from typing import Any
 
 import yaml
 
-from sequnet_pl.cli.parsing import did_you_mean
-from sequnet_pl.errors import UsageError
+from sequnet_pl.errors import UsageError, did_you_mean
 from sequnet_pl.models import registry
 from sequnet_pl.project import CONFIGS
 

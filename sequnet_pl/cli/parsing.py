@@ -1,7 +1,6 @@
 """Options from signatures, shared by all commands; every error is a UsageError of one line."""
 
 import argparse
-import difflib
 import functools
 import inspect
 import operator
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from sequnet_pl.errors import UsageError
+from sequnet_pl.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:  # a type checker reads numbers with a limit as int and float
     ClosedUnitInterval = NonNegativeFloat = PositiveFloat = float
@@ -169,7 +168,7 @@ class Parser(ArgumentParser):
                 name.startswith(f"{known}.") for known in self.names
             )  # such as --trainer.callbacks.patience
             if name.startswith("--") and len(name) > 2 and name not in names and not of_a_class:
-                raise UsageError(f"there is no option {name}{did_you_mean(name, names)}")
+                raise UsageError(f"there is no option {name}{_option_meant(name, names)}")
             if name.startswith("-") and name.lstrip("-")[:1].isalpha() and f"-{name}" in names:
                 raise UsageError(f"there is no option {name}; did you mean -{name}?")
 
@@ -241,9 +240,7 @@ def _one_line(error: Exception) -> str:
     return re.sub(r"Does not validate against any of the Union subtypes .*? Errors: - (.*?)( - .*)?$", r"\1", text)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the question whether a known word was meant, or nothing."""
-    known = list(known)
+def _option_meant(word: str, known: Sequence[str]) -> str:
+    """Return the question whether a known option was meant, by its common name or a similar one, or nothing."""
     synonym = f"--{_SYNONYMS.get(word.lstrip('-').replace('-', '_'))}"
-    close = [synonym] if synonym in known else difflib.get_close_matches(word, known, n=1, cutoff=0.75)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {synonym}?" if synonym in known else did_you_mean(word, known)

@@ -20,6 +20,12 @@ from sequnet_pl.project import command, program
 SECONDS = 2.0
 
 
+_SHAPE = (
+    *("levels", "features", "depth", "kernel_size"),
+    *("layers", "blocks", "dilation_channels", "residual_channels", "skip_channels"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
     """Which network draws (the newest last.ckpt under --log_dir where nothing is said), and how.
@@ -30,6 +36,7 @@ class NetworkOptions:
         log_dir: The root of the run folders.
         model: The network: a name, or the path of a class outside the package, which is imported.
         pretrained: A network that comes with the package, or sequnet or wavenet: the published weights, downloaded.
+        levels: Checked against the checkpoint, as are all of these, which published commands have.
         layers: Layers of each block of a published WaveNet, which its weights do not contain; 13 by default.
         gpus: 1, or 0 for the CPU; 1 if there is one.
         cuda: The same as --gpus 1.
@@ -44,7 +51,15 @@ class NetworkOptions:
     log_dir: str = "logs"
     model: str | None = None
     pretrained: str | None = None
-    layers: PositiveInt | None = None
+    levels: int | None = None
+    features: int | None = None
+    depth: int | None = None
+    kernel_size: int | None = None
+    layers: int | None = None
+    blocks: int | None = None
+    dilation_channels: int | None = None
+    residual_channels: int | None = None
+    skip_channels: int | None = None
     gpus: Literal[0, 1] | None = None
     cuda: bool = False
     engine: EngineName = "auto"
@@ -56,6 +71,11 @@ class NetworkOptions:
     def device(self) -> int | None:
         """How many GPUs: 0 or 1, None where nothing is said."""
         return 1 if self.cuda else self.gpus
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """The given arguments of the network."""
+        return {name: value for name in _SHAPE if (value := getattr(self, name)) is not None}
 
     def __post_init__(self) -> None:
         if self.cuda and self.gpus == 0:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.errors import UsageError, UserError, did_you_mean
 
 if TYPE_CHECKING:
     from sequnet_pl.models.network import Network
@@ -73,7 +73,8 @@ def resolve(given: str) -> str:
         return known
     if "." not in given or given.startswith("sequnet_pl."):
         names = " or ".join(NETWORKS)
-        raise UsageError(f"there is no model {given}: choose {names}, or the path of a class, as my_networks.MLP")
+        choices = f"choose {names}, or the path of a class, such as my_networks.MLP"
+        raise UsageError(f"there is no model {given}: {choices}{did_you_mean(given, NETWORKS)}")
     _register(given)
     return given
 

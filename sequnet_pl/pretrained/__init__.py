@@ -6,7 +6,7 @@ checkpoint to such a folder.
 
 from pathlib import Path
 
-from sequnet_pl.errors import UsageError
+from sequnet_pl.errors import UsageError, did_you_mean
 
 FOLDER = Path(__file__).parent
 WEIGHTS = "weights.ckpt"
@@ -19,6 +19,8 @@ def names() -> list[str]:
 
 def weights_of(name: str) -> Path:
     """The checkpoint of a bundled network. Raises UsageError with the names for an unknown one."""
-    if name not in names():
-        raise UsageError(f"no network {name} comes with the package: there are {', '.join(names()) or 'none'}")
+    known = names()
+    if name not in known:
+        choices = ", ".join(known) or "none"
+        raise UsageError(f"no network {name} comes with the package: there are {choices}{did_you_mean(name, known)}")
     return FOLDER / name / WEIGHTS

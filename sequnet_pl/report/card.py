@@ -48,7 +48,9 @@ def write_card(folder: Path, checkpoints: Path) -> None:
 def receptive_field(facts: Mapping[str, Any]) -> str:
     """Return the receptive field of a run's network in words."""
     milliseconds = facts.get("receptive_field_ms", "?")
-    return "unbounded" if milliseconds is None else f"{milliseconds} ms"
+    if milliseconds is None:
+        return "unbounded"
+    return f"{milliseconds:,} ms" if milliseconds != "?" else "? ms"
 
 
 def begun_from(facts: Mapping[str, Any]) -> Iterator[str]:

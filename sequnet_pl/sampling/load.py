@@ -65,6 +65,12 @@ def open_network(path: Path, options: NetworkOptions, device: torch.device, prec
     trained = load_trained(path, options.layers)
     if model not in (None, trained.name):
         raise UsageError(f"--model {options.model}, but {path} holds a {trained.name}; leave --model out")
+    for name, value in options.shape.items():
+        if name not in trained.network.arguments:
+            raise UsageError(f"--{name} {value}, but {path} holds a {trained.name}, which has no {name}")
+        if trained.network.arguments[name] != value:
+            has = trained.network.arguments[name]
+            raise UsageError(f"--{name} {value}, but {path} has {name} {has}; leave --{name} out")
     trained.network.eval().requires_grad_(False).to(device, getattr(torch, precision))
     return trained
 

@@ -17,6 +17,7 @@ from sequnet_pl.sampling.engines import Session, build, engine_for
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.layout import kernel_schedule
 from sequnet_pl.sampling.engines.persistent import PersistentEngine
+from sequnet_pl.sampling.engines.schedule import is_described
 from sequnet_pl.sampling.generate import extend, resume, start
 
 no_kernels = pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
@@ -53,6 +54,8 @@ def on_device(network, engine):
 
 
 def make_engine(network, name, weights="float32"):
+    if name in ("native", "interpreted", "cuda") and not is_described(network):
+        pytest.skip(f"the schedule does not describe {type(network).__name__}")
     if name == "graphless":
         return GraphsEngine(network)
     if name == "interpreted":
@@ -77,9 +80,12 @@ def whole_logits(network, prompt, codes):
     """Logits (B, Q, T + 1) by `forward`, of each of the codes and of the one after them."""
     steps = -(-codes.shape[1] // network.cycle) * network.cycle
     heard = torch.cat((prompt, codes), dim=1)
-    inputs = network.window(1).inputs + steps
     behind = steps - codes.shape[1]  # whole cycles: what comes after the codes is seen by none of the outputs asked
     heard = torch.nn.functional.pad(heard, (0, behind), value=SILENCE)
+    if network.receptive_field is None:
+        inputs = network.window(heard.shape[1]).inputs
+    else:
+        inputs = network.window(1).inputs + steps
     heard = torch.nn.functional.pad(heard, (max(0, inputs - heard.shape[1]), 0), value=SILENCE)[:, -inputs:]
     with float32_products(tf32=False):
         return network(heard)[..., -steps - 1 :][..., : codes.shape[1] + 1]
@@ -95,8 +101,13 @@ def check_against_forward(network, name, clips, surplus):
     expected = whole_logits(network, prompt.to(block.codes.device), block.codes)
     assert expected.std() > 0.1  # else nothing is compared
     nats = torch.nn.functional.cross_entropy(expected[..., :-1], block.codes.long(), reduction="none")
-    torch.testing.assert_close(block.nats, nats, rtol=0, atol=1e-4)
-    torch.testing.assert_close(session.logits, expected[..., -1], rtol=0, atol=1e-4)
+    close(block.nats, nats, expected)
+    close(session.logits, expected[..., -1], expected)
+
+
+def close(values, expected, logits):
+    """Equal to rounding, which grows with the logits."""
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-4 * max(1.0, logits.std().item()))
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -123,7 +134,7 @@ def test_all_logits_at_every_phase(network, name):
         codes.append(draw_block(network, engine, session, 1).codes)
         logits.append(session.logits.clone())
     whole = whole_logits(network, prompt.to(session.logits.device), torch.cat(codes, dim=1))
-    torch.testing.assert_close(torch.stack(logits, dim=-1), whole, rtol=0, atol=1e-4)
+    close(torch.stack(logits, dim=-1), whole, whole)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -136,7 +147,7 @@ def test_codes_and_nats_are_those_of_the_reference(network, name, drawing):
         session = start(network, prompts(5, 20), 5)
         blocks.append(draw_block(network, engine, session, 2 * network.cycle + 9, drawing))
     assert torch.equal(blocks[0].codes, blocks[1].codes)
-    torch.testing.assert_close(blocks[0].nats, blocks[1].nats, rtol=0, atol=1e-4)
+    close(blocks[0].nats, blocks[1].nats, session.logits)
     assert drawing.temperature == 0 or blocks[0].codes.unique().numel() > 1  # a greedy WaveNet soon hums one code
 
 
@@ -160,7 +171,7 @@ def test_engines_continue_each_other(network, name):
         session.state = type(session.state)(**torch.load(file, weights_only=True))
     parts.append(draw_block(network, other, session, network.cycle).codes)
     assert torch.equal(torch.cat(parts, dim=1), codes)
-    torch.testing.assert_close(session.logits, alone.logits, rtol=0, atol=1e-4)
+    close(session.logits, alone.logits, alone.logits)
 
 
 @no_kernels
@@ -227,6 +238,8 @@ def before_a_relu(network):
 def test_broken_weights_are_seen(network, broken, name, weights):
     network = on_device(network, name)
     session = start(network, None, 2)  # whose logits are numbers yet
+    if not is_described(network):
+        pytest.skip(f"the schedule does not describe {type(network).__name__}")
     broken(network).data.flatten()[0] = torch.nan
     engine = make_engine(network, name, weights)
     with pytest.raises(UserError, match="not numbers"):

@@ -9,6 +9,8 @@ import soundfile
 from sequnet_pl.audio import mulaw
 from sequnet_pl.data.store import make_store, open_split
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models.sashimi import SaShiMi
+from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling import prompts
 
 RATE = 1000
@@ -73,5 +75,7 @@ def test_recordings(tmp_path: Path, seconds: float) -> None:
 
 def test_stacked() -> None:
     one, two = (prompts.Prompt(np.arange(n, dtype=np.uint8), shown=1) for n in (2, 5))
-    assert prompts.stack([one, one], 4).tolist() == [0, 1]
-    assert prompts.stack([one, two], 4).tolist() == [[128, 128, 0, 1], [1, 2, 3, 4]]
+    network = WaveNet(2, 1, 1, 1, 1)  # whose receptive field is 4
+    assert prompts.stack([one, one], network).tolist() == [0, 1]
+    assert prompts.stack([one, two], network).tolist() == [[128, 128, 0, 1], [1, 2, 3, 4]]
+    assert prompts.stack([one, two], SaShiMi(2, 1, 2)).tolist() == [[128, 128, 128, 0, 1], [0, 1, 2, 3, 4]]

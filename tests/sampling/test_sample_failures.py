@@ -56,7 +56,10 @@ from sequnet_pl.sampling.progress import SampleProgress
         ("--levels 0", "has levels 3"),
         ("--layers 13", "holds a sequnet, which has no layers"),
         ("--model wavenet", "holds a sequnet; leave --model out"),
-        ("--model sequent", "--model: expected sequnet or wavenet, not sequent; did you mean sequnet?"),
+        (
+            "--model sequent",
+            "my_networks.MLP; did you mean sequnet?",
+        ),
         ("--snapshot_dir .", "leave one out"),
     ],
 )

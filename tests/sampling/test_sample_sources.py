@@ -116,4 +116,4 @@ def test_the_published_weights_are_fetched(run, monkeypatch: pytest.MonkeyPatch,
         server.shutdown()
     run("--pretrained", "sequnet", "--temp", 0, on=None)  # it is there already
     assert [clip["step"] for clip in made()] == [300, 300]
-    assert "no snapshots of wavenet" in run("--pretrained", "wavenet", on=None, status=1)
+    assert "snapshots of wavenet" in run("--pretrained", "wavenet", on=None, status=1)

@@ -118,4 +118,4 @@ def test_a_closed_output_is_no_error(tmp_path):
         [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("generated/*.wav"))) == 1
+    assert len(list(tmp_path.glob("generated/*/*.wav"))) == 1

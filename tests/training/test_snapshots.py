@@ -13,7 +13,7 @@ from sequnet_pl.models.published import to_published
 from sequnet_pl.models.published.__main__ import convert
 from sequnet_pl.training.saving import AtomicCheckpointIO, load_module
 from sequnet_pl.training.snapshots import convert_snapshot
-from sequnet_pl.training.trained import architecture, load_trained
+from sequnet_pl.training.trained import load_trained
 
 SNAPSHOTS = Path(__file__).parents[1] / "fixtures" / "snapshots"
 SIZES = {
@@ -38,7 +38,8 @@ def test_a_snapshot_and_its_checkpoint_are_one_network(snapshot: Path, tmp_path:
     assert convert_snapshot(snapshot, tmp_path / "out.ckpt", layers=4) == 300
     before, after = load_trained(snapshot, layers=4), load_trained(tmp_path / "out.ckpt")
     assert (before.step, before.name, before.digest) == (after.step, after.name, after.digest)
-    assert architecture(after.network) == architecture(before.network) == SIZES[snapshot.parent.name]
+    assert after.network.arguments == before.network.arguments
+    assert SIZES[snapshot.parent.name].items() <= after.network.arguments.items()
 
 
 def test_training_goes_on_with_what_adam_remembers(snapshot: Path, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from test_signals import acting, line
 from sequnet_pl.cli import run_dir as run_name
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
-from sequnet_pl.models.sequnet import SeqUNet
 
 
 def run(words, now=None):
@@ -113,7 +112,7 @@ def test_recordings_are_looked_for_before_a_network_is_built(here, tmp_path, mon
     def build(*_, **__):
         raise AssertionError("a network is built")
 
-    monkeypatch.setattr(SeqUNet, "__init__", build)
+    monkeypatch.setattr("sequnet_pl.cli.train.module_class", build)
     (tmp_path / "empty").mkdir()
     (tmp_path / "list.csv").write_text("path,split\ngone.wav,train\n")
     for place, more in (
