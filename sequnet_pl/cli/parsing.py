@@ -4,7 +4,6 @@ import argparse
 import functools
 import inspect
 import operator
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
@@ -235,9 +234,13 @@ def _describe(kind: Any) -> list[str] | None:
 
 
 def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    # of a value that is no member of a union of classes, what the first of them lacks
-    return re.sub(r"Does not validate against any of the Union subtypes .*? Errors: - (.*?)( - .*)?$", r"\1", text)
+    """Return the message; of one with several lines, as for a union of classes, the first and the innermost cause."""
+    text, cause = str(error), error.__cause__
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    if cause is not None and "\n" in text:
+        text = f"{text.splitlines()[0]} {cause}"
+    return " ".join(text.split())
 
 
 def _option_meant(word: str, known: Sequence[str]) -> str:
