@@ -116,7 +116,8 @@ def test_installed_files_are_all_there(run: Callable[..., str]) -> None:
 def test_commands_train_in_two_processes_test_and_sample(run: Callable[..., str], audio_folder: Path) -> None:
     printed = run(f"sequnet-train --config configs/demo.yaml --trainer.devices 2 --audio_dir {audio_folder} {_SMALL}")
     _, _, test = printed.splitlines()[-1].partition("test with: ")
-    assert test.startswith("sequnet-train test --ckpt_path logs/sequnet/run/checkpoints/best-")
+    assert " on 2 CPU, " in printed
+    assert test.startswith("sequnet-train test --ckpt_path logs/sequnet/run/checkpoints/last.ckpt")  # none is best yet
     assert "in detail: " in run(test)
     run("sequnet-sample --conditional 1 --seconds 0.01 --gpus 0")
     (folder,) = run("find generated -name '*-run'").split()
@@ -125,8 +126,6 @@ def test_commands_train_in_two_processes_test_and_sample(run: Callable[..., str]
     run(clip["command"])
     (trained,) = json.loads(run("cat logs/sequnet/run/run.json"))["commands"]
     assert trained.startswith("sequnet-train --config configs/demo.yaml --trainer.devices 2 ")
-    count = "import torch; print(len(torch.load('logs/sequnet/run/checkpoints/last.ckpt')['run']['random_states']))"
-    assert run(shlex.join(["python", "-c", count])) == "2\n"  # processes
 
 
 @pytest.mark.slow
