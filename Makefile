@@ -11,7 +11,7 @@ DEV := $(VENV)/.dev
 # Tests of a file may share what its first one makes.
 AT_ONCE := -n 2 --dist loadfile
 DEMO_SAMPLE := $(BIN)/python sample.py --gpus 0
-SHIPPED := $(wildcard sequnet_pl/pretrained/piano/weights.ckpt)
+BUNDLED := $(wildcard sequnet_pl/pretrained/piano/weights.ckpt)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup check test test-full help-text clean
@@ -19,9 +19,9 @@ SHIPPED := $(wildcard sequnet_pl/pretrained/piano/weights.ckpt)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
-# What a network that comes with the package sounds like, where there is one, is heard before anything is trained.
-demo: $(RUNTIME) ## train a small Seq-U-Net on the built-in recordings and hear it (minutes, no GPU)
-	$(if $(SHIPPED),$(DEMO_SAMPLE) --pretrained piano --weights bf16 --batch_size 4 --seconds 4)
+# A bundled network is sampled before anything is trained.
+demo: $(RUNTIME) ## train a small Seq-U-Net on the built-in recordings and sample it (minutes, no GPU)
+	$(if $(BUNDLED),$(DEMO_SAMPLE) --pretrained piano --weights bf16 --batch_size 4 --seconds 4)
 	$(BIN)/python train.py --config configs/demo.yaml --gpus 0
 	$(BIN)/python train.py test --ckpt_path last --gpus 0
 	$(DEMO_SAMPLE) --conditional 1 --batch_size 4

@@ -17,8 +17,8 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 Handler = Callable[[int, FrameType | None], object]
 
 
-def say(name: str, signum: int) -> None:
-    """Tell that a command ends so: one line of all processes of a run."""
+def print_ending(name: str, signum: int) -> None:
+    """Print which signal ends a command: one line of all processes of a run."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         print(f"{name}: {'interrupted' if signum == signal.SIGINT else 'terminated'}", file=sys.stderr, flush=True)  # noqa: T201
 
@@ -43,7 +43,7 @@ def loading(name: str) -> Iterator[None]:
     """While the modules of a command are imported."""
 
     def end(signum: int, frame: FrameType | None) -> None:
-        say(name, signum)
+        print_ending(name, signum)
         os._exit(128 + signum)
 
     with handling((signal.SIGINT, *ENDING), end):

@@ -11,7 +11,7 @@ _PASSIVE = {
 
 
 def wait_passively(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Let threads that wait give their core away soon, unless the user has said how they are to wait.
+    """Let threads that wait release their core soon, unless the user has set how they wait.
 
     OpenMP's own default is to spin for long. Where anything else runs, a thread then spins for one that waits for that
     very core.

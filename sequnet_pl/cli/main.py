@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import sequnet_pl
 from sequnet_pl.errors import UserError
-from sequnet_pl.interrupts import ENDING, handling, say
+from sequnet_pl.interrupts import ENDING, handling, print_ending
 from sequnet_pl.printing import LineFormatter, make_streams_safe, printable
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # full, or read-only
@@ -44,7 +44,7 @@ def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[
             return status
     except KeyboardInterrupt as error:
         signum = error.signum if isinstance(error, Terminated) else signal.SIGINT
-        say(name, signum)
+        print_ending(name, signum)
         return 128 + signum
     except BrokenPipeError:  # the reader of our output has gone, as `head` does
         _discard_output()

@@ -49,8 +49,8 @@ def filter_warnings() -> None:
     """Silence warnings of Lightning that do not apply here; the reason stands beside each."""
     messages = (
         "does not have many workers",  # one process gathers thousands of crops a second
-        "exists and is not empty",  # a resumed run goes on in its folder
-        "could not find the monitored key",  # no validation, which has been said
+        "exists and is not empty",  # a resumed run continues in its folder
+        "could not find the monitored key",  # no validation, which is logged already
         "loading a checkpoint outside the 'fit' stage",  # its weights are averaged already
         "treespec, LeafSpec",  # between Lightning and torch
         "number of training batches .* is smaller than the logging interval",

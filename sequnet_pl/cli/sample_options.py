@@ -28,7 +28,7 @@ _SHAPE = (
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """Which network draws (the newest last.ckpt under --log_dir where nothing is said), and how.
+    """Which network draws (the newest last.ckpt under --log_dir by default), and how.
 
     Args:
         ckpt_path: A checkpoint, a published snapshot, or `last` or `best` of the newest run.
@@ -69,7 +69,7 @@ class NetworkOptions:
 
     @property
     def device(self) -> int | None:
-        """How many GPUs: 0 or 1, None where nothing is said."""
+        """Return the number of GPUs: 0 or 1, None if no option gives it."""
         return 1 if self.cuda else self.gpus
 
     @property

@@ -87,24 +87,24 @@ def prompt(split: Split, stretch: Stretch, context: int, rate: int) -> Prompt:
 def generate(
     network: Network,
     engine: Engine,
-    heard: Sequence[Prompt],
+    given: Sequence[Prompt],
     base: Recipe,
     samples: int,
     batch_size: int,
     watch: Callable[[Block], None],
 ) -> NDArray[np.uint8]:
-    """What a network goes on with after each prompt, codes (N, T); `watch` is called with each block of a batch.
+    """Return what a network continues each prompt with, codes (N, T); `watch` is called with each block of a batch.
 
     The random numbers of a clip depend on the seed in `base`, its number and the time only.
     Raises UserError where the network gives logits that are not numbers.
     """
     made = []
-    for first in range(0, len(heard), batch_size):
-        batch_heard = heard[first : first + batch_size]
-        session = start(network, prompts.stack(batch_heard, network), len(batch_heard))
+    for first in range(0, len(given), batch_size):
+        batch_prompts = given[first : first + batch_size]
+        session = start(network, prompts.stack(batch_prompts, network), len(batch_prompts))
         rows = [
-            replace(base, clip=first + row, first_clip=first, batch_size=len(batch_heard))
-            for row in range(len(batch_heard))
+            replace(base, clip=first + row, first_clip=first, batch_size=len(batch_prompts))
+            for row in range(len(batch_prompts))
         ]
         batch = Batch(session, rows, [], [], samples)
         blocks = []

@@ -35,7 +35,7 @@ def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
 class State:
     """State of a network between two steps. It belongs to the caller, and `Network.step` updates it in place.
 
-    A state is a clock and (nested lists of) tensors whose first dimension is the batch. Its `vars` can be written with
+    A state is a time and (nested lists of) tensors whose first dimension is the batch. Its `vars` can be written with
     `torch.save`, read back with `weights_only=True` and given to the class again.
     """
 
@@ -120,7 +120,7 @@ class Network(nn.Module, ABC):
         """Read one code (B,) of each clip and return logits (B, Q) of the next. Advances `state` by one, in place."""
 
     def silence(self, batch: int, time: int = 0) -> State:
-        """Return the state of `batch` clips after endless silence (code 128), with the clock at `time`.
+        """Return the state of `batch` clips after endless silence (code 128), at `time`.
 
         This default is for networks that compute the same at all times, and whose state is their last window.
         """

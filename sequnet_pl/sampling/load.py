@@ -100,7 +100,7 @@ def base_recipe(options: Any, trained: Trained, engine: Engine, kind: str) -> Re
 
 
 def device_for(gpus: int | None) -> torch.device:
-    """The GPU or the CPU; where nothing was said, the GPU if there is one. UsageError for a GPU that is not there."""
+    """Return the GPU or the CPU; by default the GPU if there is one. UsageError for a GPU that is not there."""
     found = torch.cuda.device_count()
     if gpus is None:
         log.info("sampling on %s", "the GPU" if found else "the CPU: there is no GPU")
@@ -123,15 +123,13 @@ def open_recordings(audio_dir: str | None, trained: Trained) -> StoredRecordings
     stored = read_index(data.folder) is not None
     made = data.dataset == "builtin" and not data.recordings
     if not (stored or data.audio_dir or data.audio_list or made):
-        raise UserError(
-            f"the recordings of the training are not in {data.folder}; say where some are with --audio_dir FOLDER"
-        )
+        raise UserError(f"the recordings of the training are not in {data.folder}; name others with --audio_dir FOLDER")
     other_split = stored and data.held_out and replace(data).names() != data.held_out  # another run has made it
     if audio_dir or not stored or other_split:
         try:
             summary.show(data.make(), data.folder)
         except UserError as error:
-            raise UserError(f"{error} (--audio_dir says where recordings are)") from error
+            raise UserError(f"{error} (--audio_dir names recordings)") from error
     return data
 
 

@@ -2,7 +2,7 @@
 
 Melody: notes with an octave (`c4` is middle C) and a duration in beats (`:1.5`), both of which hold until another is
 given; `r` is a rest, `|` ends a bar. Chords: one or several a bar, which share it evenly: a name (`Am`, `G7`), a spelt
-chord (`a2.e3.a3`) or `-` for none. `figure` says which of a chord's notes sound together at each `step` beats; it
+chord (`a2.e3.a3`) or `-` for none. `figure` lists which of a chord's notes sound together at each `step` beats; it
 starts again with each chord.
 """
 

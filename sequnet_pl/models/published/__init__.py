@@ -25,7 +25,7 @@ def network_from_weights(weights: Mapping[str, Tensor], layers: int = 13) -> Net
 
     Args:
         weights: Tensors by published name; a prefix `module.` is dropped.
-        layers: Layers a block of a WaveNet, which its weights do not tell; a Seq-U-Net needs none.
+        layers: Layers a block of a WaveNet, which its weights do not contain; a Seq-U-Net needs none.
 
     Raises:
         UserError: Names or shapes belong to neither network, or `layers` does not divide a WaveNet's layers.

@@ -2,13 +2,13 @@
 //
 // A step of one clip is a chain of small matrix products; what costs is to get from one to the next. Here each block of
 // threads owns some output channels of every product, and hands their values to all others as packets: a value and the
-// tick (time of its level) of its frame, 64 bits that are stored and read at once. Who needs a frame reads its packets
-// until they bear its tick, so that no barrier of all blocks and no fence is needed. All blocks must be resident
+// frame_index (time of its level) of its frame, 64 bits that are stored and read at once. Who needs a frame reads its packets
+// until they bear its frame_index, so that no barrier of all blocks and no fence is needed. All blocks must be resident
 // (cooperative launch), for they wait for each other.
 //
-// The frames of one layer lie in a ring of packets in global memory, slot = tick modulo slots. A ring has room for three
+// The frames of one layer lie in a ring of packets in global memory, slot = frame_index modulo slots. A ring has room for three
 // frames more than are read: a block can be a step ahead of another, which may still be reading, and the transposed
-// layers write a frame ahead of its tick; nobody is further ahead, for every block owns a logit and drawing needs them
+// layers write a frame ahead of its frame_index; nobody is further ahead, for every block owns a logit and drawing needs them
 // all. Every launch begins with rings that the host has filled from the state and zeroed elsewhere, and with ticks that
 // are not zero, so that no packet of an earlier launch can be mistaken for one of this. Frames of rings that are `kept`
 // also stay in each block's shared memory, where their older taps are found without reading them again.
@@ -22,7 +22,7 @@
 // pattern of steps. The structures below are those of layout.py and persistent.py, field by field.
 // Compiled by NVRTC, without any header, with WIDTH (channels of a frame, a multiple of 8), THREADS, HELD, BF16 and NORM.
 
-typedef unsigned long long Packet;  // the value in the low half, the tick in the high one
+typedef unsigned long long Packet;  // the value in the low half, the frame_index in the high one
 #if BF16
 typedef unsigned short Weight;
 #else
@@ -42,11 +42,11 @@ struct Segment {  // a frame that an operation reads: one column of WIDTH inputs
     int packets, mask;  // where its ring begins, and its slots - 1
     int width;          // channels; the weights of the others of WIDTH are zero
     int shared, kept;   // where it lies in shared memory: slots - 1 of a kept ring, 0 for a place of its own
-    int shift, back;    // tick = (time >> shift) - back
+    int shift, back;    // frame_index = (time >> shift) - back
 };
 
 struct Target {  // a frame, or a part of one, that an operation gives
-    int packets, mask, shift, ahead;  // tick = (time >> shift) + ahead
+    int packets, mask, shift, ahead;  // frame_index = (time >> shift) + ahead
     int width, share;                 // channels, and how many of them a block owns at most
     int gated;                        // rows of weights: filter and gate of each channel; else one row
     int weights, bias;                // where they begin, in chunks and in numbers
@@ -77,7 +77,7 @@ struct Job {
     int* failed;                   // set where a block was stuck
     double temperature, top_p;
     int top_k;
-    unsigned time;  // of the state, from a multiple of all cycles and slots on, so that no tick is 0
+    unsigned time;  // of the state, from a multiple of all cycles and slots on, so that no frame_index is 0
     int samples, kernel, channels;
     int operations, targets, order, patterns, segments;  // where they begin in the table
     int pattern_count, table_size;                       // the size of what is copied to shared memory
@@ -133,13 +133,13 @@ __device__ __forceinline__ T warp_sum(T x) {
     return x;
 }
 
-__device__ __forceinline__ void send(Packet* to, unsigned tick, float value) {
-    store_packet(to, (Packet)tick << 32 | __float_as_uint(value));
+__device__ __forceinline__ void send(Packet* to, unsigned frame_index, float value) {
+    store_packet(to, (Packet)frame_index << 32 | __float_as_uint(value));
 }
 
-// The value of the packet of a tick, which was read once already. Not found in time: `stuck`, and any value.
-__device__ float receive(const Job& job, Packet packet, const Packet* from, unsigned tick, bool& stuck) {
-    for (int spins = 1; (unsigned)(packet >> 32) != tick && !stuck; ++spins) {
+// The value of the packet of a frame_index, which was read once already. Not found in time: `stuck`, and any value.
+__device__ float receive(const Job& job, Packet packet, const Packet* from, unsigned frame_index, bool& stuck) {
+    for (int spins = 1; (unsigned)(packet >> 32) != frame_index && !stuck; ++spins) {
         if (spins % 4096 == 0 && (spins >= SPINS || *(volatile int*)job.failed)) {
             stuck = true;
             *(volatile int*)job.failed = 1;  // so that the others do not wait as long
@@ -156,7 +156,7 @@ __device__ __forceinline__ void fetch(const Job& job, const int* table, int list
         const Packet* from[AT_ONCE] = {};
         Packet packet[AT_ONCE];
         float* to[AT_ONCE];
-        unsigned tick[AT_ONCE];
+        unsigned frame_index[AT_ONCE];
 #pragma unroll
         for (int i = 0; i < AT_ONCE; ++i) {
             const int item = first + i * THREADS;
@@ -164,15 +164,15 @@ __device__ __forceinline__ void fetch(const Job& job, const int* table, int list
             if (item >= count * WIDTH) continue;
             const Segment& s = entry<Segment>(table, job.segments, table[list + item / WIDTH]);
             const int channel = item % WIDTH;
-            tick[i] = (time >> s.shift) - s.back;
-            to[i] = frames() + s.shared + (tick[i] & s.kept) * WIDTH + channel;
+            frame_index[i] = (time >> s.shift) - s.back;
+            to[i] = frames() + s.shared + (frame_index[i] & s.kept) * WIDTH + channel;
             if (channel >= s.width) continue;  // nobody gives these
-            from[i] = job.packets + s.packets + (tick[i] & s.mask) * WIDTH + channel;
+            from[i] = job.packets + s.packets + (frame_index[i] & s.mask) * WIDTH + channel;
             packet[i] = load_packet(from[i]);
         }
 #pragma unroll
         for (int i = 0; i < AT_ONCE; ++i)
-            if (from[i]) *to[i] = receive(job, packet[i], from[i], tick[i], stuck);
+            if (from[i]) *to[i] = receive(job, packet[i], from[i], frame_index[i], stuck);
     }
 }
 
@@ -192,7 +192,7 @@ struct Output {
 struct Fresh {
     float* frame;  // in shared memory, nullptr: there is none
     Packet* ring;  // its norm's packets
-    unsigned tick;
+    unsigned frame_index;
     bool kept;
     float norm;  // that it is to be multiplied with
 
@@ -200,9 +200,9 @@ struct Fresh {
         frame = nullptr;
         if (!NORM || number >= op.fresh) return;
         const Segment& s = entry<Segment>(table(job), job.segments, op.segments + number);
-        tick = time >> s.shift;
-        frame = frames() + s.shared + (tick & s.kept) * WIDTH;
-        ring = job.packets + s.packets + (tick & s.mask) * WIDTH;
+        frame_index = time >> s.shift;
+        frame = frames() + s.shared + (frame_index & s.kept) * WIDTH;
+        ring = job.packets + s.packets + (frame_index & s.mask) * WIDTH;
         kept = s.kept;
     }
 
@@ -219,7 +219,7 @@ struct Fresh {
     __device__ void hand_on(const Job& job) const {
         if (!frame || threadIdx.x < THREADS - 32) return;
         for (int c = blockIdx.x + threadIdx.x % 32 * gridDim.x; c < job.channels; c += 32 * gridDim.x)
-            send(ring + c, tick, frame[c] * norm);
+            send(ring + c, frame_index, frame[c] * norm);
     }
 
     // Make it what is read from now on, once the block has met. One without slots is not read again here, and another
@@ -327,14 +327,14 @@ __device__ void run(const Job& job, const Operation& op, unsigned time, bool& st
     Row row;
     row.load(job, op, unit, part, time);
     Packet* to = nullptr;  // this thread's output
-    unsigned tick = 0;
+    unsigned frame_index = 0;
     bool is_gated = false;
     if (threadIdx.x < op.outputs) {
         const Output output(job, op, threadIdx.x);
         const Target& target = *output.target;
-        tick = (time >> target.shift) + target.ahead;
+        frame_index = (time >> target.shift) + target.ahead;
         is_gated = target.gated;
-        if (output.exists()) to = job.packets + target.packets + (tick & target.mask) * WIDTH + output.channel;
+        if (output.exists()) to = job.packets + target.packets + (frame_index & target.mask) * WIDTH + output.channel;
     }
     Fresh fresh[FRESH];
     const float share = 1.0f / job.channels;
@@ -365,7 +365,7 @@ __device__ void run(const Job& job, const Operation& op, unsigned time, bool& st
         float value = is_gated ? gated(filter, gate) : filter + gate;
         if (op.identity >= 0) value += mine[pitch - 1];
         if (op.relu && value < 0) value = 0;
-        send(to, tick, value);
+        send(to, frame_index, value);
     }
 #pragma unroll
     for (int i = 0; i < FRESH; ++i) fresh[i].settle();
