@@ -12,12 +12,9 @@ from sequnet_pl.data.download.items import PIANO_LIST, Item, read_list
 from sequnet_pl.data.download.report import REPORT, Entries, Entry, Options, read_report, write_report
 from sequnet_pl.errors import UserError
 
-__all__ = ["REPORT", "Options", "Result", "download", "download_list", "read_report"]
-
 PIANO_HOURS = 607 / 277
 """Mean length of a published recording."""
 _MEGABYTES_AN_HOUR = (50, 60)  # of opus, as YouTube has it
-_INSTEAD = "; name a folder of your own with --audio_dir FOLDER, or use the built-in piano with --dataset builtin"
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,7 @@ def download(
         done |= {item: entry for item in todo if (entry := entries.get((item.split, item.recording)))}
     result = Result([done[item] for item in items if item in done], stopped, folder)
     if todo:
-        text = f"{len(result.files)} of {len(items)} recordings are in {folder}; reasons are in {folder / REPORT}"
-        console.out(text, highlight=False)
+        console.out(f"{len(result.files)} of {len(items)} are in {folder}; reasons: {folder / REPORT}", highlight=False)
     if stopped:
         console.out(f"Stopped: {stopped}. The same command resumes.", highlight=False)
     return result
@@ -113,10 +109,9 @@ def download_list(path: Path, folder: Path) -> list[Path]:
 
     No server is contacted where all are present or gone. Raises UserError where none of them can be used.
     """
-    items = read_list(path)
-    result = download(items, folder, hours=PIANO_HOURS if path == PIANO_LIST else None)
+    result = download(read_list(path), folder, hours=PIANO_HOURS if path == PIANO_LIST else None)
     if not result.files:
         reason = result.stopped or f"the reasons are in {folder / REPORT}"
-        advice = _INSTEAD if path == PIANO_LIST else ""
-        raise UserError(f"none of the {len(items)} recordings of {path} could be downloaded ({reason}){advice}")
+        advice = "; use recordings of your own (--audio_dir FOLDER), or the built-in piano (--dataset builtin)"
+        raise UserError(f"none of the recordings of {path} could be downloaded ({reason}){advice}")
     return result.files

@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.project import ROOT
@@ -17,6 +16,7 @@ PIANO_LIST = ROOT / "data" / "piano.csv"
 SPLITS = ("train", "val", "test")
 
 _VIDEO_ID = re.compile(r"[0-9A-Za-z_-]{11}")
+_URL = re.compile(r"https?://[^\s/?#]\S*")
 
 
 @dataclass(frozen=True)
@@ -38,18 +38,14 @@ class Item:
 
 def item(text: str, split: str = "") -> Item:
     """Return the item of a YouTube id or an http(s) URL. Raises UsageError where it is neither."""
-    video_id = text if _VIDEO_ID.fullmatch(text) else None
-    if video_id is None:
-        try:
-            parts = urlsplit(text)
-        except ValueError:
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
-            raise UsageError(f"{text!r} is neither a YouTube id of 11 characters nor a URL with http:// or https://")
-        if "youtu" in text:
-            from yt_dlp.extractor.youtube import YoutubeIE  # slow to import, and only some lists need it
+    is_id = _VIDEO_ID.fullmatch(text)
+    if not is_id and not (_URL.fullmatch(text) and text.isprintable()):
+        raise UsageError(f"{text!r} is neither a YouTube id of 11 characters nor a URL with http:// or https://")
+    video_id = text if is_id else None
+    if "youtu" in text and not is_id:
+        from yt_dlp.extractor.youtube import YoutubeIE  # slow to import, and only some lists need it
 
-            video_id = YoutubeIE.get_temp_id(text)
+        video_id = YoutubeIE.get_temp_id(text)
     if video_id and _VIDEO_ID.fullmatch(video_id):
         return Item(video_id, f"https://www.youtube.com/watch?v={video_id}", video_id, split)
     return Item(text, text, hashlib.sha256(text.encode()).hexdigest()[:16], split)

@@ -44,15 +44,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the report.
+    """A row of the report, of one recording in one split.
 
-    Attributes:
-        recording: The YouTube id or URL.
-        split: `train`, `val` or `test`, or empty.
-        status: `ok` (present), `failed` (retried by the next run) or `gone` (not retried).
-        reason: Reason where it is not ok.
-        file: Path relative to the folder, empty where there is none.
-        time: When it was tried, ISO 8601 in UTC.
+    `status` is `ok` (present), `failed` (retried by the next run) or `gone` (not retried); `file` is relative to the
+    folder, empty where there is none; `time` is ISO 8601 in UTC.
     """
 
     recording: str

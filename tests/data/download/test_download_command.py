@@ -92,7 +92,7 @@ def test_command_sorts_by_split(
     assert main(command) == 0
     folders = sorted(path.split("/")[0] for path in files_in(tmp_path / "out") if "/" in path)
     assert folders == ["test", "train", "train"]
-    assert "3 of 3 recordings" in capsys.readouterr().err
+    assert "3 of 3 are in" in capsys.readouterr().err
     assert [main([*command, *wrong.split()]) for wrong in WRONG] == [2] * len(WRONG)
 
 
