@@ -22,7 +22,9 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
 _PARTIAL = ".partial"  # hidden, so that nothing unfinished counts as a recording
-_STOPPING = re.compile(r"http error 429|too many requests|rate-limited|try again later|no space left|disk quota", re.I)
+_STOPPING = re.compile(
+    r"http error 429|too many requests|rate-limited by|try again later|no space left|disk quota", re.I
+)
 """Errors of yt-dlp that end a run."""
 _RETRYABLE = re.compile(
     r"http error (403|408|5)|timed out|giving up after|more expected|did not get any data|file is empty"
@@ -71,7 +73,7 @@ def _fetch(ydl: YoutubeDL, item: Item, folder: Path) -> Entry:
             raise Refused("a live stream, which has no end yet")
         part = Path(done[0]["filepath"])
         if next(frames(part), None) is None:
-            raise Refused("the download cannot be read as audio: it is empty")
+            raise Refused("the file has no sound")
     except Exception as error:  # yt-dlp supports a thousand sites, and one that has changed may raise anything
         reason = printable(" ".join(str(error).split()).removeprefix("ERROR: "))[:1000] or type(error).__name__
         status = "failed" if _STOPPING.search(reason) or _RETRYABLE.search(reason) else "gone"
@@ -155,8 +157,7 @@ def _parameters(folder: Path, options: Options, limit: _Limit, console: Console)
 def _cookies(path: Path) -> io.StringIO:
     """A copy of the cookies: yt-dlp writes new ones to where it read them."""
     try:
-        text = path.read_text(encoding="utf-8")
-        YoutubeDLCookieJar(io.StringIO(text)).load()  # type: ignore[arg-type]
+        YoutubeDLCookieJar(str(path)).load()
+        return io.StringIO(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path} as cookies in Netscape's format: {error}") from error
-    return io.StringIO(text)
+        raise UserError(f"cannot read the cookies in {path}: {error}") from error

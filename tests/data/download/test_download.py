@@ -1,24 +1,21 @@
 """yt-dlp against a server on this machine: files, statuses with their reasons, reruns, and streams without an end."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from download_server import KINDS, QUICK, Page, Server, files_in, rows
+from download_server import KINDS, QUICK, Audio, Fetch, Page, Server, files_in, rows
 from yt_dlp import YoutubeDL
 from yt_dlp.utils import DownloadError
 
 from sequnet_pl.audio.decode import frames
-from sequnet_pl.data.download import Options, Result, download
+from sequnet_pl.data.download import Options, download
 from sequnet_pl.data.download.items import item
 from sequnet_pl.printing import printable
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_audio_is_kept_as_it_came(
-    kind: str, audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
-) -> None:
+def test_audio_is_kept_as_it_came(kind: str, audio: Audio, server: Server, fetch: Fetch) -> None:
     server.pages[f"/music.{kind}"] = Page(status=302, headers={"Location": f"/a%20b.{kind}"})
     server.pages[f"/a%20b.{kind}"] = Page(audio[kind], KINDS[kind])
     result = fetch(f"/music.{kind}")
@@ -50,7 +47,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_failure_has_a_status_and_a_reason(name: str, server: Server, fetch: Callable[..., Result]) -> None:
+def test_failure_has_a_status_and_a_reason(name: str, server: Server, fetch: Fetch) -> None:
     page, status, reason = ENDS[name]
     server.pages[f"/{name}.mp3"] = page
     timeout = 0.3 if page.stalls else 20
@@ -65,7 +62,7 @@ def test_failure_has_a_status_and_a_reason(name: str, server: Server, fetch: Cal
 @pytest.mark.parametrize("goal", ["file://{}", "ftp://127.0.0.1/a.mp3", "data:audio/mpeg;base64,AAAA", "javascript:1"])
 @pytest.mark.parametrize("where", ["page", "media", "link"])
 def test_only_http_is_followed(
-    goal: str, where: str, audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
+    goal: str, where: str, audio: Audio, server: Server, fetch: Fetch, tmp_path: Path
 ) -> None:
     (tmp_path / "secret.mp3").write_bytes(audio["mp3"])
     goal = goal.format(tmp_path / "secret.mp3")
@@ -85,7 +82,7 @@ def test_only_http_is_followed(
     "name", ["../../evil.exe", "/tmp/evil.sh", "evil.mp3\\..\\..\\x.bat", "%(id)s.%(ext)s", "-rf.conf"]
 )
 def test_names_from_the_network_have_no_effect(
-    name: str, audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
+    name: str, audio: Audio, server: Server, fetch: Fetch, tmp_path: Path
 ) -> None:
     attached = {"Content-Disposition": f'attachment; filename="{name}"'}
     title = f"<html><title>{name}\x1b[31m</title><audio src='/disposed'></audio></html>".encode()
@@ -99,9 +96,7 @@ def test_names_from_the_network_have_no_effect(
 
 
 @pytest.mark.parametrize("stalls", [False, True])
-def test_broken_transfer_is_resumed_at_once(
-    stalls: bool, audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
-) -> None:
+def test_broken_transfer_is_resumed_at_once(stalls: bool, audio: Audio, server: Server, fetch: Fetch) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"], stops=[9_000, 20_000, 3_000], stalls=stalls)
     result = fetch("/a.mp3")
     assert result.files[0].read_bytes() == audio["mp3"]
@@ -110,32 +105,23 @@ def test_broken_transfer_is_resumed_at_once(
     assert len(offsets) == 2
 
 
-def test_rerun_resumes_and_then_asks_nothing(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
+@pytest.mark.parametrize("kind", ["mp3", "m4a"])
+def test_rerun_resumes_the_same_format_and_then_asks_nothing(
+    kind: str, audio: Audio, server: Server, fetch: Fetch
 ) -> None:
-    server.pages["/a.mp3"] = Page(audio["mp3"], stops=[9_000, 20_000])
-    once = Options(sleep=0, timeout=1, retries=0)
-    assert fetch("/a.mp3", options=once).entries[0].status == "failed"
-    assert fetch("/a.mp3", options=once).files[0].read_bytes() == audio["mp3"]
-    assert server.requests[-1][1] is not None  # a range
-    server.requests.clear()
-    again = fetch("/a.mp3")
-    assert (again.entries[0].status, server.requests, len(again.files)) == ("ok", [], 1)
-
-
-def test_other_format_of_a_recording_is_not_spliced(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
-) -> None:
-    once = Options(sleep=0, timeout=1, retries=0)
     server.pages["/a"] = Page(audio["mp3"], stops=[9_000, 20_000])
-    assert fetch("/a", options=once).files == []
-    server.pages["/a"] = Page(audio["m4a"], "audio/mp4")
-    result = fetch("/a", options=once)
-    assert result.files[0].read_bytes() == audio["m4a"]
-    assert files_in(result.folder) == {result.files[0].name, "report.csv"}
+    once = Options(sleep=0, timeout=1, retries=0)
+    assert fetch("/a", options=once).entries[0].status == "failed"
+    server.pages["/a"] = Page(audio[kind], KINDS[kind])
+    (file,) = fetch("/a", options=once).files
+    assert file.read_bytes() == audio[kind]
+    assert (server.requests[-1][1] is not None) == (kind == "mp3")  # a range
+    server.requests.clear()
+    again = fetch("/a")
+    assert (again.entries[0].status, again.files, server.requests) == ("ok", [file], [])
 
 
-def test_rerun_retries_only_what_failed(audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]) -> None:
+def test_rerun_retries_only_what_failed(audio: Audio, server: Server, fetch: Fetch) -> None:
     server.pages |= {"/ok.mp3": Page(audio["mp3"]), "/down.mp3": Page(status=503), "/deleted.mp3": Page(audio["mp3"])}
     paths = ("/missing.mp3", "/ok.mp3", "/down.mp3", "/deleted.mp3")
     result = fetch(*paths)
@@ -151,9 +137,7 @@ def test_rerun_retries_only_what_failed(audio: dict[str, bytes], server: Server,
     assert len(fetch(*paths, options=Options(sleep=0, retry_failed=True)).files) == 4
 
 
-def test_limit_stops_politely_and_a_rerun_goes_on(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
-) -> None:
+def test_limit_stops_politely_and_a_rerun_goes_on(audio: Audio, server: Server, fetch: Fetch) -> None:
     server.pages |= {f"/{name}.mp3": Page(audio["mp3"]) for name in "ab"}
     server.pages["/limit.mp3"] = Page(status=429, headers={"Retry-After": "7200"}, then=Page(audio["mp3"]))
     paths = ("/a.mp3", "/limit.mp3", "/b.mp3")
@@ -165,9 +149,7 @@ def test_limit_stops_politely_and_a_rerun_goes_on(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_no_space_while_downloading(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_no_space_while_downloading(audio: Audio, server: Server, fetch: Fetch, tmp_path: Path) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"], stops=[9_000, 20_000])
     fetch("/a.mp3", options=Options(sleep=0, timeout=1, retries=0))
     (part,) = (tmp_path / "out" / ".partial").iterdir()
@@ -212,7 +194,7 @@ def test_status_of_a_message_of_youtube(message: str, tmp_path: Path, monkeypatc
     ],
 )
 def test_radio_is_refused_once_and_the_next_one_is_downloaded(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], radio: Page, limits: dict[str, float]
+    audio: Audio, server: Server, fetch: Fetch, radio: Page, limits: dict[str, float]
 ) -> None:
     server.pages |= {"/radio": replace(radio, body=audio["mp3"]), "/good.mp3": Page(audio["mp3"])}
     options = replace(QUICK, **limits)
@@ -234,7 +216,7 @@ def test_radio_is_refused_once_and_the_next_one_is_downloaded(
     ],
 )
 def test_within_the_limits_and_with_a_known_length_recordings_are_downloaded(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], page: Page, options: Options, copies: int
+    audio: Audio, server: Server, fetch: Fetch, page: Page, options: Options, copies: int
 ) -> None:
     server.pages["/a.mp3"] = replace(page, body=audio["mp3"])
     assert fetch("/a.mp3", options=options).files[0].read_bytes() == copies * audio["mp3"]
