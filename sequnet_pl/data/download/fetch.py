@@ -22,15 +22,12 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
 _PARTIAL = ".partial"  # hidden, so that nothing unfinished counts as a recording
-_STOPPING = re.compile(
-    r"http error 429|too many requests|rate-limited by|try again later|no space left|disk quota", re.I
-)
+_STOPPING = re.compile(r"(?i)http error 429|too many requests|rate-limited by|try again later|no space left|disk quota")
 """Errors of yt-dlp that end a run."""
 _RETRYABLE = re.compile(
-    r"http error (403|408|5)|timed out|giving up after|more expected|did not get any data|file is empty"
+    r"(?i)http error (403|408|5)|timed out|giving up after|more expected|did not get any data|file is empty"
     r"|caused by (transport|ssl|certificateverify|proxy|incompleteread)"
-    r"|\[youtube\].*(not a bot|captcha|being blocked|requested format|failed to extract any player)",
-    re.I,
+    r"|\[youtube\].*(not a bot|captcha|being blocked|requested format|failed to extract any player)"
 )
 """Errors of yt-dlp that the next run may not meet."""
 
@@ -127,9 +124,6 @@ class _Messages:
 
 
 def _parameters(folder: Path, options: Options, limit: _Limit, console: Console) -> Any:
-    def pause(n: int) -> float:
-        return min(options.sleep * n, 30.0)
-
     return {
         # other protocols would have ffmpeg open what a site names
         "format": "bestaudio[protocol^=http]/best[protocol^=http]",
@@ -146,7 +140,7 @@ def _parameters(folder: Path, options: Options, limit: _Limit, console: Console)
         "retries": options.retries,
         "fragment_retries": options.retries,
         "skip_unavailable_fragments": False,
-        "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), pause),
+        "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), lambda n: min(options.sleep * n, 30)),
         "sleep_interval": options.sleep,
         "max_sleep_interval": 2 * options.sleep,
         "sleep_interval_requests": options.sleep / 10,

@@ -57,6 +57,7 @@ def test_other_sites_are_named_by_a_hash(url: str) -> None:
         "file:///etc/passwd",
         "ftp://example.org/a.mp3",
         "http://",
+        "http:///a",
         "example.org/a.mp3",
         "data:audio/mpeg,x",
         "https://example.org/a b",
@@ -71,21 +72,20 @@ def test_neither_id_nor_url(text: str) -> None:
 
 def test_text(tmp_path: Path) -> None:
     lines = f"\ufeff# mine\n\n  {VIDEO} \nhttps://example.org/a.mp3\r\nhttps://youtu.be/{VIDEO}\n"
-    items = read_list(written(tmp_path, lines))
-    assert [one.recording for one in items] == [VIDEO, "https://example.org/a.mp3"]
-    assert {one.split for one in items} == {""}
+    assert read_list(written(tmp_path, lines)) == [item(VIDEO), item("https://example.org/a.mp3")]
 
 
-@pytest.mark.parametrize("header", ["split,video_id", "video_id, split", "title,split,url"])
-def test_csv(header: str, tmp_path: Path) -> None:
-    names = header.replace(" ", "").split(",")
-    values = {"split": "val", "title": '"a, b"', "url": VIDEO, "video_id": VIDEO}
-    row = ",".join(values[name] for name in names)
-    assert read_list(written(tmp_path, f"{header}\n{row}\n{row}\n", "list.csv")) == [item(VIDEO, "val")]
-
-
-def test_csv_without_splits(tmp_path: Path) -> None:
-    assert read_list(written(tmp_path, f"url\n{VIDEO}\n", "list.CSV")) == [item(VIDEO)]
+@pytest.mark.parametrize(
+    ("header", "row", "split"),
+    [
+        ("split,video_id", f"val,{VIDEO}", "val"),
+        ("video_id, split", f"{VIDEO},val", "val"),
+        ("title,split,url", f'"a, b",val,{VIDEO}', "val"),
+        ("url", VIDEO, ""),
+    ],
+)
+def test_csv(header: str, row: str, split: str, tmp_path: Path) -> None:
+    assert read_list(written(tmp_path, f"{header}\n{row}\n{row}\n", "list.CSV")) == [item(VIDEO, split)]
 
 
 @pytest.mark.parametrize(
