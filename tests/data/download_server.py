@@ -2,14 +2,19 @@
 
 import csv
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sequnet_pl.data.download import Options
+from sequnet_pl.data.download import Options, Result
 
+Audio = dict[str, bytes]
+"""Files by suffix."""
+Fetch = Callable[..., Result]
+"""Downloads paths of the server."""
 KINDS = {"mp3": "audio/mpeg", "m4a": "audio/mp4", "webm": "video/webm"}
 """Content types by suffix."""
 QUICK = Options(sleep=0, timeout=1, retries=3)

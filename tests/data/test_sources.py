@@ -163,7 +163,7 @@ def test_a_piano_of_which_nothing_is_left_names_other_recordings(
     with pytest.raises(UserError, match=r"--audio_dir FOLDER.*--dataset builtin"):
         found(tmp_path)
     (tmp_path / "recordings" / "report.csv").write_text("something else\n")
-    with pytest.raises(UserError, match=r"not a report of downloads .*--dataset builtin"):
+    with pytest.raises(UserError, match="not a report of downloads"):
         found(tmp_path)
 
 
@@ -193,7 +193,7 @@ def test_a_list_is_downloaded_and_split(
 def test_a_list_of_which_nothing_comes(server: Server, tmp_path: Path) -> None:
     path = tmp_path / "urls.txt"
     path.write_text(server.url("/gone.mp3"))
-    with pytest.raises(UserError, match=r"none of the 1 recordings of .*urls\.txt could be downloaded .*report\.csv"):
+    with pytest.raises(UserError, match=r"none of the recordings of .*urls\.txt could be downloaded .*report\.csv"):
         found(tmp_path / "data", recordings=str(path))
 
 

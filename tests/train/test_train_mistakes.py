@@ -46,7 +46,7 @@ def test_a_piano_without_recordings_names_what_to_do(run, tmp_path, monkeypatch)
 
     def limited(items, folder, **_):
         asked.append(folder)
-        return Result([], len(items), "www.youtube.com limits how much it gives", folder)
+        return Result([], "www.youtube.com limits how much it gives", folder)
 
     monkeypatch.setattr("sequnet_pl.data.download.download", limited)  # no test asks the network
     status, err, _ = run("--model sequnet --dataset piano")

@@ -21,14 +21,12 @@ VERSION = 1
 """Counts up with every audible change."""
 RENDITIONS = 2
 """Default number of renditions of each piece of train, each in another key and tempo."""
-MOST_RENDITIONS = 1000
-"""A hundred hours, and 7 GB."""
 
 
 def check_renditions(renditions: int) -> None:
     """Raise UsageError for a number of renditions that is not possible."""
-    if not 1 <= renditions <= MOST_RENDITIONS:
-        raise UsageError(f"--builtin_takes is {renditions}, but each piece is played 1 to {MOST_RENDITIONS:,} times")
+    if not 1 <= renditions <= 1000:  # a hundred hours, and 7 GB
+        raise UsageError(f"--builtin_takes is {renditions}, but each piece is played 1 to 1,000 times")
 
 
 def folder_of(downloads: Path, rate: int) -> Path:
@@ -50,9 +48,8 @@ def write_recordings(
 ) -> dict[str, list[Path]]:
     """Render the recordings that `folder` lacks, as 16-bit FLAC at `rate` Hz, and return the paths of all by split.
 
-    Each file is a function of its name, `rate` and VERSION alone (up to rounding) and appears when it is complete, so
-    an interrupted folder is completed and a finished one only listed. `workers` processes render, by default one for
-    each core. Raises UserError where `folder` cannot be written.
+    Each file is a function of its name, `rate` and VERSION alone (up to rounding) and appears when it is complete.
+    `workers` processes render, by default one for each core. Raises UserError where `folder` cannot be written.
     """
     paths = recordings(folder, renditions)
     missing = [path for found in paths.values() for path in found if not path.exists()]

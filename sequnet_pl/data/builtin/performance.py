@@ -1,6 +1,5 @@
 """Play a score: notes in beats to notes in seconds, with rubato, phrasing, pedal and another key each time."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,10 +8,7 @@ import numpy as np
 from sequnet_pl.data.builtin.pieces import Piece
 
 _SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_ACCIDENTALS = {"": 0, "#": 1, "b": -1}
 _CHORDS = {"": (0, 4, 7, 12), "m": (0, 3, 7, 12), "7": (0, 4, 7, 10)}
-_NOTE = re.compile(r"([a-g])([#b]?)(\d?)")
-_CHORD = re.compile(r"([A-G])([#b]?)(m|7|)")
 _LOWEST_ROOT = 45  # A2: closed chords below it sound muddy
 _PHRASE_BARS = 4
 _GRID = 48  # points a beat on which tempo is integrated
@@ -86,19 +82,15 @@ def render(piece: Piece, rng: np.random.Generator) -> list[Note]:
 
 
 def _pitch(name: str, octave: int) -> int:
-    match = _NOTE.fullmatch(name)
-    assert match, f"not a note: {name}"
-    return 12 * (octave + 1) + _SEMITONES[match[1]] + _ACCIDENTALS[match[2]]
+    return 12 * (octave + 1) + _SEMITONES[name[0]] + name.count("#") - name[1:].count("b")
 
 
 def _chord(name: str) -> tuple[int, ...]:
     if "." in name:
         return tuple(_pitch(note, int(note[-1])) for note in name.split("."))
-    match = _CHORD.fullmatch(name)
-    assert match, f"not a chord: {name}"
-    root = _pitch(match[1].lower() + match[2], 0)
-    root = _LOWEST_ROOT + (root - _LOWEST_ROOT) % 12
-    return tuple(root + interval for interval in _CHORDS[match[3]])
+    letters = name.rstrip("m7")
+    root = _LOWEST_ROOT + (_pitch(letters.lower(), 0) - _LOWEST_ROOT) % 12
+    return tuple(root + interval for interval in _CHORDS[name.removeprefix(letters)])
 
 
 def _chord_spans(piece: Piece) -> Iterator[tuple[float, float, tuple[int, ...]]]:

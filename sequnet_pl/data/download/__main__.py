@@ -8,36 +8,34 @@ from rich.console import Console
 
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.download import PIANO_HOURS, REPORT, Options, announcement, download, plan, read_report
-from sequnet_pl.data.download.items import PIANO_LIST, SPLITS, read_list, select
+from sequnet_pl.data.download.items import PIANO_LIST, SPLITS, read_list
+from sequnet_pl.errors import UsageError
 
 PROGRAM = "python -m sequnet_pl.data.download"
-_INTERRUPTED = 130
 
 
 def main(arguments: list[str]) -> int:
-    """Run the command; returns 0, 1 where the run stopped early or nothing usable is present, or 130 after Ctrl-C.
+    """Run the command; returns 0, or 1 where the run stopped early or nothing usable is present.
 
     Raises UserError where nothing can be read or written.
     """
     given = _parser().parse_args(arguments)
-    items = select(read_list(given.list), given.split, given.limit)
+    if given.limit is not None and given.limit < 1:
+        raise UsageError("--limit must be at least 1")
+    items = [item for item in read_list(given.list) if given.split in (None, item.split)][: given.limit]
+    if not items:
+        raise UsageError(f"the list {given.list} has no split {given.split}")
     hours = PIANO_HOURS if given.list == PIANO_LIST else None
     limits = {"max_bytes": given.max_gb * 1e9, "max_hours": given.max_hours}
     options = Options(sleep=given.sleep, cookies=given.cookies, retry_failed=given.retry_failed, **limits)
-    console = Console(stderr=True, soft_wrap=True)
     if not given.dry_run:
-        try:
-            return download(items, given.output, options, console, hours).exit_status
-        except KeyboardInterrupt:
-            text = f"Interrupted: finished downloads are in {given.output}; the same command resumes."
-            console.print(text, markup=False, highlight=False)
-            return _INTERRUPTED
+        result = download(items, given.output, options, hours=hours)
+        return 1 if result.stopped or not result.files else 0
     done = plan(items, given.output, read_report(given.output), options)
-    listing = Console(soft_wrap=True)
     for item in items:
         status = done[item].status if item in done else "to fetch"
-        listing.print(f"{item.split or '-'} {item.recording} {status}", markup=False, highlight=False)
-    console.print(announcement(items, done, given.output, hours), markup=False, highlight=False)
+        Console().out(item.split or "-", item.recording, status, highlight=False)
+    Console(stderr=True).out(announcement(len(items) - len(done), given.output, hours), highlight=False)
     return 0
 
 

@@ -1,12 +1,9 @@
 """Downloads by yt-dlp, one after the other; each is checked to be audio and gets a name of our own."""
 
-import errno
 import io
-import math
+import re
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from http.cookiejar import LoadError
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +11,25 @@ from rich.console import Console
 from rich.filesize import decimal
 from yt_dlp import YoutubeDL
 from yt_dlp.cookies import YoutubeDLCookieJar
-from yt_dlp.networking.exceptions import HTTPError, TransportError
-from yt_dlp.utils import ContentTooShortError, DownloadCancelled, match_filter_func
+from yt_dlp.utils import DownloadCancelled, match_filter_func
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.decode import DecodeError, frames
+from sequnet_pl.audio.decode import frames
 from sequnet_pl.audio.files import SUFFIXES
 from sequnet_pl.data.download.items import Item
-from sequnet_pl.data.download.report import Entries, Entry, Options, Status, write_report
+from sequnet_pl.data.download.report import Entries, Entry, Options, write_report
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
-_FORMAT = "bestaudio[protocol^=http]/best[protocol^=http]"  # other protocols would have ffmpeg open what a site names
 _PARTIAL = ".partial"  # hidden, so that nothing unfinished counts as a recording
-_BYTES_PER_SECOND = 5e6  # more than any recording has
-_LENGTH = 300  # characters of a reason
-
-# YouTube reports these in words only.
-_RATE_LIMITED = ("rate-limited by youtube", "try again later", "too many requests")
-_RETRYABLE = ("not a bot", "captcha", "ip is likely being blocked", "requested format is not available")
-_INCOMPLETE = (
-    "did not get any data",
-    "downloaded file is empty",
-    "giving up after",
-    "more expected",
-    "failed to extract any player",
+_STOPPING = re.compile(r"(?i)http error 429|too many requests|rate-limited by|try again later|no space left|disk quota")
+"""Errors of yt-dlp that end a run."""
+_RETRYABLE = re.compile(
+    r"(?i)http error (403|408|5)|timed out|giving up after|more expected|did not get any data|file is empty"
+    r"|caused by (transport|ssl|certificateverify|proxy|incompleteread)"
+    r"|\[youtube\].*(not a bot|captcha|being blocked|requested format|failed to extract any player)"
 )
+"""Errors of yt-dlp that the next run may not meet."""
 
 
 class Refused(DownloadCancelled):
@@ -59,79 +49,40 @@ def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Op
         with YoutubeDL(_parameters(folder, options, limit, console)) as ydl:
             for number, item in enumerate(items, 1):
                 limit.start(f"{number}/{len(items)} {item.stem}")
-                entry, stop = _fetch(ydl, item, folder)
+                entry = _fetch(ydl, item, folder)
                 entries[item.split, item.recording] = entry
                 write_report(folder, entries.values())
-                reason = f", {entry.reason}" if entry.reason else ""
-                line = printable(f"{number}/{len(items)} {item.recording}: {entry.status}{reason}")
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
-                if stop:
-                    return f"{stop} ({entry.reason})"
-    with suppress(OSError):  # of unfinished downloads
-        (folder / _PARTIAL).rmdir()
+                line = f"{number}/{len(items)} {item.recording}: {entry.status} {entry.reason}"
+                console.out(printable(line.rstrip()), highlight=False)
+                if _STOPPING.search(entry.reason):
+                    return entry.reason
     return ""
 
 
-def _fetch(ydl: YoutubeDL, item: Item, folder: Path) -> tuple[Entry, str]:
-    """Download an item; return its row and, where the run cannot continue, the reason."""
+def _fetch(ydl: YoutubeDL, item: Item, folder: Path) -> Entry:
+    """Download an item, check that it is audio, and return its row."""
     try:
-        part = _download(ydl, item)
-        suffix = part.suffix.lower() if part.suffix.lower() in SUFFIXES else ".mka"  # decoding goes by the content
-        target = atomic.make_folder(folder / item.split) / f"{item.stem}{suffix}"
-        part.replace(target)
-        entry, stop = Entry(item.recording, item.split, Status.OK, file=target.relative_to(folder).as_posix()), ""
+        # The stem makes the file's name ours, the format keeps a resumed download from mixing two formats.
+        info = ydl.extract_info(item.url, extra_info={"stem": item.stem})
+        if not info or "entries" in info:
+            raise Refused("a page or playlist of several recordings; list each by its own URL")
+        if not (done := info.get("requested_downloads")):
+            raise Refused("a live stream, which has no end yet")
+        part = Path(done[0]["filepath"])
+        if next(frames(part), None) is None:
+            raise Refused("the file has no sound")
     except Exception as error:  # yt-dlp supports a thousand sites, and one that has changed may raise anything
-        retryable, stop = _classify(error, item)
-        if isinstance(error, UserError) and not stop:
-            raise
-        reason = printable(" ".join(str(error).split()).removeprefix("ERROR: "))[:_LENGTH] or type(error).__name__
-        entry = Entry(item.recording, item.split, Status.FAILED if retryable else Status.GONE, reason)
-    if entry.status is not Status.FAILED:
+        reason = printable(" ".join(str(error).split()).removeprefix("ERROR: "))[:1000] or type(error).__name__
+        status = "failed" if _STOPPING.search(reason) or _RETRYABLE.search(reason) else "gone"
+        entry = Entry(item.recording, item.split, status, reason)
+    else:
+        suffix = part.suffix.lower() if part.suffix.lower() in SUFFIXES else ".mka"  # decoding goes by the content
+        target = part.replace(atomic.make_folder(folder / item.split) / f"{item.stem}{suffix}")
+        entry = Entry(item.recording, item.split, "ok", file=target.relative_to(folder).as_posix())
+    if entry.status != "failed":
         for path in (folder / _PARTIAL).glob(f"{item.stem}.*"):
             path.unlink()
-    return entry, stop
-
-
-def _download(ydl: YoutubeDL, item: Item) -> Path:
-    """Return a file that can be read as audio. Raise Refused for anything else."""
-    # The stem makes the file's name ours, the format keeps a resumed download from mixing two formats.
-    info = ydl.extract_info(item.url, extra_info={"stem": item.stem})
-    if not info or "entries" in info:
-        raise Refused("a page or playlist of several recordings; list each by its own URL")
-    if not (done := info.get("requested_downloads")):
-        raise Refused("a live stream, which has no end yet")
-    path = Path(done[0]["filepath"])
-    try:
-        next(frames(path))
-    except (DecodeError, StopIteration) as error:
-        reason = getattr(error, "reason", "it is empty")
-        raise Refused(f"the download cannot be read as audio: {reason}") from error
-    return path
-
-
-def _classify(error: Exception, item: Item) -> tuple[bool, str]:
-    """Return whether a retry may succeed, and the reason for ending the run, empty where it can continue."""
-    causes, text = list(_causes(error)), str(error).lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    http = next((cause.status for cause in causes if isinstance(cause, HTTPError)), 0)
-    if http == 429 or any(words in text for words in _RATE_LIMITED):
-        return True, "the server limits downloads"
-    if any(isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT) for cause in causes):
-        return True, "there is no space left"
-    if http:
-        return http >= 500 or http in (407, 408, 425) or (http == 403 and item.youtube), ""
-    lost = any(isinstance(cause, TransportError | ContentTooShortError | TimeoutError) for cause in causes)
-    words = _INCOMPLETE + (_RETRYABLE if item.youtube else ())
-    return lost or any(part in text for part in words), ""
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and its causes: yt-dlp keeps them in `exc_info` or `cause`."""
-    for _ in range(10):
-        if error is None:
-            return
-        yield error
-        exc_info = getattr(error, "exc_info", None) or (None, None)
-        error = exc_info[1] or getattr(error, "cause", None) or error.__cause__ or error.__context__
+    return entry
 
 
 class _Limit:
@@ -148,13 +99,10 @@ class _Limit:
         """Check yt-dlp's progress."""
         done, total = state.get("downloaded_bytes") or 0, state.get("total_bytes") or 0  # some servers state -1
         self._show(f"{self._name}: {decimal(done)}" + (f" of {decimal(total)}" if total > 0 else ""))
-        if state.get("status") != "downloading" or 0 < done <= total or state.get("fragment_count"):
+        if done <= total or state.get("fragment_count") or state["info_dict"].get("duration"):
             return
-        info = state.get("info_dict") or {}
-        stated = 2 * (info.get("filesize") or 0) or _BYTES_PER_SECOND * (info.get("duration") or 0)
-        max_hours = math.inf if stated else self._options.max_hours
         hours = (time.monotonic() - self._started) / 3600
-        if done > max(self._options.max_bytes, stated) or hours > max_hours:
+        if done > self._options.max_bytes or hours > self._options.max_hours:
             limits = f"{self._options.max_bytes / 1e9:g} GB or {self._options.max_hours:g} hours"
             raise Refused(f"of unknown length, and no end within {limits} (--max-gb, --max-hours), as with radio")
 
@@ -172,22 +120,18 @@ class _Messages:
 
     def warning(self, message: str) -> None:
         """Display a warning, such as one of a missing JavaScript runtime."""
-        self._console.print(printable(message), markup=False, highlight=False, soft_wrap=True)
+        self._console.out(printable(message), highlight=False)
 
 
 def _parameters(folder: Path, options: Options, limit: _Limit, console: Console) -> Any:
-    def pause(n: int) -> float:
-        return min(options.sleep * n, 30.0)
-
     return {
-        "format": _FORMAT,
+        # other protocols would have ffmpeg open what a site names
+        "format": "bestaudio[protocol^=http]/best[protocol^=http]",
         "paths": {"home": str((folder / _PARTIAL).absolute())},
         "outtmpl": {"default": "%(stem)s.%(format_id)s.%(ext)s"},
         "match_filter": match_filter_func("!is_live"),
         "progress_hooks": [limit],
         "logger": _Messages(console),
-        "quiet": True,
-        "noprogress": True,
         "color": "no_color",
         "noplaylist": True,
         "playlist_items": "0",
@@ -195,26 +139,19 @@ def _parameters(folder: Path, options: Options, limit: _Limit, console: Console)
         "socket_timeout": options.timeout,
         "retries": options.retries,
         "fragment_retries": options.retries,
-        "extractor_retries": 1,
         "skip_unavailable_fragments": False,
-        "retry_sleep_functions": {"http": pause, "fragment": pause, "extractor": pause},
+        "retry_sleep_functions": dict.fromkeys(("http", "fragment", "extractor"), lambda n: min(options.sleep * n, 30)),
         "sleep_interval": options.sleep,
         "max_sleep_interval": 2 * options.sleep,
         "sleep_interval_requests": options.sleep / 10,
-        "cookiefile": _cookies(options.cookies),
+        "cookiefile": options.cookies and _cookies(options.cookies),
     }
 
 
-def _cookies(path: Path | None) -> io.StringIO | None:
+def _cookies(path: Path) -> io.StringIO:
     """A copy of the cookies: yt-dlp writes new ones to where it read them."""
-    if path is None:
-        return None
     try:
-        text = path.read_text(encoding="utf-8")
-        YoutubeDLCookieJar(io.StringIO(text)).load()  # type: ignore[arg-type]
-    except LoadError as error:
-        raise UserError(f"{path} is not a file of cookies in Netscape's format, as --cookies needs") from error
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
-        raise UserError(f"cannot read the cookies in {path}: {reason}") from error
-    return io.StringIO(text)
+        YoutubeDLCookieJar(str(path)).load()
+        return io.StringIO(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read the cookies in {path}: {error}") from error

@@ -4,10 +4,9 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.project import ROOT
@@ -17,6 +16,7 @@ PIANO_LIST = ROOT / "data" / "piano.csv"
 SPLITS = ("train", "val", "test")
 
 _VIDEO_ID = re.compile(r"[0-9A-Za-z_-]{11}")
+_URL = re.compile(r"https?://[^\s/?#]\S*")
 
 
 @dataclass(frozen=True)
@@ -35,37 +35,20 @@ class Item:
     stem: str
     split: str = ""
 
-    @property
-    def youtube(self) -> bool:
-        """Whether it is a YouTube video."""
-        return self.stem == self.recording
-
 
 def item(text: str, split: str = "") -> Item:
     """Return the item of a YouTube id or an http(s) URL. Raises UsageError where it is neither."""
-    if split and split not in SPLITS:
-        raise UsageError(f"the split {split!r} is none of {', '.join(SPLITS)}")
-    video_id = text if _VIDEO_ID.fullmatch(text) else _id_of_url(text)
-    if video_id:
+    is_id = _VIDEO_ID.fullmatch(text)
+    if not is_id and not (_URL.fullmatch(text) and text.isprintable()):
+        raise UsageError(f"{text!r} is neither a YouTube id of 11 characters nor a URL with http:// or https://")
+    video_id = text if is_id else None
+    if "youtu" in text and not is_id:
+        from yt_dlp.extractor.youtube import YoutubeIE  # slow to import, and only some lists need it
+
+        video_id = YoutubeIE.get_temp_id(text)
+    if video_id and _VIDEO_ID.fullmatch(video_id):
         return Item(video_id, f"https://www.youtube.com/watch?v={video_id}", video_id, split)
     return Item(text, text, hashlib.sha256(text.encode()).hexdigest()[:16], split)
-
-
-def _id_of_url(url: str) -> str | None:
-    """Return the YouTube id in a URL, None for another site's."""
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and parts.hostname and url.isprintable() and " " not in url
-    except ValueError:
-        valid = False
-    if not valid:
-        raise UsageError(f"{url!r} is neither a YouTube id of 11 characters nor a URL with http:// or https://")
-    if "youtu" not in url:
-        return None
-    from yt_dlp.extractor.youtube import YoutubeIE  # slow to import, and only some lists need it
-
-    found = YoutubeIE.get_temp_id(url)
-    return found if found and _VIDEO_ID.fullmatch(found) else None
 
 
 def read_list(path: Path) -> list[Item]:
@@ -86,8 +69,8 @@ def read_list(path: Path) -> list[Item]:
         recording, split = row.get("video_id", row.get("url")), row.get("split")
         if recording is None:
             raise UserError(f"the list {path} has no column video_id or url; its first line is its header")
-        if split == "":
-            raise UserError(f"{where}: the split is missing")
+        if split is not None and split not in SPLITS:
+            raise UserError(f"{where}: the split {split!r} is none of {', '.join(SPLITS)}")
         try:
             new = item(recording, split or "")
         except UsageError as error:
@@ -117,18 +100,6 @@ def read_text(path: Path, errors: str = "strict") -> str:
     """Return the text of a list. Raise UserError where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8-sig", errors=errors)
-    except OSError as error:
-        raise UserError(f"cannot read the list {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"the list {path} is not text in UTF-8") from error
-
-
-def select(items: Sequence[Item], split: str | None = None, limit: int | None = None) -> list[Item]:
-    """Return the first `limit` items of a split, or of all. Raises UsageError where none are left."""
-    if limit is not None and limit < 1:
-        raise UsageError(f"the limit is {limit}, but must be at least 1")
-    chosen = [item for item in items if split is None or item.split == split]
-    if not chosen:
-        splits = ", ".join(sorted({item.split for item in items} - {""})) or "none"
-        raise UsageError(f"the list has no split {split}; it has {splits}")
-    return chosen[:limit]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", "it is not text in UTF-8")
+        raise UserError(f"cannot read the list {path}: {reason}") from error

@@ -5,7 +5,6 @@ import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 
 from sequnet_pl import atomic
@@ -43,21 +42,17 @@ class Options:
             raise UsageError("--max-gb and --max-hours must be more than 0")
 
 
-class Status(StrEnum):
-    """Result of a download: present, failed and retried by the next run, or gone for good."""
-
-    OK = "ok"
-    FAILED = "failed"
-    GONE = "gone"
-
-
 @dataclass(frozen=True)
 class Entry:
-    """A row of the report. `file` is relative to its folder, empty where there is none; `time` is ISO 8601 in UTC."""
+    """A row of the report, of one recording in one split.
+
+    `status` is `ok` (present), `failed` (retried by the next run) or `gone` (not retried); `file` is relative to the
+    folder, empty where there is none; `time` is ISO 8601 in UTC.
+    """
 
     recording: str
     split: str
-    status: Status
+    status: str
     reason: str = ""
     file: str = ""
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(" ", timespec="seconds"))
@@ -65,28 +60,22 @@ class Entry:
 
 Entries = dict[tuple[str, str], Entry]
 """Rows by split and recording."""
-
 _COLUMNS = [column.name for column in fields(Entry)]
 
 
 def read_report(folder: Path) -> Entries:
     """Read the rows of a folder's report. Raises UserError where the file is not such a report."""
     path = folder / REPORT
+    if not path.exists():
+        return {}
     try:
         reader = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
+        if not set(_COLUMNS) <= set(reader.fieldnames or ()):
+            raise UserError(f"{path} is not a report of downloads (columns {', '.join(_COLUMNS)}); move it elsewhere")
+        rows = [Entry(**{name: row[name] or "" for name in _COLUMNS}) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"cannot read {path}: {error}; move it elsewhere") from error
-    if not {"recording", "split", "status"} <= set(reader.fieldnames or ()):
-        raise UserError(f"{path} is not a report of downloads (columns {', '.join(_COLUMNS)}); move it elsewhere")
-    known = {status.value: status for status in Status} | {"cached": Status.OK}  # of an earlier version
-    entries: Entries = {}
-    for row in reader:
-        texts = {name: row.get(name) or "" for name in _COLUMNS}
-        entry = Entry(status=known.get(texts.pop("status"), Status.FAILED), **texts)
-        entries[entry.split, entry.recording] = entry
-    return entries
+    return {(row.split, row.recording): row for row in rows}
 
 
 def write_report(folder: Path, entries: Iterable[Entry]) -> None:

@@ -1,24 +1,21 @@
 """yt-dlp against a server on this machine: files, statuses with their reasons, reruns, and streams without an end."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from download_server import KINDS, QUICK, Page, Server, files_in, rows
+from download_server import KINDS, QUICK, Audio, Fetch, Page, Server, files_in, rows
 from yt_dlp import YoutubeDL
 from yt_dlp.utils import DownloadError
 
 from sequnet_pl.audio.decode import frames
-from sequnet_pl.data.download import Options, Result, Status, download
+from sequnet_pl.data.download import Options, download
 from sequnet_pl.data.download.items import item
 from sequnet_pl.printing import printable
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_audio_is_kept_as_it_came(
-    kind: str, audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
-) -> None:
+def test_audio_is_kept_as_it_came(kind: str, audio: Audio, server: Server, fetch: Fetch) -> None:
     server.pages[f"/music.{kind}"] = Page(status=302, headers={"Location": f"/a%20b.{kind}"})
     server.pages[f"/a%20b.{kind}"] = Page(audio[kind], KINDS[kind])
     result = fetch(f"/music.{kind}")
@@ -26,32 +23,31 @@ def test_audio_is_kept_as_it_came(
     assert file.name == item(server.url(f"/music.{kind}")).stem + "." + kind
     assert file.read_bytes() == audio[kind]
     assert next(frames(file))[0] == 48_000
-    assert result.exit_status == 0
-    assert result.entries[0].status is Status.OK
+    assert result.entries[0].status == "ok"
     assert files_in(result.folder) == {file.name, "report.csv"}
 
 
 LIVE = b"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n1.aac\n"
 TWO = b"<html><audio src=/1.mp3></audio><audio src=/2.mp3></audio>"
 ENDS = {
-    "missing": (Page(status=404), Status.GONE, "404"),
-    "gone": (Page(status=410), Status.GONE, "410"),
-    "forbidden": (Page(status=403), Status.GONE, "403"),
-    "lawyers": (Page(status=451), Status.GONE, "451"),
-    "down": (Page(status=503), Status.FAILED, "503"),
-    "broken": (Page(bytes(9999), stops=[10] * 9), Status.FAILED, "more expected"),
-    "stalled": (Page(bytes(9999), stops=[10] * 9, stalls=True), Status.FAILED, "timed out"),
-    "empty": (Page(), Status.FAILED, "any data"),
-    "other": (Page(b"<html>not audio</html>" * 99), Status.GONE, "cannot be read as audio"),
-    "text": (Page(b"<html><title>nothing</title></html>", "text/html"), Status.GONE, "Unsupported URL"),
-    "several": (Page(TWO, "text/html"), Status.GONE, "own URL"),
-    "live": (Page(LIVE, "application/vnd.apple.mpegurl"), Status.GONE, ""),
-    "circle": (Page(status=302, headers={"Location": "/circle.mp3"}), Status.GONE, "redirect loop"),
+    "missing": (Page(status=404), "gone", "404"),
+    "gone": (Page(status=410), "gone", "410"),
+    "forbidden": (Page(status=403), "failed", "403"),
+    "down": (Page(status=503), "failed", "503"),
+    "broken": (Page(bytes(9999), stops=[10] * 9), "failed", "more expected"),
+    "stalled": (Page(bytes(9999), stops=[10] * 9, stalls=True), "failed", "timed out"),
+    "empty": (Page(), "failed", "any data"),
+    "other": (Page(b"<html>not audio</html>" * 99), "gone", "cannot read"),
+    "text": (Page(b"<html><title>nothing</title></html>", "text/html"), "gone", "Unsupported URL"),
+    "several": (Page(TWO, "text/html"), "gone", "own URL"),
+    "live": (Page(LIVE, "application/vnd.apple.mpegurl"), "gone", ""),
+    "unreachable": (Page(status=302, headers={"Location": "http://127.0.0.1:1/a.mp3"}), "failed", "refused"),
+    "circle": (Page(status=302, headers={"Location": "/circle.mp3"}), "gone", "redirect loop"),
 }
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_failure_has_a_status_and_a_reason(name: str, server: Server, fetch: Callable[..., Result]) -> None:
+def test_failure_has_a_status_and_a_reason(name: str, server: Server, fetch: Fetch) -> None:
     page, status, reason = ENDS[name]
     server.pages[f"/{name}.mp3"] = page
     timeout = 0.3 if page.stalls else 20
@@ -59,14 +55,14 @@ def test_failure_has_a_status_and_a_reason(name: str, server: Server, fetch: Cal
     (entry,) = result.entries
     assert (entry.status, entry.file) == (status, "")
     assert reason in entry.reason
-    assert (result.exit_status, result.stopped) == (1, "")  # nothing usable came
-    assert [(row["status"], row["reason"]) for row in rows(result.folder)] == [(status.value, entry.reason)]
+    assert result.stopped == ""
+    assert [(row["status"], row["reason"]) for row in rows(result.folder)] == [(status, entry.reason)]
 
 
 @pytest.mark.parametrize("goal", ["file://{}", "ftp://127.0.0.1/a.mp3", "data:audio/mpeg;base64,AAAA", "javascript:1"])
 @pytest.mark.parametrize("where", ["page", "media", "link"])
 def test_only_http_is_followed(
-    goal: str, where: str, audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
+    goal: str, where: str, audio: Audio, server: Server, fetch: Fetch, tmp_path: Path
 ) -> None:
     (tmp_path / "secret.mp3").write_bytes(audio["mp3"])
     goal = goal.format(tmp_path / "secret.mp3")
@@ -78,7 +74,7 @@ def test_only_http_is_followed(
     }[where]
     result = fetch("/a.mp3")
     assert result.files == []
-    assert result.entries[0].status is Status.GONE
+    assert result.entries[0].status == "gone"
     assert files_in(result.folder) == {"report.csv"}
 
 
@@ -86,13 +82,13 @@ def test_only_http_is_followed(
     "name", ["../../evil.exe", "/tmp/evil.sh", "evil.mp3\\..\\..\\x.bat", "%(id)s.%(ext)s", "-rf.conf"]
 )
 def test_names_from_the_network_have_no_effect(
-    name: str, audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
+    name: str, audio: Audio, server: Server, fetch: Fetch, tmp_path: Path
 ) -> None:
     attached = {"Content-Disposition": f'attachment; filename="{name}"'}
     title = f"<html><title>{name}\x1b[31m</title><audio src='/disposed'></audio></html>".encode()
     server.pages |= {"/disposed": Page(audio["mp3"], headers=attached), "/title.sh": Page(title, "text/html")}
     result = fetch("/disposed", "/title.sh")
-    assert result.entries[1].status is Status.OK
+    assert result.entries[1].status == "ok"
     stems = {item(server.url(path)).stem for path in ("/disposed", "/title.sh")}
     assert {path.parent for path in result.files} == {tmp_path / "out"}
     assert {path.stem for path in result.files} <= stems
@@ -100,9 +96,7 @@ def test_names_from_the_network_have_no_effect(
 
 
 @pytest.mark.parametrize("stalls", [False, True])
-def test_broken_transfer_is_resumed_at_once(
-    stalls: bool, audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
-) -> None:
+def test_broken_transfer_is_resumed_at_once(stalls: bool, audio: Audio, server: Server, fetch: Fetch) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"], stops=[9_000, 20_000, 3_000], stalls=stalls)
     result = fetch("/a.mp3")
     assert result.files[0].read_bytes() == audio["mp3"]
@@ -111,132 +105,96 @@ def test_broken_transfer_is_resumed_at_once(
     assert len(offsets) == 2
 
 
-def test_rerun_resumes_and_then_asks_nothing(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
+@pytest.mark.parametrize("kind", ["mp3", "m4a"])
+def test_rerun_resumes_the_same_format_and_then_asks_nothing(
+    kind: str, audio: Audio, server: Server, fetch: Fetch
 ) -> None:
-    server.pages["/a.mp3"] = Page(audio["mp3"], stops=[9_000, 20_000])
-    once = Options(sleep=0, timeout=1, retries=0)
-    assert fetch("/a.mp3", options=once).entries[0].status is Status.FAILED
-    assert fetch("/a.mp3", options=once).files[0].read_bytes() == audio["mp3"]
-    assert server.requests[-1][1] is not None  # a range
-    server.requests.clear()
-    again = fetch("/a.mp3")
-    assert (again.entries[0].status, again.exit_status, server.requests) == (Status.OK, 0, [])
-    assert len(again.files) == 1
-
-
-def test_other_format_of_a_recording_is_not_spliced(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
-) -> None:
-    once = Options(sleep=0, timeout=1, retries=0)
     server.pages["/a"] = Page(audio["mp3"], stops=[9_000, 20_000])
-    assert fetch("/a", options=once).files == []
-    server.pages["/a"] = Page(audio["m4a"], "audio/mp4")
-    result = fetch("/a", options=once)
-    assert result.files[0].read_bytes() == audio["m4a"]
-    assert files_in(result.folder) == {result.files[0].name, "report.csv"}
+    once = Options(sleep=0, timeout=1, retries=0)
+    assert fetch("/a", options=once).entries[0].status == "failed"
+    server.pages["/a"] = Page(audio[kind], KINDS[kind])
+    (file,) = fetch("/a", options=once).files
+    assert file.read_bytes() == audio[kind]
+    assert (server.requests[-1][1] is not None) == (kind == "mp3")  # a range
+    server.requests.clear()
+    again = fetch("/a")
+    assert (again.entries[0].status, again.files, server.requests) == ("ok", [file], [])
 
 
-def test_rerun_retries_only_what_failed(audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]) -> None:
-    server.pages |= {"/ok.mp3": Page(audio["mp3"]), "/down.mp3": Page(status=503)}
-    paths = ("/missing.mp3", "/ok.mp3", "/down.mp3")
+def test_rerun_retries_only_what_failed(audio: Audio, server: Server, fetch: Fetch) -> None:
+    server.pages |= {"/ok.mp3": Page(audio["mp3"]), "/down.mp3": Page(status=503), "/deleted.mp3": Page(audio["mp3"])}
+    paths = ("/missing.mp3", "/ok.mp3", "/down.mp3", "/deleted.mp3")
     result = fetch(*paths)
-    assert [entry.status for entry in result.entries] == [Status.GONE, Status.OK, Status.FAILED]
-    assert result.exit_status == 0
+    assert [entry.status for entry in result.entries] == ["gone", "ok", "failed", "ok"]
+    result.files[-1].unlink()
     server.pages |= {"/missing.mp3": Page(audio["mp3"]), "/down.mp3": Page(audio["mp3"])}
     server.requests.clear()
-    assert [entry.status for entry in fetch(*paths).entries] == [Status.GONE, Status.OK, Status.OK]
+    again = fetch(*paths)
+    assert [entry.status for entry in again.entries] == ["gone", "ok", "ok", "gone"]
+    assert "--retry-failed" in again.entries[-1].reason
+    assert [row["status"] for row in rows(again.folder)] == ["gone", "ok", "ok", "gone"]
     assert {path for path, _ in server.requests} == {"/down.mp3"}
-    assert len(fetch(*paths, options=Options(sleep=0, retry_failed=True)).files) == 3
+    assert len(fetch(*paths, options=Options(sleep=0, retry_failed=True)).files) == 4
 
 
-def test_deleted_recordings_are_not_fetched_again(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
-) -> None:
-    server.pages["/a.mp3"] = Page(audio["mp3"])
-    result = fetch("/a.mp3")
-    result.files[0].unlink()
-    deleted = fetch("/a.mp3")
-    assert (deleted.files, deleted.exit_status) == ([], 1)
-    assert "--retry-failed" in deleted.entries[0].reason
-    assert len(fetch("/a.mp3", options=Options(sleep=0, retry_failed=True)).files) == 1
-
-
-def test_limit_stops_politely_and_a_rerun_goes_on(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result]
-) -> None:
+def test_limit_stops_politely_and_a_rerun_goes_on(audio: Audio, server: Server, fetch: Fetch) -> None:
     server.pages |= {f"/{name}.mp3": Page(audio["mp3"]) for name in "ab"}
     server.pages["/limit.mp3"] = Page(status=429, headers={"Retry-After": "7200"}, then=Page(audio["mp3"]))
     paths = ("/a.mp3", "/limit.mp3", "/b.mp3")
     result = fetch(*paths)
-    assert [entry.status for entry in result.entries] == [Status.OK, Status.FAILED]
-    assert (result.untried, result.exit_status) == (1, 1)
-    assert "limits downloads" in result.stopped
+    assert [entry.status for entry in result.entries] == ["ok", "failed"]
     assert "429" in result.stopped
     assert "/b.mp3" not in {path for path, _ in server.requests}
-    assert [entry.status for entry in fetch(*paths).entries] == [Status.OK, Status.OK, Status.OK]
+    assert [entry.status for entry in fetch(*paths).entries] == ["ok", "ok", "ok"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
-def test_no_space_while_downloading(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_no_space_while_downloading(audio: Audio, server: Server, fetch: Fetch, tmp_path: Path) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"], stops=[9_000, 20_000])
     fetch("/a.mp3", options=Options(sleep=0, timeout=1, retries=0))
     (part,) = (tmp_path / "out" / ".partial").iterdir()
     part.unlink()
     part.symlink_to("/dev/full")
     result = fetch("/a.mp3")
-    assert result.entries[0].status is Status.FAILED
-    assert "no space" in result.stopped
+    assert result.entries[0].status == "failed"
+    assert "No space" in result.stopped
     part.unlink()
     assert fetch("/a.mp3").files[0].read_bytes() == audio["mp3"]
 
 
 MESSAGES = {
-    "Sign in to confirm you\N{RIGHT SINGLE QUOTATION MARK}re not a bot. Use --cookies": (Status.FAILED, False),
-    "Requested format is not available": (Status.FAILED, False),
-    "Failed to extract any player response": (Status.FAILED, False),
-    "This content isn't available, try again later.": (Status.FAILED, True),
-    "Video unavailable. This video has been removed by the uploader": (Status.GONE, False),
-    "Private video. Sign in if you've been granted access\x1b[31m": (Status.GONE, False),
+    "Sign in to confirm you\N{RIGHT SINGLE QUOTATION MARK}re not a bot. Use --cookies": ("failed", False),
+    "Requested format is not available": ("failed", False),
+    "Failed to extract any player response": ("failed", False),
+    "This content isn't available, try again later.": ("failed", True),
+    "Video unavailable. This video has been removed by the uploader": ("gone", False),
+    "Private video. Sign in if you've been granted access\x1b[31m": ("gone", False),
 }
 
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_status_of_a_message_of_youtube(message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def extract_info(*_: object, **__: object) -> None:
-        raise DownloadError(f"ERROR: {message}")
+        raise DownloadError(f"ERROR: [youtube] x: {message}")
 
     monkeypatch.setattr(YoutubeDL, "extract_info", extract_info)
     result = download([item("-_3abcDEF45"), item("-_3abcDEF46")], tmp_path, QUICK)
     status, stops = MESSAGES[message]
     assert [entry.status for entry in result.entries] == [status] * (1 if stops else 2)
     assert bool(result.stopped) == stops
-    assert result.entries[0].reason == printable(message)
-
-
-def test_report_of_an_earlier_version(server: Server, fetch: Callable[..., Result], tmp_path: Path) -> None:
-    row = f"{server.url('/a.mp3')},,cached,,,,"
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "report.csv").write_text(f"recording,split,status,reason,file,time,until\n{row}\n")
-    assert "deleted" in fetch("/a.mp3").entries[0].reason
-    assert server.requests == []
+    assert result.entries[0].reason == printable(f"[youtube] x: {message}")
 
 
 @pytest.mark.parametrize(
     ("radio", "limits"),
     [
         (Page(endless=0), {"max_bytes": 300_000}),
-        (Page(endless=0, headers={"icy-name": "jazz", "icy-metaint": "16000"}), {"max_bytes": 300_000}),
         (Page(endless=0.02), {"max_hours": 0.5 / 3600}),
-        (Page(endless=0, kind="audio/aacp"), {"max_bytes": 300_000}),
-        (Page(endless=0, kind="application/ogg"), {"max_bytes": 300_000}),
         (Page(endless=0, kind="application/octet-stream"), {"max_bytes": 300_000}),
     ],
 )
 def test_radio_is_refused_once_and_the_next_one_is_downloaded(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], radio: Page, limits: dict[str, float]
+    audio: Audio, server: Server, fetch: Fetch, radio: Page, limits: dict[str, float]
 ) -> None:
     server.pages |= {"/radio": replace(radio, body=audio["mp3"]), "/good.mp3": Page(audio["mp3"])}
     options = replace(QUICK, **limits)
@@ -258,7 +216,7 @@ def test_radio_is_refused_once_and_the_next_one_is_downloaded(
     ],
 )
 def test_within_the_limits_and_with_a_known_length_recordings_are_downloaded(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], page: Page, options: Options, copies: int
+    audio: Audio, server: Server, fetch: Fetch, page: Page, options: Options, copies: int
 ) -> None:
     server.pages["/a.mp3"] = replace(page, body=audio["mp3"])
     assert fetch("/a.mp3", options=options).files[0].read_bytes() == copies * audio["mp3"]

@@ -11,44 +11,48 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from download_server import QUICK, Page, Server, files_in, rows
+from download_server import QUICK, Audio, Fetch, Page, Server, files_in, rows
 from rich.console import Console
 
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data import download as download_module
-from sequnet_pl.data.download import Options, Result, Status, download, download_list
+from sequnet_pl.data.download import Options, download, download_list
 from sequnet_pl.data.download.__main__ import main as command_line
 from sequnet_pl.data.download.items import item
 from sequnet_pl.errors import UserError
 
+Captured = pytest.CaptureFixture[str]
+WRONG = ("--split val", "--limit 0", "--max-gb 0", "--sleep -1")
 
-def main(arguments: list[str]) -> int:
-    return run_main("download", command_line, arguments)
+
+@pytest.fixture
+def main(server: Server, tmp_path: Path) -> Callable[..., int]:
+    """Run the command on a list of recordings of the server, with further options; returns the exit status."""
+
+    def run(listed: str, *options: str) -> int:
+        (tmp_path / "list.csv").write_text(listed.replace(" /", f",{server.url('/')}"))
+        arguments = ["--list", str(tmp_path / "list.csv"), "--output", str(tmp_path / "out"), "--sleep", "0"]
+        return run_main("download", command_line, [*arguments, *options])
+
+    return run
 
 
 def test_report_that_cannot_be_written_is_one_line(
-    audio: dict[str, bytes],
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    audio: Audio, server: Server, main: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"])
-    (tmp_path / "list.txt").write_text(server.url("/a.mp3"))
 
     def fsync(file: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    assert main(["--list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out"), "--sleep", "0"]) == 1
+    assert main("split,url\ntrain /a.mp3") == 1
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("download: error: cannot write")
     assert "No space left" in last
 
 
-def test_interrupt_keeps_what_came(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_interrupt_keeps_what_came(audio: Audio, server: Server, fetch: Fetch, tmp_path: Path) -> None:
     server.pages |= {"/a.mp3": Page(audio["mp3"]), "/b.mp3": Page(audio["mp3"], stops=[40_000, 20_000], stalls=True)}
     (tmp_path / "list.txt").write_text("\n".join(map(server.url, ("/a.mp3", "/b.mp3"))))
     out = tmp_path / "out"
@@ -64,43 +68,33 @@ def test_interrupt_keeps_what_came(
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    assert "same command resumes" in errors.splitlines()[-1]
+    assert "interrupted" in errors.splitlines()[-1]
     assert [row["status"] for row in rows(out)] == ["ok"]
     server.requests.clear()
     result = fetch("/a.mp3", "/b.mp3")
-    assert [entry.status for entry in result.entries] == [Status.OK, Status.OK]
+    assert [entry.status for entry in result.entries] == ["ok", "ok"]
     assert server.requests[-1][1] is not None  # resumed
     assert result.files[1].read_bytes() == audio["mp3"]
 
 
 def test_command_sorts_by_split(
-    audio: dict[str, bytes], server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    audio: Audio, server: Server, main: Callable[..., int], tmp_path: Path, capsys: Captured
 ) -> None:
     server.pages |= {f"/{name}.mp3": Page(audio["mp3"]) for name in "abc"}
-    listed = [
-        f"{split},{server.url(f'/{name}.mp3')}" for split, name in (("train", "a"), ("test", "b"), ("train", "c"))
-    ]
-    (tmp_path / "list.csv").write_text("\n".join(["split,url", *listed]))
-    command = ["--list", str(tmp_path / "list.csv"), "--output", str(tmp_path / "out"), "--sleep", "0"]
-    assert main([*command, "--dry-run"]) == 0
+    listed = "split,url\ntrain /a.mp3\ntest /b.mp3\ntrain /c.mp3"
+    assert main(listed, "--dry-run") == 0
     assert (server.requests, (tmp_path / "out").exists()) == ([], False)
     assert capsys.readouterr().out.count("to fetch") == 3
-    assert main([*command, "--split", "train", "--limit", "1"]) == 0
+    assert main(listed, "--split", "train", "--limit", "1") == 0
     assert [row["split"] for row in rows(tmp_path / "out")] == ["train"]
-    assert main(command) == 0
-    assert sorted(path.split("/")[0] for path in files_in(tmp_path / "out") if "/" in path) == [
-        "test",
-        "train",
-        "train",
-    ]
-    assert "3 of 3 recordings" in capsys.readouterr().err
-    assert main([*command, "--split", "val"]) == 2
-    assert main([*command, "--limit", "0"]) == 2
+    assert main(listed) == 0
+    folders = sorted(path.split("/")[0] for path in files_in(tmp_path / "out") if "/" in path)
+    assert folders == ["test", "train", "train"]
+    assert "3 of 3 are in" in capsys.readouterr().err
+    assert [main(listed, *wrong.split()) for wrong in WRONG] == [2] * len(WRONG)
 
 
-def test_cookies_are_sent_and_left_as_they_are(
-    audio: dict[str, bytes], server: Server, fetch: Callable[..., Result], tmp_path: Path
-) -> None:
+def test_cookies_are_sent_and_left_as_they_are(audio: Audio, server: Server, fetch: Fetch, tmp_path: Path) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"], headers={"Set-Cookie": "other=1"})
     cookies = tmp_path / "cookies.txt"
     text = "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tname\tvalue\n"
@@ -111,7 +105,7 @@ def test_cookies_are_sent_and_left_as_they_are(
 
 
 @pytest.mark.parametrize("content", [None, "name=value; other=1\n", "\xff"])
-def test_bad_cookies_are_one_line(content: str | None, fetch: Callable[..., Result], tmp_path: Path) -> None:
+def test_bad_cookies_are_one_line(content: str | None, fetch: Fetch, tmp_path: Path) -> None:
     cookies = tmp_path / "cookies.txt"
     if content is not None:
         cookies.write_text(content, encoding="latin-1")
@@ -119,13 +113,7 @@ def test_bad_cookies_are_one_line(content: str | None, fetch: Callable[..., Resu
         fetch("/a.mp3", options=Options(sleep=0, cookies=cookies))
 
 
-def test_piano(
-    audio: dict[str, bytes],
-    server: Server,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_piano(audio: Audio, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     listed = tmp_path / "piano.csv"
     listed.write_text(f"split,url\ntrain,{server.url('/a.mp3')}\ntest,{server.url('/b.mp3')}\n")
     monkeypatch.setattr(download_module, "PIANO_LIST", listed)
@@ -143,7 +131,7 @@ def test_piano(
     assert (server.requests, capsys.readouterr().err) == ([], "")
 
 
-def test_terminal_sees_bars_and_no_escapes_of_others(audio: dict[str, bytes], server: Server, tmp_path: Path) -> None:
+def test_terminal_sees_bars_and_no_escapes_of_others(audio: Audio, server: Server, tmp_path: Path) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"])
     server.pages["/b.mp3"] = Page(status=302, headers={"Location": "file:///[red]\x1b]0;evil\x07"})
     screen = StringIO()
@@ -157,12 +145,9 @@ def test_terminal_sees_bars_and_no_escapes_of_others(audio: dict[str, bytes], se
     assert "\x07" not in shown
 
 
-def test_the_command_sets_the_limits_of_an_unknown_length(
-    audio: dict[str, bytes], server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_command_sets_the_limits_of_an_unknown_length(
+    audio: Audio, server: Server, main: Callable[..., int], capsys: Captured
 ) -> None:
     server.pages["/radio"] = Page(audio["mp3"], endless=0)
-    (tmp_path / "list.txt").write_text(server.url("/radio"))
-    command = ["--list", str(tmp_path / "list.txt"), "--output", str(tmp_path / "out"), "--sleep", "0"]
-    assert main([*command, "--max-gb", "0.0003", "--max-hours", "1"]) == 1
+    assert main("split,url\ntrain /radio", "--max-gb", "0.0003", "--max-hours", "1") == 1
     assert "0.0003 GB or 1 hours" in capsys.readouterr().err
-    assert [main([*command, *wrong.split()]) for wrong in ("--max-gb 0", "--sleep -1")] == [2, 2]
