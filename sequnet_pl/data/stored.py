@@ -13,7 +13,7 @@ from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources
 from sequnet_pl.data.splits import SPLITS, HeldOut, Known
 from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
-from sequnet_pl.data.store.index import Options, read_index, unsplit
+from sequnet_pl.data.store.index import Options, opened_index, read_index
 from sequnet_pl.data.store.temporal import in_several_splits
 from sequnet_pl.errors import UsageError
 
@@ -84,8 +84,7 @@ class StoredRecordings:
             if again != parts:
                 report = replace(self._update(again), made=report.made, removed=report.removed)
         if self.split_time is False:
-            whole = {name: unsplit(recordings) for name, recordings in report.recordings.items()}
-            report = replace(report, recordings=whole, has_new_segments=False)
+            report = replace(report, recordings=opened_index(self.folder, unsplit=True).splits)
         empty = [split for split in SPLITS if not report.recordings.get(split)]
         if empty and "train" not in empty:
             message = "%s: recordings that train: %d; nothing is %s"

@@ -61,7 +61,7 @@ def show(report: Report, store: Path) -> None:
     with suppress(UserError):  # of a store on a disk that cannot be written; the command below shows the same
         if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
             atomic.write_text(path, text)
-    if report.made or report.removed or report.skipped or report.has_new_segments:
+    if report.is_changed or report.skipped:
         console = Console(stderr=True)
         console.print(summary(report))
         command = f"each of them: python -m sequnet_pl.data.store list {shlex.quote(str(store))}"

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.decode import UnavailableError
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data.store.appending import append
 from sequnet_pl.data.store.encode import identity
@@ -25,7 +24,6 @@ from sequnet_pl.data.store.index import (
     INDEX,
     NEXT_INDEX,
     Index,
-    OldStoreError,
     Options,
     Recording,
     Skipped,
@@ -43,9 +41,6 @@ __all__ = ["Recording", "Report", "Skipped", "Split", "fingerprint", "make_store
 Sources = Mapping[str, Sequence[str]]
 """The paths of the audio files of each split."""
 
-_FORMER = ".codes"
-"""Suffix of the files of codes of an earlier version."""
-
 log = logging.getLogger(__name__)
 
 
@@ -60,8 +55,8 @@ class Report:
     """Files that were decoded."""
     removed: tuple[str, ...] = ()
     """Sources of recordings that the store held before, and no longer holds."""
-    has_new_segments: bool = False
-    """Whether recordings are split in time as they were not before."""
+    is_changed: bool = False
+    """Whether the splits hold other recordings or segments than before."""
 
 
 class Split:
@@ -139,10 +134,6 @@ def _report_if_current(folder: Path, options: Options, sources: Sources) -> Repo
 def _update(folder: Path, options: Options, sources: Sources, workers: int, progress: bool) -> Report:
     name, old = _usable(folder, options)
     jobs = _changed(old, sources)
-    if former := list(folder.glob(f"*{_FORMER}")):
-        megabytes = sum(path.stat().st_size for path in former) / 1e6
-        message = "%s is of an earlier version, and is made anew; the old codes take %.0f MB until that is done"
-        log.warning(message, folder, megabytes)
     if name == NEXT_INDEX:
         write_index(folder, old, name)  # before its file of codes is there
     made, failed, length = append(folder, old, name, jobs, workers, progress) if jobs else ({}, [], old.length)
@@ -163,9 +154,8 @@ def _update(folder: Path, options: Options, sources: Sources, workers: int, prog
     _warn_of_leaks(new)
     removed = tuple(source for source in old.recordings if source not in found)
     if removed:
-        some = ", ".join(removed[:5]) + (", ..." if len(removed) > 5 else "")
-        log.warning("%s: dropped %d recordings whose files are gone: %s", folder, len(removed), some)
-    return Report(new.splits, skipped, len(made), removed, bool(_segments(new) - _segments(old)))
+        log.warning("%s: dropped %d recordings, the first %s", folder, len(removed), removed[0])
+    return Report(new.splits, skipped, len(made), removed, new.splits != old.splits)
 
 
 def open_split(folder: Path, split: str, unsplit: bool = False) -> Split:
@@ -206,8 +196,6 @@ def _complete_index(folder: Path, name: str) -> Index | None:
     """Return an index, None where there is none, or it cannot be read, or codes are missing."""
     try:
         index = read_index(folder, name)
-    except OldStoreError:
-        return None
     except UserError as error:
         log.warning("%s", error)
         return None
@@ -222,10 +210,7 @@ def _changed(index: Index, sources: Sources) -> dict[str, int]:
     known = index.recordings | {entry.source: entry for entry in index.skipped}
     jobs: dict[str, int] = {}
     for source in dict.fromkeys(source for split in sources.values() for source in split):
-        try:
-            size, mtime_ns = identity(Path(source))
-        except UnavailableError:
-            size, mtime_ns = -1, -1
+        size, mtime_ns = identity(Path(source))
         entry = known.get(source)
         if entry is None or size < 0 or (entry.size, entry.mtime_ns) != (size, mtime_ns):
             jobs[source] = size
@@ -237,12 +222,8 @@ def _is_complete(path: Path, length: int) -> bool:
 
 
 def _unused_codes(folder: Path, index: Index) -> list[Path]:
-    """Return the files of codes of an earlier version or of other options."""
-    return [path for path in folder.iterdir() if path.suffix in (_FORMER, ".u8") and path.name != index.codes]
-
-
-def _segments(index: Index) -> set[tuple[str, int, int]]:
-    return {(r.source, r.start, r.length) for split in index.splits.values() for r in split if r.total_length}
+    """Return the files of codes of an earlier version (.codes) or of other options."""
+    return [path for path in folder.iterdir() if path.suffix in (".codes", ".u8") and path.name != index.codes]
 
 
 def _log_skipped_again(folder: Path, skipped: Sequence[Skipped]) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from sequnet_pl import atomic
 from sequnet_pl.audio.decode import AudioFileError, DecodeError
 from sequnet_pl.data.store.encode import encode_file, identity, part_of
 from sequnet_pl.data.store.index import Index, Recording, Skipped, write_index
@@ -40,37 +41,42 @@ def append(
         pending = {r.source: r for r in old.pending} | made
         write_index(folder, replace(old, length=length, pending=tuple(pending.values())), name)
 
-    with _writing(path), _emptied(folder / _PARTS) as parts, _opened(path, old) as codes:
-        results = run_all(partial(encode_file, folder=parts, options=old.options), largest_first, workers)
-        saved = time.monotonic()
-        try:
-            with with_bar(results, "Storing audio", len(jobs), progress) as counted:
-                for source, result in counted:
-                    if isinstance(result, Recording):
-                        made[source] = _take(replace(result, offset=length), part_of(parts, source), codes)
-                        length += result.length
-                    else:
-                        skipped.append(_skipped(source, result))
-                    if time.monotonic() - saved > _INTERVAL:
-                        save()
-                        saved = time.monotonic()
-        except BaseException:
-            if made:
-                save()
-            raise
-        os.fsync(codes.fileno())
+    with atomic.writing(path), _emptied(folder / _PARTS) as parts:
+        if not old.length:
+            path.unlink(missing_ok=True)  # of a run that was killed, or without an index; whoever reads it keeps it
+        with path.open("ab") as codes:
+            codes.truncate(old.length)  # a run that was killed may have written more
+            results = run_all(partial(encode_file, folder=parts, options=old.options), largest_first, workers)
+            saved = time.monotonic()
+            try:
+                with with_bar(results, "Storing audio", len(jobs), progress) as counted:
+                    for source, result in counted:
+                        if isinstance(result, Recording):
+                            _move(part_of(parts, source), codes)
+                            made[source] = replace(result, offset=length)
+                            length += result.length
+                        else:
+                            skipped.append(_skipped(source, result))
+                        if time.monotonic() - saved > _INTERVAL:
+                            save()
+                            saved = time.monotonic()
+            except BaseException:
+                if made:
+                    save()
+                raise
+            os.fsync(codes.fileno())
+    for recording in made.values():
+        if recording.note:
+            log.warning("%s: %s", recording.source, recording.note)
     return made, skipped, length
 
 
-def _take(recording: Recording, part: Path, codes: BinaryIO) -> Recording:
+def _move(part: Path, codes: BinaryIO) -> None:
     """Append the codes of a file."""
     with part.open("rb") as new:
         shutil.copyfileobj(new, codes, 1 << 22)
     codes.flush()
     part.unlink()
-    if recording.note:
-        log.warning("%s: %s", recording.source, recording.note)
-    return recording
 
 
 def _skipped(source: str, error: Exception) -> Skipped:
@@ -83,24 +89,6 @@ def _skipped(source: str, error: Exception) -> Skipped:
     log.warning("skipped %s: %s", source, reason)
     is_permanent = isinstance(error, DecodeError)
     return Skipped(source, reason, *(identity(Path(source)) if is_permanent else ()))
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
-
-
-def _opened(path: Path, old: Index) -> BinaryIO:
-    """Open the file of codes to append to it."""
-    if not old.length:
-        path.unlink(missing_ok=True)  # of a run that was killed, or without an index; whoever reads it keeps it
-    codes = path.open("ab")
-    codes.truncate(old.length)  # a run that was killed may have written more
-    return codes
 
 
 @contextmanager

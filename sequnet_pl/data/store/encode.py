@@ -72,11 +72,11 @@ def part_of(folder: Path, source: str) -> Path:
 
 
 def identity(path: Path) -> tuple[int, int]:
-    """Return the size and the time of a file. Raise UnavailableError where there is none."""
+    """Return the size and the time of a file, (-1, -1) where there is none."""
     try:
         status = path.stat()
-    except OSError as error:
-        raise UnavailableError(path, error.strerror or str(error)) from error
+    except OSError:
+        return -1, -1
     return status.st_size, status.st_mtime_ns
 
 
