@@ -115,19 +115,16 @@ def make_store(
 def _report_if_current(folder: Path, options: Options, sources: Sources) -> Report | None:
     """Return the content of a store that holds just what it should, else None."""
     name, index = _usable(folder, options)
-    wanted = {source for split in sources.values() for source in split}
     is_current = (
         name == INDEX
         and any(index.splits.values())
-        and not index.pending
         and not _changed(index, sources)
-        and index.splits == divided(index.recordings, sources)
-        and wanted >= {entry.source for entry in index.skipped}
+        and _arranged(index, sources) == index
         and ((folder / NEXT_INDEX).exists() or not _unused_codes(folder, index))
     )
     if not is_current:
         return None
-    _log_skipped_again(folder, index.skipped)
+    _log_skipped_again(folder, len(index.skipped))
     return Report(index.splits, index.skipped)
 
 
@@ -136,26 +133,30 @@ def _update(folder: Path, options: Options, sources: Sources, workers: int, prog
     jobs = _changed(old, sources)
     if name == NEXT_INDEX:
         write_index(folder, old, name)  # before its file of codes is there
-    made, failed, length = append(folder, old, name, jobs, workers, progress) if jobs else ({}, [], old.length)
-    unchanged = {source for split in sources.values() for source in split} - jobs.keys()
-    again = [entry for entry in old.skipped if entry.source in unchanged]
-    _log_skipped_again(folder, again)
-    skipped = tuple(sorted([*again, *failed], key=lambda entry: entry.source))
-    found = {source: r for source, r in old.recordings.items() if source in unchanged} | made
-    if not found:
-        first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
-        raise UserError(f"none of {len(skipped)} audio files can be used{first}")
-    new = Index(options, length, divided(found, sources), skipped, codes=old.codes)
+    new = _arranged(append(folder, old, name, jobs, workers, progress) if jobs else old, sources)
+    failed = len(jobs.keys() & {entry.source for entry in new.skipped})
+    _log_skipped_again(folder, len(new.skipped) - failed)
+    if not any(new.splits.values()):
+        first = f"; the first, {new.skipped[0].source}: {new.skipped[0].reason}" if new.skipped else ""
+        raise UserError(f"none of {len(new.skipped)} audio files can be used{first}")
     write_index(folder, new, name)
     (folder / name).replace(folder / INDEX)  # at once, where it is of other options
     (folder / NEXT_INDEX).unlink(missing_ok=True)
     for path in (*_unused_codes(folder, new), *folder.glob(".*.json")):  # the latter of runs that were killed
         path.unlink(missing_ok=True)
     _warn_of_leaks(new)
-    removed = tuple(source for source in old.recordings if source not in found)
+    removed = tuple(source for source in old.recordings if source not in new.recordings)
     if removed:
         log.warning("%s: dropped %d recordings, the first %s", folder, len(removed), removed[0])
-    return Report(new.splits, skipped, len(made), removed, new.splits != old.splits)
+    return Report(new.splits, new.skipped, len(jobs) - failed, removed, new.splits != old.splits)
+
+
+def _arranged(index: Index, sources: Sources) -> Index:
+    """Return the index with just these sources, each in its splits."""
+    wanted = {source for split in sources.values() for source in split}
+    skipped = {entry.source: entry for entry in index.skipped if entry.source in wanted}
+    found = {source: recording for source, recording in index.recordings.items() if source not in skipped}
+    return Index(index.options, index.length, divided(found, sources), tuple(skipped.values()), codes=index.codes)
 
 
 def open_split(folder: Path, split: str, unsplit: bool = False) -> Split:
@@ -226,9 +227,9 @@ def _unused_codes(folder: Path, index: Index) -> list[Path]:
     return [path for path in folder.iterdir() if path.suffix in (".codes", ".u8") and path.name != index.codes]
 
 
-def _log_skipped_again(folder: Path, skipped: Sequence[Skipped]) -> None:
-    if skipped:
-        log.warning("%s: skipped %d files again, which are as they were", folder, len(skipped))
+def _log_skipped_again(folder: Path, count: int) -> None:
+    if count:
+        log.warning("%s: skipped %d files again, which are as they were", folder, count)
 
 
 def _warn_of_leaks(index: Index) -> None:

@@ -25,10 +25,8 @@ _PARTS = "parts"
 log = logging.getLogger(__name__)
 
 
-def append(
-    folder: Path, old: Index, name: str, jobs: Mapping[str, int], workers: int, progress: bool
-) -> tuple[dict[str, Recording], list[Skipped], int]:
-    """Decode files, given with their sizes, and append their codes; return recordings, skipped files, and the length.
+def append(folder: Path, old: Index, name: str, jobs: Mapping[str, int], workers: int, progress: bool) -> Index:
+    """Decode files, given with their sizes, and append their codes; return the index with them, pending or skipped.
 
     The index `name` is replaced every minute and on the way out, so that a crash costs a minute of work at most.
     Raise UserError where the folder cannot be written.
@@ -36,10 +34,10 @@ def append(
     made, skipped, length = dict[str, Recording](), list[Skipped](), old.length
     largest_first, path = sorted(jobs, key=lambda source: -jobs[source]), folder / old.codes
 
-    def save() -> None:
+    def appended() -> Index:
         os.fsync(codes.fileno())
         pending = {r.source: r for r in old.pending} | made
-        write_index(folder, replace(old, length=length, pending=tuple(pending.values())), name)
+        return replace(old, length=length, pending=tuple(pending.values()))
 
     with atomic.writing(path), _emptied(folder / _PARTS) as parts:
         if not old.length:
@@ -58,17 +56,18 @@ def append(
                         else:
                             skipped.append(_skipped(source, result))
                         if time.monotonic() - saved > _INTERVAL:
-                            save()
+                            write_index(folder, appended(), name)
                             saved = time.monotonic()
             except BaseException:
                 if made:
-                    save()
+                    write_index(folder, appended(), name)
                 raise
-            os.fsync(codes.fileno())
+            new = appended()
     for recording in made.values():
         if recording.note:
             log.warning("%s: %s", recording.source, recording.note)
-    return made, skipped, length
+    skipped += [entry for entry in old.skipped if entry.source not in jobs]
+    return replace(new, skipped=tuple(sorted(skipped, key=lambda entry: entry.source)))
 
 
 def _move(part: Path, codes: BinaryIO) -> None:
