@@ -3,7 +3,6 @@
 import logging
 import os
 import unicodedata
-import wave
 from contextlib import closing
 from pathlib import Path, PurePath
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import Channel, TruncatedAudioError, mono
+from sequnet_pl.audio.pcm import wav_header
 from sequnet_pl.errors import UsageError
 
 __all__ = ["SAMPLE_RATE", "SUFFIXES", "Channel", "find", "read", "relative_name", "write_wav"]
@@ -88,8 +88,5 @@ def read(path: Path, rate: int, start: float = 0.0, seconds: float | None = None
 def write_wav(path: Path, samples: NDArray[np.floating], rate: int) -> None:
     """Write samples (T,), clipped to [-1, 1], as mono 16-bit PCM. Raises UserError where that fails."""
     pcm = np.round(np.clip(samples, -1.0, 1.0) * 32767).astype("<i2")
-    with atomic.replacing(path) as temporary, temporary.open("wb") as file, wave.open(file, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(rate)
-        wav.writeframes(pcm.tobytes())
+    with atomic.replacing(path) as temporary:
+        temporary.write_bytes(wav_header(rate, len(pcm)) + pcm.tobytes())

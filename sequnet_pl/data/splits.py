@@ -40,15 +40,6 @@ class Known:
     undecodable: frozenset[str] = frozenset()
     held_out: HeldOut = field(default_factory=dict)
 
-    def usable(self, paths: Sequence[Path]) -> list[Path]:
-        """Return the paths without those that do not decode."""
-        return [path for path in paths if str(path.absolute()) not in self.undecodable]
-
-    def of(self, split: str, paths: Sequence[Path], root: Path) -> list[Path]:
-        """Return the paths that were in a split."""
-        names = set(self.held_out.get(split, ()))
-        return [path for path in paths if files.relative_name(path, root) in names]
-
 
 NOTHING_KNOWN = Known()
 
@@ -91,18 +82,21 @@ def assign(parts: Parts, root: Path, in_time: bool = False, known: Known = NOTHI
 
 def _hold_out(found: list[Path], splits: Sequence[str], root: Path, in_time: bool, known: Known) -> Parts:
     """Return the files of train and of `splits`."""
-    usable = known.usable(found)
+    usable = [path for path in found if str(path.absolute()) not in known.undecodable]
     if in_time or (len(usable) <= len(splits) and not known.held_out):
         return {"train": found} | dict.fromkeys(splits, usable)
 
     def rank(path: Path) -> bytes:
         return hashlib.sha256(f"0:{files.relative_name(path, root)}".encode(errors="surrogateescape")).digest()
 
-    ranked, count = sorted(usable, key=rank), max(1, round(len(usable) * _FRACTION))
     split_of: dict[Path, str] = {}
-    for number, split in enumerate(reversed(splits)):
-        paths = known.of(split, usable, root) if known.held_out else ranked[number * count :][:count]
-        split_of |= dict.fromkeys(paths, split)
+    if known.held_out:
+        given = {name: split for split in splits for name in known.held_out.get(split, ())}
+        split_of = {path: given.get(files.relative_name(path, root), "train") for path in usable}
+    else:
+        ranked, count = sorted(usable, key=rank), max(1, round(len(usable) * _FRACTION))
+        for number, split in enumerate(reversed(splits)):
+            split_of |= dict.fromkeys(ranked[number * count :][:count], split)
     return {split: [path for path in found if split_of.get(path, "train") == split] for split in ("train", *splits)}
 
 

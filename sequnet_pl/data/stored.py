@@ -14,7 +14,6 @@ from sequnet_pl.data import sources
 from sequnet_pl.data.splits import SPLITS, HeldOut, Known
 from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
 from sequnet_pl.data.store.index import Options, opened_index, read_index
-from sequnet_pl.data.store.temporal import in_several_splits
 from sequnet_pl.errors import UsageError
 
 _LACKING = {"val": "validated", "test": "tested"}
@@ -100,7 +99,8 @@ class StoredRecordings:
     def _is_split_in_time(self) -> bool:
         """Check whether any file is split in time, as far as that is known before anything is downloaded."""
         parts = self.source.split(self.source.planned(), self._known(), self.split_time is True)
-        return bool(in_several_splits({split: list(map(str, paths)) for split, paths in parts.items()}))
+        paths = [path for split in parts.values() for path in split]
+        return len(set(paths)) < len(paths)
 
     def _update(self, parts: Mapping[str, list[Path]]) -> Report:
         return make_store(

@@ -36,16 +36,12 @@ def test_what_was_used_and_what_was_not_is_one_table(
         (music / "val" / f"{number:02d}.wav").write_text("not audio either")
     data = prepared(tmp_path, audio_dir=str(music))
     shown = capfd.readouterr().err
-    beside = data.store.with_name(f"{data.store.name}.txt").read_text()
-    for text in (shown, beside):
-        for split, count in (("train", 2), ("val", 1), ("test", 1)):
-            assert f"{split}{count}0.000" in squeezed(text)
-        assert "skipped22" in squeezed(text)
-    assert "and 12 more" in shown
+    for split, count in (("train", 2), ("val", 1), ("test", 1)):
+        assert f"{split}{count}0.000" in squeezed(shown)
+    assert (
+        "skipped22" in squeezed(shown) and "and 12 more" in shown and squeezed("[bold]text.wav: not") in squeezed(shown)
+    )
     assert f"python -m sequnet_pl.data.store list {data.store}" in shown
-    assert "more" not in beside
-    assert beside.count(".wav: not audio") == 21
-    assert "[bold]text.wav" in beside
 
 
 def test_nothing_is_printed_where_nothing_changed(
@@ -55,14 +51,11 @@ def test_nothing_is_printed_where_nothing_changed(
     (music / "test/text.mp3").unlink()
     store = prepared(tmp_path, audio_dir=str(music)).store
     assert "train" in capfd.readouterr().err
-    page = store.with_name(f"{store.name}.txt")
-    before = page.stat().st_mtime_ns
     prepared(tmp_path, audio_dir=str(music))
     assert not capfd.readouterr().err
-    assert page.stat().st_mtime_ns == before
     shutil.move(music / "train/a.wav", music / "test/a.wav")
     prepared(tmp_path, audio_dir=str(music))
-    assert "test2" in squeezed(page.read_text())
+    assert "test2" in squeezed(capfd.readouterr().err)
     assert look_into(["verify", str(store)]) == 0
 
 
