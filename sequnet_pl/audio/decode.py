@@ -83,8 +83,8 @@ def open_regular(path: Path) -> FileIO:
     return file
 
 
-def frames(path: Path, start: float = 0.0) -> Generator[tuple[int, Samples]]:
-    """Yield (rate in Hz, block (T, C)) of the default audio track, from `start` seconds on; the rate may change.
+def frames(path: Path) -> Generator[tuple[int, Samples]]:
+    """Yield (rate in Hz, block (T, C)) of the default audio track; the rate may change.
 
     Raise DecodeError where nothing can be used, UnavailableError where the file cannot be opened or read, and, after
     the last block of a file that is cut off or has packets that do not decode, TruncatedAudioError.
@@ -96,7 +96,7 @@ def frames(path: Path, start: float = 0.0) -> Generator[tuple[int, Samples]]:
                 container = av.open(file, "r", options=_OPTIONS | options)
             is_estimate = any("from bitrate" in message for *_, message in messages)
             with container:
-                yield from _decode(path, container, start, declared, is_estimate)
+                yield from _decode(path, container, declared, is_estimate)
         except MemoryError as error:
             raise UnavailableError(path, "there is not enough memory") from error
         except (FFmpegError, ValueError, OverflowError) as error:
@@ -132,14 +132,12 @@ class _PacketReader:
         except FFmpegError:  # such as an ogg file that continues at another rate
             self.is_interrupted = True
 
-    def check(self, path: Path, start: float, declared: float | None) -> None:
+    def check(self, path: Path, declared: float | None) -> None:
         """Raise what is wrong with a file that has been read to its end."""
         if not self.seconds:
             raise DecodeError(path, "it holds no audio that can be decoded")
         if len(self.failures) > max(3, self.packets / 10):  # as where one codec is taken for another
             raise DecodeError(path, f"{len(self.failures)} of {self.packets} packets cannot be decoded")
-        if self.seconds <= start:
-            raise DecodeError(path, f"it ends at {self.seconds:.2f} s, before the start at {start:g} s")
         if declared and self.seconds + _SLACK < declared < math.inf:
             raise TruncatedAudioError(path, f"it ends at {self.seconds:.2f} s of {declared:.2f} s, cut off or damaged")
         if self.is_interrupted or (self.is_corrupt and declared is None):
@@ -150,11 +148,7 @@ class _PacketReader:
 
 
 def _decode(
-    path: Path,
-    container: InputContainer,
-    start: float,
-    declared: float | None,
-    is_estimate: bool,
+    path: Path, container: InputContainer, declared: float | None, is_estimate: bool
 ) -> Iterator[tuple[int, Samples]]:
     stream = container.streams.best("audio")
     if not isinstance(stream, av.AudioStream):
@@ -165,16 +159,10 @@ def _decode(
     if declared is None and not is_estimate:
         declared = _declared(container, stream)
     reader = _PacketReader(container, stream)
-    position = 0.0  # of the next block, in seconds
-    # Seeking is inexact in chains and with a variable bit rate, and decoding from the start is quick.
     for (rate, _, channels), run in groupby(reader, lambda f: (f.sample_rate, f.format.name, f.layout.nb_channels)):
         while batch := list(islice(run, _FRAMES)):
-            block = _floats(batch, channels)
-            wanted = block[max(0, round((start - position) * rate)) :]
-            if len(wanted):
-                yield rate, wanted
-            position += len(block) / rate
-    reader.check(path, start, declared)
+            yield rate, _floats(batch, channels)
+    reader.check(path, declared)
 
 
 def _declared(container: InputContainer, stream: av.AudioStream) -> float | None:
@@ -195,9 +183,8 @@ def _floats(batch: list[av.AudioFrame], channels: int) -> Samples:
     rows, width = (channels, 1) if layout.is_planar else (1, channels)
     raw = np.empty((rows, width * sum(frame.samples for frame in batch)), dtype)
     end = 0
-    for (
-        frame
-    ) in batch:  # copied plane by plane: AudioFrame.to_ndarray takes a third of the time that mp3 takes to decode
+    # Copied plane by plane: AudioFrame.to_ndarray takes a third of the time that mp3 takes to decode.
+    for frame in batch:
         begin, end = end, end + frame.samples * width
         for row, plane in zip(raw, frame.planes, strict=True):
             row[begin:end] = np.frombuffer(cast(Any, plane), dtype, end - begin)  # a plane is a buffer
@@ -245,9 +232,7 @@ def _data_size(
     return math.inf if is_placeholder else length / bytes_per_second, {}
 
 
-def mono(
-    path: Path, rate: int, channel: Channel = "mix", start: float = 0.0, rates: set[int] | None = None
-) -> Generator[Samples]:
+def mono(path: Path, rate: int, channel: Channel = "mix", rates: set[int] | None = None) -> Generator[Samples]:
     """Yield mono blocks (T,) at `rate` Hz; `mix` is the mean of the channels. Add the file's own rates to `rates`.
 
     Raise what `frames` raises, and DecodeError for NaN and infinite samples. Resampling may overshoot 1.
@@ -255,8 +240,8 @@ def mono(
     if rate <= 0:
         raise UsageError(f"a sample rate of {rate} Hz is not possible; it must be more than 0")
     truncations: list[TruncatedAudioError] = []
-    position, length = start, 0
-    with closing(frames(path, start)) as source:
+    position, length = 0.0, 0
+    with closing(frames(path)) as source:
         for source_rate, run in groupby(_collecting(source, truncations), itemgetter(0)):
             resampler = soxr.ResampleStream(source_rate, rate, 1, dtype="float32")
             if rates is not None:

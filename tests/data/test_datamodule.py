@@ -9,9 +9,7 @@ import torch
 from pytorch_lightning.loggers import Logger
 from recordings import noise, prepared, squeezed
 
-from sequnet_pl.data import download
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.download.items import read_list
 from sequnet_pl.data.store.__main__ import main as look_into
 from sequnet_pl.errors import UsageError
 from sequnet_pl.training.module import SeqUNetModule
@@ -76,26 +74,6 @@ def test_options_of_the_store_make_other_stores(tmp_path: Path) -> None:
     assert len({data.store for data in stores.values()}) == len({data.fingerprint for data in stores.values()}) == 6
     assert stores["slow"].splits["train"].lengths.tolist() == [2000]
     assert prepared(tmp_path, audio_dir=str(tmp_path / "music"), store_workers=1).store == stores["plain"].store
-
-
-def test_a_list_of_files_makes_a_store(tmp_path: Path, music: Path) -> None:
-    rows = ("path,split", "music/test/d.wav,train", "music/val/c.ogg,test", "music/train/b.flac,val")
-    (tmp_path / "mine.csv").write_text("\n".join(rows))
-    data = prepared(tmp_path / "data", audio_list=str(tmp_path / "mine.csv"))
-    assert data.store.name.startswith("mine-")
-    names = {split: [Path(r.source).name for r in data.splits[split].recordings] for split in data.splits}
-    assert names == {"train": ["d.wav"], "val": ["b.flac"], "test": ["c.ogg"]}
-
-
-def test_the_piano_is_downloaded_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download_list(path: Path, folder: Path) -> list[Path]:
-        assert folder == tmp_path / "recordings"
-        items = read_list(path)
-        return [noise(folder / item.split / f"{item.stem}.wav", seed=number) for number, item in enumerate(items[-27:])]
-
-    monkeypatch.setattr(download, "download_list", download_list)
-    data = prepared(tmp_path, dataset="piano")
-    assert {name: len(split.lengths) for name, split in data.splits.items()} == {"train": 2, "val": 1, "test": 24}
 
 
 @pytest.mark.parametrize(

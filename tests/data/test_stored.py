@@ -1,6 +1,5 @@
 """Temporal splits of long files, splits by file, and the split that a resumed run keeps."""
 
-import logging
 import os
 import unicodedata
 from dataclasses import replace
@@ -170,15 +169,6 @@ def test_paths_that_cannot_be_opened_are_reported_and_decide_no_split(tmp_path: 
     reasons = {Path(entry.source).name: entry.reason for entry in data.make().skipped}
     assert reasons.keys() == {"pipe.wav", "broken.flac", "self.wav", "self"}
     assert reasons["pipe.wav"] == "it is not a regular file" and "Too many levels" in reasons["self"]
-
-
-def test_a_split_of_files_that_do_not_decode_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for number, split in enumerate(("train", "val", "test")):
-        noise(tmp_path / f"music/{split}/{split}.wav", 1, number)
-    (tmp_path / "music/test/test.wav").write_bytes(b"no audio at all " * 20)
-    with caplog.at_level(logging.WARNING):
-        stored(tmp_path / "music").make()
-    assert "recordings that train: 1; nothing is tested" in caplog.text
 
 
 def test_added_files_train_where_a_run_is_resumed(tmp_path: Path) -> None:

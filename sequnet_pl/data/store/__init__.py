@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -66,22 +67,16 @@ class Split:
         self.path, self.length, self.recordings = path, length, recordings
         self.offsets: NDArray[np.int64] = np.array([r.offset for r in recordings], np.int64)
         self.lengths: NDArray[np.int64] = np.array([r.length for r in recordings], np.int64)
-        self._codes: NDArray[np.uint8] | None = None
 
-    @property
+    @cached_property
     def codes(self) -> NDArray[np.uint8]:
         """All codes of the store (T,), read-only, on disk until they are read. Raises UserError where they are gone."""
-        if self._codes is None:
-            if not _is_complete(self.path, self.length):
-                raise UserError(f"{self.path} is gone or too short; start again, so that the store is made again")
-            if self.length:
-                self._codes = np.memmap(self.path, np.uint8, "r", shape=(self.length,))
-            else:
-                self._codes = np.empty(0, np.uint8)
-        return self._codes
+        if not _is_complete(self.path, self.length):
+            raise UserError(f"{self.path} is gone or too short; start again, so that the store is made again")
+        return np.memmap(self.path, np.uint8, "r", shape=(self.length,)) if self.length else np.empty(0, np.uint8)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_codes": None}
+        return {name: value for name, value in self.__dict__.items() if name != "codes"}
 
 
 def make_store(

@@ -14,7 +14,7 @@ from small_stores import assert_holds, make, noise, on_disk
 
 from sequnet_pl.data.store import fingerprint, open_split
 from sequnet_pl.data.store.index import opened_index
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.errors import UserError
 
 
 def test_stored_codes_are_those_of_the_files(tmp_path: Path):
@@ -72,12 +72,6 @@ def test_other_options_decode_all_files_again(tmp_path: Path, five: list[Path]):
         assert on_disk(tmp_path / "store") == [open_split(tmp_path / "store", "train").path.name]
     assert len(prints) == 5
     assert_holds(tmp_path / "store", "train", five, rate=8_000)
-
-
-@pytest.mark.parametrize("options", [{"rate": 0}, {"channel": "both"}, {"loudness": 3.0}, {"skip_silence": -1.0}])
-def test_options_that_make_no_sense(tmp_path: Path, five: list[Path], options: dict):
-    with pytest.raises(UsageError):
-        make(tmp_path / "store", five, **options)
 
 
 def test_the_same_content_twice(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
