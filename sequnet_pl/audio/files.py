@@ -44,17 +44,19 @@ def find(folder: Path) -> list[Path]:
 
     for name, folders, files in os.walk(folder, followlinks=True, onerror=failed):
         real = os.path.realpath(name)
-        folders[:] = [] if real in seen else [f for f in folders if not f.startswith(".")]
-        if real not in seen:
-            for path in (Path(name, f) for f in files if not f.startswith(".")):
-                if path.suffix.lower() in SUFFIXES:
-                    found.append(path)
-                elif os.path.islink(path):  # noqa: PTH114 (never raises)
-                    try:
-                        path.stat()
-                    except OSError as error:  # it may lead to a folder
-                        failed(error)
+        if real in seen:
+            folders.clear()
+            continue
         seen.add(real)
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        for path in (Path(name, f) for f in files if not f.startswith(".")):
+            if path.suffix.lower() in SUFFIXES:
+                found.append(path)
+            elif os.path.islink(path):  # noqa: PTH114 (never raises)
+                try:
+                    path.stat()
+                except OSError as error:  # it may lead to a folder
+                    failed(error)
     return sorted(found, key=lambda path: (relative_name(path, folder), path))
 
 

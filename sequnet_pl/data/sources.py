@@ -48,12 +48,7 @@ class Source:
         """Return the files of each split. Raises UserError where nothing trains."""
         together: Parts = {split: [] for split in SPLITS}
         for number, (parts, root) in enumerate(zip(found, self.roots, strict=True)):
-            prefix = self._prefix(number)
-            held_out = {
-                split: [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-                for split, names in known.held_out.items()
-            }
-            for split, paths in assign(parts, root, in_time, Known(known.undecodable, held_out)).items():
+            for split, paths in assign(parts, root, in_time, known, self._prefix(number)).items():
                 together[split] += paths
         return together
 

@@ -18,7 +18,7 @@ Parts = dict[str, list[Path]]
 """The audio files of each split; before they are split, all of them under an empty name."""
 
 HeldOut = Mapping[str, Sequence[str]]
-"""Names of the recordings of val and test, relative to their folder."""
+"""Names of the recordings of val and test (see `Source.name_of`)."""
 
 _FRACTION = 0.1  # of the files, for each of val and test
 _SPELLINGS = {split: split for split in SPLITS} | dict.fromkeys(("valid", "validation", "dev"), "val")
@@ -63,24 +63,24 @@ def list_folder(folder: Path) -> Parts:
     return {split: [path for place in places[split] for path in files.find(place)] for split in SPLITS}
 
 
-def assign(parts: Parts, root: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
+def assign(parts: Parts, root: Path, in_time: bool = False, known: Known = NOTHING_KNOWN, prefix: str = "") -> Parts:
     """Return the files of train, val and test, of which some or all may be given.
 
     Files without a split are split by a hash of their path from `root`, so that the split outlives a move and an added
-    file, or as in the run that is resumed; each split has at least one file. Where fewer than three decode, or with
-    `in_time`, each is split in time instead. Where train is given and nothing validates, some of train's files are held
-    out alike. Raises UserError where nothing trains.
+    file, or as in the run that is resumed, whose names are these paths with a `prefix`; each split has at least one
+    file. Where fewer than three decode, or with `in_time`, each is split in time instead. Where train is given and
+    nothing validates, some of train's files are held out alike. Raises UserError where nothing trains.
     """
     if "" in parts:
-        parts = _hold_out(parts[""], ("val", "test"), root, in_time, known)
+        parts = _hold_out(parts[""], ("val", "test"), root, in_time, known, prefix)
     elif not parts["val"]:
-        parts = parts | _hold_out(parts["train"], ("val",), root, in_time, known)
+        parts = parts | _hold_out(parts["train"], ("val",), root, in_time, known, prefix)
     if not parts["train"]:
         raise UserError(f"{root} has no audio to train on")
     return parts
 
 
-def _hold_out(found: list[Path], splits: Sequence[str], root: Path, in_time: bool, known: Known) -> Parts:
+def _hold_out(found: list[Path], splits: Sequence[str], root: Path, in_time: bool, known: Known, prefix: str) -> Parts:
     """Return the files of train and of `splits`."""
     usable = [path for path in found if str(path.absolute()) not in known.undecodable]
     if in_time or (len(usable) <= len(splits) and not known.held_out):
@@ -92,7 +92,7 @@ def _hold_out(found: list[Path], splits: Sequence[str], root: Path, in_time: boo
     split_of: dict[Path, str] = {}
     if known.held_out:
         given = {name: split for split in splits for name in known.held_out.get(split, ())}
-        split_of = {path: given.get(files.relative_name(path, root), "train") for path in usable}
+        split_of = {path: given.get(prefix + files.relative_name(path, root), "train") for path in usable}
     else:
         ranked, count = sorted(usable, key=rank), max(1, round(len(usable) * _FRACTION))
         for number, split in enumerate(reversed(splits)):
@@ -133,8 +133,6 @@ def find_audio(folder: Path) -> list[Path]:
     _subfolders(folder)
     if found := files.find(folder):
         return found
-    if not any(folder.iterdir()):
-        raise UserError(f"the folder {folder} is empty; put audio files there, or name another one")
     suffixes = ", ".join(sorted(files.SUFFIXES))
     raise UserError(f"the folder {folder} holds no audio files (what counts ends in {suffixes})")
 
