@@ -81,7 +81,7 @@ class StoredRecordings:
         if skipped != known.undecodable:  # files that decode are held out, once it is known which do
             again = self.source.split(found, replace(known, undecodable=skipped), self.split_time is True)
             if again != parts:
-                report = replace(self._update(again), made=report.made, removed=report.removed)
+                report = replace(self._update(again), made=report.made)
         if self.split_time is False:
             report = replace(report, recordings=opened_index(self.folder, unsplit=True).splits)
         empty = [split for split in SPLITS if not report.recordings.get(split)]

@@ -54,8 +54,6 @@ class Report:
     skipped: tuple[Skipped, ...] = ()
     made: int = 0
     """Files that were decoded."""
-    removed: tuple[str, ...] = ()
-    """Sources of recordings that the store held before, and no longer holds."""
     is_changed: bool = False
     """Whether the splits hold other recordings or segments than before."""
 
@@ -140,10 +138,9 @@ def _update(folder: Path, options: Options, sources: Sources, workers: int, prog
     for path in (*_unused_codes(folder, new), *folder.glob(".*.json")):  # the latter of runs that were killed
         path.unlink(missing_ok=True)
     _warn_of_leaks(new)
-    removed = tuple(source for source in old.recordings if source not in new.recordings)
-    if removed:
+    if removed := [source for source in old.recordings if source not in new.recordings]:
         log.warning("%s: dropped %d recordings, the first %s", folder, len(removed), removed[0])
-    return Report(new.splits, new.skipped, len(jobs) - failed, removed, new.splits != old.splits)
+    return Report(new.splits, new.skipped, len(jobs) - failed, new.splits != old.splits)
 
 
 def _arranged(index: Index, sources: Sources) -> Index:
