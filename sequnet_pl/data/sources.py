@@ -13,7 +13,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import PIANO_LIST, read_list, read_rows
-from sequnet_pl.data.splits import NOTHING_KNOWN, SPLITS, Known, Parts, assign, find_audio, list_folder
+from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, find_audio, list_folder
 from sequnet_pl.data.store.locks import lock
 from sequnet_pl.errors import UsageError, UserError
 
@@ -44,11 +44,11 @@ class Source:
     check: Callable[[], object]
     has_splits: bool = False
 
-    def split(self, found: list[Parts], known: Known = NOTHING_KNOWN, in_time: bool = False) -> Parts:
+    def split(self, found: list[Parts], rule: SplitRule = BY_NAME) -> Parts:
         """Return the files of each split. Raises UserError where nothing trains."""
         together: Parts = {split: [] for split in SPLITS}
         for number, (parts, root) in enumerate(zip(found, self.roots, strict=True)):
-            for split, paths in assign(parts, root, in_time, known, self._prefix(number)).items():
+            for split, paths in assign(parts, root, rule, self._prefix(number)).items():
                 together[split] += paths
         return together
 

@@ -29,24 +29,26 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Known:
-    """Facts about the files that are to be split.
+class SplitRule:
+    """How files are split whose split is not given.
 
     Attributes:
+        in_time: Split each of them in time, however many there are.
         undecodable: Absolute paths of files that do not decode, which are never held out.
         held_out: The names of val and test in the run that is resumed; all other files train. Empty for a new split.
     """
 
+    in_time: bool = False
     undecodable: frozenset[str] = frozenset()
     held_out: HeldOut = field(default_factory=dict)
 
 
-NOTHING_KNOWN = Known()
+BY_NAME = SplitRule()
 
 
-def split_folder(folder: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
+def split_folder(folder: Path, in_time: bool = False) -> Parts:
     """Return the audio files of each split of a folder; see `list_folder` and `assign`."""
-    return assign(list_folder(folder), folder, in_time, known)
+    return assign(list_folder(folder), folder, SplitRule(in_time))
 
 
 def list_folder(folder: Path) -> Parts:
@@ -63,35 +65,35 @@ def list_folder(folder: Path) -> Parts:
     return {split: [path for place in places[split] for path in files.find(place)] for split in SPLITS}
 
 
-def assign(parts: Parts, root: Path, in_time: bool = False, known: Known = NOTHING_KNOWN, prefix: str = "") -> Parts:
+def assign(parts: Parts, root: Path, rule: SplitRule = BY_NAME, prefix: str = "") -> Parts:
     """Return the files of train, val and test, of which some or all may be given.
 
     Files without a split are split by a hash of their path from `root`, so that the split outlives a move and an added
     file, or as in the run that is resumed, whose names are these paths with a `prefix`; each split has at least one
-    file. Where fewer than three decode, or with `in_time`, each is split in time instead. Where train is given and
+    file. Where fewer than three decode, or with `rule.in_time`, each is split in time instead. Where train is given and
     nothing validates, some of train's files are held out alike. Raises UserError where nothing trains.
     """
     if "" in parts:
-        parts = _hold_out(parts[""], ("val", "test"), root, in_time, known, prefix)
+        parts = _hold_out(parts[""], ("val", "test"), root, rule, prefix)
     elif not parts["val"]:
-        parts = parts | _hold_out(parts["train"], ("val",), root, in_time, known, prefix)
+        parts = parts | _hold_out(parts["train"], ("val",), root, rule, prefix)
     if not parts["train"]:
         raise UserError(f"{root} has no audio to train on")
     return parts
 
 
-def _hold_out(found: list[Path], splits: Sequence[str], root: Path, in_time: bool, known: Known, prefix: str) -> Parts:
+def _hold_out(found: list[Path], splits: Sequence[str], root: Path, rule: SplitRule, prefix: str) -> Parts:
     """Return the files of train and of `splits`."""
-    usable = [path for path in found if str(path.absolute()) not in known.undecodable]
-    if in_time or (len(usable) <= len(splits) and not known.held_out):
+    usable = [path for path in found if str(path.absolute()) not in rule.undecodable]
+    if rule.in_time or (len(usable) <= len(splits) and not rule.held_out):
         return {"train": found} | dict.fromkeys(splits, usable)
 
     def rank(path: Path) -> bytes:
         return hashlib.sha256(f"0:{files.relative_name(path, root)}".encode(errors="surrogateescape")).digest()
 
     split_of: dict[Path, str] = {}
-    if known.held_out:
-        given = {name: split for split in splits for name in known.held_out.get(split, ())}
+    if rule.held_out:
+        given = {name: split for split in splits for name in rule.held_out.get(split, ())}
         split_of = {path: given.get(prefix + files.relative_name(path, root), "train") for path in usable}
     else:
         ranked, count = sorted(usable, key=rank), max(1, round(len(usable) * _FRACTION))
