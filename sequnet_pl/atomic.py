@@ -19,6 +19,16 @@ def make_folder(folder: Path) -> Path:
 
 
 @contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise UserError where writing `path` fails."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; on success it is fsynced and renamed to `path`, else removed.
 
@@ -30,12 +40,10 @@ def replacing(path: Path) -> Iterator[Path]:
     # named before it is there, so that whatever comes in between leaves nothing behind
     temporary = path.with_name(f".{path.stem[:40]}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        temporary.touch(exist_ok=False)
-        yield temporary
-        _publish(temporary, path)
-    except OSError as error:
-        why = error.strerror or error
-        raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
+        with writing(path):
+            temporary.touch(exist_ok=False)
+            yield temporary
+            _publish(temporary, path)
     finally:
         with suppress(OSError):  # on a read-only disk even where there is nothing to remove
             temporary.unlink()

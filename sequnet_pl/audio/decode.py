@@ -59,13 +59,6 @@ class DecodeError(AudioFileError):
     """Nothing of the file can be used."""
 
 
-class TruncatedAudioError(AudioFileError):
-    """A warning, raised after the last block: the file is cut off, or some of its packets do not decode."""
-
-    def __str__(self) -> str:
-        return f"{self.path} is damaged: {self.reason}"
-
-
 class UnavailableError(AudioFileError):
     """The operating system does not give the file now, but may do so later: no permission, a failing disk."""
 
@@ -83,11 +76,11 @@ def open_regular(path: Path) -> FileIO:
     return file
 
 
-def frames(path: Path, start: float = 0.0) -> Generator[tuple[int, Samples]]:
-    """Yield (rate in Hz, block (T, C)) of the default audio track, from `start` seconds on; the rate may change.
+def frames(path: Path, notes: list[str] | None = None) -> Generator[tuple[int, Samples]]:
+    """Yield (rate in Hz, block (T, C)) of the default audio track; the rate may change.
 
-    Raise DecodeError where nothing can be used, UnavailableError where the file cannot be opened or read, and, after
-    the last block of a file that is cut off or has packets that do not decode, TruncatedAudioError.
+    After the last block of a file that is cut off or has packets that do not decode, a note is added to `notes`. Raise
+    DecodeError where nothing can be used, UnavailableError where the file cannot be opened or read.
     """
     with open_regular(path) as file:
         try:
@@ -96,7 +89,9 @@ def frames(path: Path, start: float = 0.0) -> Generator[tuple[int, Samples]]:
                 container = av.open(file, "r", options=_OPTIONS | options)
             is_estimate = any("from bitrate" in message for *_, message in messages)
             with container:
-                yield from _decode(path, container, start, declared, is_estimate)
+                damage = yield from _decode(path, container, declared, is_estimate)
+            if damage and notes is not None:
+                notes.append(f"used as far as it decodes: {damage}")
         except MemoryError as error:
             raise UnavailableError(path, "there is not enough memory") from error
         except (FFmpegError, ValueError, OverflowError) as error:
@@ -132,30 +127,24 @@ class _PacketReader:
         except FFmpegError:  # such as an ogg file that continues at another rate
             self.is_interrupted = True
 
-    def check(self, path: Path, start: float, declared: float | None) -> None:
-        """Raise what is wrong with a file that has been read to its end."""
+    def damage(self, path: Path, declared: float | None) -> str:
+        """Return what is wrong with a file that has been read to its end. Raise DecodeError where it is of no use."""
         if not self.seconds:
             raise DecodeError(path, "it holds no audio that can be decoded")
         if len(self.failures) > max(3, self.packets / 10):  # as where one codec is taken for another
             raise DecodeError(path, f"{len(self.failures)} of {self.packets} packets cannot be decoded")
-        if self.seconds <= start:
-            raise DecodeError(path, f"it ends at {self.seconds:.2f} s, before the start at {start:g} s")
         if declared and self.seconds + _SLACK < declared < math.inf:
-            raise TruncatedAudioError(path, f"it ends at {self.seconds:.2f} s of {declared:.2f} s, cut off or damaged")
+            return f"it ends at {self.seconds:.2f} s of {declared:.2f} s, cut off or damaged"
         if self.is_interrupted or (self.is_corrupt and declared is None):
-            raise TruncatedAudioError(path, f"it ends at {self.seconds:.2f} s, cut off or damaged")
+            return f"it ends at {self.seconds:.2f} s, cut off or damaged"
         if self.failures:
-            count, first = len(self.failures), self.failures[0]
-            raise TruncatedAudioError(path, f"packets that cannot be decoded: {count}, the first at {first:.2f} s")
+            return f"packets that cannot be decoded: {len(self.failures)}, the first at {self.failures[0]:.2f} s"
+        return ""
 
 
 def _decode(
-    path: Path,
-    container: InputContainer,
-    start: float,
-    declared: float | None,
-    is_estimate: bool,
-) -> Iterator[tuple[int, Samples]]:
+    path: Path, container: InputContainer, declared: float | None, is_estimate: bool
+) -> Generator[tuple[int, Samples], None, str]:
     stream = container.streams.best("audio")
     if not isinstance(stream, av.AudioStream):
         raise DecodeError(path, "it has no audio")
@@ -165,16 +154,10 @@ def _decode(
     if declared is None and not is_estimate:
         declared = _declared(container, stream)
     reader = _PacketReader(container, stream)
-    position = 0.0  # of the next block, in seconds
-    # Seeking is inexact in chains and with a variable bit rate, and decoding from the start is quick.
     for (rate, _, channels), run in groupby(reader, lambda f: (f.sample_rate, f.format.name, f.layout.nb_channels)):
         while batch := list(islice(run, _FRAMES)):
-            block = _floats(batch, channels)
-            wanted = block[max(0, round((start - position) * rate)) :]
-            if len(wanted):
-                yield rate, wanted
-            position += len(block) / rate
-    reader.check(path, start, declared)
+            yield rate, _floats(batch, channels)
+    return reader.damage(path, declared)
 
 
 def _declared(container: InputContainer, stream: av.AudioStream) -> float | None:
@@ -195,9 +178,8 @@ def _floats(batch: list[av.AudioFrame], channels: int) -> Samples:
     rows, width = (channels, 1) if layout.is_planar else (1, channels)
     raw = np.empty((rows, width * sum(frame.samples for frame in batch)), dtype)
     end = 0
-    for (
-        frame
-    ) in batch:  # copied plane by plane: AudioFrame.to_ndarray takes a third of the time that mp3 takes to decode
+    # Copied plane by plane: AudioFrame.to_ndarray takes a third of the time that mp3 takes to decode.
+    for frame in batch:
         begin, end = end, end + frame.samples * width
         for row, plane in zip(raw, frame.planes, strict=True):
             row[begin:end] = np.frombuffer(cast(Any, plane), dtype, end - begin)  # a plane is a buffer
@@ -246,18 +228,21 @@ def _data_size(
 
 
 def mono(
-    path: Path, rate: int, channel: Channel = "mix", start: float = 0.0, rates: set[int] | None = None
+    path: Path,
+    rate: int,
+    channel: Channel = "mix",
+    rates: set[int] | None = None,
+    notes: list[str] | None = None,
 ) -> Generator[Samples]:
     """Yield mono blocks (T,) at `rate` Hz; `mix` is the mean of the channels. Add the file's own rates to `rates`.
 
-    Raise what `frames` raises, and DecodeError for NaN and infinite samples. Resampling may overshoot 1.
+    `notes` and errors are as with `frames`; NaN and infinite samples are a DecodeError. Resampling may overshoot 1.
     """
     if rate <= 0:
         raise UsageError(f"a sample rate of {rate} Hz is not possible; it must be more than 0")
-    truncations: list[TruncatedAudioError] = []
-    position, length = start, 0
-    with closing(frames(path, start)) as source:
-        for source_rate, run in groupby(_collecting(source, truncations), itemgetter(0)):
+    position, length = 0.0, 0
+    with closing(frames(path, notes)) as source:
+        for source_rate, run in groupby(source, itemgetter(0)):
             resampler = soxr.ResampleStream(source_rate, rate, 1, dtype="float32")
             if rates is not None:
                 rates.add(source_rate)
@@ -275,18 +260,6 @@ def mono(
                     yield samples
     if not length:
         raise DecodeError(path, f"it is shorter than one sample at {rate} Hz")
-    if truncations:
-        raise truncations[0]
-
-
-def _collecting(
-    source: Iterator[tuple[int, Samples]], truncations: list[TruncatedAudioError]
-) -> Iterator[tuple[int, Samples]]:
-    """Pass blocks on, and keep the warning that follows the last one, so that the resampler is flushed before it."""
-    try:
-        yield from source
-    except TruncatedAudioError as error:
-        truncations.append(error)
 
 
 def _one_channel(block: Samples, channel: Channel) -> Samples:

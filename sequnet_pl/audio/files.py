@@ -3,7 +3,6 @@
 import logging
 import os
 import unicodedata
-import wave
 from contextlib import closing
 from pathlib import Path, PurePath
 
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.decode import Channel, TruncatedAudioError, mono
+from sequnet_pl.audio.decode import Channel, DecodeError, mono
+from sequnet_pl.audio.pcm import wav_header
 from sequnet_pl.errors import UsageError
 
 __all__ = ["SAMPLE_RATE", "SUFFIXES", "Channel", "find", "read", "relative_name", "write_wav"]
@@ -44,17 +44,19 @@ def find(folder: Path) -> list[Path]:
 
     for name, folders, files in os.walk(folder, followlinks=True, onerror=failed):
         real = os.path.realpath(name)
-        folders[:] = [] if real in seen else [f for f in folders if not f.startswith(".")]
-        if real not in seen:
-            for path in (Path(name, f) for f in files if not f.startswith(".")):
-                if path.suffix.lower() in SUFFIXES:
-                    found.append(path)
-                elif os.path.islink(path):  # noqa: PTH114 (never raises)
-                    try:
-                        path.stat()
-                    except OSError as error:  # it may lead to a folder
-                        failed(error)
+        if real in seen:
+            folders.clear()
+            continue
         seen.add(real)
+        folders[:] = [f for f in folders if not f.startswith(".")]
+        for path in (Path(name, f) for f in files if not f.startswith(".")):
+            if path.suffix.lower() in SUFFIXES:
+                found.append(path)
+            elif os.path.islink(path):  # noqa: PTH114 (never raises)
+                try:
+                    path.stat()
+                except OSError as error:  # it may lead to a folder
+                    failed(error)
     return sorted(found, key=lambda path: (relative_name(path, folder), path))
 
 
@@ -70,26 +72,25 @@ def read(path: Path, rate: int, start: float = 0.0, seconds: float | None = None
     """
     if start < 0 or (seconds is not None and seconds <= 0):
         raise UsageError(f"cannot read {seconds} s from {start} s on: a start is at least 0, a length more than 0")
-    wanted = None if seconds is None else max(1, round(seconds * rate))
-    parts: list[NDArray[np.float32]] = []
-    count = 0
-    with closing(mono(path, rate, start=start)) as blocks:
-        try:
-            for block in blocks:
-                parts.append(block)
-                count += len(block)
-                if wanted is not None and count >= wanted:
-                    break
-        except TruncatedAudioError as warning:
-            log.warning("%s, and used as far as it decodes", warning)
-    return np.concatenate(parts)[:wanted]
+    first = round(start * rate)
+    last = None if seconds is None else first + max(1, round(seconds * rate))
+    parts, notes, count = list[NDArray[np.float32]](), list[str](), 0
+    # Seeking is inexact in chains and with a variable bit rate, and decoding from the start is quick.
+    with closing(mono(path, rate, notes=notes)) as blocks:
+        for block in blocks:
+            parts.append(block[max(0, first - count) :])
+            count += len(block)
+            if last is not None and count >= last:
+                break
+    for note in notes:
+        log.warning("%s: %s", path, note)
+    if count <= first:
+        raise DecodeError(path, f"it ends at {count / rate:.2f} s, before the start at {start:g} s")
+    return np.concatenate(parts)[: None if last is None else last - first]
 
 
 def write_wav(path: Path, samples: NDArray[np.floating], rate: int) -> None:
     """Write samples (T,), clipped to [-1, 1], as mono 16-bit PCM. Raises UserError where that fails."""
     pcm = np.round(np.clip(samples, -1.0, 1.0) * 32767).astype("<i2")
-    with atomic.replacing(path) as temporary, temporary.open("wb") as file, wave.open(file, "wb") as wav:
-        wav.setnchannels(1)
-        wav.setsampwidth(2)
-        wav.setframerate(rate)
-        wav.writeframes(pcm.tobytes())
+    with atomic.replacing(path) as temporary:
+        temporary.write_bytes(wav_header(rate, len(pcm)) + pcm.tobytes())

@@ -92,17 +92,6 @@ def scoring_plan(lengths: NDArray[np.int64], outputs: int, most: int | None = No
     return plan
 
 
-def is_silent(split: Split) -> bool:
-    """Return whether all codes of a split are silence; reads no further than the first other code's block."""
-    size = 2**20
-    for recording in split.recordings:
-        end = recording.offset + recording.length
-        for start in range(recording.offset, end, size):
-            if (split.codes[start : min(start + size, end)] != SILENCE).any():
-                return False
-    return True
-
-
 class Crops(Dataset[Batch]):
     """Gathers the codes of crops from a split, straight into one tensor.
 

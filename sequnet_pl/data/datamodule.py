@@ -11,7 +11,7 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources, summary
-from sequnet_pl.data.crops import Crops, Plan, is_silent, scoring_plan, training_plan
+from sequnet_pl.data.crops import Crops, Plan, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
 from sequnet_pl.data.sampling_weights import check_weights, weighted_groups
 from sequnet_pl.data.store import Split
@@ -109,7 +109,7 @@ class AudioDataModule(pl.LightningDataModule):
         needed = {"fit": "train", "validate": "val", "test": "test"}.get(stage)
         if needed and not len(self.splits[needed].lengths):
             raise UserError(f"there are no recordings for this: the {needed} split of {self.store} is empty")
-        if stage == "fit" and is_silent(self.splits["train"]):
+        if stage == "fit" and all(recording.silent == 1 for recording in self.splits["train"].recordings):
             rank_zero_only(log.warning)("the training recordings in %s hold nothing but silence", self.store)
         if stage == "fit" and self.trainer is not None:
             seconds = {name: split.lengths.sum() / self.hparams["sample_rate"] for name, split in self.splits.items()}

@@ -13,7 +13,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import PIANO_LIST, read_list, read_rows
-from sequnet_pl.data.splits import NOTHING_KNOWN, SPLITS, Known, Parts, assign, find_audio, list_folder
+from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, find_audio, list_folder
 from sequnet_pl.data.store.locks import lock
 from sequnet_pl.errors import UsageError, UserError
 
@@ -44,16 +44,11 @@ class Source:
     check: Callable[[], object]
     has_splits: bool = False
 
-    def split(self, found: list[Parts], known: Known = NOTHING_KNOWN, in_time: bool = False) -> Parts:
+    def split(self, found: list[Parts], rule: SplitRule = BY_NAME) -> Parts:
         """Return the files of each split. Raises UserError where nothing trains."""
         together: Parts = {split: [] for split in SPLITS}
         for number, (parts, root) in enumerate(zip(found, self.roots, strict=True)):
-            prefix = self._prefix(number)
-            held_out = {
-                split: [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-                for split, names in known.held_out.items()
-            }
-            for split, paths in assign(parts, root, in_time, Known(known.undecodable, held_out)).items():
+            for split, paths in assign(parts, root, rule, self._prefix(number)).items():
                 together[split] += paths
         return together
 
@@ -88,11 +83,9 @@ def choose(
     At most one of `audio_dir`, `audio_list` and `recordings` overrides the `dataset`, and `builtin_takes` is of the
     built-in one alone: else UsageError. `workers` processes render that, by default one for each core.
     """
-    folders = folders_of(audio_dir)
-    given = {} if audio_dir is None else {"audio_dir": folders or [""]}
-    given |= {"audio_list": [audio_list]} if audio_list is not None else {}
-    given |= {"recordings": [recordings]} if recordings is not None else {}
-    if empty := [name for name, values in given.items() if "" in values]:
+    options = {"audio_dir": audio_dir, "audio_list": audio_list, "recordings": recordings}
+    given = {name: folders_of(value) for name, value in options.items() if value is not None}
+    if empty := [name for name, values in given.items() if not values or "" in values]:
         raise UsageError(f"{empty[0]} is empty: name what it is to be, or leave it out")
     flags = [f"--{name} {' '.join(values)}" for name, values in given.items()]
     if len(flags) > 1:
@@ -103,8 +96,8 @@ def choose(
             other = flags[0] if flags else f"--dataset {dataset}"
             raise UsageError(f"--builtin_takes {builtin_takes} goes with --dataset builtin, not with {other}")
     downloads = data_dir / "recordings"
-    if folders:
-        return _of_folders([Path(folder) for folder in folders])
+    if audio_dir:
+        return _of_folders([Path(folder) for folder in folders_of(audio_dir)])
     if audio_list:
         path = Path(audio_list)
         listed = partial(read_files, path)
@@ -166,14 +159,9 @@ def _of_downloads(identity: str, name: str, path: Path, folder: Path) -> Source:
     """Return the recordings of a list of URLs or YouTube ids, in `folder`."""
 
     def listed(file_of: dict[str, Path]) -> list[Parts]:
-        items = read_list(path)
+        items = [item for item in read_list(path) if item.stem in file_of]
         splits = SPLITS if any(item.split for item in items) else ("",)
-        return [
-            {
-                split: sorted(file_of[i.stem] for i in items if i.split == split and i.stem in file_of)
-                for split in splits
-            }
-        ]
+        return [{split: sorted(file_of[item.stem] for item in items if item.split == split) for split in splits}]
 
     def planned() -> list[Parts]:
         return listed({item.stem: folder / item.split / item.stem for item in read_list(path)})

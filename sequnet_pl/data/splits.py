@@ -18,7 +18,7 @@ Parts = dict[str, list[Path]]
 """The audio files of each split; before they are split, all of them under an empty name."""
 
 HeldOut = Mapping[str, Sequence[str]]
-"""Names of the recordings of val and test, relative to their folder."""
+"""Names of the recordings of val and test (see `Source.name_of`)."""
 
 _FRACTION = 0.1  # of the files, for each of val and test
 _SPELLINGS = {split: split for split in SPLITS} | dict.fromkeys(("valid", "validation", "dev"), "val")
@@ -29,33 +29,26 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Known:
-    """Facts about the files that are to be split.
+class SplitRule:
+    """How files are split whose split is not given.
 
     Attributes:
+        in_time: Split each of them in time, however many there are.
         undecodable: Absolute paths of files that do not decode, which are never held out.
         held_out: The names of val and test in the run that is resumed; all other files train. Empty for a new split.
     """
 
+    in_time: bool = False
     undecodable: frozenset[str] = frozenset()
     held_out: HeldOut = field(default_factory=dict)
 
-    def usable(self, paths: Sequence[Path]) -> list[Path]:
-        """Return the paths without those that do not decode."""
-        return [path for path in paths if str(path.absolute()) not in self.undecodable]
 
-    def of(self, split: str, paths: Sequence[Path], root: Path) -> list[Path]:
-        """Return the paths that were in a split."""
-        names = set(self.held_out.get(split, ()))
-        return [path for path in paths if files.relative_name(path, root) in names]
+BY_NAME = SplitRule()
 
 
-NOTHING_KNOWN = Known()
-
-
-def split_folder(folder: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
+def split_folder(folder: Path, in_time: bool = False) -> Parts:
     """Return the audio files of each split of a folder; see `list_folder` and `assign`."""
-    return assign(list_folder(folder), folder, in_time, known)
+    return assign(list_folder(folder), folder, SplitRule(in_time))
 
 
 def list_folder(folder: Path) -> Parts:
@@ -72,37 +65,40 @@ def list_folder(folder: Path) -> Parts:
     return {split: [path for place in places[split] for path in files.find(place)] for split in SPLITS}
 
 
-def assign(parts: Parts, root: Path, in_time: bool = False, known: Known = NOTHING_KNOWN) -> Parts:
+def assign(parts: Parts, root: Path, rule: SplitRule = BY_NAME, prefix: str = "") -> Parts:
     """Return the files of train, val and test, of which some or all may be given.
 
     Files without a split are split by a hash of their path from `root`, so that the split outlives a move and an added
-    file, or as in the run that is resumed; each split has at least one file. Where fewer than three decode, or with
-    `in_time`, each is split in time instead. Where train is given and nothing validates, some of train's files are held
-    out alike. Raises UserError where nothing trains.
+    file, or as in the run that is resumed, whose names are these paths with a `prefix`; each split has at least one
+    file. Where fewer than three decode, or with `rule.in_time`, each is split in time instead. Where train is given and
+    nothing validates, some of train's files are held out alike. Raises UserError where nothing trains.
     """
     if "" in parts:
-        parts = _hold_out(parts[""], ("val", "test"), root, in_time, known)
+        parts = _hold_out(parts[""], ("val", "test"), root, rule, prefix)
     elif not parts["val"]:
-        parts = parts | _hold_out(parts["train"], ("val",), root, in_time, known)
+        parts = parts | _hold_out(parts["train"], ("val",), root, rule, prefix)
     if not parts["train"]:
         raise UserError(f"{root} has no audio to train on")
     return parts
 
 
-def _hold_out(found: list[Path], splits: Sequence[str], root: Path, in_time: bool, known: Known) -> Parts:
+def _hold_out(found: list[Path], splits: Sequence[str], root: Path, rule: SplitRule, prefix: str) -> Parts:
     """Return the files of train and of `splits`."""
-    usable = known.usable(found)
-    if in_time or (len(usable) <= len(splits) and not known.held_out):
+    usable = [path for path in found if str(path.absolute()) not in rule.undecodable]
+    if rule.in_time or (len(usable) <= len(splits) and not rule.held_out):
         return {"train": found} | dict.fromkeys(splits, usable)
 
     def rank(path: Path) -> bytes:
         return hashlib.sha256(f"0:{files.relative_name(path, root)}".encode(errors="surrogateescape")).digest()
 
-    ranked, count = sorted(usable, key=rank), max(1, round(len(usable) * _FRACTION))
     split_of: dict[Path, str] = {}
-    for number, split in enumerate(reversed(splits)):
-        paths = known.of(split, usable, root) if known.held_out else ranked[number * count :][:count]
-        split_of |= dict.fromkeys(paths, split)
+    if rule.held_out:
+        given = {name: split for split in splits for name in rule.held_out.get(split, ())}
+        split_of = {path: given.get(prefix + files.relative_name(path, root), "train") for path in usable}
+    else:
+        ranked, count = sorted(usable, key=rank), max(1, round(len(usable) * _FRACTION))
+        for number, split in enumerate(reversed(splits)):
+            split_of |= dict.fromkeys(ranked[number * count :][:count], split)
     return {split: [path for path in found if split_of.get(path, "train") == split] for split in ("train", *splits)}
 
 
@@ -139,8 +135,6 @@ def find_audio(folder: Path) -> list[Path]:
     _subfolders(folder)
     if found := files.find(folder):
         return found
-    if not any(folder.iterdir()):
-        raise UserError(f"the folder {folder} is empty; put audio files there, or name another one")
     suffixes = ", ".join(sorted(files.SUFFIXES))
     raise UserError(f"the folder {folder} holds no audio files (what counts ends in {suffixes})")
 

@@ -11,10 +11,9 @@ from typing import Any, Self
 
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources
-from sequnet_pl.data.splits import SPLITS, HeldOut, Known
+from sequnet_pl.data.splits import SPLITS, HeldOut, SplitRule
 from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
-from sequnet_pl.data.store.index import Options, read_index, unsplit
-from sequnet_pl.data.store.temporal import in_several_splits
+from sequnet_pl.data.store.index import Options, opened_index, read_index
 from sequnet_pl.errors import UsageError
 
 _LACKING = {"val": "validated", "test": "tested"}
@@ -75,17 +74,16 @@ class StoredRecordings:
         Raises UserError where there is nothing to learn from.
         """
         found = self.source.fetch()
-        known = self._known()
-        parts = self.source.split(found, known, self.split_time is True)
+        rule = self._rule()
+        parts = self.source.split(found, rule)
         report = self._update(parts)
         skipped = frozenset(entry.source for entry in report.skipped)
-        if skipped != known.undecodable:  # files that decode are held out, once it is known which do
-            again = self.source.split(found, replace(known, undecodable=skipped), self.split_time is True)
+        if skipped != rule.undecodable:  # files that decode are held out, once it is known which do
+            again = self.source.split(found, replace(rule, undecodable=skipped))
             if again != parts:
-                report = replace(self._update(again), made=report.made, removed=report.removed)
+                report = replace(self._update(again), made=report.made)
         if self.split_time is False:
-            whole = {name: unsplit(recordings) for name, recordings in report.recordings.items()}
-            report = replace(report, recordings=whole, has_new_segments=False)
+            report = replace(report, recordings=opened_index(self.folder, unsplit=True).splits)
         empty = [split for split in SPLITS if not report.recordings.get(split)]
         if empty and "train" not in empty:
             message = "%s: recordings that train: %d; nothing is %s"
@@ -93,15 +91,17 @@ class StoredRecordings:
             log.warning(message, self.source.name, train, " or ".join(_LACKING[split] for split in empty))
         return report
 
-    def _known(self) -> Known:
-        """Return the files that the store has found not to decode, and the split of the run that is resumed."""
+    def _rule(self) -> SplitRule:
+        """Return how files are split, with those that the store has found not to decode."""
         index = read_index(self.folder)
-        return Known(frozenset(entry.source for entry in index.skipped) if index else frozenset(), self.held_out or {})
+        undecodable = frozenset(entry.source for entry in index.skipped) if index else frozenset[str]()
+        return SplitRule(self.split_time is True, undecodable, self.held_out or {})
 
     def _is_split_in_time(self) -> bool:
         """Check whether any file is split in time, as far as that is known before anything is downloaded."""
-        parts = self.source.split(self.source.planned(), self._known(), self.split_time is True)
-        return bool(in_several_splits({split: list(map(str, paths)) for split, paths in parts.items()}))
+        parts = self.source.split(self.source.planned(), self._rule())
+        paths = [path for split in parts.values() for path in split]
+        return len(set(paths)) < len(paths)
 
     def _update(self, parts: Mapping[str, list[Path]]) -> Report:
         return make_store(

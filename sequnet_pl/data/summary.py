@@ -1,33 +1,29 @@
-"""One table of what a store took in, what it skipped, and why."""
+"""A table of what a store holds, what was skipped, and why."""
 
 import shlex
 from collections import Counter
-from contextlib import suppress
-from io import StringIO
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from sequnet_pl import atomic
 from sequnet_pl.data.store import Report
-from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
 _SHOWN = 10
 
 
-def summary(report: Report, shown: int | None = _SHOWN) -> Table:
-    """Return recordings and hours of each split, and the first notes and skipped files, or all of them (None)."""
+def summary(report: Report) -> Table:
+    """Return recordings and hours of each split, and the first notes and skipped files."""
     numbers = (Column(name, justify="right") for name in ("recordings", "hours"))
     table = Table("split", *numbers, Column("notes", overflow="fold"), box=None)
 
     def add(lines: list[str]) -> None:
-        for line in lines[:shown]:
+        for line in lines[:_SHOWN]:
             table.add_row("", "", "", Text(printable(line)))
-        if shown is not None and len(lines) > shown:
-            table.add_row("", "", "", f"and {len(lines) - shown} more")
+        if len(lines) > _SHOWN:
+            table.add_row("", "", "", f"and {len(lines) - _SHOWN} more")
 
     for name, recordings in report.recordings.items():
         hours = sum(r.length / r.rate for r in recordings) / 3600
@@ -54,14 +50,8 @@ def _low_rates(report: Report) -> list[str]:
 
 
 def show(report: Report, store: Path) -> None:
-    """Print the summary where something changed or was skipped; one with all that was skipped lies beside the store."""
-    page = StringIO()
-    Console(file=page, width=200).print(summary(report, None))
-    text, path = page.getvalue(), store.with_name(f"{store.name}.txt")
-    with suppress(UserError):  # of a store on a disk that cannot be written; the command below shows the same
-        if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
-            atomic.write_text(path, text)
-    if report.made or report.removed or report.skipped or report.has_new_segments:
+    """Print the summary where something changed or was skipped."""
+    if report.is_changed or report.skipped:
         console = Console(stderr=True)
         console.print(summary(report))
         command = f"each of them: python -m sequnet_pl.data.store list {shlex.quote(str(store))}"

@@ -13,21 +13,12 @@ from sequnet_pl.audio.decode import DecodeError, frames
 from sequnet_pl.errors import UsageError
 
 
-@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
-@pytest.mark.parametrize("rate", [8_000, 16_000, 96_000])
-@pytest.mark.parametrize("channels", [1, 6])
-def test_wav_of_any_depth_rate_and_channels(tmp_path: Path, subtype: str, rate: int, channels: int):
-    path = tmp_path / "a.wav"
-    sf.write(path, np.stack([sine(0.5, rate)] * channels, axis=1), rate, subtype=subtype)
-    assert_close(whole(path), sine(0.5, 16_000), 0.02 if subtype == "PCM_U8" else 1e-3)
-
-
 @pytest.mark.parametrize(
     ("form", "subtype"),
     [
-        *(("WAV", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT")),
+        *(("WAV", subtype) for subtype in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
         *(("FLAC", "PCM_16"), ("FLAC", "PCM_24"), ("CAF", "ALAC_16")),
-        *(("AIFF", "PCM_24"), ("W64", "PCM_16"), ("RF64", "PCM_32")),
+        *(("AIFF", "PCM_16"), ("AIFF", "PCM_24"), ("CAF", "PCM_16"), ("W64", "PCM_16"), ("RF64", "PCM_32")),
     ],
 )
 def test_lossless_values_are_exact(tmp_path: Path, form: str, subtype: str):
@@ -43,13 +34,10 @@ def test_lossless_values_are_exact(tmp_path: Path, form: str, subtype: str):
 @pytest.mark.parametrize(
     ("name", "form", "subtype", "error"),
     [
-        ("a.flac", "FLAC", "PCM_24", 1e-3),
         ("a.ogg", "OGG", "VORBIS", 0.02),
         ("a.opus", "OGG", "OPUS", 0.02),
         ("a.mp3", "MP3", "MPEG_LAYER_III", 0.02),
-        ("a.aiff", "AIFF", "PCM_16", 1e-3),
         ("a.aifc", "AIFF", "FLOAT", 1e-3),
-        ("a.caf", "CAF", "PCM_16", 1e-3),
         ("a.snd", "AU", "PCM_16", 1e-3),
         ("a.wave", "WAV", "PCM_16", 1e-3),
         ("a.bwf", "WAVEX", "PCM_24", 1e-3),
@@ -89,6 +77,8 @@ def test_channels(tmp_path: Path):
     sf.write(path, np.tile([[0.5, -0.25]], (1000, 1)), 16_000, subtype="FLOAT")
     for channel, value in (("left", 0.5), ("right", -0.25), ("mix", 0.125)):
         assert np.all(whole(path, channel=channel) == value)
+    sf.write(path, np.tile([[0.75, 0, 0, 0, 0, 0]], (1000, 1)), 16_000, subtype="FLOAT")
+    assert np.allclose(whole(path), 0.125)
     sf.write(path, np.full(1000, 0.5), 16_000, subtype="FLOAT")
     for channel in ("left", "right", "mix"):
         assert np.all(whole(path, channel=channel) == 0.5)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sequnet_pl.audio.mulaw import SILENCE
-from sequnet_pl.data.crops import EMPTY, Crops, is_silent, scoring_plan, training_plan
+from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
 
 
@@ -19,10 +19,7 @@ def split_of(lengths, seed=0) -> Any:
     lengths = np.array(lengths)
     codes = np.random.default_rng(seed).integers(0, 256, lengths.sum(), dtype=np.uint8)
     offsets = np.cumsum(lengths) - lengths
-    recordings = [
-        SimpleNamespace(offset=offset, length=length) for offset, length in zip(offsets, lengths, strict=True)
-    ]
-    return SimpleNamespace(codes=codes, lengths=lengths, offsets=offsets, recordings=recordings)
+    return SimpleNamespace(codes=codes, lengths=lengths, offsets=offsets)
 
 
 def recording(split, index):
@@ -47,16 +44,6 @@ def test_a_crop_is_the_recording_between_silence():
         assert batch.codes.dtype == torch.uint8
         assert batch.valid.item() == min(outputs, split.lengths[index] - start)
         assert (batch.recordings.item(), batch.starts.item()) == (index, start)
-
-
-def test_a_split_is_silent_where_all_of_its_codes_are():
-    split = split_of([100, 2**20 + 1, 7])
-    split.codes[:] = SILENCE
-    assert is_silent(split)
-    split.codes[100 + 2**20] += 1
-    assert not is_silent(split)
-    split.recordings.pop(1)
-    assert is_silent(split), "codes of other splits lie in the same file"
 
 
 @pytest.mark.parametrize("outputs", [1, 16, 64, 5000])

@@ -96,9 +96,6 @@ def test_folders_that_cannot_be_split(tmp_path: Path, files: list[str], folder: 
     touch(tmp_path, *files)
     with pytest.raises(UserError, match=message):
         split_folder(tmp_path / folder)
-    (tmp_path / "none").mkdir()
-    with pytest.raises(UserError, match="is empty"):
-        split_folder(tmp_path / "none")
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,16 @@
 """Temporal splits of long files, splits by file, and the split that a resumed run keeps."""
 
-import logging
 import os
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 from recordings import lengths, noise, prepared, squeezed
 
-from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError
-from sequnet_pl.training.module import SeqUNetModule
 
 
 def stored(folder: Path) -> StoredRecordings:
@@ -49,24 +44,6 @@ def test_two_files_are_split_in_time_and_three_by_file(tmp_path: Path) -> None:
     assert [len(split) for split in lengths(prepared(tmp_path, **options, split_time=True))] == [3, 3, 3]
     (tmp_path / "list.csv").write_text("path,split\nmusic/0.wav,train\n")
     assert lengths(prepared(tmp_path, audio_list=str(tmp_path / "list.csv"))) == [[20_700], [2300], []]
-
-
-def test_every_sample_of_a_segment_is_scored_once_with_silence_before(tmp_path: Path) -> None:
-    noise(tmp_path / "music/long.wav", 26)
-    data = prepared(tmp_path, audio_dir=str(tmp_path / "music"), output_size=640)
-    module = SeqUNetModule(levels=2, features=2, depth=1, kernel_size=3)
-    data.trainer = SimpleNamespace(lightning_module=module, global_rank=0, world_size=1)  # type: ignore[assignment]
-    loaders: dict[str, Any] = {"val": data.val_dataloader(), "test": data.test_dataloader()}
-    for name, loader in loaders.items():
-        split, seen = data.splits[name], np.zeros(2000, int)
-        for batch in loader:
-            for codes, valid, start in zip(batch.codes, batch.valid.tolist(), batch.starts.tolist(), strict=True):
-                seen[start : start + valid] += 1
-                if start == 0:
-                    assert (codes[:-640] == SILENCE).all()
-                offset = int(split.offsets[0]) + start
-                assert np.array_equal(codes[-640:][:valid].numpy(), split.codes[offset : offset + valid])
-        assert (seen == 1).all()
 
 
 def test_a_file_that_is_too_short_trains(
@@ -170,15 +147,6 @@ def test_paths_that_cannot_be_opened_are_reported_and_decide_no_split(tmp_path: 
     reasons = {Path(entry.source).name: entry.reason for entry in data.make().skipped}
     assert reasons.keys() == {"pipe.wav", "broken.flac", "self.wav", "self"}
     assert reasons["pipe.wav"] == "it is not a regular file" and "Too many levels" in reasons["self"]
-
-
-def test_a_split_of_files_that_do_not_decode_is_reported(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    for number, split in enumerate(("train", "val", "test")):
-        noise(tmp_path / f"music/{split}/{split}.wav", 1, number)
-    (tmp_path / "music/test/test.wav").write_bytes(b"no audio at all " * 20)
-    with caplog.at_level(logging.WARNING):
-        stored(tmp_path / "music").make()
-    assert "recordings that train: 1; nothing is tested" in caplog.text
 
 
 def test_added_files_train_where_a_run_is_resumed(tmp_path: Path) -> None:

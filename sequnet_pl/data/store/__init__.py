@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.decode import UnavailableError
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data.store.appending import append
 from sequnet_pl.data.store.encode import identity
@@ -25,7 +25,6 @@ from sequnet_pl.data.store.index import (
     INDEX,
     NEXT_INDEX,
     Index,
-    OldStoreError,
     Options,
     Recording,
     Skipped,
@@ -43,9 +42,6 @@ __all__ = ["Recording", "Report", "Skipped", "Split", "fingerprint", "make_store
 Sources = Mapping[str, Sequence[str]]
 """The paths of the audio files of each split."""
 
-_FORMER = ".codes"
-"""Suffix of the files of codes of an earlier version."""
-
 log = logging.getLogger(__name__)
 
 
@@ -58,10 +54,8 @@ class Report:
     skipped: tuple[Skipped, ...] = ()
     made: int = 0
     """Files that were decoded."""
-    removed: tuple[str, ...] = ()
-    """Sources of recordings that the store held before, and no longer holds."""
-    has_new_segments: bool = False
-    """Whether recordings are split in time as they were not before."""
+    is_changed: bool = False
+    """Whether the splits hold other recordings or segments than before."""
 
 
 class Split:
@@ -71,22 +65,16 @@ class Split:
         self.path, self.length, self.recordings = path, length, recordings
         self.offsets: NDArray[np.int64] = np.array([r.offset for r in recordings], np.int64)
         self.lengths: NDArray[np.int64] = np.array([r.length for r in recordings], np.int64)
-        self._codes: NDArray[np.uint8] | None = None
 
-    @property
+    @cached_property
     def codes(self) -> NDArray[np.uint8]:
         """All codes of the store (T,), read-only, on disk until they are read. Raises UserError where they are gone."""
-        if self._codes is None:
-            if not _is_complete(self.path, self.length):
-                raise UserError(f"{self.path} is gone or too short; start again, so that the store is made again")
-            if self.length:
-                self._codes = np.memmap(self.path, np.uint8, "r", shape=(self.length,))
-            else:
-                self._codes = np.empty(0, np.uint8)
-        return self._codes
+        if not _is_complete(self.path, self.length):
+            raise UserError(f"{self.path} is gone or too short; start again, so that the store is made again")
+        return np.memmap(self.path, np.uint8, "r", shape=(self.length,)) if self.length else np.empty(0, np.uint8)
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_codes": None}
+        return {name: value for name, value in self.__dict__.items() if name != "codes"}
 
 
 def make_store(
@@ -120,52 +108,47 @@ def make_store(
 def _report_if_current(folder: Path, options: Options, sources: Sources) -> Report | None:
     """Return the content of a store that holds just what it should, else None."""
     name, index = _usable(folder, options)
-    wanted = {source for split in sources.values() for source in split}
     is_current = (
         name == INDEX
         and any(index.splits.values())
-        and not index.pending
         and not _changed(index, sources)
-        and index.splits == divided(index.recordings, sources)
-        and wanted >= {entry.source for entry in index.skipped}
+        and _arranged(index, sources) == index
         and ((folder / NEXT_INDEX).exists() or not _unused_codes(folder, index))
     )
     if not is_current:
         return None
-    _log_skipped_again(folder, index.skipped)
+    _log_skipped_again(folder, len(index.skipped))
     return Report(index.splits, index.skipped)
 
 
 def _update(folder: Path, options: Options, sources: Sources, workers: int, progress: bool) -> Report:
     name, old = _usable(folder, options)
     jobs = _changed(old, sources)
-    if former := list(folder.glob(f"*{_FORMER}")):
-        megabytes = sum(path.stat().st_size for path in former) / 1e6
-        message = "%s is of an earlier version, and is made anew; the old codes take %.0f MB until that is done"
-        log.warning(message, folder, megabytes)
     if name == NEXT_INDEX:
         write_index(folder, old, name)  # before its file of codes is there
-    made, failed, length = append(folder, old, name, jobs, workers, progress) if jobs else ({}, [], old.length)
-    unchanged = {source for split in sources.values() for source in split} - jobs.keys()
-    again = [entry for entry in old.skipped if entry.source in unchanged]
-    _log_skipped_again(folder, again)
-    skipped = tuple(sorted([*again, *failed], key=lambda entry: entry.source))
-    found = {source: r for source, r in old.recordings.items() if source in unchanged} | made
-    if not found:
-        first = f"; the first, {skipped[0].source}: {skipped[0].reason}" if skipped else ""
-        raise UserError(f"none of {len(skipped)} audio files can be used{first}")
-    new = Index(options, length, divided(found, sources), skipped, codes=old.codes)
+    new = _arranged(append(folder, old, name, jobs, workers, progress) if jobs else old, sources)
+    failed = len(jobs.keys() & {entry.source for entry in new.skipped})
+    _log_skipped_again(folder, len(new.skipped) - failed)
+    if not any(new.splits.values()):
+        first = f"; the first, {new.skipped[0].source}: {new.skipped[0].reason}" if new.skipped else ""
+        raise UserError(f"none of {len(new.skipped)} audio files can be used{first}")
     write_index(folder, new, name)
     (folder / name).replace(folder / INDEX)  # at once, where it is of other options
     (folder / NEXT_INDEX).unlink(missing_ok=True)
     for path in (*_unused_codes(folder, new), *folder.glob(".*.json")):  # the latter of runs that were killed
         path.unlink(missing_ok=True)
     _warn_of_leaks(new)
-    removed = tuple(source for source in old.recordings if source not in found)
-    if removed:
-        some = ", ".join(removed[:5]) + (", ..." if len(removed) > 5 else "")
-        log.warning("%s: dropped %d recordings whose files are gone: %s", folder, len(removed), some)
-    return Report(new.splits, skipped, len(made), removed, bool(_segments(new) - _segments(old)))
+    if removed := [source for source in old.recordings if source not in new.recordings]:
+        log.warning("%s: dropped %d recordings, the first %s", folder, len(removed), removed[0])
+    return Report(new.splits, new.skipped, len(jobs) - failed, new.splits != old.splits)
+
+
+def _arranged(index: Index, sources: Sources) -> Index:
+    """Return the index with just these sources, each in its splits."""
+    wanted = {source for split in sources.values() for source in split}
+    skipped = {entry.source: entry for entry in index.skipped if entry.source in wanted}
+    found = {source: recording for source, recording in index.recordings.items() if source not in skipped}
+    return Index(index.options, index.length, divided(found, sources), tuple(skipped.values()), codes=index.codes)
 
 
 def open_split(folder: Path, split: str, unsplit: bool = False) -> Split:
@@ -206,8 +189,6 @@ def _complete_index(folder: Path, name: str) -> Index | None:
     """Return an index, None where there is none, or it cannot be read, or codes are missing."""
     try:
         index = read_index(folder, name)
-    except OldStoreError:
-        return None
     except UserError as error:
         log.warning("%s", error)
         return None
@@ -222,10 +203,7 @@ def _changed(index: Index, sources: Sources) -> dict[str, int]:
     known = index.recordings | {entry.source: entry for entry in index.skipped}
     jobs: dict[str, int] = {}
     for source in dict.fromkeys(source for split in sources.values() for source in split):
-        try:
-            size, mtime_ns = identity(Path(source))
-        except UnavailableError:
-            size, mtime_ns = -1, -1
+        size, mtime_ns = identity(Path(source))
         entry = known.get(source)
         if entry is None or size < 0 or (entry.size, entry.mtime_ns) != (size, mtime_ns):
             jobs[source] = size
@@ -237,17 +215,13 @@ def _is_complete(path: Path, length: int) -> bool:
 
 
 def _unused_codes(folder: Path, index: Index) -> list[Path]:
-    """Return the files of codes of an earlier version or of other options."""
-    return [path for path in folder.iterdir() if path.suffix in (_FORMER, ".u8") and path.name != index.codes]
+    """Return the files of codes of an earlier version (.codes) or of other options."""
+    return [path for path in folder.iterdir() if path.suffix in (".codes", ".u8") and path.name != index.codes]
 
 
-def _segments(index: Index) -> set[tuple[str, int, int]]:
-    return {(r.source, r.start, r.length) for split in index.splits.values() for r in split if r.total_length}
-
-
-def _log_skipped_again(folder: Path, skipped: Sequence[Skipped]) -> None:
-    if skipped:
-        log.warning("%s: skipped %d files again, which are as they were", folder, len(skipped))
+def _log_skipped_again(folder: Path, count: int) -> None:
+    if count:
+        log.warning("%s: skipped %d files again, which are as they were", folder, count)
 
 
 def _warn_of_leaks(index: Index) -> None:

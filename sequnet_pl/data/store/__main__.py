@@ -3,159 +3,115 @@
 import argparse
 import hashlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
-from sequnet_pl.audio.decode import UnavailableError
-from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.data.store import Recording, fingerprint, open_split
+from sequnet_pl.data.store import Recording, Split, fingerprint
 from sequnet_pl.data.store.encode import identity
-from sequnet_pl.data.store.index import SPLITS, Index, opened_index, read_index
+from sequnet_pl.data.store.index import SPLITS, opened_index, read_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
 PROGRAM = "python -m sequnet_pl.data.store"
+_HELP = """info: options, unused space and hours of each split; list: every recording, and why files were skipped;
+verify: check codes against their hashes, and whether audio files have changed"""
 
 _CHUNK = 1 << 20
-_MOST_CHUNKS = 128  # of which the entropy is estimated
 
 
 def main(arguments: list[str]) -> int:
     """Run the command; return its exit status, 1 for a damaged store. Raise UserError where it cannot be read."""
+    commands = {"info": _info, "list": _list, "verify": _verify}
     parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    info = commands.add_parser("info", help="hours of each split, options, unused space and the entropy of the codes")
-    listing = commands.add_parser("list", help="every recording with its levels, and why files were skipped")
-    verify = commands.add_parser(
-        "verify", help="check codes against their hashes, and whether audio files have changed"
-    )
-    for each in (info, verify):
-        each.add_argument("folder", type=Path, help="folder of the store")
-    listing.add_argument("folder", type=Path, nargs="?", help="folder of the store; without one, all stores")
-    listing.add_argument("--data_dir", type=Path, default=Path("data"), help="where stores are made (data)")
+    parser.add_argument("command", choices=commands, help=_HELP)
+    parser.add_argument("folder", type=Path, nargs="?", help="folder of the store; `list` without one lists all stores")
+    parser.add_argument("--data_dir", type=Path, default=Path("data"), help="where stores are made (data)")
     options = parser.parse_args(arguments)
-    # A screen folds long paths; in a file or a pipe every row is one line, for grep.
-    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
-    if options.folder is None:
-        return _stores(console, options.data_dir / "codes")
-    command = {"info": _info, "list": _list, "verify": _verify}[options.command]
-    return command(console, options.folder, opened_index(options.folder))
+    if options.folder is not None:
+        return commands[options.command](options.folder)
+    if options.command != "list":
+        parser.error(f"{options.command} needs the folder of a store")
+    return _list_stores(options.data_dir / "codes")
 
 
-def _stores(console: Console, root: Path) -> int:
-    table = _table("store", "rate", *SPLITS, "MB on disk", title=f"stores in {_shown(root)}, hours of each split")
+def _list_stores(root: Path) -> int:
+    rows: list[list[object]] = []
     for folder in sorted(root.glob("*/")):
         try:
-            index = read_index(folder)
+            if index := read_index(folder):
+                hours = [_hours(index.splits.get(name, ())) for name in SPLITS]
+                rows.append([folder, f"{index.options.rate} Hz", *hours, f"{index.length / 1e6:.1f}"])
         except UserError as error:
-            table.add_row(_shown(folder), _shown(error))
-            continue
-        if index is not None:
-            hours = [f"{_hours(index.splits.get(name, ())):.3f}" for name in SPLITS]
-            table.add_row(_shown(folder), f"{index.options.rate} Hz", *hours, f"{index.length / 1e6:.1f}")
-    if not table.row_count:
+            rows.append([folder, error])
+    if not rows:
         raise UserError(f"there are no stores in {root}; say where with --data_dir, or train first")
-    console.print(table)
+    _show_table(["store", "rate", *(f"hours of {name}" for name in SPLITS), "MB on disk"], rows)
     return 0
 
 
-def _info(console: Console, folder: Path, index: Index) -> int:
+def _info(folder: Path) -> int:
+    index = opened_index(folder)
     options = index.options
     loudness = "as recorded" if options.loudness is None else f"{options.loudness:g} LUFS"
     silence = "kept" if options.skip_silence is None else f"cut down to {options.skip_silence:g} s"
-    console.print(f"{options.rate} Hz, channel {options.channel}, loudness {loudness}, digital silence {silence}")
-    console.print(f"fingerprint {fingerprint(folder)}, skipped files {len(index.skipped)}")
+    _show(f"{options.rate} Hz, channel {options.channel}, loudness {loudness}, digital silence {silence}")
+    _show(f"fingerprint {fingerprint(folder)}, skipped files {len(index.skipped)}")
     advice = "; delete the folder to have it made again without" if index.unused else ""
-    console.print(f"{index.length / 1e6:.1f} MB on disk, {index.unused / 1e6:.1f} MB of them unused{advice}")
-    table = _table("split", "recordings", "hours", "clipped", "silent")
-    for name, recordings in index.splits.items():
-        codes = max(sum(r.length for r in recordings), 1)
-        clipped, silent = (sum(getattr(r, of) * r.length for r in recordings) / codes for of in ("clipped", "silent"))
-        table.add_row(name, str(len(recordings)), f"{_hours(recordings):.3f}", f"{clipped:.2%}", f"{silent:.2%}")
-    console.print(table)
-    chunks = [(name, chunk) for name, split in index.splits.items() for r in split for chunk in _chunks(r)]
-    splits = {name: open_split(folder, name) for name in index.splits}
-    step = -(-len(chunks) // _MOST_CHUNKS) or 1
-    counts = np.zeros(CLASSES, np.int64)
-    for name, chunk in chunks[::step]:
-        counts += np.bincount(splits[name].codes[chunk], minlength=CLASSES)
-    frequencies = counts[counts > 0] / max(counts.sum(), 1)
-    entropy = float(-(frequencies * np.log2(frequencies)).sum())
-    counted = "all codes" if step == 1 else f"one chunk in {step}"
-    console.print(f"codes: {len(frequencies)} of {CLASSES} occur, entropy {entropy:.2f} bits (counted: {counted})")
+    _show(f"{index.length / 1e6:.1f} MB on disk, {index.unused / 1e6:.1f} MB of them unused{advice}")
+    _show_table(["split", "recordings", "hours"], [[name, len(r), _hours(r)] for name, r in index.splits.items()])
     return 0
 
 
-def _list(console: Console, folder: Path, index: Index) -> int:
-    table = _table("split", "seconds", "peak", "clipped", "silent", title=f"recordings in {_shown(folder)}")
-    table.add_column("file")
-    table.add_column("note")
+def _list(folder: Path) -> int:
+    index, rows = opened_index(folder), list[list[object]]()
     for name, recordings in index.splits.items():
         for r in recordings:
             levels = [f"{r.length / r.rate:.2f}", f"{r.peak:.3f}", f"{r.clipped:.2%}", f"{r.silent:.2%}"]
-            table.add_row(name, *levels, _shown(r.source), _shown(r.description()))
-    console.print(table)
+            rows.append([name, *levels, r.source, r.description()])
+    _show_table(["split", "seconds", "peak", "clipped", "silent", "file", "note"], rows)
     if index.skipped:
-        skipped = Table("file", "reason", title="skipped")
-        for entry in index.skipped:
-            skipped.add_row(_shown(entry.source), _shown(entry.reason))
-        console.print(skipped)
+        _show_table(["skipped file", "reason"], [[entry.source, entry.reason] for entry in index.skipped])
     return 0
 
 
-def _verify(console: Console, folder: Path, index: Index) -> int:
-    damaged = count = 0
-    for name in index.splits:
-        split = open_split(folder, name, unsplit=True)
-        count += len(split.recordings)
-        for recording in split.recordings:
-            digest = hashlib.sha256()
-            for chunk in _chunks(recording):
-                digest.update(split.codes[chunk].tobytes())
-            if digest.hexdigest() != recording.codes_sha256:
-                damaged += 1
-                console.print(f"damaged: the codes of {_shown(recording.source)} ({name})")
-            if change := _change(recording):
-                console.print(f"{change}: {_shown(recording.source)} ({name})")
+def _verify(folder: Path) -> int:
+    index = opened_index(folder)
+    recordings, codes, damaged = index.recordings.values(), Split(folder / index.codes, index.length, ()).codes, 0
+    for r in recordings:
+        digest = hashlib.sha256()
+        for start in range(r.offset, r.offset + r.length, _CHUNK):
+            digest.update(codes[start : min(start + _CHUNK, r.offset + r.length)].tobytes())
+        if digest.hexdigest() != r.codes_sha256:
+            damaged += 1
+            _show(f"damaged: the codes of {printable(r.source)}")
+        if identity(Path(r.source)) != (r.size, r.mtime_ns):
+            _show(f"the audio file has changed or is gone: {printable(r.source)}")
     if damaged:
-        console.print(f"{damaged} of {count} recordings are damaged; delete {_shown(folder)}, and make it again")
+        _show(f"{damaged} of {len(recordings)} recordings are damaged; delete {printable(folder)}, and make it again")
         return 1
-    console.print(f"all {count} recordings are whole")
+    _show(f"all {len(recordings)} recordings are whole")
     return 0
 
 
-def _change(recording: Recording) -> str:
-    """Return what has become of an audio file since it was stored; an empty text where it is the same."""
-    try:
-        is_same = identity(Path(recording.source)) == (recording.size, recording.mtime_ns)
-    except UnavailableError:
-        return "the audio file is gone"
-    return "" if is_same else "the audio file has changed"
+def _hours(recordings: Sequence[Recording]) -> str:
+    return f"{sum(r.length / r.rate for r in recordings) / 3600:.3f}"
 
 
-def _hours(recordings: Sequence[Recording]) -> float:
-    return sum(r.length / r.rate for r in recordings) / 3600
+def _show_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*map(printable, row))
+    _show(table)
 
 
-def _chunks(recording: Recording) -> Iterator[slice]:
-    end = recording.offset + recording.length
-    for start in range(recording.offset, end, _CHUNK):
-        yield slice(start, min(start + _CHUNK, end))
-
-
-def _table(name: str, *numbers: str, title: str | None = None) -> Table:
-    return Table(name, *(Column(number, justify="right") for number in numbers), title=title)
-
-
-def _shown(text: object) -> str:
-    """Names may hold brackets that rich takes for markup."""
-    return escape(printable(text))
+def _show(content: str | Table) -> None:
+    # A screen folds long paths; in a file or a pipe every row is one line, for grep. Names may look like markup.
+    width = None if sys.stdout.isatty() else 1000
+    Console(width=width, highlight=False, markup=False, emoji=False).print(content)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from sequnet_pl import atomic
 from sequnet_pl.audio.decode import AudioFileError, DecodeError
 from sequnet_pl.data.store.encode import encode_file, identity, part_of
 from sequnet_pl.data.store.index import Index, Recording, Skipped, write_index
@@ -24,10 +25,8 @@ _PARTS = "parts"
 log = logging.getLogger(__name__)
 
 
-def append(
-    folder: Path, old: Index, name: str, jobs: Mapping[str, int], workers: int, progress: bool
-) -> tuple[dict[str, Recording], list[Skipped], int]:
-    """Decode files, given with their sizes, and append their codes; return recordings, skipped files, and the length.
+def append(folder: Path, old: Index, name: str, jobs: Mapping[str, int], workers: int, progress: bool) -> Index:
+    """Decode files, given with their sizes, and append their codes; return the index with them, pending or skipped.
 
     The index `name` is replaced every minute and on the way out, so that a crash costs a minute of work at most.
     Raise UserError where the folder cannot be written.
@@ -35,42 +34,48 @@ def append(
     made, skipped, length = dict[str, Recording](), list[Skipped](), old.length
     largest_first, path = sorted(jobs, key=lambda source: -jobs[source]), folder / old.codes
 
-    def save() -> None:
+    def appended() -> Index:
         os.fsync(codes.fileno())
         pending = {r.source: r for r in old.pending} | made
-        write_index(folder, replace(old, length=length, pending=tuple(pending.values())), name)
+        return replace(old, length=length, pending=tuple(pending.values()))
 
-    with _writing(path), _emptied(folder / _PARTS) as parts, _opened(path, old) as codes:
-        results = run_all(partial(encode_file, folder=parts, options=old.options), largest_first, workers)
-        saved = time.monotonic()
-        try:
-            with with_bar(results, "Storing audio", len(jobs), progress) as counted:
-                for source, result in counted:
-                    if isinstance(result, Recording):
-                        made[source] = _take(replace(result, offset=length), part_of(parts, source), codes)
-                        length += result.length
-                    else:
-                        skipped.append(_skipped(source, result))
-                    if time.monotonic() - saved > _INTERVAL:
-                        save()
-                        saved = time.monotonic()
-        except BaseException:
-            if made:
-                save()
-            raise
-        os.fsync(codes.fileno())
-    return made, skipped, length
+    with atomic.writing(path), _emptied(folder / _PARTS) as parts:
+        if not old.length:
+            path.unlink(missing_ok=True)  # of a run that was killed, or without an index; whoever reads it keeps it
+        with path.open("ab") as codes:
+            codes.truncate(old.length)  # a run that was killed may have written more
+            results = run_all(partial(encode_file, folder=parts, options=old.options), largest_first, workers)
+            saved = time.monotonic()
+            try:
+                with with_bar(results, "Storing audio", len(jobs), progress) as counted:
+                    for source, result in counted:
+                        if isinstance(result, Recording):
+                            _move(part_of(parts, source), codes)
+                            made[source] = replace(result, offset=length)
+                            length += result.length
+                        else:
+                            skipped.append(_skipped(source, result))
+                        if time.monotonic() - saved > _INTERVAL:
+                            write_index(folder, appended(), name)
+                            saved = time.monotonic()
+            except BaseException:
+                if made:
+                    write_index(folder, appended(), name)
+                raise
+            new = appended()
+    for recording in made.values():
+        if recording.note:
+            log.warning("%s: %s", recording.source, recording.note)
+    skipped += [entry for entry in old.skipped if entry.source not in jobs]
+    return replace(new, skipped=tuple(sorted(skipped, key=lambda entry: entry.source)))
 
 
-def _take(recording: Recording, part: Path, codes: BinaryIO) -> Recording:
+def _move(part: Path, codes: BinaryIO) -> None:
     """Append the codes of a file."""
     with part.open("rb") as new:
         shutil.copyfileobj(new, codes, 1 << 22)
     codes.flush()
     part.unlink()
-    if recording.note:
-        log.warning("%s: %s", recording.source, recording.note)
-    return recording
 
 
 def _skipped(source: str, error: Exception) -> Skipped:
@@ -83,24 +88,6 @@ def _skipped(source: str, error: Exception) -> Skipped:
     log.warning("skipped %s: %s", source, reason)
     is_permanent = isinstance(error, DecodeError)
     return Skipped(source, reason, *(identity(Path(source)) if is_permanent else ()))
-
-
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
-
-
-def _opened(path: Path, old: Index) -> BinaryIO:
-    """Open the file of codes to append to it."""
-    if not old.length:
-        path.unlink(missing_ok=True)  # of a run that was killed, or without an index; whoever reads it keeps it
-    codes = path.open("ab")
-    codes.truncate(old.length)  # a run that was killed may have written more
-    return codes
 
 
 @contextmanager

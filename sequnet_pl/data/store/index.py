@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -136,17 +135,9 @@ class Index:
         return self.length - sum(r.length for r in self.recordings.values())
 
     def unsplit(self) -> "Index":
-        """Return the same without temporal splits."""
-        return replace(self, splits={name: unsplit(split) for name, split in self.splits.items()})
-
-
-class OldStoreError(UserError):
-    """The store is of an earlier version, and has to be made anew."""
-
-
-def unsplit(recordings: Iterable[Recording]) -> tuple[Recording, ...]:
-    """Return the whole recordings: those that were split in time for their first segments, and the others."""
-    return tuple(recording.unsplit() for recording in recordings if not recording.start)
+        """Return the same without temporal splits: a recording belongs to the split of its first segment."""
+        splits = {name: tuple(r.unsplit() for r in split if not r.start) for name, split in self.splits.items()}
+        return replace(self, splits=splits)
 
 
 def read_index(folder: Path, name: str = INDEX) -> Index | None:
@@ -154,8 +145,6 @@ def read_index(folder: Path, name: str = INDEX) -> Index | None:
     path = Path(folder) / name
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] in range(1, _FORMAT):
-            raise OldStoreError(f"{folder} is a store of an earlier version; make it anew by training, or delete it")
         if content["format"] != _FORMAT:
             raise UserError(f"{path} is of another version (format {content['format']}); delete it to make it again")
         splits = {name: _recordings(split) for name, split in content["splits"].items()}

@@ -35,15 +35,13 @@ def test_info_and_list(folder: Path, capsys: pytest.CaptureFixture[str]):
     for text in (
         "16000 Hz, channel mix",
         f"fingerprint {store.fingerprint(folder)}, skipped files 1",
-        "50.00%",  # of the codes are silence
         "0.0 MB on disk, 0.0 MB of them unused",
-        "3 of 256 occur, entropy 1.46 bits (counted: all codes)",  # 1/2, 1/3, 1/6
     ):
         assert text in printed
     assert command.main(["list", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     (row,) = [line for line in lines if "odd [red] name.wav" in line]
-    assert "0.20" in row and "train" in row
+    assert "0.20" in row and "train" in row and "50.00%" in row, "half of it is silence"
     (skipped,) = [line for line in lines if "text.wav" in line]
     assert "not audio" in skipped
 
@@ -70,7 +68,7 @@ def test_verify(folder: Path, capsys: pytest.CaptureFixture[str]):
     sf.write(folder.parent / "music/a.wav", np.ones(10), 16_000)
     assert command.main(["verify", str(folder)]) == 0
     printed = capsys.readouterr().out
-    assert "gone" in printed and "odd [red] name.wav" in printed and printed.count("has changed") == 1
+    assert printed.count("the audio file has changed or is gone") == 2 and "odd [red] name.wav" in printed
     path = store.open_split(folder, "train").path
     codes = np.fromfile(path, np.uint8)
     codes[10] ^= 1
@@ -88,7 +86,7 @@ def test_mistakes_are_one_line(tmp_path: Path, folder: Path):
     missing = run("info", tmp_path / "nowhere")
     assert (missing.returncode, missing.stdout) == (1, "")
     assert missing.stderr.count("\n") == 1 and "no store in" in missing.stderr
-    assert run("inform", folder).returncode == 2
+    assert run("inform", folder).returncode == run("info").returncode == 2
     assert run("list", folder).returncode == 0
     store.open_split(folder, "train").path.unlink()
     gone = run("verify", folder)
