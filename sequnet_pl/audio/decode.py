@@ -59,6 +59,13 @@ class DecodeError(AudioFileError):
     """Nothing of the file can be used."""
 
 
+class TruncatedAudioError(AudioFileError):
+    """A warning, raised after the last block: the file is cut off, or some of its packets do not decode."""
+
+    def __str__(self) -> str:
+        return f"{self.path} is damaged: {self.reason}"
+
+
 class UnavailableError(AudioFileError):
     """The operating system does not give the file now, but may do so later: no permission, a failing disk."""
 
@@ -76,11 +83,11 @@ def open_regular(path: Path) -> FileIO:
     return file
 
 
-def frames(path: Path, notes: list[str] | None = None) -> Generator[tuple[int, Samples]]:
+def frames(path: Path) -> Generator[tuple[int, Samples]]:
     """Yield (rate in Hz, block (T, C)) of the default audio track; the rate may change.
 
-    After the last block of a file that is cut off or has packets that do not decode, a note is added to `notes`. Raise
-    DecodeError where nothing can be used, UnavailableError where the file cannot be opened or read.
+    Raise DecodeError where nothing can be used, UnavailableError where the file cannot be opened or read, and, after
+    the last block of a file that is cut off or has packets that do not decode, TruncatedAudioError.
     """
     with open_regular(path) as file:
         try:
@@ -89,9 +96,7 @@ def frames(path: Path, notes: list[str] | None = None) -> Generator[tuple[int, S
                 container = av.open(file, "r", options=_OPTIONS | options)
             is_estimate = any("from bitrate" in message for *_, message in messages)
             with container:
-                damage = yield from _decode(path, container, declared, is_estimate)
-            if damage and notes is not None:
-                notes.append(f"used as far as it decodes: {damage}")
+                yield from _decode(path, container, declared, is_estimate)
         except MemoryError as error:
             raise UnavailableError(path, "there is not enough memory") from error
         except (FFmpegError, ValueError, OverflowError) as error:
@@ -127,24 +132,24 @@ class _PacketReader:
         except FFmpegError:  # such as an ogg file that continues at another rate
             self.is_interrupted = True
 
-    def damage(self, path: Path, declared: float | None) -> str:
-        """Return what is wrong with a file that has been read to its end. Raise DecodeError where it is of no use."""
+    def check(self, path: Path, declared: float | None) -> None:
+        """Raise what is wrong with a file that has been read to its end."""
         if not self.seconds:
             raise DecodeError(path, "it holds no audio that can be decoded")
         if len(self.failures) > max(3, self.packets / 10):  # as where one codec is taken for another
             raise DecodeError(path, f"{len(self.failures)} of {self.packets} packets cannot be decoded")
         if declared and self.seconds + _SLACK < declared < math.inf:
-            return f"it ends at {self.seconds:.2f} s of {declared:.2f} s, cut off or damaged"
+            raise TruncatedAudioError(path, f"it ends at {self.seconds:.2f} s of {declared:.2f} s, cut off or damaged")
         if self.is_interrupted or (self.is_corrupt and declared is None):
-            return f"it ends at {self.seconds:.2f} s, cut off or damaged"
+            raise TruncatedAudioError(path, f"it ends at {self.seconds:.2f} s, cut off or damaged")
         if self.failures:
-            return f"packets that cannot be decoded: {len(self.failures)}, the first at {self.failures[0]:.2f} s"
-        return ""
+            count, first = len(self.failures), self.failures[0]
+            raise TruncatedAudioError(path, f"packets that cannot be decoded: {count}, the first at {first:.2f} s")
 
 
 def _decode(
     path: Path, container: InputContainer, declared: float | None, is_estimate: bool
-) -> Generator[tuple[int, Samples], None, str]:
+) -> Iterator[tuple[int, Samples]]:
     stream = container.streams.best("audio")
     if not isinstance(stream, av.AudioStream):
         raise DecodeError(path, "it has no audio")
@@ -157,7 +162,7 @@ def _decode(
     for (rate, _, channels), run in groupby(reader, lambda f: (f.sample_rate, f.format.name, f.layout.nb_channels)):
         while batch := list(islice(run, _FRAMES)):
             yield rate, _floats(batch, channels)
-    return reader.damage(path, declared)
+    reader.check(path, declared)
 
 
 def _declared(container: InputContainer, stream: av.AudioStream) -> float | None:
@@ -227,22 +232,17 @@ def _data_size(
     return math.inf if is_placeholder else length / bytes_per_second, {}
 
 
-def mono(
-    path: Path,
-    rate: int,
-    channel: Channel = "mix",
-    rates: set[int] | None = None,
-    notes: list[str] | None = None,
-) -> Generator[Samples]:
+def mono(path: Path, rate: int, channel: Channel = "mix", rates: set[int] | None = None) -> Generator[Samples]:
     """Yield mono blocks (T,) at `rate` Hz; `mix` is the mean of the channels. Add the file's own rates to `rates`.
 
-    `notes` and errors are as with `frames`; NaN and infinite samples are a DecodeError. Resampling may overshoot 1.
+    Raise what `frames` raises, and DecodeError for NaN and infinite samples. Resampling may overshoot 1.
     """
     if rate <= 0:
         raise UsageError(f"a sample rate of {rate} Hz is not possible; it must be more than 0")
+    truncations: list[TruncatedAudioError] = []
     position, length = 0.0, 0
-    with closing(frames(path, notes)) as source:
-        for source_rate, run in groupby(source, itemgetter(0)):
+    with closing(frames(path)) as source:
+        for source_rate, run in groupby(_collecting(source, truncations), itemgetter(0)):
             resampler = soxr.ResampleStream(source_rate, rate, 1, dtype="float32")
             if rates is not None:
                 rates.add(source_rate)
@@ -260,6 +260,18 @@ def mono(
                     yield samples
     if not length:
         raise DecodeError(path, f"it is shorter than one sample at {rate} Hz")
+    if truncations:
+        raise truncations[0]
+
+
+def _collecting(
+    source: Iterator[tuple[int, Samples]], truncations: list[TruncatedAudioError]
+) -> Iterator[tuple[int, Samples]]:
+    """Pass blocks on, and keep the warning that follows the last one, so that the resampler is flushed before it."""
+    try:
+        yield from source
+    except TruncatedAudioError as error:
+        truncations.append(error)
 
 
 def _one_channel(block: Samples, channel: Channel) -> Samples:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.decode import Channel, DecodeError, mono
+from sequnet_pl.audio.decode import Channel, DecodeError, TruncatedAudioError, mono
 from sequnet_pl.audio.pcm import wav_header
 from sequnet_pl.errors import UsageError
 
@@ -74,16 +74,18 @@ def read(path: Path, rate: int, start: float = 0.0, seconds: float | None = None
         raise UsageError(f"cannot read {seconds} s from {start} s on: a start is at least 0, a length more than 0")
     first = round(start * rate)
     last = None if seconds is None else first + max(1, round(seconds * rate))
-    parts, notes, count = list[NDArray[np.float32]](), list[str](), 0
+    parts: list[NDArray[np.float32]] = []
+    count = 0
     # Seeking is inexact in chains and with a variable bit rate, and decoding from the start is quick.
-    with closing(mono(path, rate, notes=notes)) as blocks:
-        for block in blocks:
-            parts.append(block[max(0, first - count) :])
-            count += len(block)
-            if last is not None and count >= last:
-                break
-    for note in notes:
-        log.warning("%s: %s", path, note)
+    with closing(mono(path, rate)) as blocks:
+        try:
+            for block in blocks:
+                parts.append(block[max(0, first - count) :])
+                count += len(block)
+                if last is not None and count >= last:
+                    break
+        except TruncatedAudioError as warning:
+            log.warning("%s, and used as far as it decodes", warning)
     if count <= first:
         raise DecodeError(path, f"it ends at {count / rate:.2f} s, before the start at {start:g} s")
     return np.concatenate(parts)[: None if last is None else last - first]

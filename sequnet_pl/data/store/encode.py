@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import loudness, mulaw
-from sequnet_pl.audio.decode import UnavailableError, frames, mono
+from sequnet_pl.audio.decode import TruncatedAudioError, UnavailableError, frames, mono
 from sequnet_pl.data.store.index import Options, Recording
 
+_TRUNCATED = "used as far as it decodes"
 _FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample
 _NEARLY_ALL = 0.999  # fraction of codes within 2 of silence, which channels leave that cancel each other
 
@@ -25,7 +27,7 @@ def encode_file(source: str, folder: Path, options: Options) -> Recording:
     shorten = None if options.skip_silence is None else SilenceShortener(round(options.skip_silence * options.rate))
     digest, peak, samples_in, clipped, length, silent, quiet = hashlib.sha256(), 0.0, 0, 0, 0, 0, 0
     with atomic.replacing(part_of(folder, source)) as temporary, temporary.open("wb") as out:
-        for block in mono(path, options.rate, options.channel, rates, notes):
+        for block in _noting(mono(path, options.rate, options.channel, rates=rates), notes):
             samples = block * gain
             magnitude = np.abs(samples)
             peak = max(peak, float(magnitude.max()))
@@ -78,11 +80,19 @@ def identity(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
+def _noting(blocks: Iterable[NDArray[np.float32]], notes: list[str]) -> Iterator[NDArray[np.float32]]:
+    try:
+        yield from blocks
+    except TruncatedAudioError as warning:
+        notes.append(f"{_TRUNCATED}: {warning.reason}")
+
+
 def _gain(path: Path, options: Options, notes: list[str]) -> float:
     """Return the factor that brings a file to the wanted loudness without clipping it."""
     if options.loudness is None:
         return 1.0
-    found, peak = loudness.measure(mono(path, options.rate, options.channel), options.rate)
+    blocks = _noting(mono(path, options.rate, options.channel), [])  # noted when the codes are made
+    found, peak = loudness.measure(blocks, options.rate)
     if found is None:
         notes.append("too short or too quiet to measure its loudness, left as it is")
         return 1.0
