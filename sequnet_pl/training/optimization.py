@@ -25,7 +25,7 @@ _SLOW = 0.4  # share of Adam's rate
 
 @dataclass(frozen=True)
 class Optimization:
-    """Settings of the optimizer and its schedule; UsageError where one makes no sense. See SeqUNetModule."""
+    """Settings of the optimizer and its schedule; UsageError where one makes no sense. See AudioModule."""
 
     lr: float
     eps: float

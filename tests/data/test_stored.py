@@ -15,7 +15,7 @@ from recordings import lengths, noise, prepared, squeezed
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError
-from sequnet_pl.training.module import SeqUNetModule
+from tests.modules import SeqUNetModule
 
 
 def stored(folder: Path) -> StoredRecordings:

@@ -6,7 +6,7 @@ import torch
 
 from sequnet_pl.training.failures import explained
 from sequnet_pl.training.health import NonFinite, NonFiniteError
-from sequnet_pl.training.module import SeqUNetModule
+from tests.modules import SeqUNetModule
 
 STEP = SeqUNetModule.training_step
 

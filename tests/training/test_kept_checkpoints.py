@@ -11,8 +11,8 @@ import torch
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.checkpoints import best_of, score_of
 from sequnet_pl.training.health import NonFiniteError
-from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.saving import load_module
+from tests.modules import SeqUNetModule, WaveNetModule
 
 
 def test_best_checkpoints_are_kept_to_their_number(fit):

@@ -16,9 +16,9 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.errors import UsageError
 from sequnet_pl.pretrained.__main__ import export
 from sequnet_pl.report.card import RIGHTS
-from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.shipping import write_shipped
 from sequnet_pl.training.trained import load_pretrained, load_trained
+from tests.modules import SeqUNetModule, WaveNetModule
 
 BITS = {"trigram baseline": 3.8, "this network": 2.25}
 
