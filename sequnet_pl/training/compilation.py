@@ -14,7 +14,6 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from sequnet_pl.data.crops import Batch
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models.network import Network
 from sequnet_pl.training.metrics import nats, targets_and_mask
 
@@ -64,8 +63,6 @@ class Compilation:
         """
         self._shape = None
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if not isinstance(data, AudioDataModule):
-            return
         device, steps = next(network.parameters()).device, trainer.estimated_stepping_batches - trainer.global_step
         if not compiles(self._wanted, device, steps):
             return

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sequnet_pl.data.crops import Batch
+from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models import registry
 from sequnet_pl.models.layers import CodeConv
@@ -27,6 +28,13 @@ from sequnet_pl.training.compilation import Compilation, Compile
 from sequnet_pl.training.metrics import Mean, margins, nats, targets_and_mask
 from sequnet_pl.training.optimization import Optimization
 from sequnet_pl.training.run_timer import RunTimer
+
+
+def data_of(trainer: pl.Trainer) -> AudioDataModule:
+    """Return the data of a trainer that fits or scores."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(data, AudioDataModule)
+    return data
 
 
 def ends_step(trainer: pl.Trainer) -> bool:

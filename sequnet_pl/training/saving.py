@@ -1,6 +1,7 @@
 """`last.ckpt`, from which a run resumes exactly, and how checkpoints are written."""
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -31,7 +32,7 @@ from sequnet_pl.training.checkpoints import (
     read,
     resumable_progress,
 )
-from sequnet_pl.training.health import NonFinite, NonFiniteError, finite
+from sequnet_pl.training.health import NonFinite, NonFiniteError, norm_of
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import AudioModule, ends_step, module_class
 
@@ -99,7 +100,6 @@ class LastCheckpoint(Checkpoint):
         return self._settings
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See `state_dict`."""
         self._saved_settings = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -185,7 +185,7 @@ class LastCheckpoint(Checkpoint):
         diverging = any(isinstance(each, NonFinite) and each.diverging for each in trainer.callbacks)  # type: ignore[attr-defined]
         if trainer.fast_dev_run or diverging:  # type: ignore[attr-defined]
             return
-        if not finite(trainer.lightning_module.parameters()):
+        if not math.isfinite(norm_of(trainer.lightning_module.parameters())):
             raise NonFiniteError(
                 f"weights not finite after step {trainer.global_step}; {self.path} has the last finite ones: "
                 f"start a run from them with --init_from {self.path} and a lower --lr"

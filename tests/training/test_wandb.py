@@ -8,7 +8,7 @@ import pytest
 import wandb
 
 from sequnet_pl.errors import UsageError
-from sequnet_pl.training.failures import said_by_a_library
+from sequnet_pl.training.health import said_by_a_library
 from sequnet_pl.training.loggers import wandb_logger
 
 
