@@ -99,11 +99,6 @@ def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
     return next(states, {})
 
 
-def network_name(checkpoint: dict[str, Any], path: Path) -> str:
-    """Which network a checkpoint is of. UserError where it is none of ours."""
-    return registry.check(checkpoint.get("network"), path)
-
-
 @contextmanager
 def fitting(path: Path) -> Iterator[None]:
     """Build what the checkpoint at `path` describes. UserError where its weights fit nothing of the kind."""

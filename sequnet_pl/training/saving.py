@@ -22,13 +22,13 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from sequnet_pl import atomic
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models import registry
 from sequnet_pl.project import command
 from sequnet_pl.training.checkpoints import (
     LAST,
     current_callback_states,
     fitting,
     hyper_parameters,
-    network_name,
     read,
     resumable_progress,
 )
@@ -59,7 +59,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
     """Return the module of a checkpoint with its weights, and its content. Raises UserError if they do not fit."""
     content = read(path)
-    kind = module_class(network_name(content, path))
+    kind = module_class(registry.check(content.get("network"), path))
     with fitting(path):
         module = kind(**hyper_parameters(content))
         module.load_state_dict(content["state_dict"])

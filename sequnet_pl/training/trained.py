@@ -100,7 +100,7 @@ def _network(content: dict[str, Any], path: Path) -> Network:
 
     UserError where there is none.
     """
-    kind = registry.network_class(checkpoints.network_name(content, path))
+    kind = registry.network_class(registry.check(content.get("network"), path))
     shape = checkpoints.hyper_parameters(content)
     known = inspect.signature(kind).parameters.keys() | set(LEARNING)
     if unknown := shape.keys() - known:
