@@ -1,7 +1,7 @@
 """The training step's loss as one compiled graph, network and all, where that is asked for or pays.
 
-What is compiled is a plain function that is told the network, and no module holds it: a copy of the module, as
-averaging of weights makes, computes with its own weights.
+What is compiled is a function of the network: a copy of a module, as averaging of weights makes, computes with its own
+weights.
 """
 
 import functools

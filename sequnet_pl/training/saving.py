@@ -22,19 +22,16 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from sequnet_pl import atomic
 from sequnet_pl.errors import UsageError
-from sequnet_pl.models import registry
 from sequnet_pl.project import command
 from sequnet_pl.training.checkpoints import (
     LAST,
     current_callback_states,
-    fitting,
-    hyper_parameters,
     read,
     resumable_progress,
 )
 from sequnet_pl.training.health import NonFinite, NonFiniteError, norm_of
 from sequnet_pl.training.loggers import AppendingCSVLogger
-from sequnet_pl.training.module import AudioModule, ends_step, module_class
+from sequnet_pl.training.module import ends_step
 
 log = logging.getLogger(__name__)
 
@@ -54,16 +51,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Return the content of a checkpoint as this version of the package and Lightning resume it."""
         content = read(Path(path), map_location)
         return resumable_progress(current_callback_states(content, Path(path)))
-
-
-def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
-    """Return the module of a checkpoint with its weights, and its content. Raises UserError if they do not fit."""
-    content = read(path)
-    kind = module_class(registry.check(content.get("network"), path))
-    with fitting(path):
-        module = kind(**hyper_parameters(content))
-        module.load_state_dict(content["state_dict"])
-    return module, content
 
 
 class LastCheckpoint(Checkpoint):

@@ -158,7 +158,7 @@ class ScoreReport(Callback):
         samples = int(recordings.counts.sum())
         network, *tables = (recordings.totals.sum(1) / samples).tolist()
         values = [8.0, *tables, network]
-        sure, right = confidences.totals
+        likeliest, correct = confidences.totals
         return Scores(
             network=registry.name_of(module.network),
             checkpoint=str(trainer.ckpt_path) if trainer.ckpt_path else None,
@@ -169,8 +169,8 @@ class ScoreReport(Callback):
             receptive_field=module.network.receptive_field,
             samples=samples,
             bits_per_sample=dict(zip(("uniform baseline", *TABLES, NETWORK), map(_number, values), strict=True)),
-            accuracy=_number(right.sum() / samples),
-            expected_calibration_error=_number((sure - right).abs().sum() / samples),
+            accuracy=_number(correct.sum() / samples),
+            expected_calibration_error=_number((likeliest - correct).abs().sum() / samples),
             table_samples=min(MOST, int(data.splits["train"].lengths.sum())),
             recordings=[
                 RecordingScore(name=name, **row)
@@ -180,22 +180,19 @@ class ScoreReport(Callback):
                 DistanceScore(start=start, end=end, **row)
                 for start, end, row in zip([0, *self._edges], [*self._edges, None], _rows(distances), strict=True)
             ],
-            calibration=_by_confidence(confidences),
+            calibration=[
+                ConfidenceScore(
+                    start=index / CONFIDENCES,
+                    end=(index + 1) / CONFIDENCES,
+                    samples=count,
+                    confidence=_number(sure),
+                    accuracy=_number(right),
+                )
+                for index, (count, sure, right) in enumerate(
+                    zip(confidences.counts.tolist(), *confidences.means.tolist(), strict=True)
+                )
+            ],
         )
-
-
-def _by_confidence(sums: Binned) -> list[ConfidenceScore]:
-    columns = zip(sums.counts.tolist(), *sums.means.tolist(), strict=True)
-    return [
-        ConfidenceScore(
-            start=index / CONFIDENCES,
-            end=(index + 1) / CONFIDENCES,
-            samples=count,
-            confidence=_number(sure),
-            accuracy=_number(right),
-        )
-        for index, (count, sure, right) in enumerate(columns)
-    ]
 
 
 def _rows(sums: Binned) -> list[dict[str, Any]]:

@@ -2,14 +2,11 @@
 
 import math
 
-import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback
 
 from sequnet_pl.data.crops import Batch
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.training.metrics import Mean, margins, nats, targets_and_mask
 from tests.modules import SeqUNetModule, WaveNetModule
 
@@ -103,39 +100,10 @@ def test_metrics_do_not_depend_on_batching():
     assert scores[0][1] == pytest.approx((logits.argmax(1) == targets)[mask].double().mean().item(), rel=1e-12)
 
 
-def trainer(**kwargs):
-    kwargs = {"enable_checkpointing": "callbacks" in kwargs} | kwargs
-    return pl.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        **kwargs,
-    )
-
-
-def data(audio_folder, tmp_path, **kwargs):
-    return AudioDataModule(
-        audio_dir=str(audio_folder), data_dir=str(tmp_path), output_size=256, num_workers=0, **kwargs
-    )
-
-
-def test_gradients_are_clipped_in_mixed_precision(audio_folder, tmp_path, tiny):
+def test_gradients_are_clipped_in_mixed_precision(fit, tiny):
     """Lightning refuses that for optimizers which say that they scale gradients back by themselves."""
-    run = trainer(max_steps=2, precision="bf16-mixed", gradient_clip_val=1.0)
-    run.fit(tiny(), data(audio_folder, tmp_path, batch_size=2, hop_size=1000))
-    assert run.global_step == 2
-
-
-def test_windows_start_at_the_recording(audio_folder, tmp_path, tiny):
-    datamodule = data(audio_folder, tmp_path, batch_size=100)
-    run = trainer()
-    run.test(tiny(), datamodule, verbose=False)
-    (batch,) = list(run.test_dataloaders)
-    starts = batch.starts[batch.recordings == 0].numpy()
-    assert np.array_equal(starts, np.arange(len(starts)) * 256)
+    run = fit(module=tiny(), max_steps=2, precision="bf16-mixed", gradient_clip_val=1.0)
+    assert run.error is None and run.trainer.global_step == 2
 
 
 def test_gradients_are_gone_when_the_optimizer_has_stepped(fit):
