@@ -177,17 +177,13 @@ def said_by_a_library(error: BaseException) -> UserError | None:
 
 
 def _out_of_memory(trainer: pl.Trainer) -> UserError:
-    data = trainer.datamodule.hparams if trainer.datamodule else {}  # type: ignore[attr-defined]
-    batch = getattr(trainer.datamodule, "batch_size", None)  # type: ignore[attr-defined]
-    checkpointing = trainer.lightning_module.hparams.get("checkpoint_activations")
-    ways = [
-        "a smaller --batch_size (and --trainer.accumulate_grad_batches for as large a step)",
-        "a smaller --output_size",
-    ]
+    data, recomputes = data_of(trainer), trainer.lightning_module.hparams["checkpoint_activations"]
+    ways = "a smaller --batch_size (and --trainer.accumulate_grad_batches for as large a step), a smaller --output_size"
     if str(trainer.precision) not in ("bf16-mixed", "16-mixed"):
-        ways.append("--precision bf16-mixed")
-    settings = f"batch_size {batch}, output_size {data.get('output_size')}, precision {trainer.precision}"
-    if checkpointing is not None:
-        settings += f", checkpoint_activations {checkpointing}"
-        ways += [] if checkpointing else ["--checkpoint_activations"]
-    return UserError(f"out of memory with {settings}: try {', '.join(ways)}; go on with --ckpt_path last")
+        ways += ", --precision bf16-mixed"
+    if not recomputes:
+        ways += ", --checkpoint_activations"
+    return UserError(
+        f"out of memory with batch_size {data.batch_size}, output_size {data.hparams['output_size']}, precision "
+        f"{trainer.precision}, checkpoint_activations {recomputes}: try {ways}; resume with --ckpt_path last"
+    )

@@ -61,12 +61,12 @@ class AppendingCSVLogger(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append a row; where a metric is new, rewrite the file with its column."""
         atomic.make_folder(self._path.parent)
-        rows: list[dict[str, Any]] = []
         if not self._columns and self._path.is_file():
             with self._path.open(newline="") as file:
                 self._columns = next(csv.reader(file), [])
         row = {**metrics, "step": step}
         if new := sorted(row.keys() - set(self._columns)):
+            rows: list[dict[str, Any]] = []
             if self._columns:
                 with self._path.open(newline="") as file:
                     rows = list(csv.DictReader(file))

@@ -94,17 +94,18 @@ class Measures(Callback):
         bits, waiting = trainer.callback_metrics["train/bits_per_sample"], speed.get("speed/data_wait", 0.0)
         if trainer.global_step >= _WARM_UP and bits > UNIFORM_BITS:
             self._warn(
+                "loss",
                 f"after {trainer.global_step} steps the loss is {bits:.2f} bits per sample, worse than a uniform guess "
-                f"({UNIFORM_BITS:.0f}); try a lower --lr"
+                f"({UNIFORM_BITS:.0f}); try a lower --lr",
             )
         if waiting > 0.5:
             self._warn(
+                "loading",
                 f"loading batches takes {waiting:.0%} of the time: try more --num_workers, or keep --data_dir on a "
-                "faster disk"
+                "faster disk",
             )
 
-    def _warn(self, text: str) -> None:
-        kind = text.split()[0]
+    def _warn(self, kind: str, text: str) -> None:
         if kind not in self._warned:
             self._warned.add(kind)
             log.warning(text)

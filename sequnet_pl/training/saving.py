@@ -68,6 +68,7 @@ class LastCheckpoint(Checkpoint):
         if min(every_n_steps, every_n_minutes) < 0:
             raise UsageError("last: every_n_steps and every_n_minutes cannot be below 0")
         self.dirpath, self.every_n_steps, self.every_n_minutes = dirpath, every_n_steps, every_n_minutes
+        self._path = Path(dirpath or ".") / LAST
         self._saved_at = time.monotonic()
         self._saved_step = -1
         self._signal = 0  # that this process has received
@@ -77,14 +78,8 @@ class LastCheckpoint(Checkpoint):
         self._settings: dict[str, Any] = {}
         self._saved_settings: dict[str, Any] = {}
 
-    @property
-    def path(self) -> Path:
-        """Path of the checkpoint."""
-        return Path(self.dirpath or ".") / LAST
-
     def state_dict(self) -> dict[str, Any]:
-        """Return the settings on which the order of additions, and so the last digits of the weights, depend."""
-        return self._settings
+        return self._settings  # on which the order of additions, and so the last digits of the weights, depend
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._saved_settings = state_dict
@@ -174,10 +169,10 @@ class LastCheckpoint(Checkpoint):
             return
         if not math.isfinite(norm_of(trainer.lightning_module.parameters())):
             raise NonFiniteError(
-                f"weights not finite after step {trainer.global_step}; {self.path} has the last finite ones: "
-                f"start a run from them with --init_from {self.path} and a lower --lr"
+                f"weights not finite after step {trainer.global_step}; {self._path} has the last finite ones: "
+                f"start a run from them with --init_from {self._path} and a lower --lr"
             )
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self._path)
         self._saved_at, self._saved_step, self._is_due = time.monotonic(), trainer.global_step, False
 
     def _end(self, trainer: pl.Trainer) -> NoReturn:
@@ -185,8 +180,8 @@ class LastCheckpoint(Checkpoint):
         signum = self._end_signal
         requeue = signum == signal.SIGUSR1
         if trainer.is_global_zero:
-            resume = command("train", "--ckpt_path", self.path)
-            saved = f"{self.path} holds all until step {self._saved_step}; resume with: {resume}"
+            resume = command("train", "--ckpt_path", self._path)
+            saved = f"{self._path} holds all until step {self._saved_step}; resume with: {resume}"
             log.warning(
                 "the run was ended by a signal: %s", saved if self._saved_step >= 0 else "nothing was saved yet"
             )
