@@ -14,6 +14,7 @@ from sequnet_pl.cli.configs import read_config
 from sequnet_pl.cli.run_dir import job_name
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError, did_you_mean
+from sequnet_pl.models import registry
 from sequnet_pl.models.network import Network
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import REVISABLE
@@ -49,7 +50,7 @@ def find_checkpoint(settings: Mapping[str, Any], network: str | None, command: s
 def settings_of_checkpoint(path: Path, log_dir: Path) -> tuple[str, dict[str, Any]]:
     """Return the network of a checkpoint, and the settings of its run, or its own where the run folder is gone."""
     content = checkpoints.read(path)
-    network = checkpoints.network_name(content, path)
+    network = registry.check(content.get("network"), path)
     if run := checkpoints.run_of_checkpoint(path, log_dir):
         return network, read_config(str(run.folder / "config.yaml"))
     data = checkpoints.hyper_parameters(content, "datamodule_hyper_parameters")

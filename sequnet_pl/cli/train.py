@@ -26,8 +26,7 @@ from sequnet_pl.project import command
 from sequnet_pl.report.card import recommended_checkpoint
 from sequnet_pl.report.run_folder import CONFIG, REPORT, Metrics
 from sequnet_pl.training import checkpoints
-from sequnet_pl.training.failures import explained, said_by_a_library
-from sequnet_pl.training.health import NonFinite
+from sequnet_pl.training.health import NonFinite, explained, said_by_a_library
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.memory import check_memory

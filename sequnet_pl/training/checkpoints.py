@@ -3,7 +3,6 @@
 import os
 import pickle
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,20 +96,6 @@ def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint says of the recordings that it learnt from, by AudioDataModule.state_dict; {} if nothing."""
     states = (state for state in checkpoint.values() if isinstance(state, dict) and "fingerprint" in state)
     return next(states, {})
-
-
-def network_name(checkpoint: dict[str, Any], path: Path) -> str:
-    """Which network a checkpoint is of. UserError where it is none of ours."""
-    return registry.check(checkpoint.get("network"), path)
-
-
-@contextmanager
-def fitting(path: Path) -> Iterator[None]:
-    """Build what the checkpoint at `path` describes. UserError where its weights fit nothing of the kind."""
-    try:
-        yield
-    except (RuntimeError, KeyError, TypeError) as error:
-        raise UserError(f"the weights in {path} do not fit its own hyper-parameters; take another one") from error
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Letters: B clips, T time in samples.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -100,49 +100,26 @@ class Program:
     seed: int
 
 
-@dataclass(frozen=True)
-class _Clip:
-    """A clip before it is written: codes (T,) of what is heard before it and of its own, and its bits per sample."""
-
-    name: str
-    kind: str
-    head: Codes
-    own: Codes
-    bits: float
-    temperature: float | None
-    source: str
-
-
 def make_clips(program: Program, network: Network, data: AudioDataModule, step: int, folder: Path) -> Sampling:
     """Make all clips with the weights of now; write them, their spectrograms and their list to `folder`.
 
     Raises UserError where the network gives no numbers or a file cannot be written.
     """
     rate = data.hparams["sample_rate"]
-    listed, generated = [], np.zeros(mulaw.CLASSES, np.int64)
-    for clip in _clips(program, network, data):
-        waveform, border = mulaw.decode(np.concatenate((clip.head, clip.own))), len(clip.head) / rate
+    clips, generated = [], np.zeros(mulaw.CLASSES, np.int64)
+    for clip, head, own in _clips(program, network, data):
+        waveform = mulaw.decode(np.concatenate((head, own)))
         write_wav(folder / f"{clip.name}.wav", waveform, rate)
         after = "recording" if clip.temperature is None else "generated"
-        save_spectrogram(folder / f"{clip.name}.png", waveform, rate, border, f"{clip.name}, step {step}", after)
+        save_spectrogram(folder / f"{clip.name}.png", waveform, rate, clip.border, f"{clip.name}, step {step}", after)
         if clip.temperature == program.temperatures[0]:
-            generated += np.bincount(clip.own, minlength=mulaw.CLASSES)
-        listed.append(
-            SampledClip(
-                name=clip.name,
-                kind=clip.kind,
-                border=border,
-                bits_per_sample=clip.bits if math.isfinite(clip.bits) else None,
-                flags=[str(flag) for flag in flags(waveform[len(clip.head) :], rate)],
-                temperature=clip.temperature,
-                source=clip.source,
-            )
-        )
+            generated += np.bincount(own, minlength=mulaw.CLASSES)
+        clips.append(replace(clip, flags=[str(flag) for flag in flags(waveform[len(head) :], rate)]))
     sampling = Sampling(
         step=step,
         rate=rate,
         seed=program.seed,
-        clips=listed,
+        clips=clips,
         real_codes=code_counts(held_out(data)).tolist(),
         generated_codes=generated.tolist(),
     )
@@ -150,8 +127,11 @@ def make_clips(program: Program, network: Network, data: AudioDataModule, step: 
     return sampling
 
 
-def _clips(program: Program, network: Network, data: AudioDataModule) -> Iterator[_Clip]:
-    """Continuations, each with what really follows; then clips from silence. Generated ones are numbered through."""
+def _clips(program: Program, network: Network, data: AudioDataModule) -> Iterator[tuple[SampledClip, Codes, Codes]]:
+    """Continuations, each with what really follows; then clips from silence. Generated ones are numbered through.
+
+    Each comes without flags, and with the codes (T,) of its prompt and of what follows.
+    """
     rate, engine = data.hparams["sample_rate"], engine_for(network)
     heard, samples = (max(1, round(seconds * rate)) for seconds in (program.prompt_seconds, program.seconds))
 
@@ -161,6 +141,16 @@ def _clips(program: Program, network: Network, data: AudioDataModule) -> Iterato
         codes = torch.cat([block.codes for block in blocks], dim=1).cpu().numpy()
         bits = torch.cat([block.nats for block in blocks], dim=1).double().mean(dim=1) / math.log(2)
         return list(zip(codes, bits.tolist(), strict=True))
+
+    def clip(
+        name: str, head: Codes, scored: tuple[Codes, float], temperature: float | None, source: str
+    ) -> tuple[SampledClip, Codes, Codes]:
+        own, bits = scored
+        kind, border, score = name.partition("-")[0], len(head) / rate, bits if math.isfinite(bits) else None
+        listed = SampledClip(
+            name=name, kind=kind, border=border, bits_per_sample=score, temperature=temperature, source=source
+        )
+        return listed, head, own
 
     numbers, temperature = range(program.continuations), program.temperatures[0]
     if numbers:
@@ -174,10 +164,10 @@ def _clips(program: Program, network: Network, data: AudioDataModule) -> Iterato
         generated = drawn(prompts, numbers, temperature)
         heads = [row[len(row) - count :] for row, count in zip(prompts.numpy(), excerpts.heard(heard), strict=True)]
         rows = zip(numbers, excerpts.names(rate), heads, generated, real, strict=True)
-        for n, source, head, (own, bits), (follows, real_bits) in rows:
-            yield _Clip(f"continuation-{n}", "continuation", head, own, bits, temperature, source)
-            yield _Clip(f"recording-{n}", "recording", head, follows, real_bits, None, source)
+        for n, source, head, drawing, recorded in rows:
+            yield clip(f"continuation-{n}", head, drawing, temperature, source)
+            yield clip(f"recording-{n}", head, recorded, None, source)
     for temperature in program.temperatures if program.from_silence else ():
         numbers = range(numbers.stop, numbers.stop + program.from_silence)
-        for n, (own, bits) in zip(numbers, drawn(None, numbers, temperature), strict=True):
-            yield _Clip(f"silence-{n}", "silence", _NOTHING, own, bits, temperature, "")
+        for n, drawing in zip(numbers, drawn(None, numbers, temperature), strict=True):
+            yield clip(f"silence-{n}", _NOTHING, drawing, temperature, "")

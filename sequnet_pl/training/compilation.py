@@ -1,7 +1,7 @@
 """The training step's loss as one compiled graph, network and all, where that is asked for or pays.
 
-What is compiled is a plain function that is told the network, and no module holds it: a copy of the module, as
-averaging of weights makes, computes with its own weights.
+What is compiled is a function of the network: a copy of a module, as averaging of weights makes, computes with its own
+weights.
 """
 
 import functools
@@ -14,7 +14,6 @@ from pytorch_lightning.utilities import rank_zero_info, rank_zero_warn
 from torch import Tensor
 
 from sequnet_pl.data.crops import Batch
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models.network import Network
 from sequnet_pl.training.metrics import nats, targets_and_mask
 
@@ -64,8 +63,6 @@ class Compilation:
         """
         self._shape = None
         data = trainer.datamodule  # type: ignore[attr-defined]
-        if not isinstance(data, AudioDataModule):
-            return
         device, steps = next(network.parameters()).device, trainer.estimated_stepping_batches - trainer.global_step
         if not compiles(self._wanted, device, steps):
             return

@@ -1,7 +1,9 @@
-"""Sick runs: losses and gradients that are not finite, losses that stay high, and data that comes too slowly."""
+"""What ends a run: numbers that are not finite, a loss that stays high, and errors that a user can fix."""
 
 import logging
 import math
+import re
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,30 +15,28 @@ from torch import Tensor, distributed
 from torch.optim import Optimizer
 
 from sequnet_pl.data.crops import Batch
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.training.checkpoints import LAST
 from sequnet_pl.training.measures import row_is_due
-from sequnet_pl.training.module import AudioModule, ends_step
+from sequnet_pl.training.module import AudioModule, data_of, ends_step
 from sequnet_pl.training.run_timer import run_share
 
 log = logging.getLogger(__name__)
 
 DIVERGED_STEPS = 50
 """Steps in a row with a high loss that end a run."""
+_LOST_PROCESS = r"[Cc]onnection (was )?(closed|reset)|Broken pipe|remote process exited|Timed out waiting|heartbeat"
+_NO_MEMORY = r"can't allocate memory|not enough memory|CUDA out of memory"
+_LOST_WORKER = r"DataLoader worker .* (exited|killed)"
 
 
 class NonFiniteError(UserError):
     """A run that computes no numbers any more; the last checkpoint from before is kept."""
 
 
-def finite(tensors: Iterable[Tensor]) -> bool:
-    """Whether all numbers in all tensors are finite, and their squares too; waits for the device."""
-    return math.isfinite(_norm(tensors))
-
-
-def _norm(tensors: Iterable[Tensor]) -> float:
-    return torch.nn.utils.get_total_norm(tensors).item()  # ten times as fast as to look at each number
+def norm_of(tensors: Iterable[Tensor]) -> float:
+    """Return the norm of all numbers in all tensors, not finite where one is not; waits for the device."""
+    return torch.nn.utils.get_total_norm(tensors).item()
 
 
 class NonFinite(Callback):
@@ -60,43 +60,35 @@ class NonFinite(Callback):
         self._losses: list[Tensor] = []
 
     def state_dict(self) -> dict[str, Any]:
-        """How many steps have been left out."""
         return {"skipped": self.skipped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See `state_dict`."""
         self.skipped = state_dict["skipped"]
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
     ) -> None:
-        """Remember the batch."""
         if batch_idx % trainer.accumulate_grad_batches == 0:
             self._batches, self._losses = [], []
         self._batches.append(batch)
 
     def on_before_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule, loss: Tensor) -> None:
-        """Remember the loss, without waiting for it."""
-        self._losses.append(loss.detach())
+        self._losses.append(loss.detach())  # read only where gradients are not finite, as it waits for the device
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Look at the gradients, which are the same in all processes, and none finite where a loss is not.
-
-        Their norm, as it is before clipping, is logged where a row is due.
-        """
-        norm = _norm(parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None)
+        """Check the norm of the gradients, the same in all processes and before clipping; log it where a row is due."""
+        norm = norm_of(parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None)
         if math.isfinite(norm):
             if row_is_due(trainer, trainer.global_step + 1):
                 pl_module.log("train/gradient_norm", norm, batch_size=1)
             return
-        told = [
-            [_described(trainer, *pair) for pair in zip(self._batches, self._losses, strict=True)]
-        ] * trainer.world_size
+        own = [_described(trainer, *pair) for pair in zip(self._batches, self._losses, strict=True)]
+        gathered = [own] * trainer.world_size
         if trainer.world_size > 1:
-            distributed.all_gather_object(told, told[0])
-        batches = [batch for of_process in told for batch in of_process]
+            distributed.all_gather_object(gathered, own)
+        batches = [batch for of_process in gathered for batch in of_process]
         blamed = [text for text, sick in batches if sick]
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         if scaler is not None and not blamed:
@@ -118,9 +110,7 @@ class NonFinite(Callback):
         """Whether the loss of the newest steps is above `bits`; the same in all processes. Waits for the device."""
         return int(self._high) > 0
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
         """Count steps with a high loss on the device, and read the count when a row is due."""
         assert isinstance(pl_module, AudioModule)
         steps = ends_step(trainer)
@@ -137,24 +127,63 @@ class NonFinite(Callback):
 
 def restart(trainer: pl.Trainer) -> str:
     """Return how to continue from the newest checkpoint with a lower rate, which a resumed run does not change."""
-    last = getattr(trainer.checkpoint_callback, "dirpath", None)
-    path = Path(last or ".") / LAST
-    lr = trainer.lightning_module.hparams["lr"] / 3
-    return (
-        f"start a new run with --init_from {path} --lr {lr:.1g}"
-        if path.is_file()
-        else f"start again with --lr {lr:.1g}"
-    )
+    path = Path(getattr(trainer.checkpoint_callback, "dirpath", None) or ".") / LAST
+    lr = f"--lr {trainer.lightning_module.hparams['lr'] / 3:.1g}"
+    return f"start a new run with --init_from {path} {lr}" if path.is_file() else f"start again with {lr}"
 
 
 def _described(trainer: pl.Trainer, batch: Batch, loss: Tensor) -> tuple[str, bool]:
     """The recordings and positions of a batch, and whether its loss is not finite."""
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    assert isinstance(data, AudioDataModule)
-    recordings = data.splits["train"].recordings
+    recordings = data_of(trainer).splits["train"].recordings
     crops = [
         f"{recordings[recording].source} from sample {start:,}"
         for recording, start in zip(batch.recordings.tolist(), batch.starts.tolist(), strict=True)
         if recording >= 0
     ]
     return ", ".join(crops), not math.isfinite(loss.item())
+
+
+def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
+    """The error that a user can do something about, where it is one of these."""
+    text = str(error)
+    if isinstance(error, ModuleNotFoundError):  # of an optional part of Lightning
+        return UserError(" ".join(text.split()))
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or re.search(_NO_MEMORY, text):
+        return _out_of_memory(trainer)
+    if isinstance(error, RuntimeError) and re.search(_LOST_WORKER, text):
+        return UserError(
+            "a process that gathers batches was killed, most likely for want of memory; "
+            "try fewer --num_workers, and go on with --ckpt_path last"
+        )
+    if isinstance(error, RuntimeError) and trainer.world_size > 1 and re.search(_LOST_PROCESS, text):
+        return UserError(
+            f"process {trainer.global_rank} of {trainer.world_size} has lost another one, which ended or was killed "
+            f"({' '.join(text.split())[:120]}): look for its own message, and go on with --ckpt_path last"
+        )
+    return said_by_a_library(error)
+
+
+def said_by_a_library(error: BaseException) -> UserError | None:
+    """What Lightning says of settings in an error that it raises itself, or W&B of its own; others may wrap them."""
+    if not (frames := list(traceback.walk_tb(error.__traceback__))):
+        return None
+    libraries = [frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames]
+    text = " ".join(str(error).split())
+    if libraries[-1] in ("pytorch_lightning", "lightning_fabric"):
+        return UsageError(text)
+    if "wandb" in libraries and not isinstance(error, OSError):
+        return UserError(f"W&B: {text}; --logger none trains without it")
+    return said_by_a_library(error.__cause__) if error.__cause__ else None
+
+
+def _out_of_memory(trainer: pl.Trainer) -> UserError:
+    data, recomputes = data_of(trainer), trainer.lightning_module.hparams["checkpoint_activations"]
+    ways = "a smaller --batch_size (and --trainer.accumulate_grad_batches for as large a step), a smaller --output_size"
+    if str(trainer.precision) not in ("bf16-mixed", "16-mixed"):
+        ways += ", --precision bf16-mixed"
+    if not recomputes:
+        ways += ", --checkpoint_activations"
+    return UserError(
+        f"out of memory with batch_size {data.batch_size}, output_size {data.hparams['output_size']}, precision "
+        f"{trainer.precision}, checkpoint_activations {recomputes}: try {ways}; resume with --ckpt_path last"
+    )

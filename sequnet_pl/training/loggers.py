@@ -1,4 +1,7 @@
-"""Where metrics go: a CSV file that is never lost, and W&B that never asks."""
+"""Loggers: a CSV file with all metrics, W&B without prompts, and clips and settings for W&B and TensorBoard.
+
+The functions that log settings, clips and checkpoints are called by the process of rank zero, which has the W&B run.
+"""
 
 import csv
 import logging
@@ -7,15 +10,20 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import soundfile
 from lightning_fabric.utilities.rank_zero import rank_zero_only
-from pytorch_lightning.loggers import Logger, WandbLogger
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from sequnet_pl import atomic
 from sequnet_pl.errors import UsageError
+from sequnet_pl.report.charts import codes_figure
+from sequnet_pl.report.run_folder import Sampling
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +61,12 @@ class AppendingCSVLogger(Logger):
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Append a row; where a metric is new, rewrite the file with its column."""
         atomic.make_folder(self._path.parent)
-        rows: list[dict[str, Any]] = []
         if not self._columns and self._path.is_file():
             with self._path.open(newline="") as file:
                 self._columns = next(csv.reader(file), [])
         row = {**metrics, "step": step}
         if new := sorted(row.keys() - set(self._columns)):
+            rows: list[dict[str, Any]] = []
             if self._columns:
                 with self._path.open(newline="") as file:
                     rows = list(csv.DictReader(file))
@@ -87,17 +95,15 @@ class AppendingCSVLogger(Logger):
 
 def can_log_to(folder: Path) -> bool:
     """Return whether W&B and TensorBoard can write below a folder; log a warning if its name is not UTF-8."""
-    if _is_utf8(str(folder.absolute())):
-        return True
     text = "W&B and TensorBoard cannot write below %s, whose name is not UTF-8; metrics.csv holds it all"
-    rank_zero_only(log.warning)(text, folder)
-    return False
+    return _is_utf8(str(folder.absolute()), text, folder)
 
 
-def _is_utf8(text: str) -> bool:
+def _is_utf8(checked: str, warning: str, *arguments: object) -> bool:
     try:
-        text.encode()
+        checked.encode()
     except UnicodeEncodeError:
+        rank_zero_only(log.warning)(warning, *arguments)
         return False
     return True
 
@@ -115,10 +121,13 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     given = os.environ
     for variable in [name for name, value in given.items() if name.startswith("WANDB_") and not value]:
         del given[variable]  # W&B refuses an empty number; set to nothing is not set
-    if (mode := _mode()) == "disabled":
+    mode = given.get("WANDB_MODE", "online")
+    if mode not in _MODES:
+        raise UsageError(f"WANDB_MODE is {mode!r}, but must be one of {', '.join(_MODES)}")
+    if mode == "disabled":
         return None
-    if not _is_utf8("".join(sys.argv)):
-        log.warning("W&B cannot record a command line that is not UTF-8: this run is logged to metrics.csv alone")
+    text = "W&B cannot record a command line that is not UTF-8: this run is logged to metrics.csv alone"
+    if not _is_utf8("".join(sys.argv), text):
         return None
     import wandb  # slow to import, and not everybody logs with it
 
@@ -131,10 +140,9 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
         wandb.login(prompt=False, verify=False) and _answers(wandb.setup().settings.base_url)
     ):
         mode = "offline"
-    silent: dict[str, Any] = (
-        {} if mode != "offline" or "WANDB_SILENT" in given else {"settings": wandb.Settings(silent=True)}
-    )
-    if silent:
+    silent: dict[str, Any] = {}
+    if mode == "offline" and "WANDB_SILENT" not in given:
+        silent = {"settings": wandb.Settings(silent=True)}
         rank_zero_only(print)(f"W&B: offline, in {save_dir}/wandb; upload with: wandb sync {save_dir}/wandb/offline-*")
     return WandbLogger(
         name=given.get("WANDB_NAME") or name,
@@ -168,14 +176,6 @@ def end_wandb(loggers: Iterable[Logger], status: int = 0) -> None:
         wandb.finish(exit_code=status)
 
 
-def _mode() -> str:
-    """Return the mode that the environment asks for. UsageError if there is no such mode."""
-    mode = os.environ.get("WANDB_MODE", "online")
-    if mode not in _MODES:
-        raise UsageError(f"WANDB_MODE is {mode!r}, but must be one of {', '.join(_MODES)}")
-    return mode
-
-
 def _run_id(folder: Path) -> str:
     """The id of the W&B run, kept in the folder: that of a `wandb agent` or of a user, else the one that is there."""
     path = folder / "wandb-id.txt"
@@ -184,3 +184,61 @@ def _run_id(folder: Path) -> str:
     if wanted != there:
         atomic.write_text(path, wanted)
     return wanted
+
+
+def log_settings(loggers: Iterable[Logger], settings: Mapping[str, Any]) -> None:
+    """Log to W&B the settings of a run, and define the x axes of charts and the summaries of scores."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            logger.log_hyperparams(dict(settings))
+            for name in ("hours_heard", "wall_hours"):
+                logger.experiment.define_metric(name, summary="max")
+            for name in ("train/bits_per_sample", "val/bits_per_sample"):
+                logger.experiment.define_metric(
+                    name, step_metric="trainer/global_step", step_sync=True, summary="min,last"
+                )
+
+
+def log_sampling(loggers: Iterable[Logger], sampling: Sampling, folder: Path) -> None:
+    """Log the clips in a folder and the histogram of codes to the loggers that take them."""
+    for logger in loggers:
+        codes = codes_figure(sampling.real_codes, sampling.generated_codes)
+        if isinstance(logger, WandbLogger):
+            # one call for all media of a step, without `step=`, which would fight with the logger's own
+            logger.experiment.log(_wandb_media(sampling, folder, codes) | {"trainer/global_step": sampling.step})
+        if isinstance(logger, TensorBoardLogger):
+            board = logger.experiment
+            for clip in sampling.clips:
+                with (folder / f"{clip.name}.wav").open("rb") as file:
+                    samples, rate = soundfile.read(file, dtype="float32")
+                board.add_audio(f"samples/{clip.name}", samples[None], sampling.step, rate)
+                picture = imread(folder / f"{clip.name}.png")
+                board.add_image(f"spectrograms/{clip.name}", picture, sampling.step, dataformats="HWC")
+                if clip.bits_per_sample is not None:
+                    board.add_scalar(f"likelihood/{clip.name}", clip.bits_per_sample, sampling.step)
+            board.add_figure("samples/codes", codes, sampling.step)
+
+
+def _wandb_media(sampling: Sampling, folder: Path, codes: Figure) -> dict[str, Any]:
+    import wandb
+
+    found: dict[str, Any] = {"samples/codes": wandb.Image(codes)}
+    for clip in sampling.clips:
+        caption = ", ".join(filter(None, (clip.name, clip.source, *clip.flags)))
+        found[f"samples/{clip.name}"] = wandb.Audio(str(folder / f"{clip.name}.wav"), caption=caption)
+        found[f"spectrograms/{clip.name}"] = wandb.Image(str(folder / f"{clip.name}.png"), caption=caption)
+        if clip.bits_per_sample is not None:
+            found[f"likelihood/{clip.name}"] = clip.bits_per_sample
+    return found
+
+
+def log_checkpoint(loggers: Iterable[Logger], files: Iterable[Path]) -> None:
+    """Log the best checkpoint, and what lies beside it, as a W&B artifact."""
+    for logger in loggers:
+        if isinstance(logger, WandbLogger):
+            import wandb
+
+            artifact = wandb.Artifact(f"best-{logger.experiment.id}", type="model")
+            for path in files:
+                artifact.add_file(str(path))
+            logger.experiment.log_artifact(artifact, aliases=["best"])

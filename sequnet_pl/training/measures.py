@@ -12,10 +12,8 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
-from sequnet_pl.data.crops import Batch
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.loader import CropLoader
-from sequnet_pl.training.module import ends_step
+from sequnet_pl.training.module import data_of, ends_step
 from sequnet_pl.training.references import references
 from sequnet_pl.training.sampling import SampleAudio
 
@@ -55,11 +53,9 @@ class Measures(Callback):
         self._warned: set[str] = set()
 
     def state_dict(self) -> dict[str, Any]:
-        """Samples heard and seconds taken."""
         return {"heard": self.heard, "seconds": self._wall_seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See `state_dict`."""
         self._heard, self._seconds = state_dict["heard"], state_dict["seconds"]
 
     @property
@@ -78,23 +74,15 @@ class Measures(Callback):
         return self._seconds + time.monotonic() - self._began
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin to measure; the tables are counted where they will be logged."""
         self._began, self._mark = time.monotonic(), None
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        if trainer.loggers and trainer.is_global_zero and isinstance(data, AudioDataModule):
-            self._references = references(data)
+        if trainer.loggers and trainer.is_global_zero:  # which logs them
+            self._references = references(data_of(trainer))
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Batch, batch_idx: int
-    ) -> None:
-        """Begin to measure speed with a batch that has come: workers were started for the first one."""
-        if self._mark is None:
-            self._mark = self.now(trainer)
+    def on_train_batch_start(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        if self._mark is None:  # the first batch, for which workers were started, has come
+            self._mark = self._now(trainer)
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
-    ) -> None:
-        """Count the targets of the batch, and log where a row is due."""
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
         self._heard = self._heard + pl_module.batch_targets  # type: ignore[operator]
         if not ends_step(trainer) or not row_is_due(trainer, trainer.global_step):
             return
@@ -103,52 +91,48 @@ class Measures(Callback):
         if speed:
             rate = round(self.samples_per_second)
             pl_module.log("samples/s", rate, prog_bar=True, logger=False, batch_size=1)
-        self._advise(trainer, trainer.callback_metrics["train/bits_per_sample"], speed.get("speed/data_wait", 0.0))
-
-    def _advise(self, trainer: pl.Trainer, bits: Tensor, waiting: float) -> None:
+        bits, waiting = trainer.callback_metrics["train/bits_per_sample"], speed.get("speed/data_wait", 0.0)
         if trainer.global_step >= _WARM_UP and bits > UNIFORM_BITS:
             self._warn(
+                "loss",
                 f"after {trainer.global_step} steps the loss is {bits:.2f} bits per sample, worse than a uniform guess "
-                f"({UNIFORM_BITS:.0f}); try a lower --lr"
+                f"({UNIFORM_BITS:.0f}); try a lower --lr",
             )
         if waiting > 0.5:
             self._warn(
+                "loading",
                 f"loading batches takes {waiting:.0%} of the time: try more --num_workers, or keep --data_dir on a "
-                "faster disk"
+                "faster disk",
             )
 
-    def _warn(self, text: str) -> None:
-        kind = text.split()[0]
+    def _warn(self, kind: str, text: str) -> None:
         if kind not in self._warned:
             self._warned.add(kind)
             log.warning(text)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Measure the steps since the last row."""
         if trainer.state.fn == "fit":
             self._speed(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print how fast the run was."""
         self._speed(trainer)
         if self._measured[0]:
-            text = f"trained until step {trainer.global_step:,}, {self.samples_per_second:,.0f} samples per second"
-            rank_zero_only(print)(text)
+            rank_zero_only(print)(
+                f"trained until step {trainer.global_step:,}, {self.samples_per_second:,.0f} samples per second"
+            )
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the time of validation out of the speed."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self.scored_at = trainer.global_step
-        self._mark = None
+        self._mark = None  # the time of validation is not of the speed
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Say in the row of the scores what was heard until then."""
         if trainer.loggers and trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._log(trainer, pl_module, {})
 
     def clock(self, trainer: pl.Trainer) -> dict[str, float]:
-        """What scores can be drawn over."""
-        rate = trainer.datamodule.hparams["sample_rate"]  # type: ignore[attr-defined]
+        """Return the hours that scores can be drawn over."""
+        rate = data_of(trainer).hparams["sample_rate"]
         return {"hours_heard": self.heard / rate / 3600, "wall_hours": self._wall_seconds / 3600}
 
     def _log(self, trainer: pl.Trainer, module: pl.LightningModule, speed: dict[str, float]) -> None:
@@ -157,7 +141,7 @@ class Measures(Callback):
 
     def _speed(self, trainer: pl.Trainer) -> dict[str, float]:
         """Since the mark, which is set anew."""
-        now, before = self.now(trainer), self._mark
+        now, before = self._now(trainer), self._mark
         self._mark = now
         if before is None or now[0] <= before[0]:
             return {}
@@ -165,7 +149,7 @@ class Measures(Callback):
         self._measured = (self._measured[0] + seconds, self._measured[1] + int(heard))
         return {"speed/samples_per_second": heard / seconds, "speed/data_wait": waited / seconds}
 
-    def now(self, trainer: pl.Trainer) -> tuple[float, int, float]:
+    def _now(self, trainer: pl.Trainer) -> tuple[float, int, float]:
         """Seconds on a clock that stands still while clips are made, samples heard, and seconds waited for batches."""
         loader = trainer.train_dataloader
         sampling = sum(each.seconds_taken for each in trainer.callbacks if isinstance(each, SampleAudio))  # type: ignore[attr-defined]

@@ -16,8 +16,6 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
-
-# Where torch documents them; there is no public name of either.
 from torch._subclasses.fake_tensor import FakeTensorMode  # torch has no public name for it
 from torch.utils._python_dispatch import TorchDispatchMode  # nor for this, which its documents describe
 
@@ -163,20 +161,13 @@ def _available(path: Path) -> list[int]:
 
 
 def _left_in_groups(own: Path, root: Path) -> list[int]:
-    """Return what each memory group around this process leaves: version 2 of control groups, and version 1."""
+    """Return what each memory group (version 2 of control groups) around this process leaves."""
     lines = own.read_text().splitlines() if own.is_file() else []
     found = []
-    for _, controllers, group in (line.split(":", 2) for line in lines):
-        if controllers not in ("", "memory"):
-            continue
-        top = root / controllers
-        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else ("memory.max", "memory.current")
-        place = top / group.lstrip("/")
-        for folder in (place, *place.parents):
-            if folder == top.parent:
-                break
+    for group in [root / line.removeprefix("0::/") for line in lines if line.startswith("0::/")]:
+        for folder in (group, *group.parents):
             with suppress(OSError, ValueError):  # no such file, or the limit "max"
-                limit, used = (int((folder / name).read_text()) for name in names)
+                limit, used = (int((folder / name).read_text()) for name in ("memory.max", "memory.current"))
                 statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
                 found.append(limit - used + int(statistics.get("inactive_file", 0)))  # a cache that can be dropped
     return found

@@ -3,7 +3,6 @@
 Letters: B batch, N targets, Q = 256 classes.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -35,7 +34,7 @@ def margins(logits: Tensor, targets: Tensor) -> Tensor:
     return logits.amax(dim=1).to(precise) - chosen.to(precise)  # argmax along a dimension that is not the last is slow
 
 
-class _Mean(Metric):
+class Mean(Metric):
     """Mean of values over the targets that count."""
 
     full_state_update = False
@@ -47,28 +46,13 @@ class _Mean(Metric):
         self.add_state("total", torch.zeros((), dtype=torch.float64), dist_reduce_fx="sum")
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
-    def _add(self, values: Tensor, mask: Tensor) -> None:
+    def update(self, values: Tensor, mask: Tensor) -> None:
+        """Add values (B, N) where `mask` (B, N) is true."""
         self.total += values.double().mul(mask).sum()
         self.count += mask.sum()
 
     def compute(self) -> Tensor:
         return self.total / self.count
-
-
-class BitsPerSample(_Mean):
-    """Mean cross entropy in bits; 8.0 is a uniform guess, lower is better."""
-
-    def update(self, values: Tensor, mask: Tensor) -> None:
-        """Add cross entropies (B, N) in nats where `mask` (B, N) is true."""
-        self._add(values.double() / math.log(2), mask)
-
-
-class Accuracy(_Mean):
-    """Share of the codes that the largest logit names (a tie counts)."""
-
-    def update(self, values: Tensor, mask: Tensor) -> None:
-        """Add margins (B, N) where `mask` (B, N) is true."""
-        self._add(values == 0, mask)
 
 
 class BinnedSums(Metric):

@@ -7,6 +7,7 @@ import inspect
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cache
 from typing import Any, ClassVar
 
 import pytorch_lightning as pl
@@ -17,17 +18,23 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sequnet_pl.data.crops import Batch
+from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models import registry
 from sequnet_pl.models.layers import CodeConv
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.precision import float32_products
-from sequnet_pl.models.sequnet import SeqUNet
-from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.training.compilation import Compilation, Compile
-from sequnet_pl.training.metrics import Accuracy, BitsPerSample, margins, nats, targets_and_mask
+from sequnet_pl.training.metrics import Mean, margins, nats, targets_and_mask
 from sequnet_pl.training.optimization import Optimization
 from sequnet_pl.training.run_timer import RunTimer
+
+
+def data_of(trainer: pl.Trainer) -> AudioDataModule:
+    """Return the data of a trainer that fits or scores."""
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    assert isinstance(data, AudioDataModule)
+    return data
 
 
 def ends_step(trainer: pl.Trainer) -> bool:
@@ -83,8 +90,7 @@ class AudioModule(pl.LightningModule):
         self._compilation = Compilation(compile)
         self.optimization = Optimization(lr, eps, beta2, weight_decay, warmup, anneal, muon)
         self.lr = lr  # where Lightning's learning rate finder looks
-        self.val_bits, self.val_accuracy = BitsPerSample(), Accuracy()
-        self.test_bits, self.test_accuracy = BitsPerSample(), Accuracy()
+        self.val_bits, self.val_accuracy, self.test_bits, self.test_accuracy = Mean(), Mean(), Mean(), Mean()
         self.batch_targets = torch.tensor(0)
         """Targets of the newest training batch that count, in all processes."""
         self.batch_bits = torch.tensor(0.0)
@@ -134,21 +140,20 @@ class AudioModule(pl.LightningModule):
                     parameter.grad.mul_(self._nominal / self._window_targets)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score a batch of the validation split."""
         self._score(batch, "val", self.val_bits, self.val_accuracy)
 
     def test_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor]:
         """Score a batch of the test split; gives nats, margins and which targets count, each (B, N)."""
         return self._score(batch, "test", self.test_bits, self.test_accuracy)
 
-    def _score(self, batch: Batch, split: str, bits: BitsPerSample, accuracy: Accuracy) -> dict[str, Tensor]:
+    def _score(self, batch: Batch, split: str, bits: Mean, accuracy: Mean) -> dict[str, Tensor]:
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         with nullcontext() if fitting else float32_products(tf32=False):
             logits = self.network.scored_logits(batch.codes[:, :-1])
         targets, mask = targets_and_mask(batch, logits.shape[-1])
         scored = {"nats": nats(logits, targets), "margins": margins(logits, targets), "mask": mask}
-        bits.update(scored["nats"], mask)
-        accuracy.update(scored["margins"], mask)
+        bits.update(scored["nats"].double() / math.log(2), mask)
+        accuracy.update(scored["margins"] == 0, mask)
         size = len(batch.codes)
         self.log(f"{split}/bits_per_sample", bits, batch_size=size)
         self.log(f"{split}/accuracy", accuracy, batch_size=size)
@@ -202,23 +207,11 @@ class NetworkModule(AudioModule):
         self.save_hyperparameters(self.network.arguments)
 
 
-class SeqUNetModule(NetworkModule):
-    """Training and scoring of a Seq-U-Net."""
-
-    network_class = SeqUNet
-
-
-class WaveNetModule(NetworkModule):
-    """Training and scoring of a WaveNet."""
-
-    network_class = WaveNet
-
-
+@cache
 def module_class(name: str) -> type[NetworkModule]:
     """Return the LightningModule of a registered network."""
     network = registry.network_class(name)
-    known = [module for module in NetworkModule.__subclasses__() if module.network_class is network]
-    return known[0] if known else type(f"{network.__name__}Module", (NetworkModule,), {"network_class": network})
+    return type(f"{network.__name__}Module", (NetworkModule,), {"network_class": network})
 
 
 REVISABLE = ("checkpoint_activations", "compile")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import nn
@@ -25,7 +25,7 @@ _SLOW = 0.4  # share of Adam's rate
 
 @dataclass(frozen=True)
 class Optimization:
-    """Settings of the optimizer and its schedule; UsageError where one makes no sense. See SeqUNetModule."""
+    """Settings of the optimizer and its schedule; UsageError where one makes no sense. See AudioModule."""
 
     lr: float
     eps: float
@@ -36,15 +36,13 @@ class Optimization:
     muon: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("lr", "eps"):
-            if getattr(self, name) <= 0:
-                raise UsageError(f"{name} is {getattr(self, name)}, but must be more than 0")
-        for name in ("beta2", "warmup"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(f"{name} is {getattr(self, name)}, but must be from 0 to below 1")
-        for name in ("weight_decay", "muon"):
-            if getattr(self, name) < 0:
-                raise UsageError(f"{name} is {getattr(self, name)}, but must be 0 or more")
+        for name, value in asdict(self).items():
+            if name in ("lr", "eps") and value <= 0:
+                raise UsageError(f"{name} is {value}, but must be more than 0")
+            if name in ("beta2", "warmup") and not 0 <= value < 1:
+                raise UsageError(f"{name} is {value}, but must be from 0 to below 1")
+            if value < 0:
+                raise UsageError(f"{name} is {value}, but must be 0 or more")
 
     def optimizer(self, network: Network, lr: float, fused: bool = True) -> torch.optim.Optimizer:
         """Return AdamW, Adam if no weight decays, and if `muon` is set, Muon for some of the weights.

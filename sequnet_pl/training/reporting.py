@@ -22,9 +22,11 @@ from sequnet_pl.project import this_command
 from sequnet_pl.report.card import CARD, write_card
 from sequnet_pl.report.run import write_report
 from sequnet_pl.report.run_folder import FACTS, WARNINGS, mark_training, read_config, read_facts, read_text
-from sequnet_pl.training import dashboard
-from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.loggers import log_checkpoint, log_settings
+from sequnet_pl.training.module import AudioModule, data_of
 from sequnet_pl.training.sampling import SampleAudio
+
+log = logging.getLogger(__name__)
 
 _PROJECT = Path(__file__).parents[2]
 
@@ -32,20 +34,16 @@ _PROJECT = Path(__file__).parents[2]
 def write_facts(
     folder: Path, module: AudioModule, data: AudioDataModule, begun_from: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Write and give the facts of a run; a run that goes on adds its command, and keeps what it has begun from.
-
-    Raises UserError where that fails.
-    """
+    """Write and return the facts of a run; a resumed run adds its command. Raises UserError where that fails."""
     rate, network, before = data.hparams["sample_rate"], module.network, read_facts(folder)
-    commands = [*before.get("commands", []), this_command()]
     facts: dict[str, Any] = {
-        "network": registry.name_of(module.network),
+        "network": registry.name_of(network),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
         "receptive_field_ms": network.receptive_field and round(1000 * network.receptive_field / rate, 1),
         "sample_rate": rate,
         "begun_from": begun_from or before.get("begun_from"),
         "commit": git_commit(),
-        "commands": commands,
+        "commands": [*before.get("commands", []), this_command()],
         "data": {
             "fingerprint": data.fingerprint,
             "store": data.store.name,
@@ -71,9 +69,6 @@ def git_commit(project: Path = _PROJECT) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return commit.strip() + "+" * bool(changes)
-
-
-log = logging.getLogger(__name__)
 
 
 def note(folder: Path, text: str) -> None:
@@ -124,44 +119,38 @@ class RunReport(Callback):
         self._written = (time.monotonic(), -1)  # when, and what the newest sampling was
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Write down what the run is, and tell the loggers."""
         self._on = stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run  # type: ignore[attr-defined]
         if self._on:
             self._try(lambda: self._begin(trainer, pl_module))
 
     def _begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        assert isinstance(module, AudioModule) and isinstance(data, AudioDataModule)
-        facts = write_facts(self.folder, module, data, self.begun_from)
+        assert isinstance(module, AudioModule)
+        facts = write_facts(self.folder, module, data_of(trainer), self.begun_from)
         mark_training(self.folder, True)
-        dashboard.begin(trainer.loggers, read_config(self.folder) | {"run": facts})
+        log_settings(trainer.loggers, read_config(self.folder) | {"run": facts})
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        """Write where there are new clips, or the report has become old."""
         self._write(trainer, self.every_n_minutes)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write where there are new clips."""
         self._write(trainer, self.every_n_minutes)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what validation has brought."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self._write(trainer, self.every_n_minutes / 10)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write all, and log the best checkpoint where that is asked for."""
         self._end(trainer)
-        if self._on and self.log_model:
-            self._try(lambda: self._log_best(trainer))
+        best = [each.best_model_path for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
+        if self._on and self.log_model and best and best[0]:
+            files = [Path(best[0]), self.checkpoints / CARD]
+            self._try(lambda: log_checkpoint(trainer.loggers, files))
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Say in the report why it ends here."""
-        if self._on:
-            if isinstance(exception, Exception):  # not Ctrl-C and SIGTERM, of which others tell
-                text = f"ended at step {trainer.global_step}: {type(exception).__name__} {exception}"
-                self._try(lambda: note(self.folder, text))
-            self._end(trainer)
+        if self._on and isinstance(exception, Exception):  # not Ctrl-C and SIGTERM, which LastCheckpoint reports
+            text = f"ended at step {trainer.global_step}: {type(exception).__name__} {exception}"
+            self._try(lambda: note(self.folder, text))
+        self._end(trainer)
 
     def _end(self, trainer: pl.Trainer) -> None:
         if self._on:
@@ -175,11 +164,6 @@ class RunReport(Callback):
         if self._on and (newest != sampled or time.monotonic() - when >= 60 * minutes):
             self._try(lambda: (write_report(self.folder), write_card(self.folder, self.checkpoints)))
             self._written = time.monotonic(), newest
-
-    def _log_best(self, trainer: pl.Trainer) -> None:
-        best = [each.best_model_path for each in trainer.checkpoint_callbacks if isinstance(each, ModelCheckpoint)]
-        if best and best[0]:
-            dashboard.log_checkpoint(trainer.loggers, [Path(best[0]), self.checkpoints / CARD])
 
     def _try(self, act: Callable[[], object]) -> None:
         try:

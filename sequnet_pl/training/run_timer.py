@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Timer
-from torch.optim import Optimizer
 
 from sequnet_pl.errors import UsageError
 
@@ -32,14 +31,10 @@ class RunTimer(Timer):
         self._measure(trainer)
         self._end_if_due(trainer)
 
-    def on_before_optimizer_step(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
-    ) -> None:
-        """Measure the share of time, which the schedule of the learning rate reads after the step."""
-        self._measure(trainer)
+    def on_before_optimizer_step(self, trainer: pl.Trainer, *_: object, **__: object) -> None:
+        self._measure(trainer)  # for the schedule of the learning rate, which reads it after the step
 
     def on_train_batch_end(self, trainer: pl.Trainer, *args: object, **kwargs: object) -> None:
-        """End the run after a step if its time has passed."""
         self._end_if_due(trainer)
 
     def _measure(self, trainer: pl.Trainer) -> None:

@@ -12,13 +12,12 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from torch import distributed
 
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.training.averaging import averaged_weights
 from sequnet_pl.training.clips import Program, make_clips
-from sequnet_pl.training.dashboard import log_sampling
-from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.loggers import log_sampling
+from sequnet_pl.training.module import AudioModule, data_of
 
 log = logging.getLogger(__name__)
 
@@ -77,18 +76,13 @@ class SampleAudio(Callback):
         self._folder = Path()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Ask where clips go; all processes do, for it is sent to all."""
-        self._folder = Path(trainer.log_dir or ".") / "samples"
+        self._folder = Path(trainer.log_dir or ".") / "samples"  # in all processes, since `log_dir` is broadcast
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        """Sample where the step is due."""
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
         if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
             self._sample(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Sample where the epoch is due."""
         if self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             self._sample(trainer, pl_module)
 
@@ -106,10 +100,10 @@ class SampleAudio(Callback):
         self.seconds_taken += time.monotonic() - began
 
     def _make(self, trainer: pl.Trainer, module: pl.LightningModule, step: int) -> None:
-        data, folder = trainer.datamodule, self._folder / f"step-{step:08d}"  # type: ignore[attr-defined]
-        assert isinstance(module, AudioModule) and isinstance(data, AudioDataModule)
+        folder = self._folder / f"step-{step:08d}"
+        assert isinstance(module, AudioModule)
         with averaged_weights(trainer, module):
-            sampling = make_clips(self.program, module.network, data, step, folder)
+            sampling = make_clips(self.program, module.network, data_of(trainer), step, folder)
         log_sampling(trainer.loggers, sampling, folder)
 
 

@@ -1,6 +1,7 @@
 """`last.ckpt`, from which a run resumes exactly, and how checkpoints are written."""
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -25,15 +26,12 @@ from sequnet_pl.project import command
 from sequnet_pl.training.checkpoints import (
     LAST,
     current_callback_states,
-    fitting,
-    hyper_parameters,
-    network_name,
     read,
     resumable_progress,
 )
-from sequnet_pl.training.health import NonFinite, NonFiniteError, finite
+from sequnet_pl.training.health import NonFinite, NonFiniteError, norm_of
 from sequnet_pl.training.loggers import AppendingCSVLogger
-from sequnet_pl.training.module import AudioModule, ends_step, module_class
+from sequnet_pl.training.module import ends_step
 
 log = logging.getLogger(__name__)
 
@@ -55,16 +53,6 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return resumable_progress(current_callback_states(content, Path(path)))
 
 
-def load_module(path: Path) -> tuple[AudioModule, dict[str, Any]]:
-    """Return the module of a checkpoint with its weights, and its content. Raises UserError if they do not fit."""
-    content = read(path)
-    kind = module_class(network_name(content, path))
-    with fitting(path):
-        module = kind(**hyper_parameters(content))
-        module.load_state_dict(content["state_dict"])
-    return module, content
-
-
 class LastCheckpoint(Checkpoint):
     """Saves `last.ckpt` between two steps; on SIGINT, SIGTERM or SIGHUP saves after the step and ends the run.
 
@@ -80,6 +68,7 @@ class LastCheckpoint(Checkpoint):
         if min(every_n_steps, every_n_minutes) < 0:
             raise UsageError("last: every_n_steps and every_n_minutes cannot be below 0")
         self.dirpath, self.every_n_steps, self.every_n_minutes = dirpath, every_n_steps, every_n_minutes
+        self._path = Path(dirpath or ".") / LAST
         self._saved_at = time.monotonic()
         self._saved_step = -1
         self._signal = 0  # that this process has received
@@ -89,17 +78,10 @@ class LastCheckpoint(Checkpoint):
         self._settings: dict[str, Any] = {}
         self._saved_settings: dict[str, Any] = {}
 
-    @property
-    def path(self) -> Path:
-        """Path of the checkpoint."""
-        return Path(self.dirpath or ".") / LAST
-
     def state_dict(self) -> dict[str, Any]:
-        """Return the settings on which the order of additions, and so the last digits of the weights, depend."""
-        return self._settings
+        return self._settings  # on which the order of additions, and so the last digits of the weights, depend
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """See `state_dict`."""
         self._saved_settings = state_dict
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -185,12 +167,12 @@ class LastCheckpoint(Checkpoint):
         diverging = any(isinstance(each, NonFinite) and each.diverging for each in trainer.callbacks)  # type: ignore[attr-defined]
         if trainer.fast_dev_run or diverging:  # type: ignore[attr-defined]
             return
-        if not finite(trainer.lightning_module.parameters()):
+        if not math.isfinite(norm_of(trainer.lightning_module.parameters())):
             raise NonFiniteError(
-                f"weights not finite after step {trainer.global_step}; {self.path} has the last finite ones: "
-                f"start a run from them with --init_from {self.path} and a lower --lr"
+                f"weights not finite after step {trainer.global_step}; {self._path} has the last finite ones: "
+                f"start a run from them with --init_from {self._path} and a lower --lr"
             )
-        trainer.save_checkpoint(self.path)
+        trainer.save_checkpoint(self._path)
         self._saved_at, self._saved_step, self._is_due = time.monotonic(), trainer.global_step, False
 
     def _end(self, trainer: pl.Trainer) -> NoReturn:
@@ -198,8 +180,8 @@ class LastCheckpoint(Checkpoint):
         signum = self._end_signal
         requeue = signum == signal.SIGUSR1
         if trainer.is_global_zero:
-            resume = command("train", "--ckpt_path", self.path)
-            saved = f"{self.path} holds all until step {self._saved_step}; resume with: {resume}"
+            resume = command("train", "--ckpt_path", self._path)
+            saved = f"{self._path} holds all until step {self._saved_step}; resume with: {resume}"
             log.warning(
                 "the run was ended by a signal: %s", saved if self._saved_step >= 0 else "nothing was saved yet"
             )

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from sequnet_pl import atomic
 from sequnet_pl.data.crops import Batch
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.entropy import MOST, TABLES, learn_tables, table_keys
 from sequnet_pl.data.store import Recording
 from sequnet_pl.models import registry
@@ -33,7 +32,7 @@ from sequnet_pl.report.scores import (
     write_score_page,
 )
 from sequnet_pl.training.metrics import BinnedSums
-from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.module import AudioModule, data_of
 
 CONFIDENCES = 20
 """Bins of the confidence, each 5 % wide."""
@@ -120,42 +119,32 @@ class ScoreReport(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Note for how long the network has learnt, which Lightning leaves out in a test."""
-        self._step = checkpoint.get("global_step")
+        self._step = checkpoint.get("global_step")  # which Lightning does not restore for a test
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the score where validation is all that was asked for."""
         if trainer.is_global_zero and trainer.state.fn == "validate":
             Console().print({name: float(value) for name, value in trainer.callback_metrics.items()})
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Learn the tables, in every process the same ones."""
-        module, splits = _module(pl_module), _data(trainer).splits
+        assert isinstance(pl_module, AudioModule)
+        splits = data_of(trainer).splits
         lengths = splits["test"].lengths
-        self._edges = distance_edges(module.network.receptive_field, int(lengths.max()))
-        self._details = Details(learn_tables(splits["train"]), len(lengths), self._edges, module.device)
+        self._edges = distance_edges(pl_module.network.receptive_field, int(lengths.max()))
+        self._details = Details(learn_tables(splits["train"]), len(lengths), self._edges, pl_module.device)
 
     def on_test_batch_end(  # type: ignore[override]
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Mapping[str, Tensor],
-        batch: Batch,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Mapping[str, Tensor], batch: Batch, *_: int
     ) -> None:
-        """Add a batch, and what the test step gave for it."""
         self._details.update(batch, outputs["nats"], outputs["margins"], outputs["mask"])
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add up over processes, for which all of them are needed."""
-        self._sums = self._details.compute()
+        self._sums = self._details.compute()  # over processes, for which all of them are needed
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Print the scores, and write them to the run folder."""
         if not trainer.is_global_zero:
             return
-        scores = self.scores(trainer, _module(pl_module))
+        assert isinstance(pl_module, AudioModule)
+        scores = self.scores(trainer, pl_module)
         logged = {name: _number(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         atomic.write_text(self.folder / "test.json", json.dumps(asdict(scores) | logged, indent=2))
         write_score_page(self.folder / PAGE, scores)
@@ -165,11 +154,11 @@ class ScoreReport(Callback):
 
     def scores(self, trainer: pl.Trainer, module: AudioModule) -> Scores:
         """What the test has found."""
-        data, (recordings, distances, confidences) = _data(trainer), self._sums
+        data, (recordings, distances, confidences) = data_of(trainer), self._sums
         samples = int(recordings.counts.sum())
         network, *tables = (recordings.totals.sum(1) / samples).tolist()
         values = [8.0, *tables, network]
-        sure, right = confidences.totals
+        likeliest, correct = confidences.totals
         return Scores(
             network=registry.name_of(module.network),
             checkpoint=str(trainer.ckpt_path) if trainer.ckpt_path else None,
@@ -180,49 +169,37 @@ class ScoreReport(Callback):
             receptive_field=module.network.receptive_field,
             samples=samples,
             bits_per_sample=dict(zip(("uniform baseline", *TABLES, NETWORK), map(_number, values), strict=True)),
-            accuracy=_number(right.sum() / samples),
-            expected_calibration_error=_number((sure - right).abs().sum() / samples),
+            accuracy=_number(correct.sum() / samples),
+            expected_calibration_error=_number((likeliest - correct).abs().sum() / samples),
             table_samples=min(MOST, int(data.splits["train"].lengths.sum())),
-            recordings=_by_recording(recordings, data.splits["test"].recordings),
-            distances=_by_distance(distances, self._edges),
-            calibration=_by_confidence(confidences),
+            recordings=[
+                RecordingScore(name=name, **row)
+                for name, row in zip(_names(data.splits["test"].recordings), _rows(recordings), strict=True)
+            ],
+            distances=[
+                DistanceScore(start=start, end=end, **row)
+                for start, end, row in zip([0, *self._edges], [*self._edges, None], _rows(distances), strict=True)
+            ],
+            calibration=[
+                ConfidenceScore(
+                    start=index / CONFIDENCES,
+                    end=(index + 1) / CONFIDENCES,
+                    samples=count,
+                    confidence=_number(sure),
+                    accuracy=_number(right),
+                )
+                for index, (count, sure, right) in enumerate(
+                    zip(confidences.counts.tolist(), *confidences.means.tolist(), strict=True)
+                )
+            ],
         )
 
 
-def _by_recording(sums: Binned, recordings: Sequence[Recording]) -> list[RecordingScore]:
-    return [
-        RecordingScore(name=name, samples=count, bits_per_sample=mean, table_bits_per_sample=table)
-        for name, (count, mean, table) in zip(_names(recordings), _network_and_table(sums), strict=True)
-    ]
-
-
-def _by_distance(sums: Binned, edges: Sequence[int]) -> list[DistanceScore]:
-    bounds = zip([0, *edges], [*edges, None], _network_and_table(sums), strict=True)
-    return [
-        DistanceScore(start=start, end=end, samples=count, bits_per_sample=mean, table_bits_per_sample=table)
-        for start, end, (count, mean, table) in bounds
-    ]
-
-
-def _by_confidence(sums: Binned) -> list[ConfidenceScore]:
-    columns = zip(sums.counts.tolist(), *sums.means.tolist(), strict=True)
-    return [
-        ConfidenceScore(
-            start=index / CONFIDENCES,
-            end=(index + 1) / CONFIDENCES,
-            samples=count,
-            confidence=_number(sure),
-            accuracy=_number(right),
-        )
-        for index, (count, sure, right) in enumerate(columns)
-    ]
-
-
-def _network_and_table(sums: Binned) -> list[tuple[int, float | None, float | None]]:
+def _rows(sums: Binned) -> list[dict[str, Any]]:
     """Count, and bits per sample of the network and of the largest table, in each bin."""
     means = sums.means.tolist()
     return [
-        (count, _number(mean), _number(table))
+        {"samples": count, "bits_per_sample": _number(mean), "table_bits_per_sample": _number(table)}
         for count, mean, table in zip(sums.counts.tolist(), means[0], means[-1], strict=True)
     ]
 
@@ -230,21 +207,9 @@ def _network_and_table(sums: Binned) -> list[tuple[int, float | None, float | No
 def _names(recordings: Sequence[Recording]) -> list[str]:
     """Paths below the folder that holds all of them; bytes that are no text are spelt out."""
     folder = os.path.commonpath([Path(recording.source).parent for recording in recordings])
-    names = [os.path.relpath(recording.source, folder) for recording in recordings]
-    return [printable(name) for name in names]
+    return [printable(os.path.relpath(recording.source, folder)) for recording in recordings]
 
 
 def _number(value: float | Tensor) -> float | None:
     """None where it is not finite, which JSON cannot say."""
     return float(value) if math.isfinite(value) else None
-
-
-def _data(trainer: pl.Trainer) -> AudioDataModule:
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    assert isinstance(data, AudioDataModule)
-    return data
-
-
-def _module(module: pl.LightningModule) -> AudioModule:
-    assert isinstance(module, AudioModule)
-    return module

@@ -1,7 +1,7 @@
 """A trained network to give to others: its weights in bfloat16 and no more, and a card that says what it is."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,9 @@ def write_shipped(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, 
     own, trains = folder / "test.json", run and run.folder / "test.json"
     score: list[str] = []
     if own.is_file() and own.stat().st_mtime >= weights.stat().st_mtime:
-        score = list(_score(own, trained.step, "these weights"))
+        score = _score(own, trained.step, "these weights")
     if not score and trains:
-        score = list(_score(trains, trained.step, "the weights before they were rounded to bfloat16"))
+        score = _score(trains, trained.step, "the weights before they were rounded to bfloat16")
     atomic.write_text(folder / CARD, _card(folder.resolve(), trained, checkpoint, run and run.folder, score))
     return weights, bool(score)
 
@@ -73,27 +73,23 @@ def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
     return (there.digest, there.step, kept) == (trained.digest, trained.step, data)
 
 
-def _score(path: Path, step: int, what: str) -> Iterator[str]:
-    """What a test has found, where it is one after so many steps."""
+def _score(path: Path, step: int, what: str) -> list[str]:
+    """What a test has found, if it is one after so many steps."""
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
-        if scores["step"] == step:
-            yield f"Bits per sample of {what} on the test recordings, lower is better:\n"
-            for name, value in scores["bits_per_sample"].items():
-                yield f"- {name}: {fixed(value)}"
+        bits = [f"- {name}: {fixed(value)}" for name, value in scores["bits_per_sample"].items()]
+        found = [f"Bits per sample of {what} on the test recordings, lower is better:\n", *bits]
+        return found if scores["step"] == step else []
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return
-
-
-def _field(trained: Trained) -> str:
-    samples = trained.network.receptive_field
-    return "unbounded" if samples is None else f"{samples / trained.sample_rate:.2f} s"
+        return []
 
 
 def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, score: list[str]) -> str:
     content, facts = read(checkpoint), read_facts(run) if run else {}
     config = (read_config(run) if run else {}) or {"model": hyper_parameters(content), "data": trained.data}
     network, data = trained.network, trained.data
+    samples = network.receptive_field
+    field = "unbounded" if samples is None else f"{samples / trained.sample_rate:.2f} s"
     heard = [data.get(source) for source in ("audio_dir", "audio_list", "recordings")]
     ours = data.get("dataset") == "builtin" and not any([*heard, facts.get("begun_from")])
     ships = folder.parent == pretrained.FOLDER
@@ -103,7 +99,7 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
         f"A {registry.title(trained.name)} that makes raw audio at {trained.sample_rate} Hz, one sample at a time "
         f"(sequnet_pl, commit {facts.get('commit') or 'unknown'}): "
         f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in bfloat16, receptive field "
-        f"{_field(trained)}, {trained.step:,} steps of training.{averaged} "
+        f"{field}, {trained.step:,} steps of training.{averaged} "
         f"Hash of the weights: {trained.digest}.",
         *begun_from(facts),
         "## Data and licence",

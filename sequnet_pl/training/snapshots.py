@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def convert_snapshot(snapshot: Path, out: Path, layers: int = PUBLISHED_LAYERS) 
         for name, parameter in module.network.named_parameters():
             optimizer.state[parameter] = {moment: moments[moment][name].contiguous() for moment in _MOMENTS}
             optimizer.state[parameter]["step"] = moments["step"].clone()
-    _save(module, optimizer, step, out)
+    AtomicCheckpointIO().save_checkpoint(_checkpoint(module, optimizer, step), out)
     return step
 
 
@@ -68,32 +69,25 @@ def _moments(network: Network, names: Sequence[str], state: Mapping[int, Mapping
     return found
 
 
-class _StepCount(pl.Callback):
-    """Step of the checkpoint, from which loggers go on counting."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def on_save_checkpoint(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
-    ) -> None:
-        checkpoint["loops"]["fit_loop"]["epoch_loop.state_dict"]["_batches_that_stepped"] = self._step
-
-
-def _save(module: pl.LightningModule, optimizer: torch.optim.Optimizer, step: int, out: Path) -> None:
-    """Have Lightning write the checkpoint of a trainer that has done `step` steps of its first epoch."""
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[_StepCount(step)],
-        plugins=[AtomicCheckpointIO()],
-    )
-    trainer.strategy.connect(module)
-    trainer.strategy.optimizers = [optimizer]
-    epoch_loop = trainer.fit_loop.epoch_loop
-    epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.completed = step
-    epoch_loop.automatic_optimization.optim_progress.optimizer.step.total.ready = step
-    trainer.save_checkpoint(out, weights_only=False)
+def _checkpoint(module: pl.LightningModule, optimizer: torch.optim.Optimizer, step: int) -> dict[str, Any]:
+    """Return the checkpoint of a trainer that has done `step` steps of its first epoch."""
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    names = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
+    loops = {name: getattr(trainer, name).state_dict() for name in names}
+    loop = loops["fit_loop"]
+    loop["epoch_loop.state_dict"]["_batches_that_stepped"] = step  # which loggers count
+    steps = loop["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"]
+    steps["ready"] = steps["completed"] = step
+    checkpoint = {
+        "epoch": 0,
+        "global_step": step,
+        "pytorch-lightning_version": version("pytorch-lightning"),
+        "state_dict": module.state_dict(),
+        "loops": loops,
+        "callbacks": {},
+        "optimizer_states": [optimizer.state_dict()],
+        "lr_schedulers": [],
+        "hyper_parameters": dict(module.hparams),
+    }
+    module.on_save_checkpoint(checkpoint)
+    return checkpoint

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from sequnet_pl import pretrained
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UserError
 from sequnet_pl.models import registry
@@ -90,23 +89,20 @@ def load_trained(path: Path, layers: int | None = None) -> Trained:
     return Trained(path, network, int(content.get("global_step", 0)), data)
 
 
-def load_pretrained(name: str) -> Trained:
-    """A network that comes with the package. UsageError with the names that there are for another one."""
-    return load_trained(pretrained.weights_of(name))
-
-
 def _network(content: dict[str, Any], path: Path) -> Network:
     """The network that the content of the checkpoint at `path` describes, with its weights: averaged where it has both.
 
     UserError where there is none.
     """
-    kind = registry.network_class(checkpoints.network_name(content, path))
+    kind = registry.network_class(registry.check(content.get("network"), path))
     shape = checkpoints.hyper_parameters(content)
     known = inspect.signature(kind).parameters.keys() | set(LEARNING)
     if unknown := shape.keys() - known:
         raise UserError(f"{path} is of another version: it has the setting {', '.join(sorted(unknown))}, unknown here")
-    with checkpoints.fitting(path):
+    try:
         network = kind(**{name: shape[name] for name in inspect.signature(kind).parameters.keys() & shape.keys()})
         weights = content["state_dict"].items()
         network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights})
+    except (RuntimeError, KeyError, TypeError) as error:
+        raise UserError(f"the weights in {path} do not fit its own hyper-parameters; take another one") from error
     return network

@@ -15,7 +15,7 @@ from sequnet_pl.pretrained.__main__ import export
 from sequnet_pl.pretrained.excerpts import Excerpt, excerpts_of, write_excerpts
 from sequnet_pl.report.clip import level
 from sequnet_pl.training.shipping import write_shipped
-from sequnet_pl.training.trained import load_pretrained
+from sequnet_pl.training.trained import load_trained
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_clip_says_how_it_is_made_again_and_can_be_gone_on_from(run: Callable[
     (clip,) = made()
     assert "sample.py --pretrained tiny " in clip["command"] and "--ckpt_path" not in clip["command"]
     run("--continue", Path("generated", clip["wav"]), on=None)
-    assert clip["weights_sha256"] == load_pretrained("tiny").digest
+    assert clip["weights_sha256"] == load_trained(pretrained.weights_of("tiny")).digest
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_an_export_has_excerpts_only_if_asked(trained: Path, tmp_path: Path, tin
     assert not (tiny.parent / "excerpts.npz").exists() and excerpts_of("tiny") == []
     assert run_main("ship", export, [str(trained), str(tiny.parent), "--excerpts"]) == 0
     found = excerpts_of("tiny")
-    context = load_pretrained("tiny").network.window(1).inputs
+    context = load_trained(pretrained.weights_of("tiny")).network.window(1).inputs
     assert [len(excerpt.codes) for excerpt in found] == [context] * 8
     assert [excerpt.source for excerpt in found[:2]] in (["0.wav", "1.wav"], ["1.wav", "0.wav"])
     recordings = {
@@ -117,7 +117,7 @@ def test_an_export_has_excerpts_only_if_asked(trained: Path, tmp_path: Path, tin
 def test_the_excerpts_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     found = excerpts_of("piano")
-    context = load_pretrained("piano").network.window(1).inputs
+    context = load_trained(pretrained.weights_of("piano")).network.window(1).inputs
     assert len(found) == 8 and {len(excerpt.codes) for excerpt in found} == {context}
     assert len({excerpt.source for excerpt in found[:3]}) == 3
     assert all(level(mulaw.decode(excerpt.codes[-1600:])) > -40 for excerpt in found)

@@ -4,9 +4,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from sequnet_pl.training.failures import explained
-from sequnet_pl.training.health import NonFinite, NonFiniteError
-from sequnet_pl.training.module import SeqUNetModule
+from sequnet_pl.training.health import NonFinite, NonFiniteError, explained
+from tests.modules import SeqUNetModule
 
 STEP = SeqUNetModule.training_step
 

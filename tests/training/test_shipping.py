@@ -16,9 +16,9 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.errors import UsageError
 from sequnet_pl.pretrained.__main__ import export
 from sequnet_pl.report.card import RIGHTS
-from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.shipping import write_shipped
-from sequnet_pl.training.trained import load_pretrained, load_trained
+from sequnet_pl.training.trained import load_trained
+from tests.modules import SeqUNetModule, WaveNetModule
 
 BITS = {"trigram baseline": 3.8, "this network": 2.25}
 
@@ -142,15 +142,15 @@ def test_a_network_is_loaded_by_its_name(last: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "shipped")
     assert pretrained.names() == []
     with pytest.raises(UsageError, match="no network piano comes with the package: there are none"):
-        load_pretrained("piano")
+        load_trained(pretrained.weights_of("piano"))
     for name in ("piano", "flute"):
         card = shipped(last, tmp_path / "shipped" / name)[1]
         assert f"sample.py --pretrained {name}\n" in card and f"--init_from {name} " in card
     (tmp_path / "shipped" / "half").mkdir()
     assert pretrained.names() == ["flute", "piano"]
-    assert load_pretrained("piano").step == 4
+    assert load_trained(pretrained.weights_of("piano")).step == 4
     with pytest.raises(UsageError, match="no network oboe comes with the package: there are flute, piano"):
-        load_pretrained("oboe")
+        load_trained(pretrained.weights_of("oboe"))
 
 
 @pytest.mark.skipif("piano" not in pretrained.names(), reason="no weights are in the package")
@@ -161,7 +161,7 @@ def test_the_piano_of_the_package() -> None:
     assert "MIT licence" in card and "this network: " in card and "seed_everything: " in card
     content = torch.load(weights, weights_only=True)
     assert {tensor.dtype for tensor in content["state_dict"].values()} == {torch.bfloat16}
-    trained = load_pretrained("piano")
+    trained = load_trained(pretrained.weights_of("piano"))
     assert trained.data["dataset"] == "builtin"
     assert trained.network.receptive_field >= 2 * trained.sample_rate
     assert all(tensor.isfinite().all() for tensor in trained.network.state_dict().values())

@@ -11,7 +11,9 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models.published import to_published
 from sequnet_pl.models.published.__main__ import convert
-from sequnet_pl.training.saving import AtomicCheckpointIO, load_module
+from sequnet_pl.training.checkpoints import hyper_parameters
+from sequnet_pl.training.module import module_class
+from sequnet_pl.training.saving import AtomicCheckpointIO
 from sequnet_pl.training.snapshots import convert_snapshot
 from sequnet_pl.training.trained import load_trained
 
@@ -45,7 +47,8 @@ def test_a_snapshot_and_its_checkpoint_are_one_network(snapshot: Path, tmp_path:
 def test_training_goes_on_with_what_adam_remembers(snapshot: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.ckpt"
     convert_snapshot(snapshot, out, layers=4)
-    module, _ = load_module(out)
+    content = torch.load(out, weights_only=True)
+    module = module_class(content["network"])(**hyper_parameters(content))
     content = torch.load(snapshot, weights_only=True)
     for index in range(3):
         (tmp_path / "audio").mkdir(exist_ok=True)

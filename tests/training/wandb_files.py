@@ -76,14 +76,3 @@ class OfflineRun:
         path = self.folder / "files" / medium["path"]
         assert path.stat().st_size > 100
         return path
-
-    def tables(self):
-        """Each table that was logged: its rows by the names of their columns, media as the paths of their files."""
-        for artifact in self.artifacts:
-            if artifact.type != "run_table":
-                continue
-            files = {entry.path: Path(entry.local_path) for entry in artifact.manifest.contents}
-            (table,) = [path for name, path in files.items() if name.endswith(".table.json")]
-            content = json.loads(table.read_text())
-            rows = [dict(zip(content["columns"], row, strict=True)) for row in content["data"]]
-            yield [{k: files[v["path"]] if isinstance(v, dict) else v for k, v in row.items()} for row in rows]
