@@ -289,3 +289,6 @@ def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: Audi
         row = {**scores, **measures.clock(trainer), "epoch": trainer.current_epoch}
         logger.log_metrics(row, trainer.global_step - 1)
         logger.save()
+    report = next(each for each in trainer.callbacks if isinstance(each, RunReport))  # type: ignore[attr-defined]
+    if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        report.write()
