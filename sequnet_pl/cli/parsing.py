@@ -111,7 +111,7 @@ class Parser(ArgumentParser):
         """
         heading = title or prefix
         group = self.add_argument_group(heading) if heading else self
-        docs = _documented(function) | docs
+        docs = {**_documented(function), **docs}
         for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD or parameter.default is parameter.empty:
                 continue  # set by the program, not by an option
