@@ -55,7 +55,7 @@ def network_class(name: str) -> "type[Network]":
 
 
 def options(name: str) -> list[str]:
-    """Return the options with which commands load the network's checkpoints: --model where it is outside the package."""
+    """Return the options with which commands load checkpoints of a network: --model if it is outside the package."""
     return ["--model", name] if "." in name else []
 
 
