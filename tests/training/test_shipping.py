@@ -141,7 +141,7 @@ def test_the_command(last: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_network_is_loaded_by_its_name(last: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "shipped")
     assert pretrained.names() == []
-    with pytest.raises(UsageError, match="no network piano comes with the package: there are none"):
+    with pytest.raises(UsageError, match="no network piano comes with the package; bundled: none"):
         load_pretrained("piano")
     for name in ("piano", "flute"):
         card = shipped(last, tmp_path / "shipped" / name)[1]
@@ -149,7 +149,7 @@ def test_a_network_is_loaded_by_its_name(last: Path, tmp_path: Path, monkeypatch
     (tmp_path / "shipped" / "half").mkdir()
     assert pretrained.names() == ["flute", "piano"]
     assert load_pretrained("piano").step == 4
-    with pytest.raises(UsageError, match="no network oboe comes with the package: there are flute, piano"):
+    with pytest.raises(UsageError, match="no network oboe comes with the package; bundled: flute, piano"):
         load_pretrained("oboe")
 
 
