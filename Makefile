@@ -1,4 +1,4 @@
-# Everything starts from here: `make help` says what there is.
+# `make help` lists the targets.
 # The environment is made once, in .venv, and again only when pyproject.toml or constraints.txt change.
 
 # The first of these that is new enough makes the environment; `make PYTHONS=/path/to/python demo` names another.
@@ -19,7 +19,7 @@ BUNDLED := $(wildcard sequnet_pl/pretrained/piano/weights.ckpt)
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F '\t' '{ printf "make %-10s %s\n", $$1, $$2 }'
 
-# A bundled network is sampled before anything is trained.
+# The bundled network, where there is one, is sampled before anything is trained.
 demo: $(RUNTIME) ## train a small Seq-U-Net on the built-in recordings and sample it (minutes, no GPU)
 	$(if $(BUNDLED),$(DEMO_SAMPLE) --pretrained piano --weights bf16 --batch_size 4 --seconds 4)
 	$(BIN)/python train.py --config configs/demo.yaml --gpus 0

@@ -31,8 +31,8 @@ from sequnet_pl.models.network import Network
 from sequnet_pl.report.compare import write_comparison
 from sequnet_pl.report.scores import NETWORK
 from sequnet_pl.sampling.engines import engine_for
-from sequnet_pl.training.checkpoints import LAST, hyper_parameters
-from sequnet_pl.training.saving import load_module
+from sequnet_pl.training.checkpoints import LAST
+from sequnet_pl.training.trained import load_trained
 
 PROGRAM = "python -m benchmarks.comparison"
 NETWORKS = ("sequnet", "wavenet")
@@ -196,13 +196,13 @@ def train(run: Path, network: Network, options: Sequence[str], gpus: int) -> Fou
     """Train a network, or resume that; its sizes and the settings of its data."""
     shape = [f"--{name}={value}" for name, value in network.arguments.items()]
     _train_py(run, *options, *shape, "--ckpt_path=auto", "--logger=none", f"--gpus={gpus}")
-    module, content = load_module(run / "checkpoints" / LAST)
+    trained = load_trained(run / "checkpoints" / LAST)
     return {
         "run": str(run),
-        "steps": content["global_step"],
-        "parameters": sum(parameter.numel() for parameter in module.network.parameters()),
-        "receptive_field": module.network.receptive_field,
-        "data": hyper_parameters(content, "datamodule_hyper_parameters"),
+        "steps": trained.step,
+        "parameters": sum(parameter.numel() for parameter in trained.network.parameters()),
+        "receptive_field": trained.network.receptive_field,
+        "data": trained.data,
     }
 
 

@@ -1,4 +1,4 @@
-"""Bits per sample after as many steps, or as much processor time, by settings: `python -m benchmarks.learning`.
+"""Bits per sample after as many steps, or as much processor time, by settings.
 
 Trains each setting with each seed, and scores the test split. Results are kept in a JSON file as they come, so that an
 interrupted comparison is continued.
@@ -134,7 +134,11 @@ def as_long_as(text: str) -> tuple[str, str, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.learning",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--audio_dir", help="recordings; without it the built-in piano")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument(

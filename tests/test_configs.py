@@ -41,6 +41,11 @@ def test_config_says_only_what_differs_from_the_defaults(settings):
             assert defaults[name].default != value, name
 
 
+def test_a_config_whose_validations_count_steps_samples_by_steps_too(settings):
+    if settings["trainer"].get("check_val_every_n_epoch", 1) is None:
+        assert settings["sample_audio"]["every_n_epochs"] == 0
+
+
 def test_the_small_piano_network_fits_into_a_package_and_hears_two_seconds():
     settings = yaml.safe_load((CONFIGS[0].parent / "piano_small.yaml").read_text(encoding="utf-8"))
     module = module_class("sequnet")(**settings["model"]["init_args"])

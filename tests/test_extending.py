@@ -50,7 +50,12 @@ def test_commands_with_a_network_outside_the_package(name, networks, run, audio_
     model = f"--model my_networks.{name}"
     last = f"logs/my_networks.{name}/run/checkpoints/last.ckpt"
     fit = f"train.py {model} {SHAPES[name]} {LITTLE} --audio_dir {audio_folder} --name run"
-    assert run(f"{fit} --max_steps 20")[0] == 0
+    status, text = run(f"{fit} --max_steps 20")
+    assert status == 0
+    assert run(text.partition("test with: python ")[2].partition("\n")[0])[0] == 0
+    (card,) = Path("logs").rglob("MODEL.md")
+    commands = re.findall(r"^    python (.*)", card.read_text(), re.MULTILINE)
+    assert [line.partition("--model ")[2] for line in commands] == [f"my_networks.{name}"] * 2
     assert run(f"train.py {model} --ckpt_path {last} --max_steps 22")[0] == 0
     assert run(f"train.py test {model} --ckpt_path {last}")[0] == 0
     draw = f"--gpus 0 --threads 1 --gen_samples 40 --seed 1 --ckpt_path {last} --output_dir clips"

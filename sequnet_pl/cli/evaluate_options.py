@@ -31,21 +31,21 @@ else:
 
 @dataclass(frozen=True, kw_only=True)
 class Options(NetworkOptions):
-    """Set generated clips against held-out recordings: a table, numbers as JSON, a page with charts.
+    """Compare generated clips with held-out recordings: a table, numbers as JSON, a page with charts.
 
     Args:
         clips: Generated clips, and twice as many real ones; 64, or all of --clips_dir.
-        seconds: Length of each.
-        conditional: 1: go on from held-out recordings, only what follows is compared; 0: start from silence.
-        temp: Temperature.
+        seconds: Length of each (2).
+        conditional: 1: continue held-out recordings (default), only the continuation is compared; 0: from silence.
+        temp: Temperature (1).
         top_k: Draw from the K likeliest codes.
         top_p: Draw from the likeliest codes of probability P.
         batch_size: Clips made at once.
         seed: Of the clips, the noise and the bootstrap.
         clips_dir: Clips that exist already, of any model, instead of generating; prompts of sample.py's are left out.
         audio_dir: The real recordings: test/ (else val/) in it, or all; without it the test split of the training's.
-        sample_rate: With --clips_dir and --audio_dir, which need no checkpoint.
-        resamples: Of the bootstrap.
+        sample_rate: Samples a second, with --clips_dir and --audio_dir, which need no checkpoint.
+        resamples: Resamples of the bootstrap.
         output_dir: Folder of the result; evaluation/ in the run or --clips_dir, else a new one below generated/.
     """
 

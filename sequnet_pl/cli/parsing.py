@@ -99,15 +99,18 @@ class Parser(ArgumentParser):
         function: Callable[..., Any],
         short: Mapping[str, str] = {},
         defaults: Mapping[str, Any] = {},
-        group: Any = None,
+        title: str = "",
+        docs: Mapping[str, str] = {},
     ) -> None:
         """Add an option `--PREFIX.NAME` for each parameter of `function`; without a prefix `--NAME`.
 
         Parameters in `short` have that shorter name too. A switch needs no value, a list takes several values one
-        after the other, and a text is taken literally.
+        after the other, and a text is taken literally. The help of an option is its text in `docs`, otherwise that in
+        the docstring; `title` is the heading of the options, by default the prefix.
         """
-        group = group or self.add_argument_group(prefix)
-        docs = {each.arg_name: each.description for each in parse_docstring(inspect.getdoc(function) or "").params}
+        heading = title or prefix
+        group = self.add_argument_group(heading) if heading else self
+        docs = {**_documented(function), **docs}
         for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD or parameter.default is parameter.empty:
                 continue  # set by the program, not by an option
@@ -116,7 +119,7 @@ class Parser(ArgumentParser):
             key = f"{prefix}.{name}".lstrip(".")
             names = dict.fromkeys([f"--{short.get(name, key)}", f"--{key}"])
             hidden = self._brief and name not in short
-            text = argparse.SUPPRESS if hidden else (docs.get(name) or "").replace("%", "%%")
+            text = argparse.SUPPRESS if hidden else docs.get(name, "").replace("%", "%%")
             settings = kind_of(parameter.annotation, default, key)
             self.option(*names, group=group, help=text, metavar=name.upper(), dest=key, default=default, **settings)
 
@@ -170,6 +173,16 @@ class Parser(ArgumentParser):
                 raise UsageError(f"there is no option {name}{_option_meant(name, names)}")
             if name.startswith("-") and name.lstrip("-")[:1].isalpha() and f"-{name}" in names:
                 raise UsageError(f"there is no option {name}; did you mean -{name}?")
+
+
+def _documented(function: Callable[..., Any]) -> dict[str, str]:
+    """Return the descriptions of parameters in the docstring of a function, or in those of a class and its bases."""
+    if not inspect.isclass(function):
+        texts = [function.__doc__]
+    else:
+        texts = [text for each in inspect.getmro(function)[::-1] for text in (each.__doc__, each.__init__.__doc__)]
+    parsed = [parse_docstring(inspect.cleandoc(text)) for text in texts if text]
+    return {each.arg_name: each.description for one in parsed for each in one.params if each.description}
 
 
 def _replace(values: Namespace, given: Namespace, alternatives: Mapping[str, Any]) -> None:

@@ -28,20 +28,27 @@ _SHAPE = (
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
-    """Which network draws (the newest last.ckpt under --log_dir by default), and how.
+    """Which network is sampled (by default the newest last.ckpt under --log_dir), and how.
 
     Args:
-        ckpt_path: A checkpoint, a published snapshot, or `last` or `best` of the newest run.
+        ckpt_path: A checkpoint, a published snapshot, or `last` or `best` of the newest run, which is the default.
         snapshot_dir: The newest checkpoint or snapshot in a folder.
-        log_dir: The root of the run folders.
+        log_dir: The root of the run folders (logs).
         model: The network: a name, or the path of a class outside the package, which is imported.
         pretrained: A network that comes with the package, or sequnet or wavenet: the published weights, downloaded.
-        levels: Checked against the checkpoint, as are all of these, which published commands have.
-        layers: Layers of each block of a published WaveNet, which its weights do not contain; 13 by default.
+        levels: Compared with the checkpoint's, as are the other sizes; commands of the published code have them.
+        features: Likewise.
+        depth: Likewise.
+        kernel_size: Likewise.
+        layers: Layers of each block of a published WaveNet, which its weights do not contain (13).
+        blocks: Compared with the checkpoint's.
+        dilation_channels: Likewise.
+        residual_channels: Likewise.
+        skip_channels: Likewise.
         gpus: 1, or 0 for the CPU; 1 if there is one.
         cuda: The same as --gpus 1.
-        engine: How steps are computed.
-        weights: float32, bf16 or int8.
+        engine: How steps are computed: auto, eager, native (CPU), graphs or cuda (GPU).
+        weights: How engines store them: float32, bf16 or int8.
         double: In float64: the same codes at any batch size, but many times slower.
         threads: CPU threads.
     """
@@ -90,17 +97,17 @@ class Options(NetworkOptions):
     Args:
         conditional: 1: continue recordings of the test split, or the excerpts of a bundled network; 0: from silence.
         prompt: Any audio files to continue; several make a grid.
-        prompt_start: Where in the file the prompt begins, in seconds.
-        prompt_seconds: Length of the prompt at the start of a clip.
+        prompt_start: Where in the file the prompt begins, in seconds (0).
+        prompt_seconds: Length of the prompt at the start of a clip (1).
         audio_dir: The recordings, if not those of the training; replaces the excerpts of a bundled network.
         continue_clip: A clip that was made here, finished or cut short, to continue.
-        seconds: Length of what is generated.
+        seconds: Length of what is generated (2).
         gen_samples: The same in samples.
         batch_size: Clips made at once.
         num_batches: Batches one after the other.
         first_clip: Number of the first clip, for more.
-        lead_in: From silence: seconds drawn and cut at most before the first sound; 0 cuts nothing.
-        temp: Temperatures; 0: always the likeliest code.
+        lead_in: From silence: seconds drawn and cut at most before the first sound (10); 0 cuts nothing.
+        temp: Temperatures (1); 0: always the likeliest code.
         top_k: Draw from the K likeliest codes.
         top_p: Draw from the likeliest codes of probability P.
         seed: Of the random numbers.

@@ -20,6 +20,7 @@ from sequnet_pl.cli.train_options import Request, read_command_line
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError
+from sequnet_pl.models import registry
 from sequnet_pl.models.frames import cpu_has_bfloat16_products
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.project import command
@@ -103,6 +104,7 @@ def train(argv: list[str]) -> int:
     elif fits and not trainer.fast_dev_run:  # type: ignore[attr-defined]
         kept = Path(settings.best.dirpath)
         words = ["test", "--ckpt_path", recommended_checkpoint(kept, Metrics(folder))]
+        words += registry.options(request.network)
         words += ["--log_dir", settings.log_dir] if settings.snapshot_dir else []  # where the run's settings are
         test = command("train", *words)
         rank_zero_only(print)(f"report: {folder / REPORT}\ncheckpoints in {kept}; test with: {test}")
@@ -288,3 +290,6 @@ def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: Audi
         row = {**scores, **measures.clock(trainer), "epoch": trainer.current_epoch}
         logger.log_metrics(row, trainer.global_step - 1)
         logger.save()
+    report = next(each for each in trainer.callbacks if isinstance(each, RunReport))  # type: ignore[attr-defined]
+    if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        report.write()

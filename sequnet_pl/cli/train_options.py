@@ -36,6 +36,14 @@ _TRAINER = {  # names without the prefix
     "log_every_n_steps": "log_interval",
     "num_nodes": "num_nodes",
 }
+_TRAINER_DOCS = {
+    "max_epochs": "End after so many epochs, with one crop for every `hop_size` samples in each; -1 is no limit.",
+    "max_steps": "End after so many steps; -1 is no limit.",
+    "precision": "32-true, bf16-mixed or 64-true; by default bf16-mixed where the device computes in it faster.",
+    "gradient_clip_val": "Scale gradients down whose norm is above it.",
+    "log_every_n_steps": "Steps between two rows of metrics.csv.",
+    "num_nodes": "How many machines.",
+}
 _TRAINER_DEFAULTS = {
     "devices": 1,
     "max_epochs": 10,
@@ -48,7 +56,7 @@ _LENGTH = {"trainer.max_epochs": -1, "trainer.max_steps": -1, "trainer.max_time"
 """Options of the length of a run, with their values without a limit: those of a layer replace all before."""
 _EXAMPLES = """\
 Also: --config FILE (YAML; flags win; configs/demo.yaml and others are found anywhere), --print_config, --version.
-Options of WaveNet: COMMAND fit --model wavenet --help. All options, Lightning's too: COMMAND fit --help.
+Options of another network: COMMAND --model sashimi --help. All options, Lightning's too: COMMAND fit --help.
 
   COMMAND --model sequnet --gpus 1                      train on the published piano recordings
   COMMAND --model wavenet --audio_dir FOLDER --gpus 0   train on a folder of audio, on the CPU
@@ -94,8 +102,9 @@ def train_parser(network: str, brief: bool = False) -> Parser:
     parser = Parser(prog=program("train"), usage=usage, brief=brief)
     class_path = registry.NETWORKS[network].class_path
     parser.option("--model.class_path", type=str, default=class_path, help="Class of the network: see --model.")
-    for source in (registry.network_class(network), AudioModule):  # the shape of the network, then how it is trained
-        parser.signature("model.init_args", source, {name: name for name in inspect.signature(source).parameters})
+    for title, source in (("network", registry.network_class(network)), ("training", AudioModule)):
+        short = {name: name for name in inspect.signature(source).parameters}
+        parser.signature("model.init_args", source, short, title=title)
     data = {name: name for name in inspect.signature(AudioDataModule).parameters if name != "seed"}
     parser.signature("data", AudioDataModule, data)
     run = parser.add_argument_group("run")
@@ -133,11 +142,12 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         "auto_insert_metric_name": False,
         "enable_version_counter": False,  # a step that is repeated overwrites its checkpoint
     }
-    parser.signature("best", ModelCheckpoint, {"save_top_k": "keep"}, best)
+    kept = {"save_top_k": "How many of the best checkpoints are kept; -1 keeps all."}
+    parser.signature("best", ModelCheckpoint, {"save_top_k": "keep"}, best, docs=kept)
     parser.signature("last", LastCheckpoint, {})
     parser.signature("sample_audio", SampleAudio, {})
     parser.signature("nonfinite", NonFinite, {"skip": "skip_nonfinite"})
-    parser.signature("trainer", pl.Trainer, _TRAINER, _TRAINER_DEFAULTS)
+    parser.signature("trainer", pl.Trainer, _TRAINER, _TRAINER_DEFAULTS, docs=_TRAINER_DOCS)
     return parser
 
 

@@ -182,7 +182,7 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
     with SampleProgress(len(begins) * samples, rate, live=False) as progress:
         progress.begin(f"generating {len(begins)} clips")
         codes = clips.generate(network, engine, begins, base, samples, options.batch_size, progress.advance)
-    log.info("%.0f s of sound in %.0f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
+    log.info("%.1f s of sound in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
     facts = [("checkpoint", trained.path), ("network", trained.name), ("step", trained.step)]
     facts += [("weights", trained.digest), ("from", base.kind), ("temperature", f"{options.temp:g}")]
     real = clips.read(split, stretches, samples)

@@ -54,6 +54,11 @@ def network_class(name: str) -> "type[Network]":
     return getattr(importlib.import_module(module), attribute)
 
 
+def options(name: str) -> list[str]:
+    """Return the options with which commands load checkpoints of a network: --model if it is outside the package."""
+    return ["--model", name] if "." in name else []
+
+
 def name_of(network: "Network") -> str:
     """Return the name of the network's class; for a class that is not registered the path of the class."""
     kind = type(network)

@@ -22,5 +22,5 @@ def weights_of(name: str) -> Path:
     known = names()
     if name not in known:
         choices = ", ".join(known) or "none"
-        raise UsageError(f"no network {name} comes with the package: there are {choices}{did_you_mean(name, known)}")
+        raise UsageError(f"no network {name} comes with the package; bundled: {choices}{did_you_mean(name, known)}")
     return FOLDER / name / WEIGHTS

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from sequnet_pl import atomic
+from sequnet_pl.models import registry
 from sequnet_pl.project import command
 from sequnet_pl.report.charts import REFERENCES
 from sequnet_pl.report.run_folder import Metrics, read_config, read_facts
@@ -25,7 +26,7 @@ RIGHTS = (
 def write_card(folder: Path, checkpoints: Path) -> None:
     """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError if that fails."""
     facts, config, metrics = read_facts(folder), read_config(folder), Metrics(folder)
-    use = ("--ckpt_path", recommended_checkpoint(checkpoints, metrics))
+    use = ["--ckpt_path", recommended_checkpoint(checkpoints, metrics), *registry.options(facts.get("network", ""))]
     lines = [
         f"# {facts.get('network', 'network')} {folder.name}",
         f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "

@@ -45,6 +45,7 @@ _PATHS = {
     "last.dirpath",
     "trainer.default_root_dir",
 }
+_OWN_RECORDINGS = ("data.audio_dir", "data.audio_list", "data.recordings")
 
 
 class ComparedRun:
@@ -189,9 +190,13 @@ def _charts(runs: Sequence[ComparedRun]) -> Iterator[tuple[str, Chart]]:
 def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Settings that differ between configs, with the value in each; "–" for a missing one.
 
-    Names and folders are left out, since they always differ. A setting is named by its last word if that is unique.
+    Names and folders are left out, since they always differ, and `dataset` where own recordings replace it. A setting
+    is named by its last word if that is unique.
     """
     flat = [dict(_flat(config)) for config in configs]
+    for settings in flat:
+        if any(name in settings for name in _OWN_RECORDINGS):
+            settings.pop("data.dataset", None)
     paths = dict.fromkeys(path for settings in flat for path in settings if path not in _PATHS)
     values = {path: [settings.get(path, "–") for settings in flat] for path in paths}
     found = {path: each for path, each in values.items() if len(set(each)) > 1}

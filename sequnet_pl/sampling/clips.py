@@ -162,7 +162,7 @@ def make_batch(
         last = attempt == _ATTEMPTS - 1
         if not (silent := _make(network, engine, batch, album, command, watch, keep_silent=last)):
             return
-        log.info("%d clips stayed silent for %g s and are drawn anew", len(silent), silent[0].lead_in)
+        log.info("clips drawn again, since they were silent for %g s: %d", silent[0].lead_in, len(silent))
         batch = _redrawn(network, batch, silent)
 
 

@@ -214,5 +214,7 @@ def module_class(name: str) -> type[NetworkModule]:
     return type(f"{network.__name__}Module", (NetworkModule,), {"network_class": network})
 
 
+SeqUNetModule, WaveNetModule = module_class("sequnet"), module_class("wavenet")
+"""The modules of the published networks."""
 REVISABLE = ("checkpoint_activations", "compile")
-"""Settings of how a module computes, not of what: a run that goes on may choose them anew."""
+"""Settings of how a module computes, not of what: a resumed run may choose them anew."""

@@ -162,8 +162,12 @@ class RunReport(Callback):
         newest = max((each.last_step for each in trainer.callbacks if isinstance(each, SampleAudio)), default=-1)  # type: ignore[attr-defined]
         when, sampled = self._written
         if self._on and (newest != sampled or time.monotonic() - when >= 60 * minutes):
-            self._try(lambda: (write_report(self.folder), write_card(self.folder, self.checkpoints)))
+            self.write()
             self._written = time.monotonic(), newest
+
+    def write(self) -> None:
+        """Write the report and the model card."""
+        self._try(lambda: (write_report(self.folder), write_card(self.folder, self.checkpoints)))
 
     def _try(self, act: Callable[[], object]) -> None:
         try:

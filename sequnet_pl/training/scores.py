@@ -20,6 +20,7 @@ from sequnet_pl.data.entropy import MOST, TABLES, learn_tables, table_keys
 from sequnet_pl.data.store import Recording
 from sequnet_pl.models import registry
 from sequnet_pl.printing import printable
+from sequnet_pl.report.page import percent
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import is_run
 from sequnet_pl.report.scores import (
@@ -123,7 +124,10 @@ class ScoreReport(Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero and trainer.state.fn == "validate":
-            Console().print({name: float(value) for name, value in trainer.callback_metrics.items()})
+            bits, accuracy = (
+                float(trainer.callback_metrics[f"val/{name}"]) for name in ("bits_per_sample", "accuracy")
+            )
+            Console().print(f"validation: {bits:.3f} bits per sample, accuracy {percent(accuracy)}", highlight=False)
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, AudioModule)

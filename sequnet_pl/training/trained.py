@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sequnet_pl import pretrained
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UserError
 from sequnet_pl.models import registry
@@ -106,3 +107,8 @@ def _network(content: dict[str, Any], path: Path) -> Network:
     except (RuntimeError, KeyError, TypeError) as error:
         raise UserError(f"the weights in {path} do not fit its own hyper-parameters; take another one") from error
     return network
+
+
+def load_pretrained(name: str) -> Trained:
+    """Return a bundled network. UsageError, with the names that there are, for another one."""
+    return load_trained(pretrained.weights_of(name))

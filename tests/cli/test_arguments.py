@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sequnet_pl.cli import evaluate_options, sample_options
 from sequnet_pl.cli.entry_points import TRAIN_HELP
 from sequnet_pl.cli.train_options import help_text
 from sequnet_pl.project import CONFIGS
@@ -108,3 +109,17 @@ def test_a_checkpoint_that_does_not_exist(run, settings, tmp_path):
 def test_the_kept_help_is_that_of_the_parser(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "140")
     assert help_text() == Path(TRAIN_HELP).read_text(encoding="utf-8"), "run make help-text"
+
+
+@pytest.mark.parametrize("parse", [sample_options.parse, evaluate_options.parse])
+def test_every_option_has_a_description(parse, capsys):
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    options = re.split(r"\n  (?=--)", capsys.readouterr().out)[1:]
+    assert len(options) > 20
+    assert [text for text in options if not re.search(r"\s{2,}\S", text)] == []
+
+
+def test_every_option_with_a_short_name_has_a_description():
+    options = re.split(r"\n  (?=--)", help_text().partition("\nAlso:")[0])[1:]
+    assert [text for text in options if not re.search(r"\s{2,}\S", text)] == []

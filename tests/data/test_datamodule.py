@@ -12,7 +12,7 @@ from recordings import noise, prepared, squeezed
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store.__main__ import main as look_into
 from sequnet_pl.errors import UsageError
-from tests.modules import SeqUNetModule
+from sequnet_pl.training.module import SeqUNetModule
 
 
 @pytest.fixture

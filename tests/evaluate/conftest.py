@@ -12,7 +12,7 @@ import torch
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.evaluate.run import evaluate
-from tests.modules import SeqUNetModule
+from sequnet_pl.training.module import SeqUNetModule
 
 EVALUATION_RATE = 8000
 

@@ -160,6 +160,15 @@ def test_settings_are_called_by_their_last_word_where_that_is_clear() -> None:
     }
 
 
+def test_a_data_set_that_a_folder_replaces_is_no_setting_that_differs() -> None:
+    own = [{"data": {"dataset": name, "audio_dir": "music"}} for name in ("piano", "builtin")]
+    assert differing(own) == {}
+    assert differing([own[0], {"data": {"dataset": "builtin"}}]) == {
+        "dataset": ["–", "builtin"],
+        "audio_dir": ["music", "–"],
+    }
+
+
 @pytest.mark.parametrize(("width", "dark"), [(320, False), (390, True), (1280, False)])
 def test_in_a_browser(browser: Browser, logs: Path, width: int, dark: bool) -> None:
     page_of(logs)

@@ -14,8 +14,8 @@ from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.sampling import clips as making
+from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.saving import AtomicCheckpointIO
-from tests.modules import SeqUNetModule
 
 
 @pytest.fixture(scope="session")

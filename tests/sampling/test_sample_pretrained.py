@@ -136,4 +136,4 @@ def test_what_does_not_go_together_is_one_line(run: Callable[..., str], trained:
     assert "--pretrained and --snapshot_dir" in run("--pretrained", "tiny", "--snapshot_dir", "x", on=None, status=2)
     assert "holds a sequnet" in run("--pretrained", "tiny", "--model", "wavenet", on=None, status=2)
     said = run("--pretrained", "piano", on=None, status=2)
-    assert "no network piano comes with the package: there are tiny" in said
+    assert "no network piano comes with the package; bundled: tiny" in said

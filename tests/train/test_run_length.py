@@ -126,6 +126,15 @@ def test_steps_between_validations_may_be_more_than_an_epoch(run, audio_folder, 
     assert max(int(row["epoch"]) for row in rows(folder) if row["epoch"]) > 2
 
 
+def test_the_validation_at_the_end_of_a_short_run_is_printed_and_in_its_report(run, audio_folder, tmp_path):
+    status, _, out = run(fit("sequnet", audio_folder, 3))
+    folder = run_folder(tmp_path, "sequnet")
+    (score,) = [f"{float(bits):.3f} bits per sample" for row in rows(folder) if (bits := row["val/bits_per_sample"])]
+    assert (status, f"validation: {score}, accuracy " in out) == (0, True)
+    assert f"{score}, step 3" in (folder / "report.html").read_text()
+    assert f"best validation: {score} at step 3" in (folder / "checkpoints" / "MODEL.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -10,9 +10,9 @@ from pytorch_lightning.callbacks import ModelCheckpoint as BestCheckpoint
 
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.training.loggers import AppendingCSVLogger
+from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
 from sequnet_pl.training.scores import ScoreReport
-from tests.modules import SeqUNetModule
 
 
 @dataclass

@@ -14,9 +14,9 @@ from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.report.run_folder import read_sampling
 from sequnet_pl.sampling.generate import generate
 from sequnet_pl.training.clips import Excerpts, Program, make_clips
+from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.sampling import SampleAudio
 from tests.codes import codes_of_split
-from tests.modules import SeqUNetModule
 
 RATE = 16_000
 

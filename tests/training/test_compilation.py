@@ -9,7 +9,7 @@ from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.training import compilation
 from sequnet_pl.training.compilation import loss_sum
-from tests.modules import SeqUNetModule, WaveNetModule
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 
 NETWORKS = [
     lambda: SeqUNet(4, 6, 2, 5),

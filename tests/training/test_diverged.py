@@ -9,7 +9,7 @@ from sequnet_pl.audio.files import write_wav
 from sequnet_pl.training import health
 from sequnet_pl.training.health import NonFinite, NonFiniteError
 from sequnet_pl.training.measures import Measures
-from tests.modules import SeqUNetModule
+from sequnet_pl.training.module import SeqUNetModule
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytorch_lightning as pl
 import torch
 
 from sequnet_pl.training.health import NonFinite, NonFiniteError, explained
-from tests.modules import SeqUNetModule
+from sequnet_pl.training.module import SeqUNetModule
 
 STEP = SeqUNetModule.training_step
 

@@ -8,7 +8,7 @@ import torch
 
 from sequnet_pl.errors import UserError
 from sequnet_pl.training import memory
-from tests.modules import SeqUNetModule, WaveNetModule
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 
 CPU = torch.device("cpu")
 SETTINGS = {"batch_size": 64, "output_size": 4096}

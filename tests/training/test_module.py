@@ -8,7 +8,7 @@ from pytorch_lightning.callbacks import LambdaCallback
 
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.training.metrics import Mean, margins, nats, targets_and_mask
-from tests.modules import SeqUNetModule, WaveNetModule
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 
 TINY = {
     "sequnet": lambda **kwargs: SeqUNetModule(3, 8, 1, 3, **kwargs),

@@ -9,8 +9,8 @@ from short_runs import same_weights
 from torch import nn
 
 from sequnet_pl.errors import UsageError
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.muon import orthogonal
-from tests.modules import SeqUNetModule, WaveNetModule
 
 TINY = {
     "sequnet": lambda **kwargs: SeqUNetModule(3, 8, 1, 3, head=6, muon=0.02, **kwargs),

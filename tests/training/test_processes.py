@@ -21,9 +21,9 @@ from torch.nn.parallel import DistributedDataParallel
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.run_timer import RunTimer
 from sequnet_pl.training.sampling import SampleAudio
-from tests.modules import SeqUNetModule
 
 ROOT = Path(__file__).parents[2]
 GLOBAL_BATCH = 6

@@ -10,9 +10,9 @@ import pytorch_lightning as pl
 from sequnet_pl.report.run import write_report
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.measures import Measures
+from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.reporting import RunReport, git_commit, warnings_noted
 from sequnet_pl.training.sampling import SampleAudio
-from tests.modules import SeqUNetModule
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
 from short_runs import At, run_fit, same_weights
 
+from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.saving import LastCheckpoint
-from tests.modules import SeqUNetModule
 
 EPOCH = 7  # steps
 CURVES = ("train/bits_per_sample", "val/bits_per_sample")

@@ -9,8 +9,8 @@ import torch
 from short_runs import Collected
 
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.scores import ScoreReport
-from tests.modules import SeqUNetModule, WaveNetModule
 
 
 def score(callback, module, audio_folder, tmp_path, batch_size=4, **options):

@@ -16,9 +16,9 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.errors import UsageError
 from sequnet_pl.pretrained.__main__ import export
 from sequnet_pl.report.card import RIGHTS
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.shipping import write_shipped
 from sequnet_pl.training.trained import load_trained
-from tests.modules import SeqUNetModule, WaveNetModule
 
 BITS = {"trigram baseline": 3.8, "this network": 2.25}
 
@@ -141,7 +141,7 @@ def test_the_command(last: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_network_is_loaded_by_its_name(last: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "shipped")
     assert pretrained.names() == []
-    with pytest.raises(UsageError, match="no network piano comes with the package: there are none"):
+    with pytest.raises(UsageError, match="no network piano comes with the package; bundled: none"):
         load_trained(pretrained.weights_of("piano"))
     for name in ("piano", "flute"):
         card = shipped(last, tmp_path / "shipped" / name)[1]
@@ -149,7 +149,7 @@ def test_a_network_is_loaded_by_its_name(last: Path, tmp_path: Path, monkeypatch
     (tmp_path / "shipped" / "half").mkdir()
     assert pretrained.names() == ["flute", "piano"]
     assert load_trained(pretrained.weights_of("piano")).step == 4
-    with pytest.raises(UsageError, match="no network oboe comes with the package: there are flute, piano"):
+    with pytest.raises(UsageError, match="no network oboe comes with the package; bundled: flute, piano"):
         load_trained(pretrained.weights_of("oboe"))
 
 
