@@ -61,7 +61,7 @@ def test_interrupt_keeps_what_came(audio: Audio, server: Server, fetch: Fetch, t
         [sys.executable, "-m", "sequnet_pl.data.download", *command], stderr=subprocess.PIPE, text=True
     )
     ends = time.monotonic() + 20
-    while not (out / "report.csv").exists() or not list(out.glob(".partial/*.part")):
+    while not (out / "report.csv").exists() or not any(path.stat().st_size for path in out.glob(".partial/*.part")):
         assert time.monotonic() < ends
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
