@@ -1,4 +1,4 @@
-"""Networks to sound: read a prompt or silence, then draw a code, step, and go on.
+"""Networks to sound: read a prompt or silence, then draw a code and step, again and again.
 
 Letters: B clips, T time, Q = 256 classes.
 """
@@ -33,12 +33,13 @@ def start(network: Network, prompt: Tensor | None, clips: int) -> Session:
         return Session(network.step(torch.full((clips,), mulaw.SILENCE, device=device), state), state)
     if prompt.shape[-1] < 1:
         raise UserError("the prompt is empty; give one of at least one sample, or none to start from silence")
-    shared = prompt.dim() == 1
-    logits, state = network.prefill((prompt.unsqueeze(0) if shared else prompt).to(device))
-    if shared:
-        logits = logits.repeat(clips, 1)
-        state = state.map(lambda tensor: tensor.repeat(clips, *[1] * (tensor.dim() - 1)))
-    return Session(logits, state)
+    rows = prompt.expand(clips, -1) if prompt.dim() == 1 else prompt
+    distinct, numbers = torch.unique(rows, dim=0, return_inverse=True)
+    if len(distinct) == len(rows):
+        return Session(*network.prefill(rows.to(device)))
+    logits, state = network.prefill(distinct.to(device))  # equal prompts are read once
+    numbers = numbers.to(device)
+    return Session(logits[numbers], state.map(lambda tensor: tensor[numbers]))
 
 
 @float32_products(tf32=False)

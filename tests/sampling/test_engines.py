@@ -275,3 +275,15 @@ def test_every_engine_continues_a_session_that_was_made_again(network, name):
     again = resume(network, torch.cat((given, drawn), dim=1), drawn.shape[1])
     codes = [draw_block(network, engine, each, 20).codes for engine, each in ((eager, session), (other, again))]
     assert torch.equal(*codes)
+
+
+def test_equal_prompts_are_read_once(network, monkeypatch):
+    one, two = prompts(2, 20)
+    read, prefill = [], network.prefill
+    monkeypatch.setattr(network, "prefill", lambda codes: read.append(len(codes)) or prefill(codes))
+    session, alone = start(network, torch.stack((two, one, two, one)), 4), start(network, torch.stack((two, one)), 2)
+    assert read == [2, 2]
+    torch.testing.assert_close(session.logits, alone.logits.repeat(2, 1), rtol=0, atol=1e-10)
+    engine = engine_for(network, "eager")
+    codes = [draw_block(network, engine, each, 9, Drawing(0)).codes for each in (session, alone)]
+    assert torch.equal(codes[0], codes[1].repeat(2, 1))
