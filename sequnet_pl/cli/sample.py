@@ -10,7 +10,7 @@ import torch
 from sequnet_pl.cli.sample_options import Options
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.run import link_page
-from sequnet_pl.sampling.album import ROOT, Album, new_folder
+from sequnet_pl.sampling.clip_folder import ROOT, ClipFolder, new_folder
 from sequnet_pl.sampling.clips import Batch, drawn_blocks, make_batch
 from sequnet_pl.sampling.engines import Block
 from sequnet_pl.sampling.jobs import Plan, longer_clip, new_clips
@@ -29,12 +29,12 @@ def sample(options: Options) -> None:
     rate = plan.trained.sample_rate
     run = run_of_checkpoint(plan.trained.path, Path(options.log_dir))
     folder = plan.folder if options.output_dir is None else Path(options.output_dir)
-    album = own_folder = None
+    clip_folder = own_folder = None
     if options.output_dir or not (options.stdout or options.play):
         if folder is None:
             name = options.pretrained or (run.folder.resolve().name if run else plan.trained.name)
             folder = own_folder = new_folder(name)
-        album = Album(folder)
+        clip_folder = ClipFolder(folder)
     live = _live(options, rate)
     try:
         with SampleProgress(plan.total, rate, live is not None) as progress:
@@ -42,11 +42,11 @@ def sample(options: Options) -> None:
             for batch in plan.batches:
                 recipe = batch.recipes[0]
                 progress.begin(f"clips from {recipe.clip}, temperature {recipe.temperature:g}")
-                _make(plan, batch, album, live, progress)
+                _make(plan, batch, clip_folder, live, progress)
     except (KeyboardInterrupt, UserError):
-        if album and album.own:
+        if clip_folder and clip_folder.own:
             with suppress(UserError):
-                log.info("what was made is kept: %s", album.write_page())
+                log.info("what was made is kept: %s", clip_folder.write_page())
         elif own_folder:
             with suppress(OSError):
                 own_folder.rmdir()
@@ -54,24 +54,30 @@ def sample(options: Options) -> None:
     log.info("%.2f s of sound in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
     if live:
         live.close()
-    if album:
-        _write_pages(album, run, own_folder is not None)
+    if clip_folder:
+        _write_pages(clip_folder, run, own_folder is not None)
 
 
-def _write_pages(album: Album, run: Run | None, own_folder: bool) -> None:
+def _write_pages(clip_folder: ClipFolder, run: Run | None, own_folder: bool) -> None:
     """Write the page of the clips, link it from those of its run and of generated/, and log what was made."""
-    page = album.write_page(run and run.folder)
+    page = clip_folder.write_page(run and run.folder)
     linked = page
-    if album.folder.resolve().parent == ROOT.resolve():
-        overview = Album(ROOT).write_page()
+    if clip_folder.folder.resolve().parent == ROOT.resolve():
+        overview = ClipFolder(ROOT).write_page()
         linked = overview if own_folder else page
     if run:
         link_page(run.folder, f"clips in {linked.parent.resolve().name}", linked)
-    log.info("clips: %d, silent (level below -60 dBFS): %d", len(album.own), sum(clip.silent for clip in album.own))
+    log.info(
+        "clips: %d, silent (level below -60 dBFS): %d",
+        len(clip_folder.own),
+        sum(clip.silent for clip in clip_folder.own),
+    )
     log.info("listen: %s", page)
 
 
-def _make(plan: Plan, batch: Batch, album: Album | None, live: Live | None, progress: SampleProgress) -> None:
+def _make(
+    plan: Plan, batch: Batch, clip_folder: ClipFolder | None, live: Live | None, progress: SampleProgress
+) -> None:
     """One batch, to all that want it."""
     if live:
         live.write(batch.heads[0])
@@ -81,8 +87,8 @@ def _make(plan: Plan, batch: Batch, album: Album | None, live: Live | None, prog
         if live:
             live.write(block.codes[0].cpu().numpy())
 
-    if album:
-        make_batch(plan.trained.network, plan.engine, batch, album, plan.command, watch)
+    if clip_folder:
+        make_batch(plan.trained.network, plan.engine, batch, clip_folder, plan.command, watch)
     else:
         for block in drawn_blocks(plan.trained.network, plan.engine, batch):
             watch(block)

@@ -18,7 +18,7 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate.comparison import LEAST_CLIPS
 from sequnet_pl.models.network import Network
 from sequnet_pl.sampling import prompts, recipe
-from sequnet_pl.sampling.album import LIST
+from sequnet_pl.sampling.clip_folder import LIST
 from sequnet_pl.sampling.clips import Batch, drawn_blocks
 from sequnet_pl.sampling.engines import Block, Engine
 from sequnet_pl.sampling.generate import start

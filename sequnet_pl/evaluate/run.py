@@ -32,7 +32,7 @@ from sequnet_pl.report.clip import PageClip
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
-from sequnet_pl.sampling.album import ROOT, Album, new_folder
+from sequnet_pl.sampling.clip_folder import ROOT, ClipFolder, new_folder
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.load import base_recipe, device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.progress import SampleProgress
@@ -81,7 +81,7 @@ def evaluate(argv: list[str]) -> None:
     comparison = compare(sound.generated, sound.real, rate, seed=options.seed, resamples=options.resamples)
     _write(folder, run, argv, options, sound, comparison)
     if not named:
-        Album(ROOT).write_page()
+        ClipFolder(ROOT).write_page()
     _print(comparison)
     log.info("numbers: %s\ncharts and clips: %s", folder / results.NUMBERS, folder / results.PAGE)
 

@@ -1,4 +1,4 @@
-"""A batch of clips, made and written while it grows: wav, spectrogram, context, and an entry in the album.
+"""A batch of clips, made and written while it grows: wav, spectrogram, context, and an entry in clips.json.
 
 B clips, T time in samples.
 """
@@ -22,7 +22,7 @@ from sequnet_pl.models.network import Network
 from sequnet_pl.report.clip import SILENT_BELOW, read_clip
 from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling import continued, prompts
-from sequnet_pl.sampling.album import Album
+from sequnet_pl.sampling.clip_folder import ClipFolder
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Block, Engine, Session
 from sequnet_pl.sampling.generate import BLOCK, extend, start
@@ -140,11 +140,11 @@ def make_batch(
     network: Network,
     engine: Engine,
     batch: Batch,
-    album: Album,
+    clip_folder: ClipFolder,
     command: Callable[[Recipe, int], str],
     watch: Callable[[Block], None],
 ) -> None:
-    """Make the clips of a batch and put them in the album, whose list is then written.
+    """Make the clips of a batch and put them in the folder, whose list is then written.
 
     Clips that stay silent for their whole lead-in are drawn anew with another seed, up to three times.
     Stopped by Ctrl-C or a full disk, it keeps what there is, cut short, and then raises KeyboardInterrupt or
@@ -154,13 +154,13 @@ def make_batch(
         network: What draws.
         engine: Its engine.
         batch: The clips.
-        album: Where they go.
+        clip_folder: Where they go.
         command: Gives the command line that makes a clip again with so many generated samples.
         watch: Called with each block.
     """
     for attempt in range(_ATTEMPTS):
         last = attempt == _ATTEMPTS - 1
-        if not (silent := _make(network, engine, batch, album, command, watch, keep_silent=last)):
+        if not (silent := _make(network, engine, batch, clip_folder, command, watch, keep_silent=last)):
             return
         log.info("clips drawn again, since they were silent for %g s: %d", silent[0].lead_in, len(silent))
         batch = _redrawn(network, batch, silent)
@@ -181,7 +181,7 @@ def _make(
     network: Network,
     engine: Engine,
     batch: Batch,
-    album: Album,
+    clip_folder: ClipFolder,
     command: Callable[[Recipe, int], str],
     watch: Callable[[Block], None],
     keep_silent: bool,
@@ -191,10 +191,10 @@ def _make(
     paths: list[Path] = []
     stopped: BaseException | None = None
     with ExitStack() as files:
-        files.callback(album.release, paths)
+        files.callback(clip_folder.release, paths)
 
         def open_file(clip: _GrowingClip) -> None:
-            paths.append(album.place(clip.recipe, clip.length))
+            paths.append(clip_folder.place(clip.recipe, clip.length))
             clip.open(files.enter_context(growing_wav(paths[-1], clip.recipe.sample_rate)))
 
         try:
@@ -240,18 +240,20 @@ def _make(
         before = np.concatenate((batch.contexts[growing.row], growing.lead_in.cut))
         context = continued.needed_context(network, clip, before)
         clip = replace(clip, context_samples=len(context))
-        album.add(clip)  # first of all, so that it is in the list whatever happens
+        clip_folder.add(clip)  # first of all, so that it is in the list whatever happens
         try:
             if len(context):
                 continued.write_context(wav.path, context)
             if not hurried:
-                album.add(_with_spectrogram(clip, wav.path))
+                clip_folder.add(_with_spectrogram(clip, wav.path))
         except (UserError, KeyboardInterrupt) as reason:
             stopped, hurried = stopped or reason, True
-    album.write_list()
+    clip_folder.write_list()
     if isinstance(stopped, OSError):
         why = stopped.strerror or stopped
-        raise UserError(f"cannot write to {album.folder}: {why}; the clips are kept as far as they go") from stopped
+        raise UserError(
+            f"cannot write to {clip_folder.folder}: {why}; the clips are kept as far as they go"
+        ) from stopped
     if stopped:
         raise stopped
     return [clip.recipe for clip in clips if not clip.wav]

@@ -13,7 +13,7 @@ from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.audio.pcm import read_codes
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
-from sequnet_pl.sampling import album
+from sequnet_pl.sampling.clip_folder import LIST, read_list
 from sequnet_pl.sampling.recipe import Clip
 
 log = logging.getLogger(__name__)
@@ -62,9 +62,9 @@ def read_clip(wav: Path) -> Continued:
     """
     if not wav.is_file():
         raise UserError(f"there is no clip {wav}")
-    clip = album.read_list(wav.parent).get(wav.name)
+    clip = read_list(wav.parent).get(wav.name)
     if clip is None:
-        raise UserError(f"{wav} cannot be continued: it is not in {wav.with_name(album.LIST)}")
+        raise UserError(f"{wav} cannot be continued: it is not in {wav.with_name(LIST)}")
     if clip.wav_sha256 and clip.wav_sha256 != digest(wav):
         raise UserError(f"{wav} has changed since it was made: it cannot be continued")
     codes = np.concatenate([np.empty(0, np.uint8), *read_codes(wav)])

@@ -47,7 +47,7 @@ def read_list(folder: Path) -> dict[str, Clip]:
     return {clip.wav: clip for clip in found if (folder / clip.wav).is_file()}
 
 
-class Album:
+class ClipFolder:
     """The clips in a folder, those of earlier runs too. UserError where the folder cannot be made or its list read."""
 
     def __init__(self, folder: Path) -> None:
