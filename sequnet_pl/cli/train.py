@@ -25,6 +25,7 @@ from sequnet_pl.models.frames import cpu_has_bfloat16_products
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.project import command
 from sequnet_pl.report.card import recommended_checkpoint
+from sequnet_pl.report.page import receptive_field
 from sequnet_pl.report.run_folder import CONFIG, REPORT, Metrics
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.health import NonFinite, explained, said_by_a_library
@@ -83,9 +84,10 @@ def train(argv: list[str]) -> int:
             raise
         count = sum(parameter.numel() for parameter in module.network.parameters())
         device = type(trainer.accelerator).__name__.removesuffix("Accelerator")
+        field = receptive_field(module.network.receptive_field, data.hparams["sample_rate"])
         rank_zero_only(print)(
-            f"{request.command} {type(module.network).__name__}: {count:,} parameters, receptive field "
-            f"{_field(module.network.receptive_field)}, on {trainer.num_devices} {device}, "
+            f"{request.command} {type(module.network).__name__}: {count:,} parameters, "
+            f"receptive field {field}, on {trainer.num_devices} {device}, "
             f"precision {trainer.precision}, in {folder}"
         )
         if request.start:
@@ -150,10 +152,6 @@ def _instantiate(request: Request) -> Namespace:
 
 def _uses_gpu(accelerator: str) -> bool:
     return torch.cuda.is_available() and accelerator in ("auto", "gpu", "cuda")
-
-
-def _field(samples: int | None) -> str:
-    return "unbounded" if samples is None else f"{samples:,} samples"
 
 
 def _default_precision(settings: Namespace, module: AudioModule) -> str | None:

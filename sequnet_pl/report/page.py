@@ -54,6 +54,11 @@ def percent(share: float | None) -> str:
     return "–" if share is None else f"{100 * share:.2f} %"
 
 
+def receptive_field(samples: int | None, rate: int) -> str:
+    """Return a receptive field in samples and in seconds at `rate` Hz; None is unbounded."""
+    return "unbounded" if samples is None else f"{samples:,} samples, {samples / rate:.3g} s"
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(

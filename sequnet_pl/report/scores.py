@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from sequnet_pl.report.charts import COLOURS, GREY, Chart, series
-from sequnet_pl.report.page import fixed, percent, write_page
+from sequnet_pl.report.page import fixed, percent, receptive_field, write_page
 from sequnet_pl.report.run_folder import run_pages, run_title
 
 NETWORK = "this network"
@@ -146,7 +146,7 @@ def write_score_page(path: Path, scores: Scores) -> None:
         "calibration error": percent(scores.expected_calibration_error),
         "checkpoint": scores.checkpoint or "–",
         "trained for": "–" if scores.step is None else f"{scores.step:,} steps",
-        "receptive field": _receptive_field(scores),
+        "receptive field": receptive_field(scores.receptive_field, rate),
         "recordings": f"{len(scores.recordings):,}, {scores.samples / rate / 3600:.3f} hours at {rate} Hz",
         "data": f"{scores.store}, {scores.fingerprint}",
     }
@@ -165,12 +165,6 @@ def write_score_page(path: Path, scores: Scores) -> None:
         recordings=_recordings_chart(scores),
         calibration=_calibration_chart(scores),
     )
-
-
-def _receptive_field(scores: Scores) -> str:
-    if scores.receptive_field is None:
-        return "unbounded"
-    return f"{scores.receptive_field:,} samples, {scores.receptive_field / scores.sample_rate:.3g} s"
 
 
 def _distance_chart(scores: Scores) -> Chart:

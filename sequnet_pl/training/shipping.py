@@ -13,7 +13,7 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.models import registry
 from sequnet_pl.pretrained import WEIGHTS, excerpts
 from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, recipe
-from sequnet_pl.report.page import fixed
+from sequnet_pl.report.page import fixed, receptive_field
 from sequnet_pl.report.run_folder import read_config, read_facts
 from sequnet_pl.training.checkpoints import hyper_parameters, read, run_of_checkpoint
 from sequnet_pl.training.saving import AtomicCheckpointIO
@@ -88,8 +88,6 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
     content, facts = read(checkpoint), read_facts(run) if run else {}
     config = (read_config(run) if run else {}) or {"model": hyper_parameters(content), "data": trained.data}
     network, data = trained.network, trained.data
-    samples = network.receptive_field
-    field = "unbounded" if samples is None else f"{samples / trained.sample_rate:.2f} s"
     heard = [data.get(source) for source in ("audio_dir", "audio_list", "recordings")]
     ours = data.get("dataset") == "builtin" and not any([*heard, facts.get("begun_from")])
     ships = folder.parent == pretrained.FOLDER
@@ -99,8 +97,8 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
         f"A {registry.title(trained.name)} that makes raw audio at {trained.sample_rate} Hz, one sample at a time "
         f"(sequnet_pl, commit {facts.get('commit') or 'unknown'}): "
         f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in bfloat16, receptive field "
-        f"{field}, {trained.step:,} steps of training.{averaged} "
-        f"Hash of the weights: {trained.digest}.",
+        f"{receptive_field(network.receptive_field, trained.sample_rate)}; {trained.step:,} steps of training."
+        f"{averaged} Hash of the weights: {trained.digest}.",
         *begun_from(facts),
         "## Data and licence",
         _BUILTIN if ours else RIGHTS,
