@@ -62,7 +62,12 @@ def apply_window(weight: Tensor, bias: Tensor | None, window: Tensor) -> Tensor:
 
 
 class CodeConv(nn.Module):
-    """A convolution over one-hot codes."""
+    """A convolution over one-hot codes, and the rows of labels that are added to its frames, once there are any.
+
+    `label_rows` (1 + labels, C) are an embedding: row 0 stands for no label.
+    """
+
+    label_rows: nn.Parameter | None
 
     def __init__(self, channels: int, kernel_size: int = 1) -> None:
         super().__init__()
@@ -70,6 +75,11 @@ class CodeConv(nn.Module):
         bound = 1 / math.sqrt(CLASSES * kernel_size)  # as torch initialises the convolution
         self.weight = nn.Parameter(torch.empty(kernel_size, CLASSES, channels).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
+        self.register_parameter("label_rows", None)
+
+    def add_labels(self, count: int) -> None:
+        """Make rows of zeros for so many labels and for no label."""
+        self.label_rows = nn.Parameter(self.bias.new_zeros(1 + count, self.bias.numel()))
 
     @torch.no_grad()
     def start_smooth(self, frequency: float) -> None:
@@ -85,8 +95,10 @@ class CodeConv(nn.Module):
         frequencies, phases = torch.randn(self.weight[:, :1].shape), torch.rand(self.weight[:, :1].shape)
         self.weight.copy_(0.4 * torch.cos(frequency * frequencies * code + 2 * math.pi * phases))
 
-    def forward(self, codes: Tensor, width: int | None = None) -> Tensor:
+    def forward(self, codes: Tensor, width: int | None = None, labels: Tensor | None = None) -> Tensor:
         """Map codes (B, T) to frames (B, T - K + 1, C), or (..., `width`) with zeros in the last channels.
+
+        The rows of `labels` (B,) int64 are added, by default those of no label.
 
         A GPU multiplies one-hot codes. Elsewhere rows are looked up and summed in the type of the table, so that
         gradients of frequent rows are accumulated in it.
@@ -96,12 +108,22 @@ class CodeConv(nn.Module):
         dtype = compute_dtype(table)
         if codes.is_cuda and codes.shape[1] > self.kernel_size:
             one_hot = codes.unsqueeze(-1) == torch.arange(CLASSES, device=codes.device)
-            return convolve([one_hot.to(dtype)], table.permute(2, 1, 0), bias)
+            frames = convolve([one_hot.to(dtype)], table.permute(2, 1, 0), bias)
+            return frames if self.label_rows is None else frames + self._label_frames(labels, frames.shape[-1]).to(dtype)
         rows = codes.long().unfold(1, self.kernel_size, 1) + CLASSES * torch.arange(
             self.kernel_size, device=codes.device
         )
         sums = F.embedding_bag(rows.flatten(0, 1), table.flatten(0, 1), mode="sum") + bias
-        return sums.view(*rows.shape[:2], -1).to(dtype)
+        frames = sums.view(*rows.shape[:2], -1)
+        if self.label_rows is not None:
+            frames = frames + self._label_frames(labels, frames.shape[-1])
+        return frames.to(dtype)
+
+    def _label_frames(self, labels: Tensor | None, width: int) -> Tensor:
+        """Return the rows of labels (B,) as frames (B, 1, `width`), or that of no label (1, 1, `width`)."""
+        assert self.label_rows is not None
+        rows = self.label_rows[:1] if labels is None else self.label_rows[labels]
+        return pad(rows, 1, self.bias.numel(), width).unsqueeze(1)
 
 
 class GatedConv(nn.Module):

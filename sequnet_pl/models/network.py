@@ -7,7 +7,7 @@ at time 0, the first step after it at time 1.
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from sequnet_pl.audio.mulaw import SILENCE
+from sequnet_pl.errors import UsageError
+from sequnet_pl.models.layers import CodeConv
 from sequnet_pl.models.precision import float32_products
 
 
@@ -40,16 +42,18 @@ class State:
     """
 
     time: int
+    labels: Tensor | None = field(default=None, kw_only=True)
+    """(B,) int64, the label of each clip, which `Network.step` reads; 0, or None for all clips, is no label."""
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """Return a new state with `function` applied to each tensor: to move, copy, or choose clips of the batch."""
-        return type(self)(**{field.name: _map(getattr(self, field.name), function) for field in fields(self)})
+        return type(self)(**{each.name: _map(getattr(self, each.name), function) for each in fields(self)})
 
 
 class Network(nn.Module, ABC):
-    """A causal network that predicts the next mu-law code from the codes so far.
+    """A causal network that predicts the next mu-law code from the codes so far, and from a label where it has labels.
 
-    Each sets `receptive_field` (samples, the largest over all phases, as gradients show it; None where it is unbounded)
+    Labels are numbers from 1 on; 0 is no label, and so is None for a whole batch. Each network sets `receptive_field` (samples, the largest over all phases, as gradients show it; None where it is unbounded)
     and `cycle` (steps after which the pattern of a step repeats).
     """
 
@@ -67,6 +71,27 @@ class Network(nn.Module, ABC):
         bound.apply_defaults()
         network.arguments = dict(bound.arguments)
         return network
+
+    @property
+    def input_layer(self) -> CodeConv | None:
+        """The layer to whose frames labels are added; None in a network that takes no labels."""
+        return None
+
+    @property
+    def label_count(self) -> int:
+        """Number of labels, without "no label"; 0 where there are none."""
+        rows = None if self.input_layer is None else self.input_layer.label_rows
+        return 0 if rows is None else len(rows) - 1
+
+    def add_labels(self, count: int) -> None:
+        """Make the network one with labels, for which it computes as before until it is trained.
+
+        Raises:
+            UsageError: It takes no labels.
+        """
+        if self.input_layer is None:
+            raise UsageError(f"{type(self).__name__} takes no labels: it has no input_layer")
+        self.input_layer.add_labels(count)
 
     def pattern(self, time: int) -> int:
         """Return a time of 0 or more, the same for all times at which `step` does the same with the same tensors.
@@ -96,9 +121,9 @@ class Network(nn.Module, ABC):
         """Return the sizes of windows for validation and test; by default those for training."""
         return self.window(outputs)
 
-    def scored_logits(self, codes: Tensor) -> Tensor:
-        """Map codes (B, inputs) of a scoring window to the logits (B, Q, outputs) of its outputs."""
-        return self(codes)
+    def scored_logits(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Map codes (B, inputs) of a scoring window, and labels (B,), to the logits (B, Q, outputs) of its outputs."""
+        return self(codes, labels)
 
     def context(self, codes: int) -> int:
         """Return how many of the last codes of a prompt of `codes` are read: all where the past is unbounded."""
@@ -109,8 +134,10 @@ class Network(nn.Module, ABC):
         return []
 
     @abstractmethod
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map codes (B, inputs), uint8 or int64, to logits (B, Q, outputs); logits[..., i] predict the next code.
+
+        `labels` (B,) are int64.
 
         ValueError where `inputs` is not the size of a window.
         """
@@ -119,25 +146,25 @@ class Network(nn.Module, ABC):
     def step(self, code: Tensor, state: State) -> Tensor:
         """Read one code (B,) of each clip and return logits (B, Q) of the next. Advances `state` by one, in place."""
 
-    def silence(self, batch: int, time: int = 0) -> State:
-        """Return the state of `batch` clips after endless silence (code 128), at `time`.
+    def silence(self, batch: int, time: int = 0, labels: Tensor | None = None) -> State:
+        """Return the state of `batch` clips, of labels (B,), after endless silence (code 128), at `time`.
 
         This default is for networks that compute the same at all times, and whose state is their last window.
         """
         with torch.no_grad():
-            _, state = self.read_window(self._silent_codes(batch, self.window(1).inputs))
+            _, state = self.read_window(self._silent_codes(batch, self.window(1).inputs), labels)
         state.time = time
         return state
 
     @abstractmethod
-    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
-        """Return logits (B, Q) after the last code of a window, and the state at its end, time 0."""
+    def read_window(self, codes: Tensor, labels: Tensor | None = None) -> tuple[Tensor, State]:
+        """Return logits (B, Q) after the last code of a window, and the state at its end, time 0, with the labels."""
 
     @float32_products(tf32=False)
     @torch.no_grad()
-    def prefill(self, codes: Tensor) -> tuple[Tensor, State]:
-        """Read a prompt (B, T), any T >= 1, in one pass. Returns logits (B, Q) of the code after it, and the state
-        at time 0.
+    def prefill(self, codes: Tensor, labels: Tensor | None = None) -> tuple[Tensor, State]:
+        """Read a prompt (B, T), any T >= 1, of labels (B,), in one pass. Returns logits (B, Q) of the code after it,
+        and the state at time 0.
 
         Context before the prompt is silence. Of a long prompt only the last window(1).inputs codes count; where the
         receptive field is unbounded, all do.
@@ -146,7 +173,7 @@ class Network(nn.Module, ABC):
             raise ValueError("a prompt has at least one code")
         inputs = self.window(codes.shape[-1] if self.receptive_field is None else 1).inputs
         codes = codes[:, -inputs:]
-        return self.read_window(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE))
+        return self.read_window(nn.functional.pad(codes, (inputs - codes.shape[-1], 0), value=SILENCE), labels)
 
     def _silent_codes(self, batch: int, count: int) -> Tensor:
         return torch.full((batch, count), SILENCE, device=next(self.parameters()).device)

@@ -184,6 +184,11 @@ class SaShiMi(Network):
         self.hidden = nn.Linear(features, head) if head else None
         self.end = nn.Linear(head or features, CLASSES)
 
+    @property
+    def input_layer(self) -> CodeConv:
+        """See Network."""
+        return self.start
+
     def matrices(self) -> dict[int, list[Tensor]]:
         """See Network: poolings, feed-forward layers and the halves of gated linear units."""
         blocks = [block for rate in self.rates for block in rate]
@@ -202,24 +207,25 @@ class SaShiMi(Network):
         """See Network."""
         return self.window(outputs, self.score_context)
 
-    def scored_logits(self, codes: Tensor) -> Tensor:
+    def scored_logits(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """See Network."""
-        return self(codes)[..., self.window(1, self.score_context).inputs - self.cycle :]
+        return self(codes, labels)[..., self.window(1, self.score_context).inputs - self.cycle :]
 
     def slow_parameters(self) -> list[Tensor]:
         """See Network: steps, decays and frequencies."""
         memories = [module for module in self.modules() if isinstance(module, StateSpace)]
         return [each for layer in memories for each in (layer.log_step, layer.log_decay, layer.frequency)]
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """See Network. Each code has an output; window sizes are multiples of the cycle."""
         if codes.shape[-1] < 1 or codes.shape[-1] % self.cycle:
             raise ValueError(f"{codes.shape[-1]} codes are no window: it has a multiple of {self.cycle}")
-        return self.output(self._frames(codes, _Inputs())).transpose(1, 2)
+        return self.output(self._frames(codes, labels, _Inputs())).transpose(1, 2)
 
-    def _frames(self, codes: Tensor, inputs: "_Inputs") -> Tensor:
+    def _frames(self, codes: Tensor, labels: Tensor | None, inputs: "_Inputs") -> Tensor:
         """Return the finest frames (B, T, C) of whole cycles of codes after silence; adds what each layer reads."""
-        x, silent = self.start(codes), self.start(self._silent_codes(1, self.cycle))
+        silence = self._silent_codes(1 if labels is None else len(labels), self.cycle)
+        x, silent = (self.start(each, labels=labels) for each in (codes, silence))
         for layer in self.down:
             inputs.down.append((x, silent))
             x, silent = layer(_pooled(x)), layer(_pooled(silent))
@@ -251,23 +257,23 @@ class SaShiMi(Network):
         x = self.norm(x)
         return self.end(x if self.hidden is None else torch.relu(self.hidden(x)))
 
-    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
+    def read_window(self, codes: Tensor, labels: Tensor | None = None) -> tuple[Tensor, State]:
         """See Network."""
         inputs = _Inputs()
-        logits = self.output(self._frames(codes, inputs)[:, -1])
+        logits = self.output(self._frames(codes, labels, inputs)[:, -1])
         layers: list[list[Tensor]] = [[] for _ in self.rates]
         for rate, block, x, silent in inputs.blocks:
             layers[rate].append(block.memory.state_after(block.norm_1(x), block.norm_1(silent)))
         pooled = [last(x, POOL).clone() for x, _ in inputs.down]
         held = [self._spread(rate, x[:, -1]) for rate, (x, _) in enumerate(inputs.up)]
-        return logits, SaShiMiState(0, layers, pooled, held)
+        return logits, SaShiMiState(0, layers, pooled, held, labels=labels)
 
     @float32_products(tf32=False)
     @torch.no_grad()
-    def silence(self, batch: int, time: int = 0) -> State:
+    def silence(self, batch: int, time: int = 0, labels: Tensor | None = None) -> State:
         """See Network. On the way down all frames of a rate are equal."""
         inputs = _Inputs()
-        self._frames(self._silent_codes(1, self.cycle), inputs)
+        self._frames(self._silent_codes(1 if labels is None else batch, self.cycle), labels, inputs)
 
         def repeated(x: Tensor) -> Tensor:
             return x.expand(batch, *x.shape[1:]).clone()
@@ -281,7 +287,7 @@ class SaShiMi(Network):
         for rate, (_, silent) in enumerate(inputs.up):
             newest = (time // POOL ** (rate + 1) - 1) % silent.shape[1]
             held.append(repeated(self._spread(rate, silent[:, newest])))
-        return SaShiMiState(time, layers, pooled, held)
+        return SaShiMiState(time, layers, pooled, held, labels=labels)
 
     @float32_products(tf32=False)
     @torch.no_grad()
@@ -289,7 +295,7 @@ class SaShiMi(Network):
         """See Network. A rate has a frame where the time is a multiple of its 1, 4 or 16 samples."""
         assert isinstance(state, SaShiMiState)
         state.time += 1
-        skips = [self.start(code.unsqueeze(1)).squeeze(1)]  # (B, C)
+        skips = [self.start(code.unsqueeze(1), labels=state.labels).squeeze(1)]  # (B, C)
         for rate, layer in enumerate(self.down):
             place = (state.time // POOL**rate - 1) % POOL
             state.pooled[rate][:, place] = skips[rate]

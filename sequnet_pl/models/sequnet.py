@@ -77,6 +77,11 @@ class SeqUNet(Network):
         self.output_conv = nn.Conv1d(head or features, CLASSES, 1)
         self.receptive_field = receptive_field(self.depths, kernel_size)
 
+    @property
+    def input_layer(self) -> CodeConv:
+        """See Network."""
+        return self.input_conv
+
     def pattern(self, time: int) -> int:
         """See Network: it matters how often the time can be divided by two."""
         return time & -time if time % self.cycle else 0
@@ -98,13 +103,13 @@ class SeqUNet(Network):
         outputs = -(-outputs // self.cycle) * self.cycle
         return Window(window_inputs(self.depths, self.kernel_size, outputs), outputs)
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """See Network."""
         overlap = self.window(1).inputs - self.cycle
         outputs = codes.shape[-1] - overlap
         if outputs < 1 or outputs % self.cycle:
             raise ValueError(f"{codes.shape[-1]} codes are no window: {overlap} and a multiple of {self.cycle} are one")
-        x = self.input_conv(codes, width(self.features, codes.device))  # (B, T, C)
+        x = self.input_conv(codes, width(self.features, codes.device), labels)  # (B, T, C)
         skips: list[tuple[Tensor, Tensor]] = []
         for level in self.levels:
             *skip, x = self._run(level.descend, x)
@@ -123,14 +128,14 @@ class SeqUNet(Network):
             x = F.linear(torch.relu(x), pad(conv.weight.squeeze(-1), 1, conv.in_channels, x.shape[-1]), conv.bias)
         return x
 
-    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
+    def read_window(self, codes: Tensor, labels: Tensor | None = None) -> tuple[Tensor, State]:
         """See Network: `forward`, which notes what each layer has read last."""
-        state = self._empty_state(codes[:, -self.kernel_size :].clone())
+        state = self._empty_state(codes[:, -self.kernel_size :].clone(), labels)
 
         def ends(x: Tensor, frames: int = self.kernel_size) -> Tensor:
             return last(x, frames).transpose(1, 2).clone(memory_format=torch.contiguous_format)
 
-        x = self.input_conv(codes)  # (B, T, C)
+        x = self.input_conv(codes, labels=labels)  # (B, T, C)
         skips: list[Tensor] = []
         for level, windows in zip(self.levels, state.down, strict=True):
             for layer in level.down:
@@ -153,24 +158,25 @@ class SeqUNet(Network):
                 x = layer(x, self.norm(x), condition)
         return self.output(self.norm(x[:, -1])), state
 
-    def _empty_state(self, codes: Tensor) -> SeqUNetState:
-        return SeqUNetState(0, codes, [[] for _ in self.levels], [], [], [], [[] for _ in self.levels])
+    def _empty_state(self, codes: Tensor, labels: Tensor | None) -> SeqUNetState:
+        down, up = ([[] for _ in self.levels] for _ in range(2))
+        return SeqUNetState(0, codes, down, [], [], [], up, labels=labels)
 
     @float32_products(tf32=False)
     @torch.no_grad()
-    def silence(self, batch: int, time: int = 0) -> State:
+    def silence(self, batch: int, time: int = 0, labels: Tensor | None = None) -> State:
         """See Network. All frames of a level are equal on the way down, and periodic on the way up."""
         kernel_size = self.kernel_size
         codes = self._silent_codes(batch, kernel_size)
-        state = self._empty_state(codes)
+        state = self._empty_state(codes, labels)
         state.time = time
 
         def around(x: Tensor, last: int, frames: int) -> Tensor:
-            """Frames up to the `last` of a period (1, P, C) that repeats for ever; its own last frame is number 0."""
+            """Frames up to the `last` of a period (1 or B, P, C) that repeats for ever; its own last frame is number 0."""
             return x[:, torch.arange(last - frames, last, device=x.device) % x.shape[1]]
 
         def keep(x: Tensor, level: int, frames: int = kernel_size) -> Tensor:
-            return around(x, time // 2**level, frames).transpose(1, 2).repeat(batch, 1, 1)
+            return around(x, time // 2**level, frames).transpose(1, 2).expand(batch, -1, -1).clone()
 
         norm = self.norm
 
@@ -178,7 +184,7 @@ class SeqUNet(Network):
             wider = [None if y is None else around(y, 0, y.shape[1] + kernel_size - 1) for y in (x, norm(x), condition)]
             return layer(*wider)
 
-        x = self.input_conv(codes[:1])
+        x = self.input_conv(codes[:1] if labels is None else codes, labels=labels)
         skips: list[Tensor] = []
         for index, level in enumerate(self.levels):
             for layer in level.down:
@@ -210,7 +216,7 @@ class SeqUNet(Network):
         assert isinstance(state, SeqUNetState)
         state.time += 1
         push(state.codes.unsqueeze(1), code.to(state.codes.dtype).unsqueeze(1))
-        x = self.input_conv(state.codes).squeeze(1)  # (B, C)
+        x = self.input_conv(state.codes, labels=state.labels).squeeze(1)  # (B, C)
         skips: list[Tensor] = []
         for index, level in enumerate(self.levels):
             *windows, strided = state.down[index]

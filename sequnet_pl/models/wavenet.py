@@ -114,6 +114,11 @@ class WaveNet(Network):
         self.overlap = blocks * (kernel_size - 1) * (2**layers - 1)  # codes that a window has more than outputs
         self.receptive_field = 1 + self.overlap
 
+    @property
+    def input_layer(self) -> CodeConv:
+        """See Network."""
+        return self.start
+
     def pattern(self, time: int) -> int:
         """See Network: frames lie in slots of rings, whose lengths divide that of the longest."""
         return time % max(layer.ring_length for layer in self.layers)
@@ -130,12 +135,12 @@ class WaveNet(Network):
             raise ValueError(f"a window has at least 1 output, not {outputs}")
         return Window(outputs + self.overlap, outputs)
 
-    def forward(self, codes: Tensor) -> Tensor:
+    def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """See Network."""
         outputs = codes.shape[-1] - self.overlap
         if outputs < 1:
             raise ValueError(f"{codes.shape[-1]} codes are no window: it takes {self.receptive_field} or more")
-        x = self.start(codes, width(self.start.bias.numel(), codes.device))  # (B, T, C)
+        x = self.start(codes, width(self.start.bias.numel(), codes.device), labels)  # (B, T, C)
         gated: list[Tensor] = []
         for start in range(0, len(self.layers), self.layers_a_block):
             x, *found = self._run(self._block, x, start, outputs)
@@ -163,10 +168,10 @@ class WaveNet(Network):
             skips = F.linear(torch.relu(skips), conv.weight.squeeze(-1), conv.bias)
         return skips
 
-    def read_window(self, codes: Tensor) -> tuple[Tensor, State]:
+    def read_window(self, codes: Tensor, labels: Tensor | None = None) -> tuple[Tensor, State]:
         """See Network: `forward`, which notes what each layer has read last."""
-        x, gated = self.start(codes), []
-        state = WaveNetState(0, [])
+        x, gated = self.start(codes, labels=labels), []
+        state = WaveNetState(0, [], labels=labels)
         for layer in self.layers:  # the last frame, of time 0, belongs in slot 0
             state.rings.append(last(x, layer.ring_length).transpose(1, 2).roll(1, dims=-1))
             x, z = layer(x, x.shape[-1], layer.channels)
@@ -175,10 +180,10 @@ class WaveNet(Network):
 
     @float32_products(tf32=False)
     @torch.no_grad()
-    def silence(self, batch: int, time: int = 0) -> State:
+    def silence(self, batch: int, time: int = 0, labels: Tensor | None = None) -> State:
         """See Network. All frames of a layer are the same."""
-        x = self.start(self._silent_codes(batch, 1)).squeeze(1)
-        state = WaveNetState(time, [])
+        x = self.start(self._silent_codes(batch, 1), labels=labels).squeeze(1)
+        state = WaveNetState(time, [], labels=labels)
         for layer in self.layers:
             ring = x.unsqueeze(-1).repeat(1, 1, layer.ring_length)
             state.rings.append(ring)
@@ -191,7 +196,7 @@ class WaveNet(Network):
         """See Network."""
         assert isinstance(state, WaveNetState)
         state.time += 1
-        x = self.start(code.unsqueeze(1)).squeeze(1)  # (B, C)
+        x = self.start(code.unsqueeze(1), labels=state.labels).squeeze(1)  # (B, C)
         skips: list[Tensor] = []
         for layer, ring in zip(self.layers, state.rings, strict=True):
             x, skip = layer.step(x, ring, state.time)

@@ -3,7 +3,7 @@
 Letters: B clips, T time, Q = 256 classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -23,20 +23,21 @@ BLOCK = 1600
 """Samples that are drawn between two looks at the outside (a progress bar, a file, Ctrl-C)."""
 
 
-def start(network: Network, prompt: Tensor | None, clips: int) -> Session:
-    """Read the prompt, codes (T,) for all clips or (clips, T); None is silence."""
+def start(network: Network, prompt: Tensor | None, clips: int, labels: Tensor | None = None) -> Session:
+    """Read the prompt, codes (T,) for all clips or (clips, T); None is silence. `labels` are (clips,) int64."""
     if clips < 1:
         raise UsageError(f"clips is {clips}, but must be 1 or more")
     device = next(network.parameters()).device
+    labels = None if labels is None else labels.to(device)
     if prompt is None:
-        state = network.silence(clips, time=-1)
+        state = network.silence(clips, time=-1, labels=labels)
         return Session(network.step(torch.full((clips,), mulaw.SILENCE, device=device), state), state)
     if prompt.shape[-1] < 1:
         raise UserError("the prompt is empty; give one of at least one sample, or none to start from silence")
     rows = prompt.expand(clips, -1) if prompt.dim() == 1 else prompt
     distinct, numbers = torch.unique(rows, dim=0, return_inverse=True)
-    if len(distinct) == len(rows):
-        return Session(*network.prefill(rows.to(device)))
+    if labels is not None or len(distinct) == len(rows):
+        return Session(*network.prefill(rows.to(device), labels))
     logits, state = network.prefill(distinct.to(device))  # equal prompts are read once
     numbers = numbers.to(device)
     return Session(logits[numbers], state.map(lambda tensor: tensor[numbers]))
@@ -44,8 +45,10 @@ def start(network: Network, prompt: Tensor | None, clips: int) -> Session:
 
 @float32_products(tf32=False)
 @torch.no_grad()
-def resume(network: Network, codes: Tensor, drawn: int) -> Session:
-    """Return the session after codes (B, T), the last `drawn` of which were generated, equal to rounding.
+def resume(network: Network, codes: Tensor, drawn: int, labels: Tensor | None = None) -> Session:
+    """Return the session after codes (B, T) of labels (B,), the last `drawn` of which were generated.
+
+    It is equal to the session that drew them but for rounding.
 
     The codes are read in one pass up to a whole cycle of the network; the rest is stepped.
     """
@@ -53,7 +56,7 @@ def resume(network: Network, codes: Tensor, drawn: int) -> Session:
     before = max(1, rest + 1 - codes.shape[1])  # silence, so that there is a code to read before the rest
     codes = F.pad(codes, (before, 0), value=mulaw.SILENCE).to(next(network.parameters()).device)
     read = codes.shape[1] - rest
-    logits, state = network.prefill(codes[:, :read])
+    logits, state = network.prefill(codes[:, :read], None if labels is None else labels.to(codes.device))
     for code in codes[:, read:].long().unbind(1):
         logits = network.step(code, state)
     return Session(logits, state, drawn)
@@ -95,6 +98,7 @@ def generate(
     seed: int = 0,
     clips: int = 1,
     sample_rate: int = SAMPLE_RATE,
+    labels: Sequence[int] | None = None,
 ) -> NDArray[np.float32]:
     """Make sound with a network.
 
@@ -107,6 +111,7 @@ def generate(
         seed: The random numbers of a clip depend on (seed, clip, time) only.
         clips: Number of clips, made at once.
         sample_rate: Samples a second that the network has learnt.
+        labels: The number of the label of each clip, in the order of the network's labels from 1 on; 0 is no label.
 
     Returns:
         The generated samples, without the prompt: (clips, round(seconds * sample_rate)) float32 in [-1, 1].
@@ -122,6 +127,8 @@ def generate(
         codes = torch.from_numpy(mulaw.encode(np.asarray(prompt)))
         if codes.dim() == 2 and len(codes) != clips:
             raise UsageError(f"there are {len(codes)} prompts for {clips} clips; give one, or one for each")
-    session = start(network, codes, clips)
+    if labels is not None and (len(labels) != clips or not all(0 <= label <= network.label_count for label in labels)):
+        raise UsageError(f"labels are {list(labels)}, but must be {clips} numbers from 0 to {network.label_count}")
+    session = start(network, codes, clips, None if labels is None else torch.tensor(labels))
     blocks = extend(network, session, Noise(seed, range(clips)), Drawing(temperature), samples)
     return mulaw.decode(torch.cat([block.codes for block in blocks], dim=1).cpu().numpy())

@@ -52,7 +52,7 @@ def _wavenet_step(network: WaveNet) -> Step:
     def step(pattern: int, code: Tensor, state: State, clock: Tensor) -> Tensor:
         assert isinstance(state, WaveNetState)
         slots = (clock - lags) % lengths  # (layers, K - 1)
-        x = network.start(code.unsqueeze(1)).squeeze(1)  # (B, C)
+        x = network.start(code.unsqueeze(1), labels=state.labels).squeeze(1)  # (B, C)
         gated = []
         for layer, ring, slot in zip(layers, state.rings, slots.unbind(), strict=True):
             inputs = torch.cat((ring.index_select(2, slot), x.unsqueeze(-1)), dim=-1)  # (B, C, K)
@@ -81,6 +81,11 @@ class _Buffers:
     uniform: Tensor  # (B, CAPACITY)
     codes: Tensor  # (B, CAPACITY) int64
     nats: Tensor  # (B, CAPACITY)
+
+    @property
+    def shapes(self) -> tuple[torch.Size, bool]:
+        """The shape of the logits, and whether the clips are without labels."""
+        return self.session.logits.shape, self.session.state.labels is None
 
     @classmethod
     def like(cls, session: Session) -> "_Buffers":
@@ -160,7 +165,8 @@ class GraphsEngine:
     def _prepare(self, session: Session, drawing: Drawing) -> _Buffers:
         """Return tensors, and make graphs, for this number of clips and this drawing; those of the last if they fit."""
         buffers = self._buffers
-        if buffers is None or buffers.session.logits.shape != session.logits.shape or drawing != self._drawing:
+        shapes = session.logits.shape, session.state.labels is None
+        if buffers is None or buffers.shapes != shapes or drawing != self._drawing:
             self._buffers = buffers = _Buffers.like(session)
             self._drawing = drawing
             pool = torch.cuda.graph_pool_handle() if session.logits.is_cuda else None  # one graph runs at a time

@@ -28,6 +28,7 @@ from sequnet_pl.sampling.engines.schedule import (
     Schedule,
     advance,
     history,
+    of_clips,
     schedule,
     tensors,
 )
@@ -57,14 +58,14 @@ _Place = _struct("Place", ("numbers", _pointer), ("clip channel frame", _int64))
 _Drawing = _struct("Drawing", ("temperature top_p", _double), ("top_k", _int32))
 _Job = _struct(
     "Job",
-    ("logits uniform codes history nats state", _pointer),
+    ("logits uniform codes history input_biases nats state", _pointer),
     ("time", _int64),
     ("clips samples threads", _int32),
     ("drawing", _Drawing),
 )
 _Schedule = _struct(
     "Schedule",
-    ("matrices biases rings taps outputs operations order patterns parts table table_bias", _pointer),
+    ("matrices biases rings taps outputs operations order patterns parts table", _pointer),
     ("ring_count output_count operation_count pattern_count part_count kernel pitch input quantize", _int32),
 )
 
@@ -167,8 +168,8 @@ class _Program:
         self._offset = (oldest // self._cycle + 1) * self._cycle  # added to times, so that no index is negative
         padding = (0, rings.pitches[plan.input] - plan.input.width)
         table = F.pad(plan.lookup.detach(), padding).contiguous()
-        table_bias = F.pad(plan.lookup_bias.detach(), padding).contiguous()
-        self._keep += [table, table_bias]
+        self._input_biases = F.pad(plan.lookup_biases.detach(), padding)
+        self._keep.append(table)
         self._struct = _Schedule(
             matrices=self._packed(),
             biases=self._addresses(biases),
@@ -180,7 +181,6 @@ class _Program:
             patterns=self._array(np.cumsum([0, *map(len, plan.patterns)]).tolist()),
             parts=self._array(chain(*parts)),
             table=table.data_ptr(),
-            table_bias=table_bias.data_ptr(),
             ring_count=len(rings.slots),
             output_count=len(biases),
             operation_count=len(plan.operations),
@@ -258,7 +258,7 @@ class _Program:
         block = Block(torch.empty(uniform.shape, dtype=torch.uint8), torch.empty(uniform.shape))
         if isinstance(state, WaveNetState):  # long rings are laid out frame by frame; values and shapes stay
             state.rings[:] = [ring.transpose(1, 2).contiguous().transpose(1, 2) for ring in state.rings]
-        before, held = history(state), tensors(state)
+        before, held, biases = history(state), tensors(state), of_clips(self._input_biases, state, clips)
         places = (_Place * len(self._tensors))()
         for place, (number, first) in zip(places, self._tensors, strict=True):
             clip, channel, *frame = held[number].stride()  # of (B, C, F) or (B, C)
@@ -269,6 +269,7 @@ class _Program:
             uniform=uniform.data_ptr(),
             codes=block.codes.data_ptr(),
             history=before.data_ptr(),
+            input_biases=biases.data_ptr(),
             nats=block.nats.data_ptr(),
             state=ctypes.addressof(places),
             time=state.time % self._cycle + self._offset,

@@ -25,7 +25,7 @@ from sequnet_pl.sampling.engines.base import Block, Engine, Session, checked, wa
 from sequnet_pl.sampling.engines.build import compiled
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.layout import TYPES, Layout, Limits, kernel_schedule
-from sequnet_pl.sampling.engines.schedule import Schedule, advance, history, tensors
+from sequnet_pl.sampling.engines.schedule import Schedule, advance, history, of_clips, tensors
 
 SOURCE = Path(__file__).parent / "persistent" / "kernel.cu"
 CAPACITY = 1 << 12
@@ -100,11 +100,11 @@ class PersistentEngine:
             "weights": layout.weights,
             "biases": layout.biases,
             "lookup": plan.lookup.detach().float().contiguous().clone(),
-            "lookup_bias": plan.lookup_bias.detach().float().clone(),
             "kernel": kernel_size,
             "channels": channels,
             **layout.numbers,
         }
+        self._input_biases = plan.lookup_biases.detach().float().clone()
         self._frame, self._channel = layout.frame.to(device), layout.channel.to(device)
         self._packets = torch.empty(layout.packets, 2, dtype=torch.int32, device=device)  # bits of the value, index
         self._failed = torch.zeros(1, dtype=torch.int32, device=device)
@@ -121,7 +121,7 @@ class PersistentEngine:
         codes = torch.zeros(clips, samples, dtype=torch.uint8, device=uniform.device)
         logits = torch.empty(clips, samples + 1, CLASSES, device=uniform.device)
         logits[:, 0] = session.logits
-        before = history(state)
+        before, biases = history(state), of_clips(self._input_biases, state, clips)
         job = self._constants | {"failed": self._failed, "packets": self._packets, "samples": samples}
         job |= {"temperature": drawing.temperature, "top_k": drawing.top_k, "top_p": drawing.top_p}
         job["time"] = self._layout.time(state.time)
@@ -131,7 +131,7 @@ class PersistentEngine:
             self._packets.zero_()  # no packet of an earlier launch may be taken for one of this
             self._packets[first, 0] = torch.cat([part[clip].flatten() for part in parts]).float().view(torch.int32)
             self._packets[first, 1] = indices
-            own = {"history": before[clip], "codes": codes[clip], "logits": logits[clip]}
+            own = {"history": before[clip], "codes": codes[clip], "logits": logits[clip], "lookup_bias": biases[clip]}
             self._launch(job | own | {"uniform": uniform[clip].contiguous()})
             if self._failed.item():
                 self._failed.zero_()

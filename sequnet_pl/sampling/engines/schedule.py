@@ -109,7 +109,7 @@ class Schedule:
     Attributes:
         input: The ring of the input convolution.
         lookup: Weights (K, Q, C) of the input convolution.
-        lookup_bias: Its bias (C,).
+        lookup_biases: Its bias for each label (1 + labels, C); the first for no label.
         operations: In the order in which they may run.
         patterns: The operations of a step, by how often its time can be divided by two (the last: so often or more).
         frames: Of a state: the number of a tensor among `tensors`, and what it holds.
@@ -117,7 +117,7 @@ class Schedule:
 
     input: Ring
     lookup: Tensor
-    lookup_bias: Tensor
+    lookup_biases: Tensor
     operations: list[Operation] = field(default_factory=list)
     patterns: list[list[int]] = field(default_factory=list)
     frames: list[tuple[int, Frames]] = field(default_factory=list)
@@ -145,6 +145,15 @@ class Schedule:
                 ring.relu = True
             weights = conv.weight.squeeze(-1).split([ring.width for ring in rings], dim=1)
             rings = self.add_linear([Read(ring, 0) for ring in rings], weights, _bias(conv), widest)
+
+
+def _input_biases(layer: CodeConv) -> Tensor:
+    return layer.bias.unsqueeze(0) if layer.label_rows is None else layer.bias + layer.label_rows
+
+
+def of_clips(biases: Tensor, state: State, clips: int) -> Tensor:
+    """Return the biases (B, C) of clips by their labels from those of all labels (labels, C)."""
+    return (biases[:1].expand(clips, -1) if state.labels is None else biases[state.labels]).contiguous()
 
 
 def _bias(conv: nn.Conv1d) -> Tensor:
@@ -209,7 +218,7 @@ def _sequnet(network: SeqUNet, widest: int) -> Schedule:
     def ring(shift: int) -> Ring:
         return Ring(features, shift, raw=Ring(features, shift) if network.normed else None)
 
-    result = Schedule(ring(0), network.input_conv.weight, network.input_conv.bias)
+    result = Schedule(ring(0), network.input_conv.weight, _input_biases(network.input_conv))
     frames: list[list[list[Frames]]] = [[] for _ in range(bottom + 1)]  # of a state's tensors, by level
 
     def add_layer(conv: nn.Conv1d, x: Ring, target: Ring, condition: Ring | None = None) -> int:
@@ -272,7 +281,7 @@ def _wavenet(network: WaveNet, widest: int, fused: bool) -> Schedule:
     layers = network.layers
     channels, gated = layers[0].conv.in_channels, layers[0].conv.out_channels // 2
     x = Ring(channels)
-    result = Schedule(x, network.start.weight, network.start.bias)
+    result = Schedule(x, network.start.weight, _input_biases(network.start))
     zs: list[Ring] = []
     for index, layer in enumerate(layers):
         *old, newest = layer.conv.weight.unbind(-1)

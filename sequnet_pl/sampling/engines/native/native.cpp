@@ -43,7 +43,6 @@ struct Schedule {
     const int32_t* patterns;  // where each begins
     const PartRow* parts;
     const float* table;  // (kernel, 256, pitch), the input convolution
-    const float* table_bias;
     int32_t ring_count, output_count, operation_count, pattern_count, part_count, kernel, pitch, input, quantize;
 };
 
@@ -57,6 +56,7 @@ struct Job {
     const double* uniform;  // (clips, samples)
     uint8_t* codes;         // (clips, samples), drawn here
     const uint8_t* history;  // (clips, kernel), the codes before
+    const float* input_biases;  // (clips, pitch), of the input convolution
     float* nats;            // (clips, samples)
     const Place* state;     // by part, updated
     int64_t time;           // of the state; a whole number of cycles may be added
@@ -214,7 +214,7 @@ class Program {
             const uint8_t* before = job.history + (clip + 1) * net.kernel;
             float* frame = rings[net.input].frame(time, clip);
             for (int v = vectors.begin; v < vectors.end; ++v) {
-                Floats x = load(net.table_bias + v * LANES);
+                Floats x = load(job.input_biases + (size_t)clip * net.pitch + v * LANES);
                 for (int k = 0; k < net.kernel; ++k) {
                     const int ago = net.kernel - 1 - k;
                     const int code = ago <= sample ? codes[-ago] : before[sample - ago];
