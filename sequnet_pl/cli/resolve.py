@@ -1,7 +1,7 @@
 """The checkpoint or the weights that a command line names, and the settings that come with them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,8 @@ def agree(settings: Namespace, path: Path, fit: bool) -> None:
     content = checkpoints.read(path)
     data = StoredRecordings.of(settings.data.as_dict())
     settings.data.split_time = data.kept_split_time(checkpoints.data_state(content))
+    if settings.data.labels and not checkpoints.hyper_parameters(content).get("label_names"):
+        raise UsageError(f"{path} has no labels: leave --labels out")
     if fit and not content.get("optimizer_states"):
         raise UsageError(f"{path} holds weights alone, from which no run resumes; start one with --init_from {path}")
     run = checkpoints.run_of_checkpoint(path, Path(settings.log_dir))
@@ -124,8 +126,13 @@ class Start:
         if replaced:
             log.warning("as in %s: %s", self.path, ", ".join(replaced))
 
-    def load_weights(self, network: Network) -> None:
-        """Set the weights of a network; averaged ones where the checkpoint has them."""
+    def load_weights(self, network: Network, labels: Sequence[str]) -> None:
+        """Set the weights of a network with these labels; averaged ones where the checkpoint has them.
+
+        A label that the checkpoint does not have starts as no label.
+        """
+        numbers = {name: number for number, name in enumerate(self.trained.labels, 1)}
+        self.trained.network.select_labels([numbers.get(name, 0) for name in labels])
         network.load_state_dict(self.trained.network.state_dict())
 
 

@@ -61,8 +61,11 @@ def train(argv: list[str]) -> int:
         ignore_stray_ranks()
     if settings.threads is not None:
         use_threads(settings.threads)
+    recordings = StoredRecordings.of(settings.data.as_dict())
     if is_rank_zero():
-        StoredRecordings.of(settings.data.as_dict()).check()  # before a network is built for them
+        recordings.check()  # before a network is built for them
+    if recordings.labels and not settings.model.init_args.label_names:
+        settings.model.init_args.label_names = recordings.label_names()
     folder, claim = _folder(request, os.environ.get(_NAME) if launched else None)
     trainer = None
     try:
@@ -92,7 +95,7 @@ def train(argv: list[str]) -> int:
         )
         if request.start:
             trained = request.start.trained
-            request.start.load_weights(module.network)
+            request.start.load_weights(module.network, module.label_names)
             report.begun_from = {"path": str(trained.path), "step": trained.step, "weights": trained.digest}
             rank_zero_only(print)(f"starts from the weights of {trained.path}, step {trained.step:,}")
         if fits:

@@ -103,7 +103,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
     class_path = registry.NETWORKS[network].class_path
     parser.option("--model.class_path", type=str, default=class_path, help="Class of the network: see --model.")
     for title, source in (("network", registry.network_class(network)), ("training", AudioModule)):
-        short = {name: name for name in inspect.signature(source).parameters}
+        short = {name: name for name in inspect.signature(source).parameters if name != "label_names"}
         parser.signature("model.init_args", source, short, title=title)
     data = {name: name for name in inspect.signature(AudioDataModule).parameters if name != "seed"}
     parser.signature("data", AudioDataModule, data)
@@ -290,6 +290,8 @@ def _choose_recordings(settings: Namespace, typed: Namespace | dict[str, Any]) -
         kept = ["builtin_takes"] if sources == ["dataset"] and settings.data.dataset == "builtin" else sources
         for name in set(_SOURCES) - set(kept):
             settings.data[name] = None
+        if not {"audio_dir", "audio_list"} & set(sources) and "labels" not in typed:
+            settings.data.labels = None
 
 
 def _shorthand(settings: Namespace, below: Namespace, argv: Sequence[str]) -> None:

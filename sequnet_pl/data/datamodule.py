@@ -40,6 +40,8 @@ class AudioDataModule(pl.LightningDataModule):
         store_workers: Processes that make or decode recordings; None takes as many as there are cores.
         split_time: Cut each recording in time where the split is not given; None does so where there are too few files
             to split by file, False nowhere.
+        labels: `folder` takes the label of a recording from the first folder below the split that it is in, or from the
+            column `label` of `audio_list`. None trains without labels.
         output_size: Targets a crop; rounded up to whole cycles of the network.
         batch_size: Crops a batch and process.
         hop_size: One training crop an epoch for every so many samples of a recording.
@@ -63,6 +65,7 @@ class AudioDataModule(pl.LightningDataModule):
         skip_silence: float | None = None,
         store_workers: int | None = None,
         split_time: bool | None = None,
+        labels: sources.Labels = None,
         output_size: int = 5000,
         batch_size: int = 16,
         hop_size: int = 40_000,
@@ -93,6 +96,10 @@ class AudioDataModule(pl.LightningDataModule):
     def keep_split(self, state: Mapping[str, Any]) -> None:
         """Use val and test of a checkpoint, whose state of this class is given; call it before `prepare_data`."""
         self._stored = replace(self._stored, held_out=self._stored.kept_names(state))
+
+    def recording_labels(self, split: str) -> list[str]:
+        """Return the label of each recording of a split, empty for none, from `setup` on."""
+        return self._stored.recording_labels(split)
 
     def prepare_data(self) -> None:
         """Fetch the recordings, make the store of their codes or bring it up to date, and print what is in it.

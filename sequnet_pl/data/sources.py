@@ -13,11 +13,13 @@ from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import PIANO_LIST, read_list, read_rows
-from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, find_audio, list_folder
+from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, find_audio, label_of, list_folder
 from sequnet_pl.data.store.locks import lock
 from sequnet_pl.errors import UsageError, UserError
 
 Dataset = Literal["piano", "builtin"]
+Labels = Literal["folder"] | None
+"""What the labels of recordings are taken from."""
 Folders = str | list[str] | None
 """One folder, several, or none."""
 
@@ -34,6 +36,7 @@ class Source:
         planned: Returns the same before anything is made or downloaded.
         check: Raises UserError for what is wrong before anything is made or downloaded.
         has_splits: Whether the source itself gives all splits, so that no checkpoint needs to keep them.
+        labels: Returns the label of each recording, empty for none, by their absolute paths; None where there are none.
     """
 
     identity: str
@@ -43,6 +46,7 @@ class Source:
     planned: Callable[[], list[Parts]]
     check: Callable[[], object]
     has_splits: bool = False
+    labels: Callable[[list[str]], list[str]] | None = None
 
     def split(self, found: list[Parts], rule: SplitRule = BY_NAME) -> Parts:
         """Return the files of each split. Raises UserError where nothing trains."""
@@ -101,7 +105,8 @@ def choose(
     if audio_list:
         path = Path(audio_list)
         listed = partial(read_files, path)
-        return Source(f"list {os.path.realpath(path)}", path.stem, (path.parent,), listed, listed, listed)
+        identity = f"list {os.path.realpath(path)}"
+        return Source(identity, path.stem, (path.parent,), listed, listed, listed, labels=partial(_listed_labels, path))
     if recordings:
         path = Path(recordings)
         identity = f"downloads {os.path.realpath(path)}"
@@ -129,7 +134,16 @@ def _of_folders(paths: list[Path]) -> Source:
     def listed() -> list[Parts]:
         return [list_folder(path) for path in paths]
 
-    return Source("\n".join(map(str, real)), name, tuple(paths), listed, listed, lambda: list(map(find_audio, paths)))
+    def labels(recordings: list[str]) -> list[str]:
+        return [
+            next(label_of(Path(each), path) for path in paths if Path(each).is_relative_to(path.absolute()))
+            for each in recordings
+        ]
+
+    def check() -> list[list[Path]]:
+        return [find_audio(path) for path in paths]
+
+    return Source("\n".join(map(str, real)), name, tuple(paths), listed, listed, check, labels=labels)
 
 
 def read_files(path: Path) -> list[Parts]:
@@ -153,6 +167,13 @@ def read_files(path: Path) -> list[Parts]:
     if not parts["train"]:
         raise UserError(f"{path} has no audio to train on")
     return [parts]
+
+
+def _listed_labels(path: Path, recordings: list[str]) -> list[str]:
+    """Return the labels of recordings of a csv, from its column `label`. Raise UserError where it has none."""
+    rows = [row for _, row in read_rows(path, {"label"}, errors="surrogateescape")]
+    found = {str((path.parent / row["path"]).absolute()): row["label"] for row in rows}
+    return [found.get(recording, "") for recording in recordings]
 
 
 def _of_downloads(identity: str, name: str, path: Path, folder: Path) -> Source:

@@ -110,12 +110,7 @@ def split_folders(folder: Path) -> Parts:
     differs from the plain names is logged. Raises UserError where the folder is missing or cannot be read.
     """
     names = _subfolders(folder)
-    split_of = {name: name for name in names if name in SPLITS}
-    if any(name.lower() == "train" for name in names):
-        split_of = {name: _SPELLINGS[name.lower()] for name in names if name.lower() in _SPELLINGS}
-        splits = set(split_of.values())
-        as_test = "val" in splits and "test" not in splits
-        split_of |= {name: "test" if as_test else "val" for name in names if name.lower() == _EVAL}
+    split_of = split_names(names)
     if any(name != split for name, split in split_of.items()):
         log.warning("%s: %s", folder, ", ".join(f"{name}/ is taken as {split}" for name, split in split_of.items()))
     alike = [name for name in names if name not in split_of and name.lower() in {*_SPELLINGS, _EVAL, *_NO_SPLITS}]
@@ -128,6 +123,25 @@ def split_folders(folder: Path) -> Parts:
         if all(os.path.realpath(place) != real for place in places[split]):
             places[split].append(folder / name)
     return places if split_of else {}
+
+
+def split_names(names: Sequence[str]) -> dict[str, str]:
+    """Return the split of each of the subfolders with these names that is one of a split."""
+    split_of = {name: name for name in names if name in SPLITS}
+    if any(name.lower() == "train" for name in names):
+        split_of = {name: _SPELLINGS[name.lower()] for name in names if name.lower() in _SPELLINGS}
+        splits = set(split_of.values())
+        as_test = "val" in splits and "test" not in splits
+        split_of |= {name: "test" if as_test else "val" for name in names if name.lower() == _EVAL}
+    return split_of
+
+
+def label_of(path: Path, folder: Path) -> str:
+    """Return the name of the first folder below the split that a file of a folder is in; empty where there is none."""
+    *below, _ = path.relative_to(folder.absolute()).parts
+    if below and below[0] in split_names(_subfolders(folder)):
+        below = below[1:]
+    return below[0] if below else ""
 
 
 def find_audio(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """The recordings that options name, and the store of their codes; without Lightning, which sampling lacks."""
 
 import hashlib
+import json
 import logging
 import os
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from sequnet_pl.data import sources
 from sequnet_pl.data.splits import SPLITS, HeldOut, SplitRule
 from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
 from sequnet_pl.data.store.index import Options, opened_index, read_index
-from sequnet_pl.errors import UsageError
+from sequnet_pl.errors import UsageError, UserError
 
 _LACKING = {"val": "validated", "test": "tested"}
 
@@ -37,6 +38,7 @@ class StoredRecordings:
     skip_silence: float | None = None
     store_workers: int | None = None
     split_time: bool | None = None
+    labels: sources.Labels = None
     held_out: HeldOut | None = None
     """Names of val and test in the run that is resumed or read; not an option, but from its checkpoint."""
 
@@ -65,6 +67,8 @@ class StoredRecordings:
     def check(self) -> None:
         """Raise UserError for what is wrong before anything is made, UsageError for a temporal split of nothing."""
         self.source.check()
+        if self.labels and self.source.labels is None:
+            raise UsageError("--labels folder needs --audio_dir, or --audio_list with a column label")
         if self.split_time and not self._is_split_in_time():
             raise UsageError("--split_time has nothing to split, since what validates is given; leave it out")
 
@@ -133,7 +137,31 @@ class StoredRecordings:
     @property
     def fingerprint(self) -> str:
         """Short hash of what the recordings hold. Raises UserError where there is no store."""
-        return fingerprint(self.folder, unsplit=self.split_time is False)
+        content = fingerprint(self.folder, unsplit=self.split_time is False)
+        if self.labels is None:
+            return content
+        labels = [self.recording_labels(split) for split in SPLITS]
+        return hashlib.sha256(json.dumps([content, labels]).encode()).hexdigest()[:12]
+
+    def label_names(self) -> list[str]:
+        """Return the labels of the files that train, sorted, as far as they are known before anything is decoded.
+
+        Raises:
+            UserError: No file has a label.
+        """
+        parts = self.source.split(self.source.planned(), self._rule())
+        if names := sorted(set(self._labels([str(path.absolute()) for path in parts["train"]])) - {""}):
+            return names
+        raise UserError("--labels folder finds no labels: put recordings into a folder for each label below train/")
+
+    def recording_labels(self, split: str) -> list[str]:
+        """Return the label of each recording of a split, empty for none."""
+        return self._labels([recording.source for recording in self.splits[split].recordings])
+
+    def _labels(self, recordings: list[str]) -> list[str]:
+        if self.labels is None or self.source.labels is None:
+            return [""] * len(recordings)
+        return self.source.labels(recordings)
 
     def kept_split_time(self, state: Mapping[str, Any]) -> bool | None:
         """Return the `split_time` with which a run is resumed with the split that it had.

@@ -77,9 +77,18 @@ class CodeConv(nn.Module):
         self.bias = nn.Parameter(torch.empty(channels).uniform_(-bound, bound))
         self.register_parameter("label_rows", None)
 
-    def add_labels(self, count: int) -> None:
-        """Make rows of zeros for so many labels and for no label."""
-        self.label_rows = nn.Parameter(self.bias.new_zeros(1 + count, self.bias.numel()))
+    @torch.no_grad()
+    def select_labels(self, numbers: Sequence[int]) -> None:
+        """Keep the rows of these labels in this order; without any, add that of no label to the bias and have none.
+
+        Where there are no rows they are zeros. Number 0 gives a new label the row of no label.
+        """
+        rows = self.bias.new_zeros(1, self.bias.numel()) if self.label_rows is None else self.label_rows
+        if numbers:
+            self.label_rows = nn.Parameter(rows[[0, *numbers]])
+        else:
+            self.bias += rows[0]
+            self.label_rows = None
 
     @torch.no_grad()
     def start_smooth(self, frequency: float) -> None:
@@ -109,7 +118,9 @@ class CodeConv(nn.Module):
         if codes.is_cuda and codes.shape[1] > self.kernel_size:
             one_hot = codes.unsqueeze(-1) == torch.arange(CLASSES, device=codes.device)
             frames = convolve([one_hot.to(dtype)], table.permute(2, 1, 0), bias)
-            return frames if self.label_rows is None else frames + self._label_frames(labels, frames.shape[-1]).to(dtype)
+            return (
+                frames if self.label_rows is None else frames + self._label_frames(labels, frames.shape[-1]).to(dtype)
+            )
         rows = codes.long().unfold(1, self.kernel_size, 1) + CLASSES * torch.arange(
             self.kernel_size, device=codes.device
         )

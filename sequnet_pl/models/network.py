@@ -6,7 +6,7 @@ at time 0, the first step after it at time 1.
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
@@ -53,8 +53,9 @@ class State:
 class Network(nn.Module, ABC):
     """A causal network that predicts the next mu-law code from the codes so far, and from a label where it has labels.
 
-    Labels are numbers from 1 on; 0 is no label, and so is None for a whole batch. Each network sets `receptive_field` (samples, the largest over all phases, as gradients show it; None where it is unbounded)
-    and `cycle` (steps after which the pattern of a step repeats).
+    Labels are numbers from 1 on; 0 is no label, and so is None for a whole batch. Each network sets `receptive_field`
+    (samples, the largest over all phases, as gradients show it; None where it is unbounded) and `cycle` (steps after
+    which the pattern of a step repeats).
     """
 
     receptive_field: int | None
@@ -83,15 +84,16 @@ class Network(nn.Module, ABC):
         rows = None if self.input_layer is None else self.input_layer.label_rows
         return 0 if rows is None else len(rows) - 1
 
-    def add_labels(self, count: int) -> None:
-        """Make the network one with labels, for which it computes as before until it is trained.
+    def select_labels(self, numbers: Sequence[int]) -> None:
+        """Keep the labels of these numbers, in this order. A number of 0 makes a new label, which is like no label.
 
         Raises:
-            UsageError: It takes no labels.
+            UsageError: The network takes no labels.
         """
-        if self.input_layer is None:
+        if self.input_layer is not None:
+            self.input_layer.select_labels(numbers)
+        elif numbers:
             raise UsageError(f"{type(self).__name__} takes no labels: it has no input_layer")
-        self.input_layer.add_labels(count)
 
     def pattern(self, time: int) -> int:
         """Return a time of 0 or more, the same for all times at which `step` does the same with the same tensors.

@@ -172,7 +172,7 @@ class SeqUNet(Network):
         state.time = time
 
         def around(x: Tensor, last: int, frames: int) -> Tensor:
-            """Frames up to the `last` of a period (1 or B, P, C) that repeats for ever; its own last frame is number 0."""
+            """Frames up to the `last` of a period (B, P, C) that repeats for ever; its own last frame is number 0."""
             return x[:, torch.arange(last - frames, last, device=x.device) % x.shape[1]]
 
         def keep(x: Tensor, level: int, frames: int = kernel_size) -> Tensor:

@@ -23,12 +23,12 @@ PAYS = 3000
 """Steps from which on `auto` compiles. It takes some 80 seconds on an H100, and saves half of steps of 40 to 180 ms."""
 BACKEND = "inductor"
 
-Loss = Callable[[Network, Batch], Tensor]
+Loss = Callable[[Network, Batch, Tensor | None], Tensor]
 
 
-def loss_sum(network: Network, batch: Batch) -> Tensor:
-    """Nats of all targets of a batch that count, added up."""
-    logits = network(batch.codes[:, :-1])
+def loss_sum(network: Network, batch: Batch, labels: Tensor | None) -> Tensor:
+    """Nats of all targets of a batch that count, added up; its crops may have labels (B,)."""
+    logits = network(batch.codes[:, :-1], labels)
     targets, mask = targets_and_mask(batch, logits.shape[-1])
     return (nats(logits, targets) * mask).sum()
 
@@ -51,9 +51,9 @@ class Compilation:
         self._wanted: Compile = wanted
         self._shape: torch.Size | None = None
 
-    def loss(self, network: Network, batch: Batch) -> Tensor:
+    def loss(self, network: Network, batch: Batch, labels: Tensor | None) -> Tensor:
         """`loss_sum`, compiled or not."""
-        return (compiled_loss_sum(BACKEND) if batch.codes.shape == self._shape else loss_sum)(network, batch)
+        return (compiled_loss_sum(BACKEND) if batch.codes.shape == self._shape else loss_sum)(network, batch, labels)
 
     def begin(self, trainer: pl.Trainer, network: Network) -> None:
         """Compile for the batches to come, where that was asked for or pays, and try it forward and backward.
@@ -73,10 +73,11 @@ class Compilation:
         codes = torch.zeros(data.batch_size, inputs + 1, dtype=torch.uint8, device=device)
         counts = torch.full((data.batch_size,), inputs, device=device)
         batch = Batch(codes, counts, counts, counts)
+        labels = torch.zeros_like(counts) if network.label_count else None
 
         def attempt(loss: Loss) -> None:
             with trainer.precision_plugin.forward_context():
-                total = loss(network, batch)
+                total = loss(network, batch, labels)
             torch.autograd.grad(total, list(network.parameters()))  # not `backward`, which processes would wait for
 
         failure = _failure(attempt)

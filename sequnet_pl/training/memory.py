@@ -69,7 +69,7 @@ class _Step(nn.Module):
     def forward(self, batch: Batch, context: Callable[[], AbstractContextManager[Any]]) -> None:
         """Compute and discard both; autocast ends before the backward pass, as in Lightning."""
         with context():
-            total = loss_sum(self.network, batch)
+            total = loss_sum(self.network, batch, None)
         torch.autograd.grad(total, list(self.network.parameters()))
 
 

@@ -4,14 +4,17 @@ Letters: B batch, N targets, Q = 256 classes.
 """
 
 import inspect
+import logging
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
 from typing import Any, ClassVar
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
@@ -28,6 +31,11 @@ from sequnet_pl.training.compilation import Compilation, Compile
 from sequnet_pl.training.metrics import Mean, margins, nats, targets_and_mask
 from sequnet_pl.training.optimization import Optimization
 from sequnet_pl.training.run_timer import RunTimer
+
+log = logging.getLogger(__name__)
+
+NO_LABEL = 0.1
+"""Share of the training crops that come without their label, so that the network learns what no label means."""
 
 
 def data_of(trainer: pl.Trainer) -> AudioDataModule:
@@ -58,6 +66,7 @@ class AudioModule(pl.LightningModule):
             moves the weights between hidden frames, Adam the others; 0 leaves all to Adam.
         code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
             cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
+        label_names: Labels of recordings in the order of their numbers, which start at 1; None trains without labels.
         checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
         compile: Train with torch.compile: a minute or two to compile, then steps twice as fast on a GPU; none on a
             CPU. `auto` does so on a GPU where 3,000 steps or more are to go.
@@ -74,6 +83,7 @@ class AudioModule(pl.LightningModule):
         anneal: bool = False,
         muon: float = 0.0,
         code_frequency: float = 0.0,
+        label_names: list[str] | None = None,
         checkpoint_activations: bool = False,
         compile: Compile = "auto",
     ) -> None:
@@ -85,6 +95,10 @@ class AudioModule(pl.LightningModule):
             for layer in network.modules():
                 if isinstance(layer, CodeConv):
                     layer.start_smooth(code_frequency)
+        self.label_names = label_names or []
+        if self.label_names:
+            network.select_labels([0] * len(self.label_names))
+        self._labels: dict[str, Tensor] = {}  # of each recording, by split
         self.network = network
         network.checkpoint_activations = checkpoint_activations
         self._compilation = Compilation(compile)
@@ -98,13 +112,38 @@ class AudioModule(pl.LightningModule):
         self._window_targets = torch.tensor(0.0)  # mean over processes, of the accumulated batches so far
         self._nominal = 1  # divisor of the loss until the targets of the whole accumulation window are counted
 
+    def setup(self, stage: str) -> None:
+        """Look up the labels of the recordings. Those that the network does not know are no label, with a warning."""
+        if not self.label_names:
+            return
+        data, numbers = data_of(self.trainer), {"": 0} | {name: n for n, name in enumerate(self.label_names, 1)}
+        for split in data.splits:
+            labels = data.recording_labels(split)
+            if unknown := sorted(set(labels) - numbers.keys()):
+                text = "the labels %s of recordings of %s are not known to the network, and count as no label"
+                rank_zero_only(log.warning)(text, ", ".join(unknown), split)
+            self._labels[split] = torch.tensor([numbers.get(label, 0) for label in labels], dtype=torch.int64)
+
+    def labels(self, batch: Batch, split: str) -> Tensor | None:
+        """Return the labels (B,) of crops of a split, None without labels."""
+        return self._labels[split].to(self.device)[batch.recordings] if self.label_names else None
+
+    def _training_labels(self, batch: Batch, batch_idx: int) -> Tensor | None:
+        """Return the labels of crops, a tenth of which become 0: a function of the seed and the batch alone."""
+        labels = self.labels(batch, "train")
+        if labels is None:
+            return None
+        key = [data_of(self.trainer).hparams["seed"], self.current_epoch, batch_idx, self.global_rank]
+        kept = np.random.default_rng(key).random(len(labels)) >= NO_LABEL
+        return labels * torch.from_numpy(kept).to(labels.device)
+
     def on_train_start(self) -> None:
         """Compile what is trained; scoring alone would not be worth the wait."""
         self._compilation.begin(self.trainer, self.network)
 
-    def forward(self, codes: Tensor) -> Tensor:
-        """Codes (B, window.inputs) to logits (B, Q, window.outputs) of the codes after them."""
-        return self.network(codes)
+    def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Codes (B, window.inputs), of labels (B,), to logits (B, Q, window.outputs) of the codes after them."""
+        return self.network(codes, labels)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the mean negative log-likelihood in nats over the targets of all processes that count.
@@ -115,7 +154,7 @@ class AudioModule(pl.LightningModule):
         if ranks > 1:  # gradients are averaged over processes, whose numbers of targets may differ
             targets = self.trainer.strategy.reduce(targets, reduce_op="sum")
         count = targets / ranks
-        total = self._compilation.loss(self.network, batch)
+        total = self._compilation.loss(self.network, batch, self._training_labels(batch, batch_idx))
         loss = total / count
         bits = loss.detach() / math.log(2)
         if ranks > 1:
@@ -149,7 +188,7 @@ class AudioModule(pl.LightningModule):
     def _score(self, batch: Batch, split: str, bits: Mean, accuracy: Mean) -> dict[str, Tensor]:
         fitting = self.trainer.state.fn == TrainerFn.FITTING
         with nullcontext() if fitting else float32_products(tf32=False):
-            logits = self.network.scored_logits(batch.codes[:, :-1])
+            logits = self.network.scored_logits(batch.codes[:, :-1], self.labels(batch, split))
         targets, mask = targets_and_mask(batch, logits.shape[-1])
         scored = {"nats": nats(logits, targets), "margins": margins(logits, targets), "mask": mask}
         bits.update(scored["nats"].double() / math.log(2), mask)

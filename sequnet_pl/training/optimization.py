@@ -14,7 +14,7 @@ from sequnet_pl.training.muon import MuonAndAdam
 
 LEARNING = (
     *("lr", "eps", "beta2", "weight_decay", "warmup", "anneal", "muon"),
-    *("code_frequency", "checkpoint_activations", "compile"),
+    *("code_frequency", "checkpoint_activations", "compile", "label_names"),
 )
 """Names of the arguments with which every network is trained."""
 _PARTS = 1_000_000

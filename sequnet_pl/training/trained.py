@@ -30,6 +30,8 @@ class Trained:
     step: int
     data: dict[str, Any]
     """Hyper-parameters of the AudioDataModule that it learnt from; empty for a published snapshot."""
+    labels: tuple[str, ...] = ()
+    """Labels that it knows, in the order of their numbers, which start at 1."""
 
     @property
     def name(self) -> str:
@@ -87,7 +89,8 @@ def load_trained(path: Path, layers: int | None = None) -> Trained:
     data["held_out"] = state.get("held_out")
     if data.get("split_time") is None and not state.get("split_time"):
         data["split_time"] = False  # now others may cut the same recordings
-    return Trained(path, network, int(content.get("global_step", 0)), data)
+    labels = tuple(checkpoints.hyper_parameters(content).get("label_names") or ())
+    return Trained(path, network, int(content.get("global_step", 0)), data, labels)
 
 
 def _network(content: dict[str, Any], path: Path) -> Network:
@@ -102,6 +105,8 @@ def _network(content: dict[str, Any], path: Path) -> Network:
         raise UserError(f"{path} is of another version: it has the setting {', '.join(sorted(unknown))}, unknown here")
     try:
         network = kind(**{name: shape[name] for name in inspect.signature(kind).parameters.keys() & shape.keys()})
+        if names := shape.get("label_names"):
+            network.select_labels([0] * len(names))
         weights = content["state_dict"].items()
         network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights})
     except (RuntimeError, KeyError, TypeError) as error:

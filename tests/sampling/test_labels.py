@@ -29,7 +29,7 @@ NETWORKS = {
 def labelled(request: pytest.FixtureRequest) -> Network:
     torch.manual_seed(0)
     network = request.param().double()
-    network.add_labels(2)
+    network.select_labels([0, 0])
     for parameter in network.parameters():
         parameter.data *= 2
     network.input_layer.label_rows.data.normal_()
@@ -78,7 +78,7 @@ def test_no_label_is_the_first_row_and_new_rows_change_nothing(labelled):
     none = torch.zeros(3, dtype=torch.long)
     torch.testing.assert_close(labelled(codes), labelled(codes, none), rtol=0, atol=1e-10)
     with_rows = labelled(codes, LABELS)
-    labelled.add_labels(4)
+    labelled.select_labels([0] * 4)
     assert labelled.label_count == 4
     plain = labelled(codes, torch.tensor([4, 0, 1]))
     labelled.input_layer.label_rows = None
@@ -125,4 +125,4 @@ def test_a_network_without_an_input_layer_takes_no_labels():
         input_layer = None
 
     with pytest.raises(UsageError, match="Unlabelled takes no labels"):
-        Unlabelled(2, 4, 1, 3).add_labels(2)
+        Unlabelled(2, 4, 1, 3).select_labels([0, 0])
