@@ -201,7 +201,8 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     callbacks += [*given, _GivenPatience(given)]
     if fits and not settings.trainer.fast_dev_run:
         callbacks.append(_SaveSettings(request, folder))
-    callbacks += [ScoreReport(folder), report]
+    most_recognised = None if settings.score_labels == "all" else settings.score_labels
+    callbacks += [ScoreReport(folder, most_recognised), report]
     plugins = options.pop("plugins") or []
     plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
     options.pop("logger")

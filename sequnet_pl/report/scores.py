@@ -46,6 +46,38 @@ class RecordingScore(_Predicted):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LabelScore(_Predicted):
+    """Predictions of the recordings of one label."""
+
+    name: str
+    """Empty for recordings without a label that the network knows."""
+    recordings: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognition:
+    """How often the label with which a recording takes the fewest bits is its own."""
+
+    recordings: int
+    """Number of recordings that were scored with each label."""
+    labels: int
+    """Number of labels, without "no label"."""
+    accuracy: float
+    """Share of the recordings for which it is."""
+    bits_per_sample: float
+    """Of these recordings with their labels."""
+    unlabelled_bits_per_sample: float
+    """Of these recordings with no label."""
+
+    def __str__(self) -> str:
+        return (
+            f"of {self.labels} labels the right one takes the fewest bits for {percent(self.accuracy)} of "
+            f"{self.recordings} recordings (chance {percent(1 / self.labels)}); {fixed(self.bits_per_sample)} bits per "
+            f"sample with the right label, {fixed(self.unlabelled_bits_per_sample)} with none"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class DistanceScore(_Predicted):
     """Predictions of samples `start` to `end` (exclusive; None: to the end), counted from the recording's start."""
 
@@ -87,6 +119,8 @@ class Scores:
         recordings: in the order of the split.
         distances: by distance from the start of the recording, the nearest first.
         calibration: by confidence, the lowest first.
+        labels: of a network with labels, in their order.
+        recognition: of a network with labels.
     """
 
     network: str
@@ -104,6 +138,8 @@ class Scores:
     recordings: Sequence[RecordingScore]
     distances: Sequence[DistanceScore]
     calibration: Sequence[ConfidenceScore]
+    labels: Sequence[LabelScore] = ()
+    recognition: Recognition | None = None
 
     @property
     def ranked(self) -> list[RecordingScore]:
@@ -132,6 +168,15 @@ def print_scores(console: Console, scores: Scores) -> None:
             table.add_row(Text(one.name), seconds, fixed(one.bits_per_sample), fixed(one.table_bits_per_sample))
         table.add_section()
     console.print(table)
+    if scores.labels:
+        header = (Column(name, justify="right") for name in ("recordings", NETWORK, TABLE))
+        table = Table(Column("label", overflow="fold"), *header)
+        for one in scores.labels:
+            bits = fixed(one.bits_per_sample), fixed(one.table_bits_per_sample)
+            table.add_row(Text(one.name or "none"), str(one.recordings), *bits)
+        console.print(table)
+    if scores.recognition:
+        console.print(str(scores.recognition), highlight=False)
     error = percent(scores.expected_calibration_error)
     console.print(f"accuracy {percent(scores.accuracy)}, calibration error {error}", highlight=False)
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
+from numpy.typing import NDArray
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
@@ -123,6 +124,10 @@ class AudioModule(pl.LightningModule):
                 text = "the labels %s of recordings of %s are not known to the network, and count as no label"
                 rank_zero_only(log.warning)(text, ", ".join(unknown), split)
             self._labels[split] = torch.tensor([numbers.get(label, 0) for label in labels], dtype=torch.int64)
+
+    def recording_labels(self, split: str) -> NDArray[np.int64]:
+        """Return the number of the label of each recording of a split (N,), 0 for none, from `setup` on."""
+        return self._labels[split].numpy() if self.label_names else np.empty(0, np.int64)
 
     def labels(self, batch: Batch, split: str) -> Tensor | None:
         """Return the labels (B,) of crops of a split, None without labels."""

@@ -27,6 +27,7 @@ from sequnet_pl.report.scores import (
     NETWORK,
     ConfidenceScore,
     DistanceScore,
+    LabelScore,
     RecordingScore,
     Scores,
     print_scores,
@@ -34,6 +35,7 @@ from sequnet_pl.report.scores import (
 )
 from sequnet_pl.training.metrics import BinnedSums
 from sequnet_pl.training.module import AudioModule, data_of
+from sequnet_pl.training.recognition import recognise
 
 CONFIDENCES = 20
 """Bins of the confidence, each 5 % wide."""
@@ -111,10 +113,11 @@ class ScoreReport(Callback):
     Args:
         folder: Where `test.json` and `test.html` go, the run folder. The JSON file has the fields of
             `Scores`, and all that was logged under the loggers' names (`test/bits_per_sample`, `test/accuracy`).
+        most_recognised: Recordings that are scored with each label at most, where there are labels; None takes all.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, most_recognised: int | None = 300) -> None:
+        self.folder, self.most_recognised = folder, most_recognised
         self._step: int | None = None
 
     def on_load_checkpoint(
@@ -142,7 +145,9 @@ class ScoreReport(Callback):
         self._details.update(batch, outputs["nats"], outputs["margins"], outputs["mask"])
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, AudioModule)
         self._sums = self._details.compute()  # over processes, for which all of them are needed
+        self._recognition = recognise(trainer, pl_module, self.most_recognised)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -180,6 +185,8 @@ class ScoreReport(Callback):
                 RecordingScore(name=name, **row)
                 for name, row in zip(_names(data.splits["test"].recordings), _rows(recordings), strict=True)
             ],
+            labels=_label_scores(recordings, module) if module.label_names else (),
+            recognition=self._recognition,
             distances=[
                 DistanceScore(start=start, end=end, **row)
                 for start, end, row in zip([0, *self._edges], [*self._edges, None], _rows(distances), strict=True)
@@ -197,6 +204,16 @@ class ScoreReport(Callback):
                 )
             ],
         )
+
+
+def _label_scores(recordings: Binned, module: AudioModule) -> list[LabelScore]:
+    """Scores by label, from those of the recordings."""
+    numbers, names = torch.from_numpy(module.recording_labels("test")), ["", *module.label_names]
+    totals = recordings.totals.new_zeros(len(recordings.totals), len(names)).index_add_(1, numbers, recordings.totals)
+    samples = recordings.counts.new_zeros(len(names)).index_add_(0, numbers, recordings.counts)
+    counts = numbers.bincount(minlength=len(names)).tolist()
+    rows = zip(names, counts, _rows(Binned(totals, samples)), strict=True)
+    return [LabelScore(name=name, recordings=count, **row) for name, count, row in rows if count]
 
 
 def _rows(sums: Binned) -> list[dict[str, Any]]:
