@@ -144,6 +144,7 @@ class ClipFolder:
             details["silence cut before"] = f"{clip.lead_in_samples / recipe.sample_rate:.2f} s"
         if not clip.complete:
             details["cut short"] = f"stopped after {clip.generated / recipe.sample_rate:.2f} s"
+        label = f", label {recipe.label}" if recipe.label else ""
         return PageClip(
             name=f"{recipe.kind} {recipe.clip}",
             wav=wav,
@@ -151,7 +152,7 @@ class ClipFolder:
             bits_per_sample=clip.bits_per_sample,
             temperature=recipe.temperature,
             seed=recipe.seed,
-            network=f"{recipe.network}, step {recipe.step}, weights {recipe.weights_sha256[:8]}",
+            network=f"{recipe.network}, step {recipe.step}, weights {recipe.weights_sha256[:8]}{label}",
             command=clip.command,
             details=details,
         )

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.pcm import GrowingWav, growing_wav
@@ -50,6 +51,7 @@ class Batch:
         lead_in: Seconds of silence at most that are drawn before each clip and cut; see `LeadIn`.
         before: Nats that the network gave to what it drew before, and how many samples that was.
         lead_in_before: Samples that were cut from what it drew before.
+        labels: Of the clips (B,), all of which have the same; None without one.
         wanted: Numbers of the clips that are made; None for all. The others are only drawn.
     """
 
@@ -61,6 +63,7 @@ class Batch:
     lead_in: float = 0.0
     before: tuple[float, int] = (0.0, 0)
     lead_in_before: int = 0
+    labels: Tensor | None = None
     wanted: Collection[int] | None = None
 
     def wants(self, recipe: Recipe) -> bool:
@@ -171,10 +174,11 @@ def _redrawn(network: Network, batch: Batch, silent: Sequence[Recipe]) -> Batch:
     numbers = range(silent[0].clip, silent[-1].clip + 1)
     seed = silent[0].seed + _SEED_STEP
     recipes = [replace(silent[0], clip=n, first_clip=numbers[0], batch_size=len(numbers), seed=seed) for n in numbers]
-    session = start(network, torch.from_numpy(prompts.SILENCE.codes), len(numbers))
+    labels = None if batch.labels is None else batch.labels[:1].expand(len(numbers))
+    session = start(network, torch.from_numpy(prompts.SILENCE.codes), len(numbers), labels)
     nothing = [prompts.SILENCE.head] * len(numbers)
     wanted = frozenset(recipe.clip for recipe in silent)
-    return Batch(session, recipes, nothing, nothing, batch.samples, batch.lead_in, wanted=wanted)
+    return Batch(session, recipes, nothing, nothing, batch.samples, batch.lead_in, labels=labels, wanted=wanted)
 
 
 def _make(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import cast
 
@@ -60,19 +61,22 @@ def new_clips(options: Options) -> Plan:
     engine = engine_for(trained.network, options.engine, options.weights, options.batch_size)
     if options.prompt or options.conditional:
         prompts.length(options.prompt_seconds, trained.sample_rate)
-    clips = options.batch_size * options.num_batches * len(options.temp) * max(1, len(options.prompt))
+    labels = list(trained.labels) if options.label == ["all"] and trained.labels else list(options.label)
+    for label in labels:
+        trained.label_numbers(label, 1)
+    clips = replace(options, label=labels).clips
     return Plan(
         trained,
         engine,
-        _batches(options, trained, engine),
+        _batches(options, trained, engine, labels or [""]),
         clips * options.samples(trained.sample_rate),
         None,
         partial(_command, options),
     )
 
 
-def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Batch]:
-    """Temperature by temperature, prompt by prompt, batch by batch."""
+def _batches(options: Options, trained: Trained, engine: Engine, labels: list[str]) -> Iterator[Batch]:
+    """Label by label, temperature by temperature, prompt by prompt, batch by batch."""
     rate, context = trained.sample_rate, trained.network.context(0)
     excerpts = _excerpts(options)
     split = None
@@ -87,7 +91,7 @@ def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Bat
     if base.kind == "silence" and not (options.stdout or options.play):
         base = replace(base, lead_in=options.lead_in)
     per_prompt = options.batch_size * options.num_batches
-    for temperature in options.temp:
+    for label, temperature in product(labels, options.temp):
         for index, prompt in enumerate(given or [prompts.SILENCE]):
             begin = options.first_clip + index * per_prompt
             for first in range(begin, begin + per_prompt, options.batch_size):
@@ -99,7 +103,8 @@ def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Bat
                 elif excerpts:
                     chosen = [excerpts[clip % len(excerpts)] for clip in clips]
                     starting = [_from_excerpt(excerpt, rate, options.prompt_seconds) for excerpt in chosen]
-                yield _batch(options, trained, replace(base, temperature=temperature, first_clip=first), starting)
+                own = replace(base, label=label, temperature=temperature, first_clip=first)
+                yield _batch(options, trained, own, starting)
 
 
 def _batch(options: Options, trained: Trained, base: Recipe, starting: list[Prompt]) -> Batch:
@@ -107,9 +112,10 @@ def _batch(options: Options, trained: Trained, base: Recipe, starting: list[Prom
         replace(base, clip=base.first_clip + row, prompt=p.source, prompt_end=p.end, prompt_samples=p.shown)
         for row, p in enumerate(starting)
     ]
-    session = start(trained.network, prompts.stack(starting, trained.network), len(starting))
+    labels = trained.label_numbers(base.label, len(starting))
+    session = start(trained.network, prompts.stack(starting, trained.network), len(starting), labels)
     contexts, heads = [prompt.context for prompt in starting], [prompt.head for prompt in starting]
-    return Batch(session, recipes, contexts, heads, options.samples(trained.sample_rate), base.lead_in)
+    return Batch(session, recipes, contexts, heads, options.samples(trained.sample_rate), base.lead_in, labels=labels)
 
 
 def _excerpts(options: Options) -> list[Excerpt]:
@@ -156,7 +162,8 @@ def longer_clip(options: Options, wav: Path) -> Plan:
     )
     nats = found.clip.bits_per_sample * found.clip.generated * math.log(2)
     read = torch.from_numpy(np.concatenate((found.context, found.codes)))
-    session = resume(trained.network, read.unsqueeze(0), found.clip.drawn)
+    labels = trained.label_numbers(recipe.label, 1)
+    session = resume(trained.network, read.unsqueeze(0), found.clip.drawn, labels)
     before = (nats, found.clip.generated)
     batch = Batch(
         session,
@@ -181,6 +188,7 @@ def _command(options: Options, recipe: Recipe, count: int) -> str:
     words += ["--model", options.model] if options.model else []
     if options.layers is not None:
         words += ["--layers", options.layers]
+    words += ["--label", recipe.label] if recipe.label else []
     if recipe.kind == "prompt":
         words += ["--prompt", recipe.prompt, "--prompt_start", options.prompt_start]
     else:

@@ -1,6 +1,7 @@
 """What decides a clip, and what is known of one that was made."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -44,13 +45,16 @@ class Recipe:
     threads: int = 1
     torch: str = ""
     """Version."""
+    label: str = ""
+    """Empty for no label."""
     lead_in: float = 0.0
     """Seconds of silence at most that are cut before the first sound."""
 
     @property
     def stem(self) -> str:
         """The file name of the clip, without its ending."""
-        return f"step{self.step}_seed{self.seed}_temp{self.temperature:g}_{self.kind}_{self.clip:03d}"
+        label = "_" + re.sub(r"\W+", "-", self.label)[:40] if self.label else ""
+        return f"step{self.step}_seed{self.seed}_temp{self.temperature:g}_{self.kind}{label}_{self.clip:03d}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,7 +26,8 @@ from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.generate import extend, start
 from sequnet_pl.training.metrics import nats, targets_and_mask
-from sequnet_pl.training.references import code_counts, held_out
+from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.references import code_counts, held_out, held_out_split
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,20 +36,28 @@ class Excerpts:
 
     split: Split
     places: Plan
+    names: Sequence[str] = ()
+    """The recordings and the times in them, and their labels where they have some, for people."""
+    labels: Tensor | None = None
+    """Numbers of the labels (B,); None where the network has none."""
 
     @classmethod
-    def spread(cls, data: AudioDataModule, count: int) -> "Excerpts":
+    def spread(cls, data: AudioDataModule, count: int, label_names: Sequence[str] = ()) -> "Excerpts":
         """So many places, spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
-        split = held_out(data)
-        plan = scoring_plan(split.lengths, data.hparams["sample_rate"])
+        split, rate = held_out(data), data.hparams["sample_rate"]
+        plan = scoring_plan(split.lengths, rate)
         halfway = np.stack((np.arange(len(split.lengths)), (split.lengths + 1) // 2), axis=1)
         usable = plan[plan[:, 1] > 0] if (plan[:, 1] > 0).any() else halfway
-        return cls(split, usable[[len(usable) * (2 * place + 1) // (2 * count) for place in range(count)]])
-
-    def names(self, rate: int) -> list[str]:
-        """The recordings and the times in them, for people."""
-        found = [(self.split.recordings[each], at) for each, at in self.places.tolist()]
-        return [f"{recording.source}, {(recording.start + at) / rate:.2f} s" for recording, at in found]
+        places = usable[[len(usable) * (2 * place + 1) // (2 * count) for place in range(count)]]
+        all_labels = data.recording_labels(held_out_split(data))
+        labels = [label if (label := all_labels[each]) in label_names else "" for each in places[:, 0]]
+        names = []
+        for (each, at), label in zip(places.tolist(), labels, strict=True):
+            recording = split.recordings[each]
+            name = f"{recording.source}, {(recording.start + at) / rate:.2f} s"
+            names.append(f"{name}, label {label}" if label else name)
+        numbers = torch.tensor([[*("", *label_names)].index(label) for label in labels])
+        return cls(split, places, names, numbers if label_names else None)
 
     def before(self, samples: int) -> Tensor:
         """Codes (B, samples) that end at the places; before a recording's start lies silence."""
@@ -69,12 +78,13 @@ class Excerpts:
         device = next(network.parameters()).device
         window = network.scoring_window(min(outputs, samples))
         crops, scores = Crops(self.split, *window), []
-        for recording, place in self.places.tolist():
+        for row, (recording, place) in enumerate(self.places.tolist()):
+            labels = None if self.labels is None else self.labels[row : row + 1].to(device)
             end = min(place + samples, int(self.split.lengths[recording]))
             costs = [torch.empty(0, device=device)]
             for begin in range(place, end, window.outputs):
                 batch = Batch(*(field.to(device) for field in crops[recording, begin]))
-                logits = network.scored_logits(batch.codes[:, :-1])
+                logits = network.scored_logits(batch.codes[:, :-1], labels)
                 targets, mask = targets_and_mask(
                     batch._replace(valid=batch.valid.clamp(max=end - begin)), window.outputs
                 )
@@ -100,14 +110,14 @@ class Program:
     seed: int
 
 
-def make_clips(program: Program, network: Network, data: AudioDataModule, step: int, folder: Path) -> Sampling:
+def make_clips(program: Program, module: AudioModule, data: AudioDataModule, step: int, folder: Path) -> Sampling:
     """Make all clips with the weights of now; write them, their spectrograms and their list to `folder`.
 
     Raises UserError where the network gives no numbers or a file cannot be written.
     """
     rate = data.hparams["sample_rate"]
     clips, generated = [], np.zeros(mulaw.CLASSES, np.int64)
-    for clip, head, own in _clips(program, network, data):
+    for clip, head, own in _clips(program, module, data):
         waveform = mulaw.decode(np.concatenate((head, own)))
         write_wav(folder / f"{clip.name}.wav", waveform, rate)
         after = "recording" if clip.temperature is None else "generated"
@@ -127,16 +137,19 @@ def make_clips(program: Program, network: Network, data: AudioDataModule, step: 
     return sampling
 
 
-def _clips(program: Program, network: Network, data: AudioDataModule) -> Iterator[tuple[SampledClip, Codes, Codes]]:
+def _clips(program: Program, module: AudioModule, data: AudioDataModule) -> Iterator[tuple[SampledClip, Codes, Codes]]:
     """Continuations, each with what really follows; then clips from silence. Generated ones are numbered through.
 
     Each comes without flags, and with the codes (T,) of its prompt and of what follows.
     """
-    rate, engine = data.hparams["sample_rate"], engine_for(network)
+    network, rate = module.network, data.hparams["sample_rate"]
+    engine = engine_for(network)
     heard, samples = (max(1, round(seconds * rate)) for seconds in (program.prompt_seconds, program.seconds))
 
-    def drawn(prompts: Tensor | None, numbers: range, temperature: float) -> list[tuple[Codes, float]]:
-        session, noise = start(network, prompts, len(numbers)), Noise(program.seed, numbers)
+    def drawn(
+        prompts: Tensor | None, numbers: range, temperature: float, labels: Tensor | None = None
+    ) -> list[tuple[Codes, float]]:
+        session, noise = start(network, prompts, len(numbers), labels), Noise(program.seed, numbers)
         blocks = list(extend(network, session, noise, Drawing(temperature), samples, engine))
         codes = torch.cat([block.codes for block in blocks], dim=1).cpu().numpy()
         bits = torch.cat([block.nats for block in blocks], dim=1).double().mean(dim=1) / math.log(2)
@@ -154,16 +167,16 @@ def _clips(program: Program, network: Network, data: AudioDataModule) -> Iterato
 
     numbers, temperature = range(program.continuations), program.temperatures[0]
     if numbers:
-        excerpts = Excerpts.spread(data, program.continuations)
+        excerpts = Excerpts.spread(data, program.continuations, module.label_names)
         prompts = excerpts.before(max(heard, network.context(heard)))
         real = zip(
             excerpts.after(samples),
             excerpts.bits_per_sample(network, samples, data.hparams["output_size"]),
             strict=True,
         )
-        generated = drawn(prompts, numbers, temperature)
+        generated = drawn(prompts, numbers, temperature, excerpts.labels)
         heads = [row[len(row) - count :] for row, count in zip(prompts.numpy(), excerpts.heard(heard), strict=True)]
-        rows = zip(numbers, excerpts.names(rate), heads, generated, real, strict=True)
+        rows = zip(numbers, excerpts.names, heads, generated, real, strict=True)
         for n, source, head, drawing, recorded in rows:
             yield clip(f"continuation-{n}", head, drawing, temperature, source)
             yield clip(f"recording-{n}", head, recorded, None, source)

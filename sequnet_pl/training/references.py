@@ -25,9 +25,14 @@ _STRETCH = 1 << 16  # codes read in one piece
 _TOGETHER = 16
 
 
+def held_out_split(data: AudioDataModule) -> str:
+    """Return the split of recordings that are not learnt from: val, else test; train where there are no others."""
+    return next(name for name in ("val", "test", "train") if len(data.splits[name].lengths))
+
+
 def held_out(data: AudioDataModule) -> Split:
-    """The recordings that are not learnt from: of val, else test; those of train where there are no others."""
-    return next(data.splits[name] for name in ("val", "test", "train") if len(data.splits[name].lengths))
+    """Return the recordings of this split."""
+    return data.splits[held_out_split(data)]
 
 
 def references(data: AudioDataModule) -> dict[str, float]:

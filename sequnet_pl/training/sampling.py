@@ -103,7 +103,7 @@ class SampleAudio(Callback):
         folder = self._folder / f"step-{step:08d}"
         assert isinstance(module, AudioModule)
         with averaged_weights(trainer, module):
-            sampling = make_clips(self.program, module.network, data_of(trainer), step, folder)
+            sampling = make_clips(self.program, module, data_of(trainer), step, folder)
         log_sampling(trainer.loggers, sampling, folder)
 
 

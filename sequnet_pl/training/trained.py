@@ -8,9 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from sequnet_pl import pretrained
 from sequnet_pl.audio.files import SAMPLE_RATE
-from sequnet_pl.errors import UserError
+from sequnet_pl.errors import UsageError, UserError, did_you_mean
 from sequnet_pl.models import registry
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.published import network_from_weights
@@ -42,6 +45,21 @@ class Trained:
     def sample_rate(self) -> int:
         """Samples a second that the network has learnt."""
         return self.data.get("sample_rate", SAMPLE_RATE)
+
+    def label_numbers(self, label: str, clips: int) -> Tensor | None:
+        """Return the labels (clips,) of clips that all have this one; None for an empty name.
+
+        Raises:
+            UsageError: The network has no such label.
+        """
+        if not label:
+            return None
+        if not self.labels:
+            raise UsageError(f"--label {label}: {self.path} has no labels; train with --labels folder")
+        if label not in self.labels:
+            names = ", ".join(self.labels)
+            raise UsageError(f"{self.path} has no label {label}: choose {names}{did_you_mean(label, self.labels)}")
+        return torch.full((clips,), self.labels.index(label) + 1)
 
     @cached_property
     def digest(self) -> str:

@@ -60,4 +60,4 @@ def test_pieces_are_told_by_their_time_in_the_recording(tmp_path: Path, trained:
     end = round((prompt.end - 42) * RATE) + int(long.offsets[0])
     assert np.array_equal(prompt.codes[-500:], long.codes[end - 500 : end])
     excerpts = Excerpts.spread(trained.module, 2)
-    assert {float(name.split(", ")[1].split()[0]) >= 35 for name in excerpts.names(RATE) if "a.wav" in name} == {True}
+    assert {float(name.split(", ")[1].split()[0]) >= 35 for name in excerpts.names if "a.wav" in name} == {True}

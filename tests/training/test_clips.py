@@ -53,7 +53,7 @@ def test_places_are_spread_over_recordings_that_are_not_learnt_from(data):
     excerpts = Excerpts.spread(data, 2)
     assert excerpts.split is data.splits["val"]
     np.testing.assert_array_equal(excerpts.places, Excerpts.spread(data, 2).places)
-    assert excerpts.names(RATE)[0].endswith("val/0.wav, 0.15 s")  # half of a short one
+    assert excerpts.names[0].endswith("val/0.wav, 0.15 s")  # half of a short one
     assert excerpts.heard(1000) == [1000, 1000]
     assert excerpts.heard(RATE) == [2480, 2480]
     data.splits = data.splits | {"val": data.splits["test"]}
@@ -80,7 +80,7 @@ def test_a_sampling_is_on_disk_as_its_list_says(trained, data, tmp_path):
     program = Program(
         continuations=1, from_silence=2, seconds=0.05, prompt_seconds=0.1, temperatures=[1.0, 0.5], seed=3
     )
-    sampling = make_clips(program, trained.module.network, data, 7, tmp_path)
+    sampling = make_clips(program, trained.module, data, 7, tmp_path)
     assert read_sampling(tmp_path) == sampling
     assert [(clip.name, clip.temperature) for clip in sampling.clips] == [
         ("continuation-0", 1.0),
