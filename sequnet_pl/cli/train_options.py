@@ -119,12 +119,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         ("weights_only", bool | None, None, "Not used: checkpoints are always loaded so."),
         ("logger", Literal["wandb", "tensorboard", "none"], "wandb", "Logger beside the CSV file."),
         ("log_model", bool, False, "Upload the best checkpoint to W&B at the end."),
-        (
-            "score_labels",
-            NonNegativeInt | Literal["all"],
-            300,
-            "Test recordings scored with each label.",
-        ),
+        ("score_labels", int | Literal["all"], 300, "Test recordings that are scored with each label."),
         ("gpu_precision", str, None, "Precision of a fit on a GPU that computes in bfloat16."),
     ):
         parser.option(f"--{name}", group=run, default=default, help=text, **kind_of(kind, default, name))
