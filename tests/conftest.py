@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
-import numpy as np
 import pytest
-import soundfile
 import torch
 from browser import CHROMIUM, Browser
+from tones import tone
 
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sashimi import SaShiMi
@@ -72,14 +71,6 @@ def unprivileged() -> list[str]:
     if not shutil.which("setpriv") or subprocess.run([*command, "true"], capture_output=True).returncode:
         pytest.skip("permissions do not bind root, and no setpriv can change that")
     return command
-
-
-def tone(path: Path, seconds: float = 0.5, pitch: float = 440.0, rate: int = 16_000) -> Path:
-    """A decaying tone as a wav file."""
-    time = np.arange(round(seconds * rate)) / rate
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, 0.6 * np.exp(-2 * time) * np.sin(2 * np.pi * pitch * time), rate)
-    return path
 
 
 @pytest.fixture(scope="session")

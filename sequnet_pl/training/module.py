@@ -118,9 +118,11 @@ class AudioModule(pl.LightningModule):
         if not self.label_names:
             return
         data, numbers = data_of(self.trainer), {"": 0} | {name: n for n, name in enumerate(self.label_names, 1)}
-        for split in data.splits:
+        scored = {"fit": "val", "validate": "val", "test": "test"}.get(stage)
+        for split in data.splits.keys() - self._labels.keys():
             labels = data.recording_labels(split)
-            if unknown := sorted(set(labels) - numbers.keys()):
+            unknown = sorted(set(labels) - numbers.keys())
+            if unknown and split in ("train", scored):
                 text = "the labels %s of recordings of %s are not known to the network, and count as no label"
                 rank_zero_only(log.warning)(text, ", ".join(unknown), split)
             self._labels[split] = torch.tensor([numbers.get(label, 0) for label in labels], dtype=torch.int64)
