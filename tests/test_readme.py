@@ -91,6 +91,10 @@ NOT_RUN = {
     "snapshots/sequnet --model sequnet --batch_size 2 --num_batches 3": _NEEDS
     + "a GPU; tests/sampling runs a smaller one",
     "python sample.py --stdout wav --seconds 60 | ffplay -": _NEEDS + "a sound device; tests/sampling reads the pipe",
+    "python train.py --config configs/demo.yaml --audio_dir music --labels folder --gpus 0": _TESTED
+    + "tests/train/test_labels_of_runs.py",
+    "python sample.py --label bach": _TESTED + "tests/train/test_labels_of_runs.py",
+    "python sample.py --label all": _TESTED + "tests/train/test_labels_of_runs.py",
     "python train.py --config configs/finetune.yaml --init_from piano --audio_dir music --gpus 0": (
         "takes minutes; tests/cli/test_init_from.py runs a smaller one"
     ),
