@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import Logger
 from recordings import noise, prepared, squeezed
 
 from sequnet_pl.data.datamodule import AudioDataModule
@@ -92,27 +91,11 @@ def test_options_that_make_no_sense(options: dict[str, object], message: str) ->
         AudioDataModule(**options)  # type: ignore[arg-type]
 
 
-class Remembering(Logger):
-    """Keeps the hyper-parameters that it logs."""
-
-    name = version = "remembering"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.logged: dict[str, object] = {}
-
-    def log_hyperparams(self, params: dict[str, object], *_: object, **__: object) -> None:
-        self.logged |= dict(params)
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        pass
-
-
-def trainer(logger: Logger | bool = False) -> pl.Trainer:
+def trainer() -> pl.Trainer:
     return pl.Trainer(
         accelerator="cpu",
         max_steps=1,
-        logger=logger,
+        logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -136,15 +119,6 @@ def options(music: Path, tmp_path: Path) -> dict[str, object]:
 def module() -> SeqUNetModule:
     torch.manual_seed(0)
     return SeqUNetModule(levels=2, features=3, depth=1, kernel_size=3)
-
-
-def test_loggers_record_the_data_of_a_fit(tmp_path: Path, music: Path, module: SeqUNetModule) -> None:
-    noise(music / "train/long.wav", 36)
-    logger = Remembering()
-    data = AudioDataModule(**options(music, tmp_path))  # type: ignore[arg-type]
-    trainer(logger).fit(module, data)
-    assert logger.logged["data/fingerprint"] == data.fingerprint
-    assert [logger.logged[f"data/{split}_hours"] for split in ("train", "val", "test")] == [0.01, 0, 0]
 
 
 @pytest.mark.parametrize("stage", ["fit", "test", "validate"])

@@ -33,7 +33,7 @@ def test_info_and_list(folder: Path, capsys: pytest.CaptureFixture[str]):
     assert command.main(["info", str(folder)]) == 0
     printed = capsys.readouterr().out
     for text in (
-        "16000 Hz, channel mix",
+        "rate 16000, channel mix",
         f"fingerprint {store.fingerprint(folder)}, skipped files 1",
         "0.0 MB on disk, 0.0 MB of them unused",
     ):

@@ -14,7 +14,7 @@ import pytest
 from small_stores import assert_holds, make, noise, on_disk
 
 from sequnet_pl.audio.decode import mono
-from sequnet_pl.data.store import appending, encode, fingerprint, make_store, open_split
+from sequnet_pl.data.store import appending, encode, fingerprint, open_split
 from sequnet_pl.data.store.index import read_index
 from sequnet_pl.processes import run_all
 
@@ -103,19 +103,15 @@ def maker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker]:
     maker.process.communicate()
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_kill_at_any_moment(tmp_path: Path, maker: Maker, seed: int):
     """What was stored before stays readable, no process is left, and the next run completes the store."""
-    store, draw, has_other_options = tmp_path / "store", random.Random(seed), seed >= 8
-    if has_other_options:
-        make_store({"train": maker.files[:2]}, store, 8_000, progress=False)
+    store, draw = tmp_path / "store", random.Random(seed)
     maker.make(store, interval=draw.choice((0, 60)), killed_after=draw.uniform(0, maker.seconds))
-    if has_other_options and fingerprint(store) != maker.fingerprint:
-        assert_holds(store, "train", maker.files[:2], 8_000)
     maker.make(store)
     assert fingerprint(store) == maker.fingerprint
     assert_holds(store, "train", maker.files)
-    assert on_disk(store) == [open_split(store, "train").path.name]
+    assert on_disk(store) == ["codes.u8"]
 
 
 def sources(folder: Path) -> list[str]:

@@ -66,7 +66,6 @@ def test_bad_files_are_skipped_each_with_its_reason(tmp_path: Path, caplog: pyte
     caplog.clear()
     report = make(tmp_path / "store", everything)
     assert (report.made, len(report.skipped)) == (0, 5)
-    assert any("skipped 3 files again" in message for message in caplog.messages)
     pipe.unlink()
     for seed, path in enumerate((text, pipe)):
         noise(path, seed=seed + 1)

@@ -12,12 +12,12 @@ from small_stores import make, noise
 
 from sequnet_pl.data.download.items import PIANO_LIST, read_list
 from sequnet_pl.data.sources import choose
-from sequnet_pl.data.store import locks
+from sequnet_pl.data.store.appending import lock
 
 
 def test_a_complete_store_waits_for_nobody(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
     made = make(tmp_path / "store", five)
-    with locks.lock(tmp_path / "store"):  # another job makes it larger, which takes hours
+    with lock(tmp_path / "store"):  # another job makes it larger, which takes hours
         assert make(tmp_path / "store", five).recordings == made.recordings
     assert not caplog.records
 
@@ -65,8 +65,8 @@ def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: 
 
     first = printed()
     assert len(first.splitlines()) == len(kinds)
-    for lock in data.rglob(".lock"):
-        lock.unlink()
+    for path in data.rglob(".lock"):
+        path.unlink()
     paths = [data, *data.rglob("*")]
     for path in paths:
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -82,11 +82,11 @@ def test_another_ones_lock_is_waited_for_and_one_that_cannot_be_made_is_not_need
     tmp_path: Path, unprivileged: list[str]
 ):
     code = (
-        "import logging, pathlib, sys; from sequnet_pl.data.store.locks import lock\n"
+        "import logging, pathlib, sys; from sequnet_pl.data.store.appending import lock\n"
         "with lock(pathlib.Path(sys.argv[1])): print('mine', flush=True)"
     )
     command = [*unprivileged, sys.executable, "-c", code, str(tmp_path)]
-    with locks.lock(tmp_path):
+    with lock(tmp_path):
         (tmp_path / ".lock").chmod(0o444)
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stderr and "waiting for another process" in process.stderr.readline()
