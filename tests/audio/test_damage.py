@@ -115,12 +115,12 @@ def _film_without_sound(path: Path) -> None:
         (lambda path: path.write_bytes(b"fLaC" + bytes(60)), "a.flac", "audio"),
         (lambda path: path.write_bytes(b"RIFF\0\0\0\0WAVEdata" + b"\xff" * 60), "a.wav", "audio"),
         (Path.touch, "a.wav", "not audio"),
-        (_with_value(np.nan), "a.wav", "NaN or infinite samples .*5.00 s"),
+        (_with_value(np.nan), "a.wav", "NaN or infinite samples"),
         (_with_value(-np.inf), "a.wav", "NaN or infinite"),
         (lambda path: sf.write(path, np.empty(0), 16_000, format="WAV"), "a.wav", "no audio"),
         (_playlist, "a.m4a", "not audio"),
         (_moov_cut, "a.m4a", "not audio"),
-        (_film_without_sound, "a.mp4", "has no audio"),
+        (_film_without_sound, "a.mp4", "has no audio in"),
     ],
 )
 def test_what_cannot_be_decoded_is_one_line(tmp_path: Path, make, name: str, reason: str):

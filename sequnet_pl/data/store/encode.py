@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio import loudness, mulaw
-from sequnet_pl.audio.decode import TruncatedAudioError, UnavailableError, frames, mono
+from sequnet_pl.audio import mulaw
+from sequnet_pl.audio.decode import TruncatedAudioError, UnavailableError, frames, measure_loudness, mono
 from sequnet_pl.data.store.index import Options, Recording
 
 _TRUNCATED = "used as far as it decodes"
@@ -92,7 +92,7 @@ def _gain(path: Path, options: Options, notes: list[str]) -> float:
     if options.loudness is None:
         return 1.0
     blocks = _noting(mono(path, options.rate, options.channel), [])  # noted when the codes are made
-    found, peak = loudness.measure(blocks, options.rate)
+    found, peak = measure_loudness(blocks, options.rate)
     if found is None:
         notes.append("too short or too quiet to measure its loudness, left as it is")
         return 1.0
