@@ -131,7 +131,7 @@ def test_identities_of_sources(tmp_path: Path) -> None:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Downloads without the polite pauses."""
     fetch = download.download
-    monkeypatch.setattr(download, "download", lambda items, folder, hours: fetch(items, folder, QUICK, hours=hours))
+    monkeypatch.setattr(download, "download", lambda items, folder: fetch(items, folder, QUICK))
 
 
 def test_piano_takes_what_came_and_nothing_else(
