@@ -22,23 +22,14 @@ REPORT = "report.csv"
 
 @dataclass(frozen=True)
 class Options:
-    """Options of a download.
+    """Options of a download. Raises UsageError for values that make no sense."""
 
-    Args:
-        sleep: Least pause before a download, s; at most twice as much.
-        timeout: Time without an answer or a byte after which a connection counts as lost, s.
-        retries: How often a broken transfer is resumed within a run.
-        cookies: A file of cookies in Netscape's format; it is only read.
-        max_bytes: Limit for a recording of unknown length, such as a radio stream.
-        max_hours: Limit for the time that such a recording takes.
-    """
-
-    sleep: float = 10.0
-    timeout: float = 20.0
-    retries: int = 5
-    cookies: Path | None = None
-    max_bytes: float = 2e9
-    max_hours: float = 2.0
+    sleep: float = 10.0  # least pause before a download, s; at most twice as much
+    timeout: float = 20.0  # without an answer or a byte, after which a connection counts as lost, s
+    retries: int = 5  # of a broken transfer within a run
+    cookies: Path | None = None  # a file in Netscape's format, which is only read
+    max_bytes: float = 2e9  # of a recording of unknown length, such as a radio stream
+    max_hours: float = 2.0  # that such a recording takes
 
     def __post_init__(self) -> None:
         if not (0 <= self.sleep < float("inf") and self.max_bytes > 0 and self.max_hours > 0):
@@ -47,17 +38,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of the report, of one recording in one split.
-
-    `status` is `ok` (present), `failed` (retried by the next run) or `gone` (not retried); `file` is relative to the
-    folder, empty where there is none.
-    """
+    """A row of the report, of one recording in one split."""
 
     recording: str
     split: str
-    status: str
+    status: str  # ok (present), failed (retried by the next run) or gone (not retried)
     reason: str = ""
-    file: str = ""
+    file: str = ""  # relative to the folder; empty where there is none
 
 
 Entries = dict[tuple[str, str], Entry]

@@ -44,13 +44,10 @@ log = logging.getLogger(__name__)
 class Report:
     """The content of a store after an update, and what the update did."""
 
-    recordings: dict[str, tuple[Recording, ...]]
-    """Of each split."""
+    recordings: dict[str, tuple[Recording, ...]]  # of each split
     skipped: tuple[Skipped, ...] = ()
-    made: int = 0
-    """Files that were decoded."""
-    is_changed: bool = False
-    """Whether the splits hold other recordings or segments than before."""
+    made: int = 0  # files that were decoded
+    is_changed: bool = False  # whether the splits hold other recordings or segments than before
 
 
 class Split:

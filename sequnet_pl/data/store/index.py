@@ -20,27 +20,21 @@ Sources = Mapping[str, Sequence[str]]
 """The paths of the audio files of each split."""
 CODES = "codes.u8"
 """The file of all codes, which only grows."""
-INDEX = "index.json"
-GAP = 3
-"""Seconds between two segments that belong to neither, whatever the network."""
-HELD_OUT = 10
-"""A segment that does not train is one in so many parts of what the gaps leave."""
-LEAST = 1
-"""Seconds that such a segment has at least; a shorter recording is not split."""
+_INDEX = "index.json"
 _FORMAT = 3
+_GAP = 3  # seconds between two segments that belong to neither, whatever the network
+_HELD_OUT = 10  # a segment that does not train is one in so many parts of what the gaps leave
+_LEAST = 1  # seconds that such a segment has at least; a shorter recording is not split
 
 
 @dataclass(frozen=True)
 class Options:
     """What decides the codes of a recording. Raises UsageError for values that make no sense."""
 
-    rate: int = SAMPLE_RATE
-    """Samples a second."""
+    rate: int = SAMPLE_RATE  # Hz
     channel: Channel = "mix"
-    loudness: float | None = None
-    """Each recording is brought to this loudness (LUFS, EBU R 128), as far as its peak allows; None leaves it alone."""
-    skip_silence: float | None = None
-    """Digital silence longer than this (seconds) is cut down to it; None keeps all of it."""
+    loudness: float | None = None  # of each recording (LUFS, EBU R 128), as its peak allows; None leaves it alone
+    skip_silence: float | None = None  # seconds to which longer digital silence is cut down; None keeps all of it
 
     def __post_init__(self) -> None:
         if self.channel not in ("mix", "left", "right"):
@@ -57,34 +51,25 @@ class Options:
 
 @dataclass(frozen=True)
 class Recording:
-    """One audio file in the store, or a segment of it: `length` codes from `offset` on in the file of codes."""
+    """One audio file in the store, or a segment of it: `length` codes from `offset` on in the file of codes.
+
+    The other fields of a segment are those of the whole recording.
+    """
 
     source: str
-    size: int
-    """Bytes of the audio file; with `mtime_ns` it shows whether the file has changed."""
+    size: int  # bytes of the audio file; with `mtime_ns` it shows whether the file has changed
     mtime_ns: int
     offset: int
     length: int
-    rate: int
-    """Of the codes: `length / rate` are seconds."""
+    rate: int  # of the codes: `length / rate` are seconds
     codes_sha256: str
-    peak: float
-    """Largest magnitude before encoding; more than 1 was clipped."""
-    clipped: float
-    """Fraction of samples at or beyond full scale."""
-    silent: float
-    """Fraction of codes that are digital silence."""
-    note: str = ""
-    """What a user should know about this recording, or nothing."""
-    source_rate: int = 0
-    """Source sample rate in Hz, where that is lower than `rate`; else 0."""
-    start: int = 0
-    """Of a segment: its start in the recording, in samples."""
-    total_length: int = 0
-    """Total length of a recording that was to be split in time, in samples; else 0.
-
-    The other fields but `offset` and `length` are those of the whole recording.
-    """
+    peak: float  # largest magnitude before encoding; more than 1 was clipped
+    clipped: float  # fraction of samples at or beyond full scale
+    silent: float  # fraction of codes that are digital silence
+    note: str = ""  # what a user should know about this recording
+    source_rate: int = 0  # source sample rate in Hz, where that is lower than `rate`
+    start: int = 0  # of a segment: its start in the recording, in samples
+    total_length: int = 0  # of a recording that was to be split in time, in samples
 
     @property
     def is_segment(self) -> bool:
@@ -125,8 +110,7 @@ class Index:
     length: int = 0
     splits: dict[str, tuple[Recording, ...]] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
-    pending: tuple[Recording, ...] = ()
-    """Recordings of an update that was not completed, which belong to no split yet."""
+    pending: tuple[Recording, ...] = ()  # of an update that was not completed; they belong to no split yet
 
     @cached_property
     def recordings(self) -> dict[str, Recording]:
@@ -167,7 +151,7 @@ class Index:
 
 def read_index(folder: Path) -> Index | None:
     """Return the index of a store, None where there is none. Raise UserError where it cannot be read."""
-    path = Path(folder) / INDEX
+    path = Path(folder) / _INDEX
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
@@ -194,7 +178,7 @@ def opened_index(folder: Path, unsplit: bool = False) -> Index:
 
 def write_index(folder: Path, index: Index) -> None:
     """Replace the index of a store. Raise UserError where that fails; the old one then stays."""
-    atomic.write_text(folder / INDEX, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
+    atomic.write_text(folder / _INDEX, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
 
 
 def _recordings(entries: list[dict[str, Any]]) -> tuple[Recording, ...]:
@@ -205,10 +189,10 @@ def _segment(recording: Recording, number: int, count: int) -> Recording | None:
     """Return one of `count` segments, None where there is none."""
     if count == 1:
         return recording
-    gap = GAP * recording.rate
+    gap = _GAP * recording.rate
     rest = recording.length - (count - 1) * gap
-    held_out = rest // HELD_OUT
-    if held_out < LEAST * recording.rate:
+    held_out = rest // _HELD_OUT
+    if held_out < _LEAST * recording.rate:
         return None if number else replace(recording, total_length=recording.length)
     first = rest - (count - 1) * held_out
     start, length = (first + gap + (number - 1) * (held_out + gap), held_out) if number else (0, first)
