@@ -57,13 +57,9 @@ def test_a_small_weight_gives_a_crop_in_some_epochs() -> None:
     ("folders", "weights", "message"),
     [
         (["a", "b"], [1.0], "--audio_weights has 1 for 2 folders"),
-        (["a"], [3.0, 1.0], "--audio_weights has 2 for 1 folders"),
         ([], [3.0, 1.0], "--audio_weights has 2 for 0 folders"),
-        (["a", "b"], [], "--audio_weights has 0 for 2 folders"),
         (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a sampling weight is a number above 0"),
-        (["a", "b"], [-1.0, 1.0], "--audio_weights has -1,"),
         (["a", "b"], [1.0, float("nan")], "--audio_weights has nan,"),
-        (["a", "b"], [1.0, float("inf")], "--audio_weights has inf,"),
     ],
 )
 def test_weights_that_make_no_sense(folders: list[str], weights: list[float], message: str) -> None:
@@ -117,12 +113,9 @@ def test_each_folder_is_split_by_itself(tmp_path: Path, music: Path) -> None:
 
 
 def test_one_folder_in_a_list_is_one_folder(tmp_path: Path, music: Path) -> None:
-    one, listed = (
-        prepared(tmp_path, audio_dir=str(music / "many")),
-        prepared(tmp_path, audio_dir=[str(music / "many")], audio_weights=[2]),
-    )
+    folder = str(music / "many")
+    one, listed = prepared(tmp_path, audio_dir=folder), prepared(tmp_path, audio_dir=[folder], audio_weights=[2])
     assert (one.store, one.fingerprint) == (listed.store, listed.fingerprint)
-    assert prepared(tmp_path, audio_dir=[str(music / "many"), str(music / "long")]).store.name.startswith("many+1-")
 
 
 def test_recordings_are_known_by_their_folders_however_these_are_written(

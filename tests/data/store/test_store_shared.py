@@ -26,14 +26,13 @@ CODE = """
 import ast, sys
 from sequnet_pl.data import builtin
 from sequnet_pl.data.builtin.pieces import Piece
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.download import fetch
+from sequnet_pl.data.stored import StoredRecordings
 builtin.PIECES = [Piece(split, split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in ("train", "val")]
 fetch.fetch_all = lambda *_: "the server is down"
 for data_dir, options in ast.literal_eval(sys.argv[1]).items():
-    data = AudioDataModule(data_dir=data_dir, **options)
-    data.prepare_data()
-    data.setup("fit")
+    data = StoredRecordings(data_dir=data_dir, **options)
+    data.make()
     print(data.fingerprint, {name: len(split.codes) for name, split in data.splits.items()})
 """
 
