@@ -11,10 +11,10 @@ import math
 import os
 import stat
 import struct
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
 from io import FileIO
-from itertools import chain, groupby, islice
+from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -24,7 +24,10 @@ import av.logging
 import numpy as np
 import soxr
 from av.container import InputContainer
+from av.error import BlockingIOError as NotReadyError
+from av.error import EOFError as EndOfFileError
 from av.error import FFmpegError
+from av.filter import Graph
 from numpy.typing import NDArray
 
 from sequnet_pl.errors import UsageError, UserError
@@ -37,6 +40,7 @@ _FRAMES = 64  # frames of a codec in a block, mostly of 1024 to 4096 samples
 _CONTAINERS = "mov,matroska,webm,aac,mp3,ac3,ogg,flac,wav,w64,aiff,au,caf,asf"
 _OPTIONS = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "none"}
 _TYPES = {"u8": np.uint8, "s16": np.int16, "s32": np.int32, "s64": np.int64, "flt": np.float32, "dbl": np.float64}
+_NO_LOUDNESS = -70.0  # the value of FFmpeg's filter where no part of the signal passes its gate
 _SLACK = 0.05  # seconds by which encoder delays may shorten a declared duration
 
 av.logging.set_level(av.logging.WARNING)
@@ -72,9 +76,8 @@ class UnavailableError(AudioFileError):
 
 def open_regular(path: Path) -> FileIO:
     """Open a regular file, unbuffered. Raise UnavailableError for anything else: opening a pipe would block."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        file = FileIO(path, opener=lambda name, _: os.open(name, flags))
+        file = FileIO(path, opener=lambda name, _: os.open(name, os.O_RDONLY | os.O_NONBLOCK))
     except OSError as error:
         raise UnavailableError(path, error.strerror or str(error)) from error
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -94,91 +97,70 @@ def frames(path: Path) -> Generator[tuple[int, Samples]]:
             declared, options = _wav_header(path, file)
             with av.logging.Capture() as messages:
                 container = av.open(file, "r", options=_OPTIONS | options)
-            is_estimate = any("from bitrate" in message for *_, message in messages)
             with container:
-                yield from _decode(path, container, declared, is_estimate)
-        except MemoryError as error:
-            raise UnavailableError(path, "there is not enough memory") from error
-        except (FFmpegError, ValueError, OverflowError) as error:
+                if declared is None and not any("from bitrate" in message for *_, message in messages):
+                    declared = _declared(container)
+                yield from _decode(path, container, declared)
+        except (FFmpegError, ValueError, OverflowError, OSError) as error:
+            # EINVAL: a seek to a negative position, from an offset in a damaged file
+            if isinstance(error, OSError) and not isinstance(error, FFmpegError) and error.errno != errno.EINVAL:
+                raise UnavailableError(path, error.strerror or str(error)) from error
             raise DecodeError(path, "not audio that FFmpeg can read") from error
-        except OSError as error:
-            if error.errno == errno.EINVAL:  # a seek to a negative position, from an offset in a damaged file
-                raise DecodeError(path, "not audio that FFmpeg can read") from error
-            raise UnavailableError(path, error.strerror or str(error)) from error
 
 
-class _PacketReader:
-    """The decoded frames of one stream; counts packets, failures and seconds on the way."""
-
-    def __init__(self, container: InputContainer, stream: av.AudioStream) -> None:
-        self._container, self._stream = container, stream
-        self.packets = 0
-        self.seconds = 0.0
-        self.failures: list[float] = []  # seconds at which a packet did not decode
-        self.is_corrupt = False
-        self.is_interrupted = False
-
-    def __iter__(self) -> Iterator[av.AudioFrame]:
-        try:
-            for packet in self._container.demux(self._stream):
-                self.packets += 1
-                self.is_corrupt = self.is_corrupt or packet.is_corrupt
-                try:
-                    for frame in packet.decode():
-                        self.seconds += frame.samples / frame.sample_rate
-                        yield frame
-                except FFmpegError:
-                    self.failures.append(self.seconds)
-        except FFmpegError:  # such as an ogg file that continues at another rate
-            self.is_interrupted = True
-
-    def check(self, path: Path, declared: float | None) -> None:
-        """Raise what is wrong with a file that has been read to its end."""
-        if not self.seconds:
-            raise DecodeError(path, "it holds no audio that can be decoded")
-        if len(self.failures) > max(3, self.packets / 10):  # as where one codec is taken for another
-            raise DecodeError(path, f"{len(self.failures)} of {self.packets} packets cannot be decoded")
-        if declared and self.seconds + _SLACK < declared < math.inf:
-            raise TruncatedAudioError(path, f"it ends at {self.seconds:.2f} s of {declared:.2f} s, cut off or damaged")
-        if self.is_interrupted or (self.is_corrupt and declared is None):
-            raise TruncatedAudioError(path, f"it ends at {self.seconds:.2f} s, cut off or damaged")
-        if self.failures:
-            count, first = len(self.failures), self.failures[0]
-            raise TruncatedAudioError(path, f"packets that cannot be decoded: {count}, the first at {first:.2f} s")
-
-
-def _decode(
-    path: Path, container: InputContainer, declared: float | None, is_estimate: bool
-) -> Iterator[tuple[int, Samples]]:
-    stream = container.streams.best("audio")
-    if not isinstance(stream, av.AudioStream):
-        raise DecodeError(path, "it has no audio")
-    if stream.codec_context is None:
-        raise DecodeError(path, "FFmpeg does not know its codec")
-    stream.codec_context.thread_count = 1  # files are decoded in parallel
-    if declared is None and not is_estimate:
-        declared = _declared(container, stream)
-    reader = _PacketReader(container, stream)
-    for (rate, _, channels), run in groupby(reader, lambda f: (f.sample_rate, f.format.name, f.layout.nb_channels)):
-        while batch := list(islice(run, _FRAMES)):
-            yield rate, _floats(batch, channels)
-    reader.check(path, declared)
-
-
-def _declared(container: InputContainer, stream: av.AudioStream) -> float | None:
+def _declared(container: InputContainer) -> float | None:
     """Return the seconds that a header declares, None where it declares none."""
-    if container.format.name == "flac" and stream.start_time:
+    stream = container.streams.best("audio")
+    if stream and container.format.name == "flac" and stream.start_time:
         return None  # a segment, whose header has the length of the whole
-    if stream.duration and stream.time_base:
+    if stream and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
-    if container.duration and len(container.streams) == 1:
-        return container.duration / av.time_base
-    return None
+    return container.duration / av.time_base if container.duration and len(container.streams) == 1 else None
 
 
-def _floats(batch: list[av.AudioFrame], channels: int) -> Samples:
-    """Convert frames of any sample format to float32 (T, C)."""
-    layout = batch[0].format
+def _decode(path: Path, container: InputContainer, declared: float | None) -> Iterator[tuple[int, Samples]]:
+    stream = container.streams.best("audio")
+    if not isinstance(stream, av.AudioStream) or stream.codec_context is None:
+        raise DecodeError(path, "it has no audio in a codec of FFmpeg")
+    stream.codec_context.thread_count = 1  # files are decoded in parallel
+    seconds, packets, failures, is_cut = 0.0, 0, list[float](), False
+    batch, form = list[av.AudioFrame](), (0, "", 0)
+    try:
+        for packet in container.demux(stream):
+            packets += 1
+            is_cut = is_cut or (packet.is_corrupt and declared is None)
+            try:
+                decoded = packet.decode()
+            except FFmpegError:
+                failures.append(seconds)
+                continue
+            for frame in decoded:
+                seconds += frame.samples / frame.sample_rate
+                last, form = form, (frame.sample_rate, frame.format.name, frame.layout.nb_channels)
+                if batch and (form != last or len(batch) == _FRAMES):
+                    yield last[0], _floats(batch)
+                    batch = []
+                batch.append(frame)
+    except FFmpegError:  # such as an ogg file that continues at another rate
+        is_cut = True
+    if batch:
+        yield form[0], _floats(batch)
+    if not seconds:
+        raise DecodeError(path, "it holds no audio that can be decoded")
+    if len(failures) > max(3, packets / 10):  # as where one codec is taken for another
+        raise DecodeError(path, f"{len(failures)} of {packets} packets cannot be decoded")
+    is_short = declared is not None and seconds + _SLACK < declared < math.inf
+    if is_short or is_cut:
+        of = f" of {declared:.2f} s" if is_short else ""
+        raise TruncatedAudioError(path, f"it ends at {seconds:.2f} s{of}, cut off or damaged")
+    if failures:
+        reason = f"packets that cannot be decoded: {len(failures)}, the first at {failures[0]:.2f} s"
+        raise TruncatedAudioError(path, reason)
+
+
+def _floats(batch: list[av.AudioFrame]) -> Samples:
+    """Convert frames of one sample format, whichever it is, to float32 (T, C)."""
+    layout, channels = batch[0].format, batch[0].layout.nb_channels
     dtype = _TYPES[layout.packed.name]
     rows, width = (channels, 1) if layout.is_planar else (1, channels)
     raw = np.empty((rows, width * sum(frame.samples for frame in batch)), dtype)
@@ -215,21 +197,14 @@ def _wav_header(path: Path, file: FileIO) -> tuple[float | None, dict[str, str]]
             if codec in (0x38, 0x40):  # FFmpeg takes the former for AMR, and swaps the nibbles of the latter
                 raise DecodeError(path, "its codec, NMS ADPCM or G.721, is not supported")
         if name == b"data" and bytes_per_second:
-            return _data_size(file, size, position, length, bytes_per_second)
+            following = os.pread(file.fileno(), 4, position) if position + 8 <= size else b""
+            is_padding = size - position < 1 << 16 and not following.strip(b"\0")
+            is_chunk_name = all(32 <= byte < 127 for byte in following)
+            if not (is_chunk_name or is_padding):
+                return math.inf, {"ignore_length": "1"}
+            is_placeholder = not length or any(abs(length - limit) < 1 << 16 for limit in (2**31, 2**32))
+            return math.inf if is_placeholder else length / bytes_per_second, {}
     return None, {}
-
-
-def _data_size(
-    file: FileIO, size: int, end: int, length: int, bytes_per_second: int
-) -> tuple[float | None, dict[str, str]]:
-    """Judge the declared `length` of a data chunk by what stands at its `end`."""
-    following = os.pread(file.fileno(), 4, end) if end + 8 <= size else b""
-    is_padding = size - end < 1 << 16 and not following.strip(b"\0")
-    is_chunk_name = all(32 <= byte < 127 for byte in following)
-    if not (is_chunk_name or is_padding):
-        return math.inf, {"ignore_length": "1"}
-    is_placeholder = not length or any(abs(length - limit) < 1 << 16 for limit in (2**31, 2**32))
-    return math.inf if is_placeholder else length / bytes_per_second, {}
 
 
 def mono(path: Path, rate: int, channel: Channel = "mix", rates: set[int] | None = None) -> Generator[Samples]:
@@ -239,10 +214,17 @@ def mono(path: Path, rate: int, channel: Channel = "mix", rates: set[int] | None
     """
     if rate <= 0:
         raise UsageError(f"a sample rate of {rate} Hz is not possible; it must be more than 0")
-    truncations: list[TruncatedAudioError] = []
-    position, length = 0.0, 0
+    truncation, length = None, 0
+
+    def blocks() -> Iterator[tuple[int, Samples]]:
+        nonlocal truncation
+        try:
+            yield from source
+        except TruncatedAudioError as error:  # raised once the resampler is flushed
+            truncation = error
+
     with closing(frames(path)) as source:
-        for source_rate, run in groupby(_collecting(source, truncations), itemgetter(0)):
+        for source_rate, run in groupby(blocks(), itemgetter(0)):
             resampler = soxr.ResampleStream(source_rate, rate, 1, dtype="float32")
             if rates is not None:
                 rates.add(source_rate)
@@ -250,9 +232,7 @@ def mono(path: Path, rate: int, channel: Channel = "mix", rates: set[int] | None
             for block in chain(map(itemgetter(1), run), [last]):
                 samples = _one_channel(block, channel)
                 if not np.isfinite(samples).all():
-                    where = position + int(np.argmin(np.isfinite(samples))) / source_rate
-                    raise DecodeError(path, f"it has NaN or infinite samples (the first at {where:.2f} s)")
-                position += len(samples) / source_rate
+                    raise DecodeError(path, "it has NaN or infinite samples")
                 if source_rate != rate:
                     samples = resampler.resample_chunk(samples, last=block is last)
                 if len(samples):
@@ -260,18 +240,8 @@ def mono(path: Path, rate: int, channel: Channel = "mix", rates: set[int] | None
                     yield samples
     if not length:
         raise DecodeError(path, f"it is shorter than one sample at {rate} Hz")
-    if truncations:
-        raise truncations[0]
-
-
-def _collecting(
-    source: Iterator[tuple[int, Samples]], truncations: list[TruncatedAudioError]
-) -> Iterator[tuple[int, Samples]]:
-    """Pass blocks on, and keep the warning that follows the last one, so that the resampler is flushed before it."""
-    try:
-        yield from source
-    except TruncatedAudioError as error:
-        truncations.append(error)
+    if truncation:
+        raise truncation
 
 
 def _one_channel(block: Samples, channel: Channel) -> Samples:
@@ -279,3 +249,26 @@ def _one_channel(block: Samples, channel: Channel) -> Samples:
     if channel == "mix" and channels > 1:
         return block @ np.full(channels, 1 / channels, np.float32)  # thirty times faster than a mean over the last axis
     return np.ascontiguousarray(block[:, 1 if channel == "right" and channels > 1 else 0])
+
+
+def measure_loudness(blocks: Iterable[Samples], rate: int) -> tuple[float | None, float]:
+    """Return the integrated loudness (LUFS, EBU R 128) and the peak of mono blocks (T,) at `rate` Hz.
+
+    The loudness is None where the signal is too short or too quiet to measure.
+    """
+    graph = Graph()
+    source = graph.add("abuffer", sample_rate=str(rate), sample_fmt="flt", channel_layout="mono", time_base=f"1/{rate}")
+    graph.link_nodes(source, graph.add("ebur128", "metadata=1:framelog=quiet"), graph.add("abuffersink")).configure()
+    loudness, peak, time = _NO_LOUDNESS, 0.0, 0
+    for block in chain(blocks, [None]):  # None ends the stream
+        frame = None
+        if block is not None:
+            peak = max(peak, float(np.abs(block).max(initial=0.0)))
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block)[None], "flt", "mono")
+            frame.sample_rate, frame.pts = rate, time
+            time += len(block)
+        graph.push(frame)
+        with suppress(NotReadyError, EndOfFileError):
+            while True:
+                loudness = float(graph.pull().metadata.get("lavfi.r128.I", loudness))
+    return (loudness if loudness > _NO_LOUDNESS else None), peak

@@ -32,31 +32,22 @@ log = logging.getLogger(__name__)
 def find(folder: Path) -> list[Path]:
     """Return the audio files below `folder`, sorted by the path in it, without hidden files and folders.
 
-    Paths that cannot be opened are among them, whoever opens them reports the reason: folders, links, and what has the
-    suffix of an audio file but is none.
+    Paths that cannot be opened are among them, whoever opens them reports the reason: folders that cannot be read, and
+    what has the suffix of an audio file but is none.
     """
+    unreadable: list[OSError] = []
     found: list[Path] = []
     seen: set[str] = set()  # links are followed, so that a folder may lead back to itself
-
-    def failed(error: OSError) -> None:
-        if not isinstance(error, FileNotFoundError | NotADirectoryError):
-            found.append(Path(error.filename))
-
-    for name, folders, files in os.walk(folder, followlinks=True, onerror=failed):
+    for name, folders, files in os.walk(folder, followlinks=True, onerror=unreadable.append):
         real = os.path.realpath(name)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
         folders[:] = [f for f in folders if not f.startswith(".")]
-        for path in (Path(name, f) for f in files if not f.startswith(".")):
-            if path.suffix.lower() in SUFFIXES:
-                found.append(path)
-            elif os.path.islink(path):  # noqa: PTH114 (never raises)
-                try:
-                    path.stat()
-                except OSError as error:  # it may lead to a folder
-                    failed(error)
+        paths = (Path(name, f) for f in files if not f.startswith("."))
+        found += [path for path in paths if path.suffix.lower() in SUFFIXES]
+    found += [Path(e.filename) for e in unreadable if not isinstance(e, FileNotFoundError | NotADirectoryError)]
     return sorted(found, key=lambda path: (relative_name(path, folder), path))
 
 

@@ -9,6 +9,8 @@ SILENCE = 128
 """The code of a sample of 0; what lies before a recording's start."""
 
 _MU = CLASSES - 1
+_COMPANDED = np.arange(CLASSES) / _MU * 2 - 1
+_TABLE = (np.sign(_COMPANDED) * np.expm1(np.abs(_COMPANDED) * np.log1p(_MU)) / _MU).astype(np.float32)
 
 
 def encode(samples: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -16,14 +18,6 @@ def encode(samples: NDArray[np.floating]) -> NDArray[np.uint8]:
     clipped = np.clip(samples, -1.0, 1.0)
     companded = np.sign(clipped) * np.log1p(_MU * np.abs(clipped)) / np.log1p(_MU)
     return ((companded + 1) / 2 * _MU + 0.5).astype(np.uint8)
-
-
-def _decode(codes: NDArray[np.integer]) -> NDArray[np.float64]:
-    companded = codes.astype(np.float64) / _MU * 2 - 1
-    return np.sign(companded) * np.expm1(np.abs(companded) * np.log1p(_MU)) / _MU
-
-
-_TABLE = _decode(np.arange(CLASSES)).astype(np.float32)
 
 
 def decode(codes: NDArray[np.integer]) -> NDArray[np.float32]:

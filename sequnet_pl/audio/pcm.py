@@ -22,7 +22,7 @@ def to_pcm(codes: NDArray[np.uint8]) -> bytes:
 
 
 def wav_header(rate: int, samples: int | None = None) -> bytes:
-    """The header of a mono 16-bit wav file; None where the length is not known yet, as in a pipe."""
+    """The header of a mono 16-bit wav file; None is a length that is not known yet, as in a pipe."""
     size = _MOST_BYTES if samples is None else min(2 * samples, _MOST_BYTES)
     layout = (b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", size)
     return struct.pack("<4sI4s4sIHHIIHH4sI", *layout)
@@ -38,19 +38,15 @@ class GrowingWav:
     """A wav file that is written as its samples come; see `growing_wav`."""
 
     def __init__(self, path: Path, temporary: Path) -> None:
-        self.path = path
-        self.samples = 0
-        self._temporary = temporary
+        self.path, self.samples, self._temporary = path, 0, temporary
 
     def write(self, codes: NDArray[np.uint8]) -> None:
         """Append samples (T,). Raises OSError where there is no space; `samples` counts those that fitted."""
-        data, before, written = memoryview(to_pcm(codes)), self.samples, 0
-        # opened anew, since a batch may have more clips than a process may open files; unbuffered, so that on a full
-        # disk what fits is kept
-        with self._temporary.open("ab", buffering=0) as file:
-            while written < len(data):
-                written += file.write(data[written:])
-                self.samples = before + written // 2
+        try:  # opened anew, since a batch may have more clips than a process may open files
+            with self._temporary.open("ab") as file:
+                file.write(to_pcm(codes))
+        finally:
+            self.samples = (self._temporary.stat().st_size - len(wav_header(0))) // 2
 
 
 @contextmanager

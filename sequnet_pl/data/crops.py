@@ -5,8 +5,10 @@ is what a network reads, and its last `window.outputs` codes are the targets. Be
 silence (code 128); after its end nothing is a target.
 """
 
+import math
 import mmap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +19,7 @@ from torch.utils.data import Dataset
 
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.data.store import Split
+from sequnet_pl.errors import UsageError, UserError
 
 Plan = NDArray[np.int64]
 """Crops (N, 2): recording and the position of the first target in it. Recording -1 stands for an empty crop."""
@@ -90,6 +93,29 @@ def scoring_plan(lengths: NDArray[np.int64], outputs: int, most: int | None = No
     if most is not None and len(plan) > (crops := max(1, most // outputs)):
         plan = plan[np.linspace(0, len(plan) - 1, crops).round().astype(np.int64)]
     return plan
+
+
+def check_weights(folders: Sequence[str], weights: Sequence[float] | None) -> None:
+    """Raise UsageError for sampling weights that are not one number above 0 for each folder."""
+    if weights is None:
+        return
+    if len(weights) != len(folders):
+        count = f"{len(weights)} for {len(folders)} folders of --audio_dir"
+        raise UsageError(f"--audio_weights has {count}: give one for each, or null for none")
+    if wrong := [weight for weight in weights if not 0 < weight < math.inf]:
+        raise UsageError(f"--audio_weights has {wrong[0]:g}, but a sampling weight is a number above 0")
+
+
+def weighted_groups(split: Split, folders: Sequence[str], weights: Sequence[float]) -> Groups:
+    """Return the recordings of each folder as a group. Raise UserError where one has none."""
+    sources = [Path(recording.source) for recording in split.recordings]
+    numbers = np.zeros(len(sources), np.int64)
+    for number, folder in enumerate(folders):
+        inside = [source.is_relative_to(Path(folder).absolute()) for source in sources]
+        if not any(inside):
+            raise UserError(f"{folder} has nothing to train on, so it can have no sampling weight; leave it out")
+        numbers[inside] = number
+    return Groups(numbers, np.array(weights))
 
 
 class Crops(Dataset[Batch]):

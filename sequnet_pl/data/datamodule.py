@@ -11,9 +11,8 @@ from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data import sources, summary
-from sequnet_pl.data.crops import Crops, Plan, scoring_plan, training_plan
+from sequnet_pl.data.crops import Crops, Plan, check_weights, scoring_plan, training_plan, weighted_groups
 from sequnet_pl.data.loader import CropLoader, Shard
-from sequnet_pl.data.sampling_weights import check_weights, weighted_groups
 from sequnet_pl.data.store import Split
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError
@@ -74,19 +73,17 @@ class AudioDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        positive = {"sample_rate": sample_rate, "output_size": output_size, "batch_size": batch_size}
-        positive |= {"hop_size": hop_size, "val_hours": val_hours, "store_workers": store_workers}
-        for name, value in positive.items():
-            if value is not None and value <= 0:
+        check_weights(sources.folders_of(audio_dir), audio_weights)
+        self.save_hyperparameters()
+        for name in ("sample_rate", "output_size", "batch_size", "hop_size", "val_hours", "store_workers"):
+            if (value := self.hparams[name]) is not None and value <= 0:
                 raise UsageError(f"{name} is {value}, but must be more than 0")
         if num_workers < 0 or seed < 0:
             raise UsageError(f"num_workers is {num_workers} and seed {seed}, but neither can be below 0")
-        check_weights(sources.folders_of(audio_dir), audio_weights)
-        self.save_hyperparameters()
         self.batch_size = batch_size  # where Lightning's batch size finder looks
         self.splits: dict[str, Split] = {}
-        self.most_validated: int | None = None
-        """Samples that validation takes at most, where that is fewer than all and than `val_hours`."""
+        self.most_validated = None if val_hours is None else round(val_hours * 3600 * sample_rate)
+        """Samples that validation takes at most; None takes all."""
         self.fingerprint = ""
         """Short hash of what the recordings hold, from `setup` on."""
         self._stored = StoredRecordings.of(self.hparams)
@@ -109,7 +106,7 @@ class AudioDataModule(pl.LightningDataModule):
         rank_zero_only(summary.show)(self._stored.make(), self.store)
 
     def setup(self, stage: str) -> None:
-        """Open the store, and log what it holds."""
+        """Open the store. Raises UserError where the split of the stage is empty."""
         if not self.splits:
             self.splits = self._stored.splits
             self.fingerprint = self._stored.fingerprint
@@ -118,11 +115,6 @@ class AudioDataModule(pl.LightningDataModule):
             raise UserError(f"there are no recordings for this: the {needed} split of {self.store} is empty")
         if stage == "fit" and all(recording.silent == 1 for recording in self.splits["train"].recordings):
             rank_zero_only(log.warning)("the training recordings in %s hold nothing but silence", self.store)
-        if stage == "fit" and self.trainer is not None:
-            seconds = {name: split.lengths.sum() / self.hparams["sample_rate"] for name, split in self.splits.items()}
-            facts = {f"data/{name}_hours": round(float(length) / 3600, 3) for name, length in seconds.items()}
-            for logger in self.trainer.loggers:
-                logger.log_hyperparams({"data/fingerprint": self.fingerprint, **facts})
 
     def train_dataloader(self) -> CropLoader:
         """Return random crops, others in each epoch; a pure function of (seed, epoch, index)."""
@@ -139,20 +131,14 @@ class AudioDataModule(pl.LightningDataModule):
         return self._loader(split, window, plan)
 
     def val_dataloader(self) -> CropLoader | list[CropLoader]:
-        """Return every sample of the validation split once, or at most `val_hours` of them."""
-        limits = (limit for limit in (self._val_limit, self.most_validated) if limit is not None)
-        return self._scoring("val", min(limits, default=None))
+        """Return every sample of the validation split once, or at most `most_validated` of them."""
+        return self._scoring("val", self.most_validated)
 
     @property
     def samples_to_validate(self) -> int:
-        """Samples of the validation split, at most `val_hours` of them."""
-        total, limit = int(self.splits["val"].lengths.sum()), self._val_limit
-        return total if limit is None else min(total, limit)
-
-    @property
-    def _val_limit(self) -> int | None:
-        hours = self.hparams["val_hours"]
-        return None if hours is None else round(hours * 3600 * self.hparams["sample_rate"])
+        """Samples that validation takes."""
+        total = int(self.splits["val"].lengths.sum())
+        return total if self.most_validated is None else min(total, self.most_validated)
 
     def test_dataloader(self) -> CropLoader | list[CropLoader]:
         """Return every sample of the test split once."""
@@ -182,20 +168,12 @@ class AudioDataModule(pl.LightningDataModule):
     def state_dict(self) -> dict[str, Any]:
         """Return what identifies the recordings, for the checkpoint."""
         in_time = any(recording.total_length for split in self.splits.values() for recording in split.recordings)
-        return {
-            "fingerprint": self.fingerprint,
-            "store": self.store.name,
-            "split_time": in_time,
-            "held_out": self._stored.names(),
-        }
+        identity = {"fingerprint": self.fingerprint, "store": self.store.name}
+        return identity | {"split_time": in_time, "held_out": self._stored.names()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Log a warning where the recordings are not those of the checkpoint."""
         if state_dict["fingerprint"] != self.fingerprint:
-            rank_zero_only(log.warning)(
-                "the checkpoint learnt from other recordings (%s, %s) than these (%s, %s)",
-                state_dict["store"],
-                state_dict["fingerprint"],
-                self.store.name,
-                self.fingerprint,
-            )
+            learnt, now = (state_dict["store"], state_dict["fingerprint"]), (self.store.name, self.fingerprint)
+            message = "the checkpoint learnt from other recordings (%s, %s) than these (%s, %s)"
+            rank_zero_only(log.warning)(message, *learnt, *now)

@@ -14,7 +14,7 @@ from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import PIANO_LIST, read_list, read_rows
 from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, find_audio, label_of, list_folder
-from sequnet_pl.data.store.locks import lock
+from sequnet_pl.data.store.appending import lock
 from sequnet_pl.errors import UsageError, UserError
 
 Dataset = Literal["piano", "builtin"]
@@ -95,7 +95,8 @@ def choose(
     if len(flags) > 1:
         raise UsageError(f"{' and '.join(flags)} each say which recordings to take; keep one of them")
     if builtin_takes is not None:
-        builtin.check_renditions(builtin_takes)
+        if not 1 <= builtin_takes <= 1000:  # a hundred hours, and 7 GB
+            raise UsageError(f"--builtin_takes is {builtin_takes}, but each piece is played 1 to 1,000 times")
         if flags or dataset != "builtin":
             other = flags[0] if flags else f"--dataset {dataset}"
             raise UsageError(f"--builtin_takes {builtin_takes} goes with --dataset builtin, not with {other}")
@@ -115,7 +116,7 @@ def choose(
     if dataset == "builtin":
         renditions = builtin_takes or builtin.RENDITIONS
         name = dataset if renditions == builtin.RENDITIONS else f"{dataset}-{renditions}"
-        folder = builtin.folder_of(downloads / name, rate)
+        folder = downloads / name / f"builtin-v{builtin.VERSION}-{rate}"
         planned = partial(builtin.recordings, folder, renditions)
         made = partial(builtin.write_recordings, folder, rate, renditions, workers)
         return Source(name, name, (folder,), lambda: [made()], lambda: [planned()], planned, has_splits=True)
@@ -127,8 +128,7 @@ def _of_folders(paths: list[Path]) -> Source:
     real = [Path(os.path.realpath(path)) for path in paths]  # which a link to itself does not stop
     for one, other in permutations(range(len(paths)), 2):
         if real[one].is_relative_to(real[other]):
-            reason = "is named twice" if real[one] == real[other] else f"lies in {paths[other]}"
-            raise UsageError(f"--audio_dir: {paths[one]} {reason}, but a recording belongs to one folder")
+            raise UsageError(f"--audio_dir: {paths[one]} is {paths[other]} or lies in it; name each folder once")
     name = real[0].name if len(real) == 1 else f"{real[0].name}+{len(real) - 1}"
 
     def listed() -> list[Parts]:

@@ -21,9 +21,7 @@ HeldOut = Mapping[str, Sequence[str]]
 """Names of the recordings of val and test (see `Source.name_of`)."""
 
 _FRACTION = 0.1  # of the files, for each of val and test
-_SPELLINGS = {split: split for split in SPLITS} | dict.fromkeys(("valid", "validation", "dev"), "val")
-_EVAL = "eval"
-_NO_SPLITS = {"training", "testing", "tests", "evaluation", "vali", "held-out", "heldout"}
+_SPELLINGS = {split: split for split in SPLITS} | dict.fromkeys(("valid", "validation", "dev", "eval"), "val")
 
 log = logging.getLogger(__name__)
 
@@ -52,17 +50,14 @@ def split_folder(folder: Path, in_time: bool = False) -> Parts:
 
 
 def list_folder(folder: Path) -> Parts:
-    """Return the audio files of a folder, by split if it has subfolders of splits (see `split_folders`).
-
-    Raises UserError for a folder that is missing, cannot be read, is empty or has no audio.
-    """
+    """Return the audio files of a folder, by split if it has subfolders of splits (see `split_folders`)."""
     found = find_audio(folder)
     if not (places := split_folders(folder)):
         return {"": found}
-    inside = {place.name for split in SPLITS for place in places[split]}
-    if outside := [path for path in found if path.relative_to(folder).parts[0] not in inside]:
-        log.warning("%s: %d files outside train/, val/ and test/ are not used", folder, len(outside))
-    return {split: [path for place in places[split] for path in files.find(place)] for split in SPLITS}
+    parts = {split: [path for place in places[split] for path in files.find(place)] for split in SPLITS}
+    if outside := len(found) - sum(map(len, parts.values())):
+        log.warning("%s: %d files outside train/, val/ and test/ are not used", folder, outside)
+    return parts
 
 
 def assign(parts: Parts, root: Path, rule: SplitRule = BY_NAME, prefix: str = "") -> Parts:
@@ -106,23 +101,15 @@ def split_folders(folder: Path) -> Parts:
     """Return the subfolders of each split, none where a folder is to be split by file.
 
     `train/`, `val/` and `test/` count as they are; beside a train folder they count in upper case and lower, and
-    `valid`, `validation` and `dev` as val. `eval` is test where only another folder is val, and val otherwise. What
-    differs from the plain names is logged. Raises UserError where the folder is missing or cannot be read.
+    `valid`, `validation`, `dev` and `eval` as val, which is logged. Raises UserError where the folder cannot be read.
     """
     names = _subfolders(folder)
     split_of = split_names(names)
     if any(name != split for name, split in split_of.items()):
         log.warning("%s: %s", folder, ", ".join(f"{name}/ is taken as {split}" for name, split in split_of.items()))
-    alike = [name for name in names if name not in split_of and name.lower() in {*_SPELLINGS, _EVAL, *_NO_SPLITS}]
-    if alike:
-        listed = ", ".join(f"{name}/" for name in alike)
-        log.warning("%s: not taken as splits, which are named train/, val/ and test/: %s", folder, listed)
-    places: Parts = {split: [] for split in SPLITS}
-    for name, split in split_of.items():
-        real = os.path.realpath(folder / name)
-        if all(os.path.realpath(place) != real for place in places[split]):
-            places[split].append(folder / name)
-    return places if split_of else {}
+    if not split_of:
+        return {}
+    return {split: [folder / name for name in split_of if split_of[name] == split] for split in SPLITS}
 
 
 def split_names(names: Sequence[str]) -> dict[str, str]:
@@ -130,9 +117,6 @@ def split_names(names: Sequence[str]) -> dict[str, str]:
     split_of = {name: name for name in names if name in SPLITS}
     if any(name.lower() == "train" for name in names):
         split_of = {name: _SPELLINGS[name.lower()] for name in names if name.lower() in _SPELLINGS}
-        splits = set(split_of.values())
-        as_test = "val" in splits and "test" not in splits
-        split_of |= {name: "test" if as_test else "val" for name in names if name.lower() == _EVAL}
     return split_of
 
 

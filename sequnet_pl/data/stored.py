@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,8 +16,6 @@ from sequnet_pl.data.splits import SPLITS, HeldOut, SplitRule
 from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
 from sequnet_pl.data.store.index import Options, opened_index, read_index
 from sequnet_pl.errors import UsageError, UserError
-
-_LACKING = {"val": "validated", "test": "tested"}
 
 log = logging.getLogger(__name__)
 
@@ -77,22 +75,20 @@ class StoredRecordings:
 
         Raises UserError where there is nothing to learn from.
         """
-        found = self.source.fetch()
-        rule = self._rule()
+        update = partial(make_store, folder=self.folder, rate=self.sample_rate, workers=self.store_workers)
+        update = partial(update, channel=self.channel, loudness=self.loudness, skip_silence=self.skip_silence)
+        found, rule = self.source.fetch(), self._rule()
         parts = self.source.split(found, rule)
-        report = self._update(parts)
+        report = update(parts)
         skipped = frozenset(entry.source for entry in report.skipped)
         if skipped != rule.undecodable:  # files that decode are held out, once it is known which do
             again = self.source.split(found, replace(rule, undecodable=skipped))
             if again != parts:
-                report = replace(self._update(again), made=report.made)
+                report = replace(update(again), made=report.made)
         if self.split_time is False:
             report = replace(report, recordings=opened_index(self.folder, unsplit=True).splits)
-        empty = [split for split in SPLITS if not report.recordings.get(split)]
-        if empty and "train" not in empty:
-            message = "%s: recordings that train: %d; nothing is %s"
-            train = len(report.recordings["train"])
-            log.warning(message, self.source.name, train, " or ".join(_LACKING[split] for split in empty))
+        if empty := [split for split in SPLITS if not report.recordings.get(split)]:
+            log.warning("%s: no recordings for %s", self.source.name, " and ".join(empty))
         return report
 
     def _rule(self) -> SplitRule:
@@ -106,17 +102,6 @@ class StoredRecordings:
         parts = self.source.split(self.source.planned(), self._rule())
         paths = [path for split in parts.values() for path in split]
         return len(set(paths)) < len(paths)
-
-    def _update(self, parts: Mapping[str, list[Path]]) -> Report:
-        return make_store(
-            parts,
-            self.folder,
-            self.sample_rate,
-            channel=self.channel,
-            loudness=self.loudness,
-            skip_silence=self.skip_silence,
-            workers=self.store_workers,
-        )
 
     def names(self) -> dict[str, list[str]]:
         """Return the names of val and test for the checkpoint; none where they are given or split in time."""

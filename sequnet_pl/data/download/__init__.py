@@ -1,31 +1,60 @@
-"""Download recordings into a folder: those of the published experiment, or any list of URLs or YouTube ids."""
+"""Download recordings into a folder: those of the published experiment, or any list of URLs or YouTube ids.
 
+`report.csv` beside the recordings has a row for each.
+"""
+
+import csv
+import io
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from sequnet_pl import atomic
 from sequnet_pl.audio.files import SUFFIXES
-from sequnet_pl.data.download.items import PIANO_LIST, Item, read_list
-from sequnet_pl.data.download.report import REPORT, Entries, Entry, Options, read_report, write_report
-from sequnet_pl.errors import UserError
+from sequnet_pl.data.download.items import Item, read_list
+from sequnet_pl.errors import UsageError, UserError
 
-PIANO_HOURS = 607 / 277
-"""Mean length of a published recording."""
-_MEGABYTES_AN_HOUR = (50, 60)  # of opus, as YouTube has it
+REPORT = "report.csv"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a download. Raises UsageError for values that make no sense."""
+
+    sleep: float = 10.0  # least pause before a download, s; at most twice as much
+    timeout: float = 20.0  # without an answer or a byte, after which a connection counts as lost, s
+    retries: int = 5  # of a broken transfer within a run
+    cookies: Path | None = None  # a file in Netscape's format, which is only read
+    max_bytes: float = 2e9  # of a recording of unknown length, such as a radio stream
+    max_hours: float = 2.0  # that such a recording takes
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.sleep < float("inf") and self.max_bytes > 0 and self.max_hours > 0):
+            raise UsageError("--sleep must be at least 0, and --max-gb and --max-hours more than 0")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the report, of one recording in one split."""
+
+    recording: str
+    split: str
+    status: str  # ok (present), failed (retried by the next run) or gone (not retried)
+    reason: str = ""
+    file: str = ""  # relative to the folder; empty where there is none
+
+
+Entries = dict[tuple[str, str], Entry]
+"""Rows by split and recording."""
+_COLUMNS = [column.name for column in fields(Entry)]
 
 
 @dataclass(frozen=True)
 class Result:
-    """Result of a download.
-
-    Attributes:
-        entries: A row for each recording of the list that was tried, in this run or before.
-        stopped: Reason for stopping before the last one; empty where there is none.
-        folder: Folder of the recordings and the report.
-    """
+    """Rows of the recordings that were tried, in this run or before, and the reason for stopping early, if any."""
 
     entries: list[Entry]
     stopped: str
@@ -38,36 +67,24 @@ class Result:
 
 
 def download(
-    items: Sequence[Item],
-    folder: Path,
-    options: Options | None = None,
-    console: Console | None = None,
-    hours: float | None = None,
+    items: Sequence[Item], folder: Path, options: Options | None = None, console: Console | None = None
 ) -> Result:
     """Download the missing recordings of a list into `folder`, by split where the list has splits.
 
-    Before it starts, the number of recordings is printed, with their length and size where `hours`, the mean length of
-    a recording, is known. The report is written after each recording. A run that was stopped (by a rate limit, Ctrl-C
-    or otherwise) is resumed by the next call. Raises UserError where the folder cannot be written, or the cookies
-    cannot be read.
+    The report is written after each recording. A run that was stopped (by a rate limit, Ctrl-C or otherwise) is resumed
+    by the next call. Raises UserError where the folder cannot be written, or the cookies cannot be read.
     """
-    options = options or Options()
-    console = console or Console(stderr=True)
-    entries = read_report(folder)
-    done = plan(items, folder, entries, options)
+    console, entries = console or Console(stderr=True), read_report(folder)
+    done, stopped = plan(items, folder, entries), ""
     todo = [item for item in items if item not in done]
-    rows = {(entry.split, entry.recording): entry for entry in done.values()}
-    stopped = ""
-    if folder.exists() and not os.access(folder, os.W_OK):
-        stopped = f"{folder} cannot be written" if todo else ""
-    elif not rows.items() <= entries.items():
-        write_report(folder, (entries | rows).values())
-    if todo and not stopped:
+    if todo and folder.exists() and not os.access(folder, os.W_OK):
+        stopped = f"{folder} cannot be written"
+    elif todo:
         from sequnet_pl.data.download.fetch import fetch_all  # yt-dlp is slow to import, and mostly not needed
 
-        entries |= rows
-        console.out(announcement(len(todo), folder, hours), highlight=False)
-        stopped = fetch_all(todo, folder, entries, options, console)
+        console.out(f"Recordings to fetch into {folder}: {len(todo)}", highlight=False)
+        entries |= {(entry.split, entry.recording): entry for entry in done.values()}
+        stopped = fetch_all(todo, folder, entries, options or Options(), console)
         done |= {item: entry for item in todo if (entry := entries.get((item.split, item.recording)))}
     result = Result([done[item] for item in items if item in done], stopped, folder)
     if todo:
@@ -77,7 +94,7 @@ def download(
     return result
 
 
-def plan(items: Sequence[Item], folder: Path, entries: Entries, options: Options) -> dict[Item, Entry]:
+def plan(items: Sequence[Item], folder: Path, entries: Entries) -> dict[Item, Entry]:
     """Return the rows of the items that are present or gone; the others are to be fetched."""
     folders = [each for each in {folder / item.split for item in items} if each.is_dir()]
     files = [path for each in folders for path in each.iterdir() if path.suffix.lower() in SUFFIXES]
@@ -87,21 +104,11 @@ def plan(items: Sequence[Item], folder: Path, entries: Entries, options: Options
         last = entries.get((item.split, item.recording)) or Entry(item.recording, item.split, "failed")
         if file := present.get(folder / item.split / item.stem):
             done[item] = replace(last, status="ok", reason="", file=file)
-        elif last.status == "ok" and not options.retry_failed:
-            reason = "deleted after its download; --retry-failed fetches it again"
-            done[item] = replace(last, status="gone", reason=reason, file="")
-        elif last.status == "gone" and not options.retry_failed:
+        elif last.status == "ok":
+            done[item] = replace(last, status="gone", reason="deleted after its download", file="")
+        elif last.status == "gone":
             done[item] = last
     return done
-
-
-def announcement(count: int, folder: Path, hours: float | None) -> str:
-    """Return a line on what is about to be fetched: its size is known by the mean length of a recording, `hours`."""
-    text = f"Recordings to fetch into {folder}: {count}"
-    if hours is None:
-        return text
-    low, high = (hours * count * megabytes / 1000 for megabytes in _MEGABYTES_AN_HOUR)
-    return f"{text}, about {hours * count:.0f} hours and, as an estimate, {low:.1f} to {high:.1f} GB"
 
 
 def download_list(path: Path, folder: Path) -> list[Path]:
@@ -109,9 +116,33 @@ def download_list(path: Path, folder: Path) -> list[Path]:
 
     No server is contacted where all are present or gone. Raises UserError where none of them can be used.
     """
-    result = download(read_list(path), folder, hours=PIANO_HOURS if path == PIANO_LIST else None)
+    result = download(read_list(path), folder)
     if not result.files:
         reason = result.stopped or f"the reasons are in {folder / REPORT}"
         advice = "; use recordings of your own (--audio_dir FOLDER), or the built-in piano (--dataset builtin)"
         raise UserError(f"none of the recordings of {path} could be downloaded ({reason}){advice}")
     return result.files
+
+
+def read_report(folder: Path) -> Entries:
+    """Read the rows of a folder's report. Raises UserError where the file is not such a report."""
+    path = folder / REPORT
+    if not path.exists():
+        return {}
+    try:
+        reader = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+        if not set(_COLUMNS) <= set(reader.fieldnames or ()):
+            raise ValueError(f"its columns are not {', '.join(_COLUMNS)}")
+        rows = [Entry(**{name: row[name] or "" for name in _COLUMNS}) for row in reader]
+    except (OSError, ValueError, csv.Error) as error:
+        raise UserError(f"{path} is not a report of downloads ({error}); move it elsewhere") from error
+    return {(row.split, row.recording): row for row in rows}
+
+
+def write_report(folder: Path, entries: Iterable[Entry]) -> None:
+    """Replace the report of a folder. Raises UserError where that fails."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(entry) for entry in entries)
+    atomic.write_text(folder / REPORT, text.getvalue())

@@ -7,11 +7,12 @@ from pathlib import Path
 from rich.console import Console
 
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.data.download import PIANO_HOURS, REPORT, Options, announcement, download, plan, read_report
-from sequnet_pl.data.download.items import PIANO_LIST, SPLITS, read_list
+from sequnet_pl.data.download import REPORT, Options, download, plan, read_report
+from sequnet_pl.data.download.items import PIANO_LIST, read_list
 from sequnet_pl.errors import UsageError
 
 PROGRAM = "python -m sequnet_pl.data.download"
+_PIANO_GB = 33 / 277  # of a published recording
 
 
 def main(arguments: list[str]) -> int:
@@ -22,20 +23,18 @@ def main(arguments: list[str]) -> int:
     given = _parser().parse_args(arguments)
     if given.limit is not None and given.limit < 1:
         raise UsageError("--limit must be at least 1")
-    items = [item for item in read_list(given.list) if given.split in (None, item.split)][: given.limit]
-    if not items:
-        raise UsageError(f"the list {given.list} has no split {given.split}")
-    hours = PIANO_HOURS if given.list == PIANO_LIST else None
-    limits = {"max_bytes": given.max_gb * 1e9, "max_hours": given.max_hours}
-    options = Options(sleep=given.sleep, cookies=given.cookies, retry_failed=given.retry_failed, **limits)
+    items = read_list(given.list)[: given.limit]
+    options = Options(given.sleep, cookies=given.cookies, max_bytes=given.max_gb * 1e9, max_hours=given.max_hours)
     if not given.dry_run:
-        result = download(items, given.output, options, hours=hours)
+        result = download(items, given.output, options)
         return 1 if result.stopped or not result.files else 0
-    done = plan(items, given.output, read_report(given.output), options)
+    done = plan(items, given.output, read_report(given.output))
     for item in items:
         status = done[item].status if item in done else "to fetch"
         Console().out(item.split or "-", item.recording, status, highlight=False)
-    Console(stderr=True).out(announcement(len(items) - len(done), given.output, hours), highlight=False)
+    missing = len(items) - len(done)
+    size = f", some {missing * _PIANO_GB:.1f} GB" if given.list == PIANO_LIST else ""
+    Console(stderr=True).out(f"Recordings to fetch into {given.output}: {missing}{size}", highlight=False)
     return 0
 
 
@@ -43,19 +42,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Download recordings. Their rights are their owners': keep what you download to yourself.",
-        epilog=f"{REPORT} in the folder has the status of each recording; the same command again resumes and retries.",
+        epilog=f"{REPORT} in the folder has the status of each recording; the same command again resumes and retries. "
+        "What is gone is fetched again once its row is deleted.",
     )
     add = parser.add_argument
     gigabytes = Options.max_bytes / 1e9
     add("--list", type=Path, default=PIANO_LIST, metavar="FILE", help="csv with split and video_id or url, or a text")
     add("--output", type=Path, default=Path("data/recordings"), metavar="DIR", help="folder [%(default)s]")
-    add("--split", choices=SPLITS, help="this split only")
     add("--limit", type=int, metavar="N", help="the first N recordings of the list only")
     add("--cookies", type=Path, metavar="FILE", help="cookies of a browser, in Netscape's format")
     add("--sleep", type=float, default=Options.sleep, metavar="S", help="least pause before each, s [%(default)s]")
     add("--max-gb", type=float, default=gigabytes, metavar="GB", help="limit where the length is unknown [%(default)g]")
     add("--max-hours", type=float, default=Options.max_hours, metavar="H", help="the same, in time [%(default)g]")
-    add("--retry-failed", action="store_true", help="also retry what is gone, or was deleted")
     add("--dry-run", action="store_true", help="list what would be done, without contacting any server")
     return parser
 

@@ -2,7 +2,6 @@
 
 import io
 import re
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from yt_dlp.utils import DownloadCancelled, match_filter_func
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import frames
 from sequnet_pl.audio.files import SUFFIXES
+from sequnet_pl.data.download import Entries, Entry, Options, write_report
 from sequnet_pl.data.download.items import Item
-from sequnet_pl.data.download.report import Entries, Entry, Options, write_report
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
@@ -44,18 +43,15 @@ def fetch_all(items: Sequence[Item], folder: Path, entries: Entries, options: Op
     the next call.
     """
     atomic.make_folder(folder / _PARTIAL)
-    with console.status("") as status:
-        limit = _Limit(options, status.update)
-        with YoutubeDL(_parameters(folder, options, limit, console)) as ydl:
-            for number, item in enumerate(items, 1):
-                limit.start(f"{number}/{len(items)} {item.stem}")
-                entry = _fetch(ydl, item, folder)
-                entries[item.split, item.recording] = entry
-                write_report(folder, entries.values())
-                line = f"{number}/{len(items)} {item.recording}: {entry.status} {entry.reason}"
-                console.out(printable(line.rstrip()), highlight=False)
-                if _STOPPING.search(entry.reason):
-                    return entry.reason
+    with console.status("") as status, YoutubeDL(_parameters(folder, options, status.update, console)) as ydl:
+        for number, item in enumerate(items, 1):
+            entry = _fetch(ydl, item, folder)
+            entries[item.split, item.recording] = entry
+            write_report(folder, entries.values())
+            line = f"{number}/{len(items)} {item.recording}: {entry.status} {entry.reason}"
+            console.out(printable(line.rstrip()), highlight=False)
+            if _STOPPING.search(entry.reason):
+                return entry.reason
     return ""
 
 
@@ -85,53 +81,39 @@ def _fetch(ydl: YoutubeDL, item: Item, folder: Path) -> Entry:
     return entry
 
 
-class _Limit:
-    """Progress hook that displays the bytes, and raises Refused where an unknown length exceeds the limits."""
-
-    def __init__(self, options: Options, show: Callable[[str], None]) -> None:
-        self._options, self._show, self._name, self._started = options, show, "", 0.0
-
-    def start(self, name: str) -> None:
-        """Start timing the next recording."""
-        self._name, self._started = name, time.monotonic()
-
-    def __call__(self, state: dict[str, Any]) -> None:
-        """Check yt-dlp's progress."""
-        done, total = state.get("downloaded_bytes") or 0, state.get("total_bytes") or 0  # some servers state -1
-        self._show(f"{self._name}: {decimal(done)}" + (f" of {decimal(total)}" if total > 0 else ""))
-        if done <= total or state.get("fragment_count") or state["info_dict"].get("duration"):
-            return
-        hours = (time.monotonic() - self._started) / 3600
-        if done > self._options.max_bytes or hours > self._options.max_hours:
-            limits = f"{self._options.max_bytes / 1e9:g} GB or {self._options.max_hours:g} hours"
-            raise Refused(f"of unknown length, and no end within {limits} (--max-gb, --max-hours), as with radio")
-
-
 class _Messages:
     """Destination of yt-dlp's messages: warnings are displayed; errors are raised too, and are in the report."""
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    def __init__(self, warning: Callable[[str], None]) -> None:
+        self.warning = warning
 
     def debug(self, message: str) -> None:
         """Ignore."""
 
     error = debug
 
-    def warning(self, message: str) -> None:
-        """Display a warning, such as one of a missing JavaScript runtime."""
-        self._console.out(printable(message), highlight=False)
 
+def _parameters(folder: Path, options: Options, show: Callable[[str], None], console: Console) -> Any:
+    def warn(message: str) -> None:
+        console.out(printable(message), highlight=False)
 
-def _parameters(folder: Path, options: Options, limit: _Limit, console: Console) -> Any:
+    def check(state: dict[str, Any]) -> None:
+        done, total = state.get("downloaded_bytes") or 0, state.get("total_bytes") or 0  # some servers state -1
+        show(f"{state['info_dict']['stem']}: {decimal(done)}" + (f" of {decimal(total)}" if total > 0 else ""))
+        if done <= total or state.get("fragment_count") or state["info_dict"].get("duration"):
+            return
+        if done > options.max_bytes or (state.get("elapsed") or 0) > 3600 * options.max_hours:
+            limits = f"{options.max_bytes / 1e9:g} GB or {options.max_hours:g} hours"
+            raise Refused(f"of unknown length, and no end within {limits} (--max-gb, --max-hours), as with radio")
+
     return {
         # other protocols would have ffmpeg open what a site names
         "format": "bestaudio[protocol^=http]/best[protocol^=http]",
         "paths": {"home": str((folder / _PARTIAL).absolute())},
         "outtmpl": {"default": "%(stem)s.%(format_id)s.%(ext)s"},
         "match_filter": match_filter_func("!is_live"),
-        "progress_hooks": [limit],
-        "logger": _Messages(console),
+        "progress_hooks": [check],
+        "logger": _Messages(warn),
         "color": "no_color",
         "noplaylist": True,
         "playlist_items": "0",

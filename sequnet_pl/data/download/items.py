@@ -21,19 +21,12 @@ _URL = re.compile(r"https?://[^\s/?#]\S*")
 
 @dataclass(frozen=True)
 class Item:
-    """One recording to download.
+    """One recording to download."""
 
-    Attributes:
-        recording: The YouTube id or URL in the list.
-        url: Its address.
-        stem: Name of its file without the suffix: the id, or a hash of the URL, so that no name comes from the network.
-        split: `train`, `val` or `test`; empty where the list has no splits.
-    """
-
-    recording: str
+    recording: str  # the YouTube id or URL in the list
     url: str
-    stem: str
-    split: str = ""
+    stem: str  # name of its file without the suffix: the id, or a hash of the URL, so that none comes from the network
+    split: str = ""  # empty where the list has no splits
 
 
 def item(text: str, split: str = "") -> Item:

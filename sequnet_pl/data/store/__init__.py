@@ -19,28 +19,23 @@ from numpy.typing import NDArray
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.files import SAMPLE_RATE, Channel
-from sequnet_pl.data.store.appending import append
+from sequnet_pl.data.store.appending import append, lock
 from sequnet_pl.data.store.encode import identity
 from sequnet_pl.data.store.index import (
-    INDEX,
-    NEXT_INDEX,
+    CODES,
     Index,
     Options,
     Recording,
     Skipped,
+    Sources,
     opened_index,
     read_index,
     write_index,
 )
-from sequnet_pl.data.store.locks import lock
-from sequnet_pl.data.store.temporal import divided
 from sequnet_pl.errors import UserError
 from sequnet_pl.processes import cores
 
 __all__ = ["Recording", "Report", "Skipped", "Split", "fingerprint", "make_store", "open_split"]
-
-Sources = Mapping[str, Sequence[str]]
-"""The paths of the audio files of each split."""
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +44,10 @@ log = logging.getLogger(__name__)
 class Report:
     """The content of a store after an update, and what the update did."""
 
-    recordings: dict[str, tuple[Recording, ...]]
-    """Of each split."""
+    recordings: dict[str, tuple[Recording, ...]]  # of each split
     skipped: tuple[Skipped, ...] = ()
-    made: int = 0
-    """Files that were decoded."""
-    is_changed: bool = False
-    """Whether the splits hold other recordings or segments than before."""
+    made: int = 0  # files that were decoded
+    is_changed: bool = False  # whether the splits hold other recordings or segments than before
 
 
 class Split:
@@ -90,8 +82,8 @@ def make_store(
 ) -> Report:
     """Make the store in `folder` hold exactly the audio `files` of each split, and decode only what it does not have.
 
-    A file in several splits is split in time among them (see `temporal`), and stored once. A file is known by its path,
-    size and time. `rate` in Hz; `loudness` in LUFS and `skip_silence` in seconds are off by default (see
+    A file in several splits is split in time among them (see `Index.arranged`), and stored once. A file is known by its
+    path, size and time. `rate` in Hz; `loudness` in LUFS and `skip_silence` in seconds are off by default (see
     Options); `workers` processes decode, by default one for each core; `progress` shows a bar. Files that cannot be
     used are skipped, with a warning and in the report.
     Raises UserError where nothing can be used or the folder cannot be written; the splits are then as they were.
@@ -99,56 +91,28 @@ def make_store(
     folder = atomic.make_folder(Path(folder))
     options = Options(rate, channel, loudness, skip_silence)
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
-    if report := _report_if_current(folder, options, sources):
-        return report  # without the lock: many jobs may use a store, on a read-only disk too
+    index = _usable(folder, options)
+    if any(index.splits.values()) and not _changed(index, sources) and index.arranged(sources) == index:
+        return Report(index.splits, index.skipped)  # without the lock: many jobs use a store, on a read-only disk too
     with lock(folder):
         return _update(folder, options, sources, workers or cores(), progress)
 
 
-def _report_if_current(folder: Path, options: Options, sources: Sources) -> Report | None:
-    """Return the content of a store that holds just what it should, else None."""
-    name, index = _usable(folder, options)
-    is_current = (
-        name == INDEX
-        and any(index.splits.values())
-        and not _changed(index, sources)
-        and _arranged(index, sources) == index
-        and ((folder / NEXT_INDEX).exists() or not _unused_codes(folder, index))
-    )
-    if not is_current:
-        return None
-    _log_skipped_again(folder, len(index.skipped))
-    return Report(index.splits, index.skipped)
-
-
 def _update(folder: Path, options: Options, sources: Sources, workers: int, progress: bool) -> Report:
-    name, old = _usable(folder, options)
+    old = _usable(folder, options)
     jobs = _changed(old, sources)
-    if name == NEXT_INDEX:
-        write_index(folder, old, name)  # before its file of codes is there
-    new = _arranged(append(folder, old, name, jobs, workers, progress) if jobs else old, sources)
-    failed = len(jobs.keys() & {entry.source for entry in new.skipped})
-    _log_skipped_again(folder, len(new.skipped) - failed)
+    new = append(folder, old, jobs, workers, progress).arranged(sources)
     if not any(new.splits.values()):
         first = f"; the first, {new.skipped[0].source}: {new.skipped[0].reason}" if new.skipped else ""
         raise UserError(f"none of {len(new.skipped)} audio files can be used{first}")
-    write_index(folder, new, name)
-    (folder / name).replace(folder / INDEX)  # at once, where it is of other options
-    (folder / NEXT_INDEX).unlink(missing_ok=True)
-    for path in (*_unused_codes(folder, new), *folder.glob(".*.json")):  # the latter of runs that were killed
+    for path in folder.glob(".*.json"):  # of runs that were killed
+        path.unlink(missing_ok=True)
+    write_index(folder, new)
+    for path in folder.glob("*.codes"):  # of an earlier version
         path.unlink(missing_ok=True)
     _warn_of_leaks(new)
-    if removed := [source for source in old.recordings if source not in new.recordings]:
-        log.warning("%s: dropped %d recordings, the first %s", folder, len(removed), removed[0])
-    return Report(new.splits, new.skipped, len(jobs) - failed, new.splits != old.splits)
-
-
-def _arranged(index: Index, sources: Sources) -> Index:
-    """Return the index with just these sources, each in its splits."""
-    wanted = {source for split in sources.values() for source in split}
-    skipped = {entry.source: entry for entry in index.skipped if entry.source in wanted}
-    found = {source: recording for source, recording in index.recordings.items() if source not in skipped}
-    return Index(index.options, index.length, divided(found, sources), tuple(skipped.values()), codes=index.codes)
+    failed = jobs.keys() & {entry.source for entry in new.skipped}
+    return Report(new.splits, new.skipped, len(jobs) - len(failed), new.splits != old.splits)
 
 
 def open_split(folder: Path, split: str, unsplit: bool = False) -> Split:
@@ -158,7 +122,7 @@ def open_split(folder: Path, split: str, unsplit: bool = False) -> Split:
     """
     index = opened_index(folder, unsplit)
     recordings = index.splits.get(split, ())
-    return Split(Path(folder) / index.codes, index.length if recordings else 0, recordings)
+    return Split(Path(folder) / CODES, index.length if recordings else 0, recordings)
 
 
 def fingerprint(folder: Path, unsplit: bool = False) -> str:
@@ -171,30 +135,18 @@ def fingerprint(folder: Path, unsplit: bool = False) -> str:
     return hashlib.sha256(json.dumps([asdict(index.options), content]).encode()).hexdigest()[:12]
 
 
-def _usable(folder: Path, options: Options) -> tuple[str, Index]:
-    """Return the name of the index to write, and the index to start from, an empty one where there is none to use.
-
-    A store under other options stays until the new one, with its own index and file of codes, is complete.
-    """
-    present = _complete_index(folder, INDEX)
-    if present is None or present.options == options:
-        return INDEX, present or Index(options)
-    unfinished = _complete_index(folder, NEXT_INDEX)
-    if unfinished is None or unfinished.options != options:
-        unfinished = Index(options, codes=f"codes-{options.key()}.u8")
-    return NEXT_INDEX, unfinished
-
-
-def _complete_index(folder: Path, name: str) -> Index | None:
-    """Return an index, None where there is none, or it cannot be read, or codes are missing."""
+def _usable(folder: Path, options: Options) -> Index:
+    """Return the index to start from: an empty one where there is none of these options, or it lacks codes."""
     try:
-        index = read_index(folder, name)
+        index = read_index(folder)
     except UserError as error:
         log.warning("%s", error)
-        return None
-    if index and not _is_complete(folder / index.codes, index.length):
-        log.warning("%s is missing or too short, its recordings are made again", folder / index.codes)
-        return None
+        return Index(options)
+    if index is None or index.options != options:
+        return Index(options)
+    if not _is_complete(folder / CODES, index.length):
+        log.warning("%s is missing or too short, its recordings are made again", folder / CODES)
+        return Index(options)
     return index
 
 
@@ -212,16 +164,6 @@ def _changed(index: Index, sources: Sources) -> dict[str, int]:
 
 def _is_complete(path: Path, length: int) -> bool:
     return not length or (path.is_file() and path.stat().st_size >= length)
-
-
-def _unused_codes(folder: Path, index: Index) -> list[Path]:
-    """Return the files of codes of an earlier version (.codes) or of other options."""
-    return [path for path in folder.iterdir() if path.suffix in (".codes", ".u8") and path.name != index.codes]
-
-
-def _log_skipped_again(folder: Path, count: int) -> None:
-    if count:
-        log.warning("%s: skipped %d files again, which are as they were", folder, count)
 
 
 def _warn_of_leaks(index: Index) -> None:

@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -12,15 +13,13 @@ from rich.table import Table
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.store import Recording, Split, fingerprint
 from sequnet_pl.data.store.encode import identity
-from sequnet_pl.data.store.index import SPLITS, opened_index, read_index
+from sequnet_pl.data.store.index import CODES, SPLITS, opened_index, read_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
 PROGRAM = "python -m sequnet_pl.data.store"
 _HELP = """info: options, unused space and hours of each split; list: every recording, and why files were skipped;
 verify: check codes against their hashes, and whether audio files have changed"""
-
-_CHUNK = 1 << 20
 
 
 def main(arguments: list[str]) -> int:
@@ -55,13 +54,9 @@ def _list_stores(root: Path) -> int:
 
 def _info(folder: Path) -> int:
     index = opened_index(folder)
-    options = index.options
-    loudness = "as recorded" if options.loudness is None else f"{options.loudness:g} LUFS"
-    silence = "kept" if options.skip_silence is None else f"cut down to {options.skip_silence:g} s"
-    _show(f"{options.rate} Hz, channel {options.channel}, loudness {loudness}, digital silence {silence}")
+    _show(", ".join(f"{name} {value}" for name, value in asdict(index.options).items() if value is not None))
     _show(f"fingerprint {fingerprint(folder)}, skipped files {len(index.skipped)}")
-    advice = "; delete the folder to have it made again without" if index.unused else ""
-    _show(f"{index.length / 1e6:.1f} MB on disk, {index.unused / 1e6:.1f} MB of them unused{advice}")
+    _show(f"{index.length / 1e6:.1f} MB on disk, {index.unused / 1e6:.1f} MB of them unused")
     _show_table(["split", "recordings", "hours"], [[name, len(r), _hours(r)] for name, r in index.splits.items()])
     return 0
 
@@ -72,20 +67,16 @@ def _list(folder: Path) -> int:
         for r in recordings:
             levels = [f"{r.length / r.rate:.2f}", f"{r.peak:.3f}", f"{r.clipped:.2%}", f"{r.silent:.2%}"]
             rows.append([name, *levels, r.source, r.description()])
+    rows += [["skipped", *[""] * 4, entry.source, entry.reason] for entry in index.skipped]
     _show_table(["split", "seconds", "peak", "clipped", "silent", "file", "note"], rows)
-    if index.skipped:
-        _show_table(["skipped file", "reason"], [[entry.source, entry.reason] for entry in index.skipped])
     return 0
 
 
 def _verify(folder: Path) -> int:
     index = opened_index(folder)
-    recordings, codes, damaged = index.recordings.values(), Split(folder / index.codes, index.length, ()).codes, 0
+    recordings, codes, damaged = index.recordings.values(), Split(folder / CODES, index.length, ()).codes, 0
     for r in recordings:
-        digest = hashlib.sha256()
-        for start in range(r.offset, r.offset + r.length, _CHUNK):
-            digest.update(codes[start : min(start + _CHUNK, r.offset + r.length)].tobytes())
-        if digest.hexdigest() != r.codes_sha256:
+        if hashlib.sha256(codes[r.offset : r.offset + r.length].data).hexdigest() != r.codes_sha256:
             damaged += 1
             _show(f"damaged: the codes of {printable(r.source)}")
         if identity(Path(r.source)) != (r.size, r.mtime_ns):

@@ -1,5 +1,6 @@
-"""Decoding in parallel: the codes of new files are appended to the store's file of codes."""
+"""Writing to a store, one process at a time: files are decoded in parallel, and their codes appended to its file."""
 
+import fcntl
 import logging
 import os
 import shutil
@@ -9,39 +10,61 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import AudioFileError, DecodeError
 from sequnet_pl.data.store.encode import encode_file, identity, part_of
-from sequnet_pl.data.store.index import Index, Recording, Skipped, write_index
+from sequnet_pl.data.store.index import CODES, Index, Recording, Skipped, write_index
 from sequnet_pl.errors import UserError
 from sequnet_pl.processes import run_all
 from sequnet_pl.progress import with_bar
 
 _INTERVAL = 60.0  # seconds of work that a crash may cost
-_PARTS = "parts"
 
 log = logging.getLogger(__name__)
 
 
-def append(folder: Path, old: Index, name: str, jobs: Mapping[str, int], workers: int, progress: bool) -> Index:
+@contextmanager
+def lock(folder: Path) -> Iterator[None]:
+    """Reserve a folder for this process until it ends; wait for the process that has it.
+
+    A folder that cannot be written needs no lock; on a file system without locks, a warning is logged.
+    """
+    path = folder / ".lock"
+    try:
+        file = path.open("ab" if not path.exists() or os.access(path, os.W_OK) else "rb")  # it may be another user's
+    except OSError:
+        yield
+        return
+    kind = fcntl.LOCK_EX if file.writable() else fcntl.LOCK_SH
+    with file:
+        try:  # by lockf, not flock, which forked workers would inherit and hold after the end of this process
+            fcntl.lockf(file, kind | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            log.warning("waiting for another process that makes %s", folder)
+            fcntl.lockf(file, kind)
+        except OSError:
+            log.warning("%s is on a file system without locks; let only one process make it", folder)
+        yield
+
+
+def append(folder: Path, old: Index, jobs: Mapping[str, int], workers: int, progress: bool) -> Index:
     """Decode files, given with their sizes, and append their codes; return the index with them, pending or skipped.
 
-    The index `name` is replaced every minute and on the way out, so that a crash costs a minute of work at most.
+    The index is replaced every minute and on the way out, so that a crash costs a minute of work at most.
     Raise UserError where the folder cannot be written.
     """
     made, skipped, length = dict[str, Recording](), list[Skipped](), old.length
-    largest_first, path = sorted(jobs, key=lambda source: -jobs[source]), folder / old.codes
+    largest_first, path = sorted(jobs, key=lambda source: -jobs[source]), folder / CODES
 
     def appended() -> Index:
         os.fsync(codes.fileno())
         pending = {r.source: r for r in old.pending} | made
         return replace(old, length=length, pending=tuple(pending.values()))
 
-    with atomic.writing(path), _emptied(folder / _PARTS) as parts:
+    with atomic.writing(path), _emptied(folder / "parts") as parts:
         if not old.length:
-            path.unlink(missing_ok=True)  # of a run that was killed, or without an index; whoever reads it keeps it
+            path.unlink(missing_ok=True)  # of other options, or without an index; whoever reads it keeps it
         with path.open("ab") as codes:
             codes.truncate(old.length)  # a run that was killed may have written more
             results = run_all(partial(encode_file, folder=parts, options=old.options), largest_first, workers)
@@ -50,32 +73,28 @@ def append(folder: Path, old: Index, name: str, jobs: Mapping[str, int], workers
                 with with_bar(results, "Storing audio", len(jobs), progress) as counted:
                     for source, result in counted:
                         if isinstance(result, Recording):
-                            _move(part_of(parts, source), codes)
+                            part = part_of(parts, source)
+                            with part.open("rb") as new:
+                                shutil.copyfileobj(new, codes, 1 << 22)
+                            codes.flush()
+                            part.unlink()
                             made[source] = replace(result, offset=length)
                             length += result.length
                         else:
                             skipped.append(_skipped(source, result))
                         if time.monotonic() - saved > _INTERVAL:
-                            write_index(folder, appended(), name)
+                            write_index(folder, appended())
                             saved = time.monotonic()
             except BaseException:
                 if made:
-                    write_index(folder, appended(), name)
+                    write_index(folder, appended())
                 raise
-            new = appended()
+            index = appended()
     for recording in made.values():
         if recording.note:
             log.warning("%s: %s", recording.source, recording.note)
     skipped += [entry for entry in old.skipped if entry.source not in jobs]
-    return replace(new, skipped=tuple(sorted(skipped, key=lambda entry: entry.source)))
-
-
-def _move(part: Path, codes: BinaryIO) -> None:
-    """Append the codes of a file."""
-    with part.open("rb") as new:
-        shutil.copyfileobj(new, codes, 1 << 22)
-    codes.flush()
-    part.unlink()
+    return replace(index, skipped=tuple(sorted(skipped, key=lambda entry: entry.source)))
 
 
 def _skipped(source: str, error: Exception) -> Skipped:

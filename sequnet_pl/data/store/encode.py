@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio import loudness, mulaw
-from sequnet_pl.audio.decode import TruncatedAudioError, UnavailableError, frames, mono
+from sequnet_pl.audio import mulaw
+from sequnet_pl.audio.decode import TruncatedAudioError, UnavailableError, frames, measure_loudness, mono
 from sequnet_pl.data.store.index import Options, Recording
 
-_TRUNCATED = "used as far as it decodes"
 _FULL_SCALE = 1 - 2**-15  # the largest 16-bit sample
 _NEARLY_ALL = 0.999  # fraction of codes within 2 of silence, which channels leave that cancel each other
 
@@ -43,11 +42,8 @@ def encode_file(source: str, folder: Path, options: Options) -> Recording:
             out.write(codes.tobytes())
     if quiet >= _NEARLY_ALL * length:
         cancels = options.channel == "mix" and next(frames(path))[1].shape[1] > 1
-        level = "silent throughout" if silent == length else "all but silent"
         advice = "; where its channels cancel each other, --channel left helps" if cancels else ""
-        notes.append(f"it is {level}{advice}")
-    if clipped > 0.01 * samples_in:
-        notes.append(f"{clipped / samples_in:.0%} of its samples are at or beyond full scale")
+        notes.append(f"it is silent, or nearly so{advice}")
     if identity(path) != (size, mtime_ns):
         raise UnavailableError(path, "it changed while it was read")
     return Recording(
@@ -84,7 +80,7 @@ def _noting(blocks: Iterable[NDArray[np.float32]], notes: list[str]) -> Iterator
     try:
         yield from blocks
     except TruncatedAudioError as warning:
-        notes.append(f"{_TRUNCATED}: {warning.reason}")
+        notes.append(f"used as far as it decodes: {warning.reason}")
 
 
 def _gain(path: Path, options: Options, notes: list[str]) -> float:
@@ -92,7 +88,7 @@ def _gain(path: Path, options: Options, notes: list[str]) -> float:
     if options.loudness is None:
         return 1.0
     blocks = _noting(mono(path, options.rate, options.channel), [])  # noted when the codes are made
-    found, peak = loudness.measure(blocks, options.rate)
+    found, peak = measure_loudness(blocks, options.rate)
     if found is None:
         notes.append("too short or too quiet to measure its loudness, left as it is")
         return 1.0

@@ -1,7 +1,11 @@
-"""The index of a store: its options, the recordings of each split, and the files that were skipped."""
+"""The index of a store: its options, the recordings of each split, and the files that were skipped.
+
+A temporal split gives each split a segment of a recording; all of them are views into the one that is stored.
+"""
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,30 +16,27 @@ from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.errors import UsageError, UserError
 
 SPLITS = ("train", "val", "test")
+Sources = Mapping[str, Sequence[str]]
+"""The paths of the audio files of each split."""
 CODES = "codes.u8"
-"""The default name of the file of all codes, which only grows."""
-INDEX = "index.json"
-NEXT_INDEX = "next.json"
-"""Index of a store under other options that is being made in the same folder, until it replaces the present one."""
+"""The file of all codes, which only grows."""
+_INDEX = "index.json"
 _FORMAT = 3
-_FORMER_NAMES = {"own_rate": "source_rate", "begin": "start", "whole": "total_length"}
+_GAP = 3  # seconds between two segments that belong to neither, whatever the network
+_HELD_OUT = 10  # a segment that does not train is one in so many parts of what the gaps leave
+_LEAST = 1  # seconds that such a segment has at least; a shorter recording is not split
 
 
 @dataclass(frozen=True)
 class Options:
     """What decides the codes of a recording. Raises UsageError for values that make no sense."""
 
-    rate: int = SAMPLE_RATE
-    """Samples a second."""
+    rate: int = SAMPLE_RATE  # Hz
     channel: Channel = "mix"
-    loudness: float | None = None
-    """Each recording is brought to this loudness (LUFS, EBU R 128), as far as its peak allows; None leaves it alone."""
-    skip_silence: float | None = None
-    """Digital silence longer than this (seconds) is cut down to it; None keeps all of it."""
+    loudness: float | None = None  # of each recording (LUFS, EBU R 128), as its peak allows; None leaves it alone
+    skip_silence: float | None = None  # seconds to which longer digital silence is cut down; None keeps all of it
 
     def __post_init__(self) -> None:
-        if self.rate <= 0:
-            raise UsageError(f"a sample rate of {self.rate} Hz is not possible; it must be more than 0")
         if self.channel not in ("mix", "left", "right"):
             raise UsageError(f"there is no channel {self.channel!r}; choose mix, left or right")
         if self.loudness is not None and not -70 < self.loudness < 0:
@@ -50,34 +51,25 @@ class Options:
 
 @dataclass(frozen=True)
 class Recording:
-    """One audio file in the store, or a segment of it: `length` codes from `offset` on in the file of codes."""
+    """One audio file in the store, or a segment of it: `length` codes from `offset` on in the file of codes.
+
+    The other fields of a segment are those of the whole recording.
+    """
 
     source: str
-    size: int
-    """Bytes of the audio file; with `mtime_ns` it shows whether the file has changed."""
+    size: int  # bytes of the audio file; with `mtime_ns` it shows whether the file has changed
     mtime_ns: int
     offset: int
     length: int
-    rate: int
-    """Of the codes: `length / rate` are seconds."""
+    rate: int  # of the codes: `length / rate` are seconds
     codes_sha256: str
-    peak: float
-    """Largest magnitude before encoding; more than 1 was clipped."""
-    clipped: float
-    """Fraction of samples at or beyond full scale."""
-    silent: float
-    """Fraction of codes that are digital silence."""
-    note: str = ""
-    """What a user should know about this recording, or nothing."""
-    source_rate: int = 0
-    """Source sample rate in Hz, where that is lower than `rate`; else 0."""
-    start: int = 0
-    """Of a segment: its start in the recording, in samples."""
-    total_length: int = 0
-    """Total length of a recording that was to be split in time, in samples; else 0.
-
-    The other fields but `offset` and `length` are those of the whole recording.
-    """
+    peak: float  # largest magnitude before encoding; more than 1 was clipped
+    clipped: float  # fraction of samples at or beyond full scale
+    silent: float  # fraction of codes that are digital silence
+    note: str = ""  # what a user should know about this recording
+    source_rate: int = 0  # source sample rate in Hz, where that is lower than `rate`
+    start: int = 0  # of a segment: its start in the recording, in samples
+    total_length: int = 0  # of a recording that was to be split in time, in samples
 
     @property
     def is_segment(self) -> bool:
@@ -118,10 +110,7 @@ class Index:
     length: int = 0
     splits: dict[str, tuple[Recording, ...]] = field(default_factory=dict)
     skipped: tuple[Skipped, ...] = ()
-    pending: tuple[Recording, ...] = ()
-    """Recordings of an update that was not completed, which belong to no split yet."""
-    codes: str = CODES
-    """Name of the file of codes."""
+    pending: tuple[Recording, ...] = ()  # of an update that was not completed; they belong to no split yet
 
     @cached_property
     def recordings(self) -> dict[str, Recording]:
@@ -139,10 +128,30 @@ class Index:
         splits = {name: tuple(r.unsplit() for r in split if not r.start) for name, split in self.splits.items()}
         return replace(self, splits=splits)
 
+    def arranged(self, sources: Sources) -> "Index":
+        """Return the index with just these sources, each in its splits.
 
-def read_index(folder: Path, name: str = INDEX) -> Index | None:
+        A source that several splits name is split in time among them: most of it is the first one's, then come the
+        others in their order, with gaps between. One that is too short is all the first one's.
+        """
+        splits_of: dict[str, list[str]] = {}
+        for split, names in sources.items():
+            for name in names:
+                splits_of.setdefault(name, []).append(split)
+        skipped = {entry.source: entry for entry in self.skipped if entry.source in splits_of}
+        found = {name: self.recordings[name] for name in splits_of if name in self.recordings and name not in skipped}
+
+        splits: dict[str, tuple[Recording, ...]] = {}
+        for split, names in sources.items():
+            present = [name for name in names if name in found]
+            segments = (_segment(found[name], splits_of[name].index(split), len(splits_of[name])) for name in present)
+            splits[split] = tuple(filter(None, segments))
+        return Index(self.options, self.length, splits, tuple(skipped.values()))
+
+
+def read_index(folder: Path) -> Index | None:
     """Return the index of a store, None where there is none. Raise UserError where it cannot be read."""
-    path = Path(folder) / name
+    path = Path(folder) / _INDEX
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != _FORMAT:
@@ -150,8 +159,7 @@ def read_index(folder: Path, name: str = INDEX) -> Index | None:
         splits = {name: _recordings(split) for name, split in content["splits"].items()}
         skipped = tuple(Skipped(**s) for s in content["skipped"])
         options = Options(**content["options"])
-        pending, codes = _recordings(content["pending"]), content.get("codes", CODES)
-        return Index(options, content["length"], splits, skipped, pending, codes)
+        return Index(options, content["length"], splits, skipped, _recordings(content["pending"]))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -168,10 +176,25 @@ def opened_index(folder: Path, unsplit: bool = False) -> Index:
     return index.unsplit() if unsplit else index
 
 
-def write_index(folder: Path, index: Index, name: str = INDEX) -> None:
+def write_index(folder: Path, index: Index) -> None:
     """Replace the index of a store. Raise UserError where that fails; the old one then stays."""
-    atomic.write_text(folder / name, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
+    atomic.write_text(folder / _INDEX, json.dumps({"format": _FORMAT, **asdict(index)}, indent=1) + "\n")
 
 
 def _recordings(entries: list[dict[str, Any]]) -> tuple[Recording, ...]:
-    return tuple(Recording(**{_FORMER_NAMES.get(name, name): entry[name] for name in entry}) for entry in entries)
+    return tuple(Recording(**entry) for entry in entries)
+
+
+def _segment(recording: Recording, number: int, count: int) -> Recording | None:
+    """Return one of `count` segments, None where there is none."""
+    if count == 1:
+        return recording
+    gap = _GAP * recording.rate
+    rest = recording.length - (count - 1) * gap
+    held_out = rest // _HELD_OUT
+    if held_out < _LEAST * recording.rate:
+        return None if number else replace(recording, total_length=recording.length)
+    first = rest - (count - 1) * held_out
+    start, length = (first + gap + (number - 1) * (held_out + gap), held_out) if number else (0, first)
+    offset = recording.offset + start
+    return replace(recording, offset=offset, length=length, start=start, total_length=recording.length)

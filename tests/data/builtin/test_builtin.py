@@ -1,9 +1,6 @@
 import itertools
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +8,8 @@ import pytest
 import soundfile
 
 from sequnet_pl.data import builtin
-from sequnet_pl.data.builtin.performance import Note, chord_notes, melody_notes, render
 from sequnet_pl.data.builtin.pieces import PIECES, Piece
-from sequnet_pl.data.builtin.synth import record, synthesise
+from sequnet_pl.data.builtin.synth import Note, chord_notes, melody_notes, record, render, synthesise
 from sequnet_pl.errors import UserError
 
 RATE = 16_000
@@ -140,33 +136,6 @@ def test_what_ends_a_process_is_one_line_and_the_rest_is_made_the_next_time(
         builtin.write_recordings(tmp_path)
     (tmp_path / "val").unlink()
     assert all(path.is_file() for paths in builtin.write_recordings(tmp_path).values() for path in paths)
-
-
-def test_ctrl_c_ends_the_processes_and_the_next_run_completes(tmp_path: Path) -> None:
-    code = (
-        "import sys, pathlib; from sequnet_pl.data import builtin\n"
-        "builtin.PIECES = builtin.PIECES[4:5] + builtin.PIECES[-3:]\n"
-        "builtin.write_recordings(pathlib.Path(sys.argv[1]), workers=2)"
-    )
-    command = [sys.executable, "-c", code, str(tmp_path / "a")]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while not list(tmp_path.rglob("[!.]*.flac")):
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGINT)
-        error = process.communicate(timeout=60)[1]  # its end, and so that of all who write to it
-    assert process.returncode == 0 or "KeyboardInterrupt" in error
-    kept = stamps_of(tmp_path)
-    assert not [path for path in kept if path.name.startswith(".")]
-    for folder in ("a", "b"):
-        subprocess.run([*command[:-1], str(tmp_path / folder)], check=True)
-    assert kept.items() <= stamps_of(tmp_path).items()
-    assert contents_of(tmp_path / "a") == contents_of(tmp_path / "b")
-
-
-def test_another_version_or_rate_has_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folders = {builtin.folder_of(tmp_path, rate) for rate in (8_000, RATE)}
-    monkeypatch.setattr(builtin, "VERSION", builtin.VERSION + 1)
-    assert len(folders | {builtin.folder_of(tmp_path, RATE)}) == 3
 
 
 def stamps_of(folder: Path) -> dict[Path, int]:

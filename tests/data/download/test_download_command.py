@@ -15,14 +15,13 @@ from download_server import QUICK, Audio, Fetch, Page, Server, files_in, rows
 from rich.console import Console
 
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.data import download as download_module
-from sequnet_pl.data.download import Options, download, download_list
+from sequnet_pl.data.download import Options, download
 from sequnet_pl.data.download.__main__ import main as command_line
 from sequnet_pl.data.download.items import item
 from sequnet_pl.errors import UserError
 
 Captured = pytest.CaptureFixture[str]
-WRONG = ("--split val", "--limit 0", "--max-gb 0", "--sleep -1")
+WRONG = ("--limit 0", "--max-gb 0", "--sleep -1")
 
 
 @pytest.fixture
@@ -85,7 +84,7 @@ def test_command_sorts_by_split(
     assert main(listed, "--dry-run") == 0
     assert (server.requests, (tmp_path / "out").exists()) == ([], False)
     assert capsys.readouterr().out.count("to fetch") == 3
-    assert main(listed, "--split", "train", "--limit", "1") == 0
+    assert main(listed, "--limit", "1") == 0
     assert [row["split"] for row in rows(tmp_path / "out")] == ["train"]
     assert main(listed) == 0
     folders = sorted(path.split("/")[0] for path in files_in(tmp_path / "out") if "/" in path)
@@ -113,24 +112,6 @@ def test_bad_cookies_are_one_line(content: str | None, fetch: Fetch, tmp_path: P
         fetch("/a.mp3", options=Options(sleep=0, cookies=cookies))
 
 
-def test_piano(audio: Audio, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
-    listed = tmp_path / "piano.csv"
-    listed.write_text(f"split,url\ntrain,{server.url('/a.mp3')}\ntest,{server.url('/b.mp3')}\n")
-    monkeypatch.setattr(download_module, "PIANO_LIST", listed)
-    monkeypatch.setattr(download_module, "Options", lambda: QUICK)
-    with pytest.raises(UserError, match=r"--audio_dir FOLDER.*--dataset builtin"):
-        download_list(listed, tmp_path / "none")
-    printed = capsys.readouterr().err
-    assert "2, about 4 hours and, as an estimate, 0.2 to 0.3 GB" in printed.splitlines()[0]
-    server.pages |= {"/a.mp3": Page(audio["mp3"]), "/b.mp3": Page(audio["mp3"])}
-    download_list(listed, tmp_path / "out")
-    assert sum(path.endswith(".mp3") for path in files_in(tmp_path / "out")) == 2
-    server.requests.clear()
-    capsys.readouterr()
-    download_list(listed, tmp_path / "out")
-    assert (server.requests, capsys.readouterr().err) == ([], "")
-
-
 def test_terminal_sees_bars_and_no_escapes_of_others(audio: Audio, server: Server, tmp_path: Path) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"])
     server.pages["/b.mp3"] = Page(status=302, headers={"Location": "file:///[red]\x1b]0;evil\x07"})
@@ -138,11 +119,9 @@ def test_terminal_sees_bars_and_no_escapes_of_others(audio: Audio, server: Serve
     console = Console(file=screen, force_terminal=True, width=200)
     download([item(server.url(path)) for path in ("/a.mp3", "/b.mp3")], tmp_path / "[bold]", QUICK, console)
     shown = screen.getvalue()
-    assert "2/2" in shown
-    assert item(server.url("/a.mp3")).stem in shown
+    assert "2/2" in shown and item(server.url("/a.mp3")).stem in shown
     assert "[red]" in shown.replace("%5Bred%5D", "[red]")
-    assert "\x1b]0" not in shown
-    assert "\x07" not in shown
+    assert "\x1b]0" not in shown and "\x07" not in shown
 
 
 def test_command_sets_the_limits_of_an_unknown_length(

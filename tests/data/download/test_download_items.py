@@ -26,45 +26,32 @@ def test_published_recordings() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        VIDEO,
-        f"https://www.youtube.com/watch?v={VIDEO}",
-        f"http://youtu.be/{VIDEO}?t=10",
-        f"https://music.youtube.com/watch?v={VIDEO}&list=PL0123456789abcdef",
-        f"https://www.youtube.com/embed/{VIDEO}",
-    ],
+    [VIDEO, *(f"https://{path}" for path in (f"youtu.be/{VIDEO}?t=10", f"music.youtube.com/watch?v={VIDEO}&list=x"))],
 )
 def test_youtube_is_known_by_its_id(text: str) -> None:
     assert item(text).stem == item(text).recording == VIDEO
     assert item(text).url.endswith(f"watch?v={VIDEO}")
 
 
-@pytest.mark.parametrize(
-    "url", ["https://example.org/a.mp3", "http://x/../../etc/passwd", "https://youtubes.example/a?v=1"]
-)
+@pytest.mark.parametrize("url", ["http://x/../../etc/passwd", "https://youtubes.example/a?v=1"])
 def test_other_sites_are_named_by_a_hash(url: str) -> None:
     assert re.fullmatch(r"[0-9a-f]{16}", item(url).stem)
     assert item(url).stem != item(url + "?").stem
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "abc",
-        VIDEO + "x",
-        "../../../a.b",
-        "file:///etc/passwd",
-        "ftp://example.org/a.mp3",
-        "http://",
-        "http:///a",
-        "example.org/a.mp3",
-        "data:audio/mpeg,x",
-        "https://example.org/a b",
-        "https://example.org/\x1b[31m",
-        "https://example.org/\nx",
-    ],
-)
+WRONG = [
+    "",
+    "abc",
+    VIDEO + "x",
+    "../../../a.b",
+    "http:///a",
+    "example.org/a.mp3",
+    "file:///etc/passwd",
+    "ftp://x/a.mp3",
+]
+
+
+@pytest.mark.parametrize("text", [*WRONG, "https://x/a b", "https://x/\x1b[31m", "https://x/\n"])
 def test_neither_id_nor_url(text: str) -> None:
     with pytest.raises(UsageError, match="neither a YouTube id"):
         item(text)

@@ -1,6 +1,5 @@
 """The codes of one file: silence, channel, loudness, notes and memory."""
 
-import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,6 @@ from sequnet_pl.audio.decode import Channel
 from sequnet_pl.data.store.encode import SilenceShortener, encode_file, part_of
 from sequnet_pl.data.store.index import Options, Recording
 from sequnet_pl.data.summary import summary
-from sequnet_pl.sampling import prompts
 
 
 def codes_of(tmp_path: Path, path: Path, options: Options) -> tuple[Recording, np.ndarray]:
@@ -78,7 +76,7 @@ def test_skipping_silence(tmp_path: Path):
     assert len(codes_of(tmp_path, tmp_path / "a.wav", Options())[1]) == 165_600
 
 
-@pytest.mark.parametrize("level", [0.01, 0.1, 0.9])
+@pytest.mark.parametrize("level", [0.01, 0.9])
 def test_loudness(tmp_path: Path, level: float):
     """A 997 Hz tone of peak -20 dBFS has -23 LUFS on one channel: one of full scale has -3.01."""
     tone = np.sin(2 * np.pi * 997 * np.arange(16_000 * 4) / 16_000)
@@ -107,26 +105,21 @@ def test_a_truncated_file_has_a_note_with_its_seconds(tmp_path: Path, caplog: py
     content = noise(tmp_path / "cut.wav", 2.0).read_bytes()
     (tmp_path / "cut.wav").write_bytes(content[: len(content) // 2])
     report = make(tmp_path / "store", [tmp_path / "cut.wav", noise(tmp_path / "a.wav")])
-    note = "used as far as it decodes: it ends at 1.00 s of 2.00 s, cut off or damaged"
-    assert [recording.note for recording in report.recordings["train"]] == [note, ""]
-    assert caplog.messages == [f"{tmp_path / 'cut.wav'}: {note}"]
+    note = f"{tmp_path / 'cut.wav'}: used as far as it decodes: it ends at 1.00 s of 2.00 s, cut off or damaged"
+    assert caplog.messages == [note]
     cells = [cell for column in summary(report).columns for cell in map(str, column.cells)]
-    assert f"{tmp_path / 'cut.wav'}: {note}" in cells and "with a note: 1" in cells
-    caplog.set_level(logging.INFO)
-    assert prompts.from_file(tmp_path / "cut.wav", 16_000, 100, 0.5, 1.0).shown == pytest.approx(8_000, abs=20)
-    assert "it ends at 1.00 s of 2.00 s, cut off" in caplog.text and "only 0.50 s long" in caplog.text
+    assert note in cells and "with a note: 1" in cells
 
 
 @pytest.mark.parametrize("residue", [0.0, 6e-4])
 def test_channels_that_cancel_have_a_note_with_advice(tmp_path: Path, residue: float):
     left = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000)
-    level = "all but silent" if residue else "silent throughout"
     advice = "; where its channels cancel each other, --channel left helps"
     mono, stereo = np.full(16_000, residue / 2), np.stack([left, residue - left], axis=1)
     cases: list[tuple[np.ndarray, Channel, str]] = [
-        (stereo, "mix", f"it is {level}{advice}"),
+        (stereo, "mix", f"it is silent, or nearly so{advice}"),
         (stereo, "left", ""),
-        (mono, "mix", f"it is {level}"),
+        (mono, "mix", "it is silent, or nearly so"),
     ]
     for samples, channel, note in cases:
         sf.write(tmp_path / "a.wav", samples, 16_000, subtype="FLOAT")

@@ -1,143 +1,96 @@
 """Processes that are killed, interrupted or wait for each other: finished work stays, nothing is half done."""
 
+import multiprocessing
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from small_stores import assert_holds, make, noise, on_disk
 
 from sequnet_pl.audio.decode import mono
-from sequnet_pl.data.store import appending, encode, fingerprint, make_store, open_split
+from sequnet_pl.data.store import appending, encode, fingerprint
 from sequnet_pl.data.store.index import read_index
 from sequnet_pl.processes import run_all
 
-LENGTH = 16_000 * 20
-"""Codes of a long recording."""
-MAKE = (
-    "import sys, pathlib; from sequnet_pl.data import store\n"
-    "files = [pathlib.Path(p) for p in sys.argv[2:]]\n"
-    "report = store.make_store({'train': files, 'val': []}, pathlib.Path(sys.argv[1]), workers=2, progress=False)\n"
-    "print(report.made)"
-)
+FORK = multiprocessing.get_context("fork")
 
 
-def start(folder: Path, files: list[Path]) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", MAKE, str(folder), *map(str, files)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+def _make(folder: Path, files: list[Path], interval: float, made: Any) -> None:
+    os.setsid()  # a group of its own
+    appending._INTERVAL = interval
+    made.put(make(folder, files, workers=2).made)
 
 
-def group_of(process: subprocess.Popen[str]) -> list[int]:
-    """The living processes of its group."""
-    found = subprocess.run(["ps", "-e", "-o", "pid=,pgid=,stat="], capture_output=True, text=True, check=True).stdout
-    rows = [line.split() for line in found.splitlines()]
-    return [int(pid) for pid, group, state in rows if int(group) == process.pid and not state.startswith("Z")]
+def start(folder: Path, files: list[Path], interval: float = 60) -> tuple[Any, Any]:
+    """Start a process that makes a store; it puts the number of files that it decoded into the queue."""
+    made = FORK.SimpleQueue()
+    process = FORK.Process(target=_make, args=(folder, files, interval, made))
+    process.start()
+    return process, made
 
 
-def assert_all_end(process: subprocess.Popen[str]) -> None:
+def wait_for_all_of(process: Any) -> None:
+    """Wait until the process and all that it started have ended."""
+    process.join(60)
     deadline = time.monotonic() + 30
-    while group_of(process):
+    while True:
+        found = subprocess.run(["ps", "-e", "-o", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
+        rows = map(str.split, found.splitlines())
+        if not any(int(group) == process.pid and not state.startswith("Z") for group, state in rows):
+            return
         assert time.monotonic() < deadline, "a process is left behind"
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def long(tmp_path: Path) -> list[Path]:
-    """Recordings that take a while."""
-    return [noise(tmp_path / f"music/{number}.wav", 20, number, 48_000) for number in range(12)]
-
-
-FORK = (
-    "import os, pathlib, sys; from sequnet_pl.data.store import appending, make_store\n"
-    "for line in sys.stdin:\n"
-    "    folder, interval, *files = line.split()\n"
-    "    if child := os.fork():\n"
-    "        print(child, flush=True)\n"
-    "        sys.stdin.readline()\n"
-    "        os.waitpid(child, 0)\n"
-    "        print(flush=True)\n"
-    "        continue\n"
-    "    appending._INTERVAL = float(interval)\n"
-    "    make_store({'train': map(pathlib.Path, files)}, pathlib.Path(folder), workers=2, progress=False)\n"
-    "    os._exit(0)\n"
-)
-
-
-class Maker:
-    """A process, started once, whose children make stores of six recordings."""
-
-    def __init__(self, music: Path) -> None:
-        self.files = [noise(music / f"{number}.wav", 8, number, 48_000) for number in range(6)]
-        command = [sys.executable, "-c", FORK]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
-        self.seconds = min(self.make(music / name) for name in ("one", "two"))
-        self.fingerprint = fingerprint(music / "one")
-
-    def make(self, folder: Path, interval: float = 60, killed_after: float | None = None) -> float:
-        """Make a store, or begin to; returns the seconds that it took."""
-        assert self.process.stdin and self.process.stdout
-        print(folder, interval, *self.files, file=self.process.stdin, flush=True)
-        child, started = int(self.process.stdout.readline()), time.monotonic()
-        if killed_after is not None:
-            time.sleep(killed_after)
-            os.kill(child, signal.SIGKILL)
-        print(file=self.process.stdin, flush=True)
-        self.process.stdout.readline()
-        seconds = time.monotonic() - started
-        while len(group_of(self.process)) > 1:  # workers end when their parent is gone
-            time.sleep(0.01)
-        return seconds
+        time.sleep(0.01)
 
 
 @pytest.fixture(scope="module")
-def maker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker]:
-    maker = Maker(tmp_path_factory.mktemp("music"))
-    yield maker
-    maker.process.communicate()
+def music(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Recordings that take a while."""
+    folder = tmp_path_factory.mktemp("music")
+    return [noise(folder / f"{number}.wav", 10, number, 48_000) for number in range(8)]
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_kill_at_any_moment(tmp_path: Path, maker: Maker, seed: int):
-    """What was stored before stays readable, no process is left, and the next run completes the store."""
-    store, draw, has_other_options = tmp_path / "store", random.Random(seed), seed >= 8
-    if has_other_options:
-        make_store({"train": maker.files[:2]}, store, 8_000, progress=False)
-    maker.make(store, interval=draw.choice((0, 60)), killed_after=draw.uniform(0, maker.seconds))
-    if has_other_options and fingerprint(store) != maker.fingerprint:
-        assert_holds(store, "train", maker.files[:2], 8_000)
-    maker.make(store)
-    assert fingerprint(store) == maker.fingerprint
-    assert_holds(store, "train", maker.files)
-    assert on_disk(store) == [open_split(store, "train").path.name]
+@pytest.fixture(scope="module")
+def complete(tmp_path_factory: pytest.TempPathFactory, music: list[Path]) -> tuple[str, float]:
+    """The fingerprint of their store, and the seconds that it takes."""
+    folder, started = tmp_path_factory.mktemp("complete"), time.monotonic()
+    make(folder, music, workers=2)
+    return fingerprint(folder), time.monotonic() - started
 
 
-def sources(folder: Path) -> list[str]:
-    return [recording.source for recording in open_split(folder, "train").recordings]
+@pytest.mark.parametrize("seed", range(8))
+def test_kill_at_any_moment(tmp_path: Path, music: list[Path], complete: tuple[str, float], seed: int):
+    """No process is left, and the next run completes the store and leaves nothing else."""
+    store, draw = tmp_path / "store", random.Random(seed)
+    process, _ = start(store, music, interval=draw.choice((0, 60)))
+    time.sleep(draw.uniform(0, complete[1]))
+    process.kill()
+    wait_for_all_of(process)
+    make(store, music, workers=2)
+    assert fingerprint(store) == complete[0]
+    assert_holds(store, "train", music)
+    assert on_disk(store) == ["codes.u8"]
 
 
-def test_ctrl_c_to_the_group_keeps_what_is_finished(tmp_path: Path, long: list[Path]):
+def test_ctrl_c_to_the_group_keeps_what_is_finished(tmp_path: Path, music: list[Path]):
     folder = tmp_path / "store"
-    process = start(folder, long)
-    while not (folder / "codes.u8").exists() or (folder / "codes.u8").stat().st_size <= LENGTH:
+    process, made = start(folder, music)
+    while not (folder / "codes.u8").exists() or (folder / "codes.u8").stat().st_size <= 160_000:  # one recording
         time.sleep(0.005)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all processes that it started
-    _, error = process.communicate(timeout=60)
-    assert_all_end(process)
-    if process.returncode:  # unless it was quicker than the signal
-        assert "KeyboardInterrupt" in error
-        assert on_disk(folder) == ["codes.u8"]
+    wait_for_all_of(process)
+    if made.empty():  # unless it was quicker than the signal
+        assert process.exitcode and on_disk(folder) == ["codes.u8"]
         index = read_index(folder)
         assert index and index.pending and not index.splits
-        report = make(folder, long)
-        assert report.made == 12 - len(index.pending)
-    assert_holds(folder, "train", long)
+        assert make(folder, music).made == len(music) - len(index.pending)
+    assert_holds(folder, "train", music)
 
 
 def test_an_interrupt_in_an_update_leaves_the_splits_as_they_were(
@@ -179,8 +132,9 @@ def test_a_worker_that_is_killed_costs_at_most_its_file(
     assert_holds(tmp_path / "store", "train", five)
 
 
-def test_two_that_ask_at_once_make_it_once(tmp_path: Path, long: list[Path]):
-    makers = [start(tmp_path / "store", long) for _ in range(3)]
-    made = [maker.communicate(timeout=120)[0].strip() for maker in makers]
-    assert sorted(made, key=int) == ["0", "0", "12"]
-    assert_holds(tmp_path / "store", "train", long)
+def test_two_that_ask_at_once_make_it_once(tmp_path: Path, music: list[Path]):
+    makers = [start(tmp_path / "store", music) for _ in range(3)]
+    assert sorted(made.get() for _, made in makers) == [0, 0, len(music)]
+    for process, _ in makers:
+        wait_for_all_of(process)
+    assert_holds(tmp_path / "store", "train", music)

@@ -12,12 +12,12 @@ from small_stores import make, noise
 
 from sequnet_pl.data.download.items import PIANO_LIST, read_list
 from sequnet_pl.data.sources import choose
-from sequnet_pl.data.store import locks
+from sequnet_pl.data.store.appending import lock
 
 
 def test_a_complete_store_waits_for_nobody(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
     made = make(tmp_path / "store", five)
-    with locks.lock(tmp_path / "store"):  # another job makes it larger, which takes hours
+    with lock(tmp_path / "store"):  # another job makes it larger, which takes hours
         assert make(tmp_path / "store", five).recordings == made.recordings
     assert not caplog.records
 
@@ -25,14 +25,14 @@ def test_a_complete_store_waits_for_nobody(tmp_path: Path, five: list[Path], cap
 CODE = """
 import ast, sys
 from sequnet_pl.data import builtin
-from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.builtin.pieces import Piece
 from sequnet_pl.data.download import fetch
-builtin.PIECES = builtin.PIECES[4:5] + builtin.PIECES[-1:]  # short ones
+from sequnet_pl.data.stored import StoredRecordings
+builtin.PIECES = [Piece(split, split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in ("train", "val")]
 fetch.fetch_all = lambda *_: "the server is down"
 for data_dir, options in ast.literal_eval(sys.argv[1]).items():
-    data = AudioDataModule(data_dir=data_dir, **options)
-    data.prepare_data()
-    data.setup("fit")
+    data = StoredRecordings(data_dir=data_dir, **options)
+    data.make()
     print(data.fingerprint, {name: len(split.codes) for name, split in data.splits.items()})
 """
 
@@ -42,19 +42,11 @@ def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: 
     data, urls = tmp_path / "data", tmp_path / "list.txt"
     urls.write_text("http://127.0.0.1:9/a.wav\nhttp://127.0.0.1:9/b.wav\n")
     recordings = choose(data / "recordings", 16_000, "piano", None, None, str(urls))
-    downloads = {
-        data / "piano/recordings": PIANO_LIST,
-        recordings.roots[0]: urls,
-    }
-    for folder, items in downloads.items():
+    for folder, items in {data / "piano/recordings": PIANO_LIST, recordings.roots[0]: urls}.items():
         for number, item in enumerate(read_list(items)[:2]):
             noise(folder / item.split / f"{item.stem}.wav", seed=7 + number)
-    kinds = {
-        "audio_dir": {"audio_dir": str(five[0].parent)},
-        "builtin": {"dataset": "builtin"},
-        "piano": {"dataset": "piano"},
-        "recordings": {"recordings": str(urls)},
-    }
+    kinds = {"audio_dir": {"audio_dir": str(five[0].parent)}, "recordings": {"recordings": str(urls)}}
+    kinds |= {kind: {"dataset": kind} for kind in ("builtin", "piano")}
     kinds = {str(data / kind): options for kind, options in kinds.items()}
 
     def printed() -> str:
@@ -65,8 +57,8 @@ def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: 
 
     first = printed()
     assert len(first.splitlines()) == len(kinds)
-    for lock in data.rglob(".lock"):
-        lock.unlink()
+    for path in data.rglob(".lock"):
+        path.unlink()
     paths = [data, *data.rglob("*")]
     for path in paths:
         path.chmod(0o555 if path.is_dir() else 0o444)
@@ -82,11 +74,11 @@ def test_another_ones_lock_is_waited_for_and_one_that_cannot_be_made_is_not_need
     tmp_path: Path, unprivileged: list[str]
 ):
     code = (
-        "import logging, pathlib, sys; from sequnet_pl.data.store.locks import lock\n"
+        "import logging, pathlib, sys; from sequnet_pl.data.store.appending import lock\n"
         "with lock(pathlib.Path(sys.argv[1])): print('mine', flush=True)"
     )
     command = [*unprivileged, sys.executable, "-c", code, str(tmp_path)]
-    with locks.lock(tmp_path):
+    with lock(tmp_path):
         (tmp_path / ".lock").chmod(0o444)
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert process.stderr and "waiting for another process" in process.stderr.readline()

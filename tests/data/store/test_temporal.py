@@ -51,14 +51,10 @@ def test_segments_are_80_10_10_with_3_s_between_and_views_into_one_recording(
     tmp_path: Path, seconds: float, splits: tuple[str, ...], segments: dict[str, tuple[int, int]]
 ) -> None:
     file, other = noise(tmp_path / "music/long.wav", seconds), noise(tmp_path / "music/other.wav", 4, seed=1)
-    given = {} if "test" in splits else {"test": [other]}
-    make(tmp_path / "store", **{name: [file] for name in splits}, **given)
+    make(tmp_path / "store", **{"test": [other]} | {name: [file] for name in splits})
     all_of_it = whole(tmp_path, file)
-    for name in SPLITS:
+    for name in splits:
         split = open_split(tmp_path / "store", name)
-        if name in given:
-            assert codes(split) == [whole(tmp_path, other)]
-            continue
         found = [segments[name]] if name in segments else []
         assert stretches(split) == [("long.wav", *segment) for segment in found]
         assert codes(split) == [all_of_it[start : start + length] for start, length in found]
@@ -67,9 +63,7 @@ def test_segments_are_80_10_10_with_3_s_between_and_views_into_one_recording(
             segment = "{} to {} s of {} s".format(*times)
             too_short = "too short to be split in time, all of it trains"
             assert recording.description() == (segment if len(segments) > 1 else too_short)
-    assert (tmp_path / "store/codes.u8").stat().st_size == len(all_of_it) + 4_000 * len(given)
-    if len(segments) == 1 and not given:
-        assert fingerprint(tmp_path / "store") == fingerprint(tmp_path / "whole-long")
+    assert (tmp_path / "store/codes.u8").stat().st_size == len(all_of_it) + 4_000 * ("test" not in splits)
 
 
 def test_the_fingerprint_includes_the_segments(tmp_path: Path) -> None:
@@ -120,15 +114,3 @@ def test_a_copy_leaks_only_where_what_is_learnt_is_scored(tmp_path: Path, caplog
         assert "same recording" not in caplog.text
         make(tmp_path / "store", train=[file, twin], val=[file], test=[file])
     assert caplog.text.count("same recording") == 2
-
-
-def test_a_store_that_is_split_in_time_is_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    split_in_time(tmp_path / "store", noise(tmp_path / "music/long.wav", 106))
-    expected = {
-        "list": "83.00 to 93.00 s of 106.00 s",
-        "info": "0.1 MB on disk",
-        "verify": "all 1 recordings are whole",
-    }
-    for command, text in expected.items():
-        assert look_into([command, str(tmp_path / "store")]) == 0
-        assert text in capsys.readouterr().out
