@@ -316,7 +316,7 @@ def write_report(folder: Path, command: str, found: Mapping[str, Found]) -> None
     ]
     runs = [Path(found[f"train {network}"]["run"]) for network in NETWORKS]
     title = "Seq-U-Net and WaveNet"
-    write_comparison(folder / "report.html", runs, title, (HEADER, table(found)), remarks)
+    write_comparison(folder / "report.html", runs)
     lines = [HEADER, ("---", "---:", "---:", "---:", "---"), *table(found)]
     text = [f"# {title}", "\n".join(f"| {' | '.join(cells)} |" for cells in lines), *remarks]
     text += [f"    {command}", "Learning curves, clips and settings: [report.html](report.html)"]

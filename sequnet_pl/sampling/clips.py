@@ -19,8 +19,7 @@ from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.pcm import GrowingWav, growing_wav
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
-from sequnet_pl.report.clip import SILENT_BELOW, read_clip
-from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.report.clip import SILENT_BELOW, read_clip, save_spectrogram
 from sequnet_pl.sampling import continued, prompts
 from sequnet_pl.sampling.clip_folder import ClipFolder
 from sequnet_pl.sampling.draw import Drawing, Noise

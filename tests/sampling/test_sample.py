@@ -17,7 +17,7 @@ from sample_run import RATE, codes, made
 
 from sequnet_pl.audio import files, mulaw
 from sequnet_pl.cli.entry_points import sample
-from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.report.clip import save_spectrogram
 from sequnet_pl.sampling import clips as making
 from sequnet_pl.sampling import jobs as sample_plan
 from sequnet_pl.sampling.engines import EagerEngine

@@ -13,7 +13,7 @@ from sample_run import RATE, codes, made
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.pcm import GrowingWav
-from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.report.clip import save_spectrogram
 from sequnet_pl.sampling import clips as making
 from sequnet_pl.sampling.progress import SampleProgress
 
