@@ -18,13 +18,13 @@ from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate.comparison import LEAST_CLIPS
 from sequnet_pl.models.network import Network
-from sequnet_pl.sampling import prompts, recipe
+from sequnet_pl.sampling import metadata, prompts
 from sequnet_pl.sampling.clip_folder import LIST
 from sequnet_pl.sampling.clips import Batch, drawn_blocks
 from sequnet_pl.sampling.engines import Block, Engine
 from sequnet_pl.sampling.generate import start
+from sequnet_pl.sampling.metadata import ClipMetadata
 from sequnet_pl.sampling.prompts import Prompt
-from sequnet_pl.sampling.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ def generate(
     network: Network,
     engine: Engine,
     given: Sequence[Prompt],
-    base: Recipe,
+    base: ClipMetadata,
     samples: int,
     batch_size: int,
     watch: Callable[[Block], None],
@@ -151,7 +151,7 @@ def _prompts(folder: Path, rate: int) -> dict[Path, int]:
     if not (path := folder / LIST).is_file():
         return {}
     try:
-        made = recipe.load(path.read_text(encoding="utf-8"))
+        made = metadata.load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a list of clips, so what is prompt is not known; move it away") from error
-    return {folder / clip.wav: round(clip.recipe.prompt_samples * rate / clip.recipe.sample_rate) for clip in made}
+    return {folder / clip.wav: round(clip.metadata.prompt_samples * rate / clip.metadata.sample_rate) for clip in made}

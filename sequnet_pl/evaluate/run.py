@@ -34,7 +34,7 @@ from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.clip_folder import ROOT, ClipFolder, new_folder
 from sequnet_pl.sampling.engines import engine_for
-from sequnet_pl.sampling.load import base_recipe, device_for, find_checkpoint, open_network, open_recordings
+from sequnet_pl.sampling.load import base_metadata, device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.progress import SampleProgress
 from sequnet_pl.training.checkpoints import run_of_checkpoint
 from sequnet_pl.training.trained import Trained
@@ -168,10 +168,10 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
         starts = [prompts.SILENCE] * (len(stretches) // 2)
         names = ["from silence"] * len(starts)
     kind = "continuation" if options.conditional else "silence"
-    base = replace(base_recipe(options, trained, engine, kind), temperature=options.temp)
+    base = replace(base_metadata(options, trained, engine, kind), temperature=options.temp)
     with SampleProgress(len(starts) * samples, rate, live=False) as progress:
         progress.begin(f"generating {len(starts)} clips")
-        codes = clips.generate(network, engine, starts, base, samples, options.batch_size, progress.advance)
+        codes = clips.generate(network, engine, starts, base, samples, options.batch_size, progress.add_block)
     log.info("%.1f s of sound in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
     facts = {"checkpoint": trained.path, "network": trained.name, "step": trained.step, "weights": trained.digest}
     facts |= {"from": kind, "temperature": f"{options.temp:g}"}

@@ -21,7 +21,7 @@ from sequnet_pl.project import CONFIGS
 from sequnet_pl.report.clip import SILENT_BELOW, level
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import Engine
-from sequnet_pl.sampling.recipe import Recipe
+from sequnet_pl.sampling.metadata import ClipMetadata
 from sequnet_pl.training.checkpoints import Run, best_of, newest_run
 from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
 
@@ -75,9 +75,9 @@ def open_network(path: Path, options: NetworkOptions, device: torch.device, prec
     return trained
 
 
-def base_recipe(options: Any, trained: Trained, engine: Engine, kind: str) -> Recipe:
+def base_metadata(options: Any, trained: Trained, engine: Engine, kind: str) -> ClipMetadata:
     """Return what the clips of a call have in common, from the options of sample.py or evaluate."""
-    return Recipe(
+    return ClipMetadata(
         checkpoint=str(trained.path),
         weights_sha256=trained.digest,
         step=trained.step,

@@ -118,7 +118,7 @@ def interrupt(self: SampleProgress, block: Any) -> None:
 def test_interrupted(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
     run("--seed", 1)
-    monkeypatch.setattr(SampleProgress, "advance", interrupt)
+    monkeypatch.setattr(SampleProgress, "add_block", interrupt)
     assert "interrupted" in run("--batch_size", 2, "--lead_in", 0, status=130)
     clips = made()
     assert [clip["complete"] for clip in clips] == [True, False, False]
