@@ -1,4 +1,4 @@
-"""The network and the recordings that options name, opened to sample from or to compare with."""
+"""The network and the recordings that options name."""
 
 import logging
 from dataclasses import replace
@@ -43,8 +43,7 @@ def find_checkpoint(options: NetworkOptions) -> Path:
     if options.pretrained and options.pretrained not in PUBLISHED:
         return pretrained.weights_of(options.pretrained)
     if options.pretrained:
-        source = archive.read_source(CONFIGS / "pretrained.yaml")
-        return newest_checkpoint(archive.fetch(options.pretrained, source, PRETRAINED))
+        return newest_checkpoint(archive.fetch(options.pretrained, CONFIGS / "pretrained.yaml", PRETRAINED))
     if options.ckpt_path in ("last", "best"):
         if options.snapshot_dir:
             folder = Path(options.snapshot_dir)
@@ -54,8 +53,8 @@ def find_checkpoint(options: NetworkOptions) -> Path:
         return run.last if options.ckpt_path == "last" else best_of(run)
     if options.ckpt_path and options.snapshot_dir:
         raise UsageError("--ckpt_path and --snapshot_dir both name a checkpoint; leave one out")
-    if place := options.ckpt_path or options.snapshot_dir:
-        return newest_checkpoint(Path(place))
+    if path := options.ckpt_path or options.snapshot_dir:
+        return newest_checkpoint(Path(path))
     return newest_run(Path(options.log_dir), model).last
 
 
