@@ -44,7 +44,6 @@ CLAIM = (
     "The claims are those of Stoller, Tian, Ewert and Dixon 2020 (https://arxiv.org/abs/1911.06393) for the published "
     "networks on a GPU: over 4 times as fast in training and in sampling, less memory, as good in bits per sample."
 )
-SPEEDS = "Speeds are medians of repetitions of both networks in turns, measured after training."
 
 _ROOT = Path(__file__).parents[1]
 _ROUNDS = 5  # repetitions of each network
@@ -63,25 +62,15 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True)
 class Scale:
-    """A size of the comparison.
+    """A size of the comparison."""
 
-    Attributes:
-        networks: Seq-U-Net and WaveNet of about equal receptive field; names in `benchmarks.sampling.NETWORKS`.
-        training: Options of train.py, for both.
-        clips: Generated clips of each network.
-        seconds: Length of the generated part of a clip.
-        prompt_seconds: Length of its prompt.
-        dataset: Recordings, if no folder is given.
-        turn: Seconds of a repetition when speeds are measured.
-    """
-
-    networks: tuple[str, str]
-    training: tuple[str, ...]
-    clips: int
-    seconds: float
+    networks: tuple[str, str]  # of about equal receptive field; names in `benchmarks.sampling.NETWORKS`
+    training: tuple[str, ...]  # options of train.py, for both
+    clips: int  # generated clips of each network
+    seconds: float  # length of the generated part of a clip
     prompt_seconds: float
-    dataset: str = "builtin"
-    turn: float = 2.0
+    dataset: str = "builtin"  # recordings, if no folder is given
+    turn: float = 2.0  # seconds of a repetition when speeds are measured
 
 
 SCALES = {
@@ -101,41 +90,6 @@ SCALES = {
     ),
     "published": Scale(("sequnet", "wavenet"), (), clips=64, seconds=2.0, prompt_seconds=1.0, dataset="piano"),
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: a figure of Seq-U-Net and of WaveNet.
-
-    Attributes:
-        name: What was measured, and its unit.
-        values: Of both networks.
-        format: Of a value.
-        errors: Standard errors, if they are known.
-        claim: What the paper claims of Seq-U-Net.
-        claimed: How many times better Seq-U-Net is by the claim; 0 without a claim.
-        higher: Whether higher values are better.
-    """
-
-    name: str
-    values: Sequence[float]
-    format: str
-    errors: Sequence[float] = ()
-    claim: str = ""
-    claimed: float = 0
-    higher: bool = False
-
-    def cells(self, worse: bool = False) -> list[str]:
-        """Texts under HEADER; if a network is `worse` than a baseline, no claim is reached."""
-        texts = [f"{value:{self.format}}" for value in self.values]
-        if self.errors:
-            texts = [f"{text} ± {error:{self.format}}" for text, error in zip(texts, self.errors, strict=True)]
-        one, other = self.values
-        claim = "–"
-        if self.claimed:
-            better = one / other if self.higher else other / one
-            claim = f"{self.claim}: {'not ' if worse or better < self.claimed else ''}reached"
-        return [self.name, *texts, f"{one / other:.2f}" if other else "–", claim]
 
 
 def main(argv: list[str]) -> None:
@@ -242,41 +196,47 @@ def sampling_speeds(scale: Scale, gpus: int) -> Found:
     settings = Namespace(seconds=scale.turn, rounds=1, reference=None)
     found: Found = {"engine": engine_for(networks[scale.networks[0]]).name}
     for clips in CLIPS:
-        turns: dict[str, list[float]] = {name: [] for name in networks}
-        for _ in range(_ROUNDS):
-            for name, network in networks.items():
-                row = sampling.Row(name, "auto", "float32", clips)
-                sampling.measure(network, [row], settings)
-                turns[name].append(row.steps_per_second)
-        found[str(clips)] = [statistics.median(each) for each in turns.values()]
+        rows = [[sampling.Row(name, "auto", "float32", clips) for name in networks] for _ in range(_ROUNDS)]
+        for row in (row for turn in rows for row in turn):
+            sampling.measure(networks[row.network], [row], settings)
+        turns = zip(*rows, strict=True)
+        found[str(clips)] = [statistics.median(row.steps_per_second for row in each) for each in turns]
     return found
 
 
-def rows(found: Mapping[str, Found]) -> list[Row]:
-    """The table, from the results of all stages."""
+def table(found: Mapping[str, Found]) -> list[list[str]]:
+    """Rows under HEADER, from the results of all stages."""
+    worse, lines = bool(worse_than_bigram(found)), []
+
+    def add(
+        name: str, values: Sequence[float], digits: str, claim: str = "", claimed: float = 0.0, higher: bool = False
+    ) -> None:
+        one, other = values
+        if claim:  # `claimed`: how many times better Seq-U-Net is
+            better = one / other if higher else other / one
+            claim += ": not reached" if worse or better < claimed else ": reached"
+        ratio = f"{one / other:.2f}" if other else "–"
+        lines.append([name, f"{one:{digits}}", f"{other:{digits}}", ratio, claim or "–"])
+
     trained, tested, evaluated = (
         [found[f"{stage} {network}"] for network in NETWORKS] for stage in ("train", "test", "evaluate")
     )
-    distances = [one["distance"] for one in evaluated]
-    generated, bounds, speeds = [one["generated"] for one in distances], distances[0], found["training"]
-    other = f"other recordings {bounds['real']['value']:.1f}, noise {bounds['noise']['value']:.1f}"
-    fast = {"claimed": 4.0, "higher": True, "claim": "over 4 times as fast"}
-    return [
-        Row("bits per sample, test", _bits(tested), ".3f", claim="as good", claimed=1),
-        Row("accuracy, test", [one["accuracy"] for one in tested], ".2%"),
-        Row(
-            f"log-mel Fréchet distance ({other}), dB",
-            [one["value"] for one in generated],
-            ".1f",
-            errors=[one["error"] for one in generated],
-        ),
-        Row("silent clips", [one["silent"] for one in evaluated], ".0%"),
-        Row("parameters", [one["parameters"] for one in trained], ",.0f"),
-        Row("receptive field, samples", [one["receptive_field"] for one in trained], ",.0f"),
-        Row("training: seconds a step", speeds["seconds"], ".3g", claimed=4, claim="over 4 times as fast"),
-        Row("training: peak memory, MB", speeds["megabytes"], ",.0f", claimed=1, claim="less"),
-        *(Row(f"sampling: steps a second, clips: {n}", found["sampling"][str(n)], ",.0f", **fast) for n in CLIPS),
+    distances, speeds, fast = [one["distance"] for one in evaluated], found["training"], "over 4 times as fast"
+    bounds = [
+        f"{name} {distances[0][key]['value']:.1f}" for name, key in (("other recordings", "real"), ("noise", "noise"))
     ]
+    add("bits per sample, test", _bits(tested), ".3f", "as good", 1)
+    add("accuracy, test", [one["accuracy"] for one in tested], ".2%")
+    add(f"log-mel Fréchet distance ({', '.join(bounds)}), dB", [one["generated"]["value"] for one in distances], ".1f")
+    add("its standard error, dB", [one["generated"]["error"] for one in distances], ".1f")
+    add("silent clips", [one["silent"] for one in evaluated], ".0%")
+    add("parameters", [one["parameters"] for one in trained], ",.0f")
+    add("receptive field, samples", [one["receptive_field"] for one in trained], ",.0f")
+    add("training: seconds a step", speeds["seconds"], ".3g", fast, 4)
+    add("training: peak memory, MB", speeds["megabytes"], ",.0f", "less", 1)
+    for clips in CLIPS:
+        add(f"sampling: steps a second, clips: {clips}", found["sampling"][str(clips)], ",.0f", fast, 4, higher=True)
+    return lines
 
 
 def _bits(tested: Sequence[Found]) -> list[float]:
@@ -294,33 +254,27 @@ def worse_than_bigram(found: Mapping[str, Found]) -> str:
     return ""
 
 
-def table(found: Mapping[str, Found]) -> list[list[str]]:
-    """The cells of all rows under HEADER."""
-    worse = bool(worse_than_bigram(found))
-    return [row.cells(worse) for row in rows(found)]
-
-
 def write_report(folder: Path, command: str, found: Mapping[str, Found]) -> None:
-    """Write report.html and report.md into `folder`. Raises UserError if that fails."""
+    """Write report.md, and report.html with curves and clips, into `folder`. Raises UserError if that fails."""
     data = found["train sequnet"]["data"]
     steps = " and ".join(f"{found[f'train {network}']['steps']:,}" for network in NETWORKS)
     recordings = Path(data["audio_dir"]).name if data["audio_dir"] else data["dataset"]
     seconds = found["test sequnet"]["samples"] / data["sample_rate"]
-    remarks = [
-        CLAIM,
-        *filter(None, [worse_than_bigram(found)]),
-        f"Trained on {recordings} for {steps} steps of {data['batch_size']} x {data['output_size']:,} targets, tested "
-        f"on {seconds:,.0f} s, {found['evaluate sequnet']['clips']} clips of each network.",
-        f"{SPEEDS} {found['training']['device']}, torch {found['training']['torch']}, sampling engine "
-        f"{found['sampling']['engine']}.",
-    ]
-    runs = [Path(found[f"train {network}"]["run"]) for network in NETWORKS]
-    title = "Seq-U-Net and WaveNet"
-    write_comparison(folder / "report.html", runs, title, (HEADER, table(found)), remarks)
     lines = [HEADER, ("---", "---:", "---:", "---:", "---"), *table(found)]
-    text = [f"# {title}", "\n".join(f"| {' | '.join(cells)} |" for cells in lines), *remarks]
-    text += [f"    {command}", "Learning curves, clips and settings: [report.html](report.html)"]
-    atomic.write_text(folder / "report.md", "\n\n".join(text) + "\n")
+    text = [
+        "# Seq-U-Net and WaveNet",
+        "\n".join(f"| {' | '.join(cells)} |" for cells in lines),
+        CLAIM,
+        worse_than_bigram(found),
+        f"Trained on {recordings} for {steps} steps of {data['batch_size']} x {data['output_size']:,} targets, tested "
+        f"on {seconds:,.0f} s, {found['evaluate sequnet']['clips']} clips of each network. Speeds are medians of "
+        f"repetitions of both networks in turns, measured after training: {found['training']['device']}, torch "
+        f"{found['training']['torch']}, sampling engine {found['sampling']['engine']}.",
+        f"    {command}",
+        "Learning curves, clips and settings: [report.html](report.html)",
+    ]
+    atomic.write_text(folder / "report.md", "\n\n".join(filter(None, text)) + "\n")
+    write_comparison(folder / "report.html", [Path(found[f"train {network}"]["run"]) for network in NETWORKS])
 
 
 def _train_py(run: Path, *words: str) -> None:

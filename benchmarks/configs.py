@@ -6,7 +6,6 @@ built-in recordings; their time, the peak memory of that process and the size of
 """
 
 import argparse
-import csv
 import functools
 import inspect
 import subprocess
@@ -14,15 +13,16 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models import registry
+from sequnet_pl.report.run_folder import Metrics
 from sequnet_pl.training.memory import crop_bytes
 from sequnet_pl.training.module import module_class
 from sequnet_pl.training.trained import load_pretrained
@@ -37,27 +37,16 @@ INITIAL = "piano"
 
 @dataclass
 class Row:
-    """Figures of a config; the measured ones are None if it was not trained.
+    """Figures of a config; the measured ones are None if it was not trained."""
 
-    Attributes:
-        name: File name without its end.
-        parameters: Number of weights.
-        batch: Crops of a step.
-        targets: Predicted samples of a crop.
-        estimated_gib: Memory of a step.
-        seconds: Of a step.
-        peak_gib: Memory of the process at its peak.
-        checkpoint_mb: Size of last.ckpt; weights and states of the optimizer if it was not trained.
-    """
-
-    name: str
+    name: str  # file name without its end
     parameters: int
-    batch: int
-    targets: int
-    estimated_gib: float
-    checkpoint_mb: float
-    seconds: float | None = None
-    peak_gib: float | None = None
+    batch: int  # crops of a step
+    targets: int  # predicted samples of a crop
+    estimated_gib: float  # memory of a step
+    checkpoint_mb: float  # last.ckpt; weights and states of the optimizer if it was not trained
+    seconds: float | None = None  # of a step
+    peak_gib: float | None = None  # of the process
 
 
 def estimate(name: str) -> Row:
@@ -83,21 +72,17 @@ def measure(row: Row, steps: int, threads: int) -> None:
     """Train some steps and add their figures. Raises SystemExit with the status of train.py if it fails."""
     with tempfile.TemporaryDirectory() as folder:
         initial = ["--init_from", INITIAL] if row.name == "finetune" else []
-        words: list[Any] = ["--config", CONFIGS / f"{row.name}.yaml", "--dataset", "builtin", *initial, "--gpus", 0]
-        words += ["--builtin_takes", 1]
-        words += ["--max_steps", steps, "--log_interval", 1, "--threads", threads, "--logger", "none"]
-        words += ["--log_dir", folder, "--name", "run", "--trainer.limit_val_batches", 0]
-        words += ["--sample_audio.every_n_steps", 0, "--sample_audio.every_n_epochs", 0]
-        command = [sys.executable, ROOT / "train.py", *words]
-        status = subprocess.run(list(map(str, command))).returncode
+        words = f"--config {CONFIGS / row.name}.yaml --log_dir {folder} --name run --dataset builtin --builtin_takes 1 "
+        words += f"--gpus 0 --threads {threads} --logger none --log_interval 1 --max_steps {steps} "
+        words += "--trainer.limit_val_batches 0 --sample_audio.every_n_steps 0 --sample_audio.every_n_epochs 0"
+        status = subprocess.run([sys.executable, ROOT / "train.py", *words.split(), *initial]).returncode
         if status:
             raise SystemExit(status)
         (metrics,) = Path(folder).rglob("metrics.csv")
-        with metrics.open(newline="") as file:
-            lines = [line for line in csv.DictReader(file) if line["speed/samples_per_second"]]
-        speeds = sorted(float(line["speed/samples_per_second"]) for line in lines[1:])  # the first step allocates
-        row.seconds = row.batch * row.targets / speeds[len(speeds) // 2]
-        row.peak_gib = max(float(line["speed/memory_gib"]) for line in lines)
+        run = Metrics(metrics.parent)
+        speeds = run.curve("speed/samples_per_second")[1][1:]  # the first step allocates
+        row.seconds = row.batch * row.targets / float(np.median(speeds))
+        row.peak_gib = float(run.curve("speed/memory_gib")[1].max())
         row.checkpoint_mb = (metrics.parent / "checkpoints" / "last.ckpt").stat().st_size / 1e6
 
 
@@ -113,9 +98,8 @@ def main(argv: list[str] | None = None) -> None:
         parser.error(f"there is no config {', '.join(sorted(unknown))}")
     if arguments.steps < 3:
         parser.error(f"--steps is {arguments.steps}, but must be 3 or more")
-    table = Table("config")
-    for header in ("parameters", "crops x targets", "estimated GiB", "last.ckpt MB", "s/step", "peak GiB"):
-        table.add_column(header, justify="right")
+    headers = ("parameters", "crops x targets", "estimated GiB", "last.ckpt MB", "s/step", "peak GiB")
+    table = Table("config", *(Column(header, justify="right") for header in headers))
     for name in arguments.names:
         row = estimate(name)
         if arguments.measure:

@@ -97,7 +97,6 @@ class Clock(Callback):
         self._ends: list[float] = []
 
     def on_train_batch_end(self, *_: Any, **__: Any) -> None:
-        """Note the time."""
         self._ends.append(time.process_time())
 
     @property
@@ -133,65 +132,58 @@ def as_long_as(text: str) -> tuple[str, str, int]:
     return *named(variant), int(steps)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.learning",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.learning", description=__doc__)
     parser.add_argument("--audio_dir", help="recordings; without it the built-in piano")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
-    parser.add_argument(
-        "--settings",
-        type=named,
-        nargs="+",
-        metavar="[NETWORK/]SETTING",
-        default=[("", "published"), ("", "fast")],
-        help=f"of all --networks, unless one is named: {', '.join(SETTINGS)}",
-    )
+    named_settings = {"type": named, "nargs": "+", "metavar": "[NETWORK/]SETTING"}
+    help_text = f"of all --networks, unless one is named: {', '.join(SETTINGS)}"
+    parser.add_argument("--settings", **named_settings, default=[("", "published"), ("", "fast")], help=help_text)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument(
-        "--as_long_as",
-        type=as_long_as,
-        metavar="[NETWORK/]SETTING:STEPS",
-        help="instead of --steps: each setting as many as take the processor time of so many steps of this one, which "
-        "is of the same network, unless one is named",
+    help_text = (
+        "instead of --steps: as many as take the processor time of these, which are of the same network by default"
     )
+    parser.add_argument("--as_long_as", type=as_long_as, metavar="[NETWORK/]SETTING:STEPS", help=help_text)
     parser.add_argument("--output_size", type=int, default=4096)
     parser.add_argument("--batch_size", type=int, default=4)
     parser.add_argument("--data_dir", default=str(Path(tempfile.gettempdir()) / "sequnet_pl-learning"))
     parser.add_argument("--json", type=Path, default=Path("learning.json"))
     arguments = parser.parse_args()
-    torch.set_flush_denormal(True)
-    variants = [
-        (network, setting)
-        for named_network, setting in arguments.settings
-        for network in ([named_network] if named_network else arguments.networks)
+    arguments.variants = [
+        (network, setting) for own, setting in arguments.settings for network in ([own] if own else arguments.networks)
     ]
-    others, count = variants, arguments.steps
+    arguments.others = arguments.variants
     if arguments.as_long_as:
-        other, its_setting, count = arguments.as_long_as
-        others = [(other or network, its_setting) for network, _ in variants]
-    for network, setting in variants + others:
+        other, its_setting, arguments.steps = arguments.as_long_as
+        arguments.others = [(other or network, its_setting) for network, _ in arguments.variants]
+    for network, setting in arguments.variants + arguments.others:
         if name := unsupported_option(network, setting):
             parser.error(f"{network} has no {name}, which the setting {setting!r} needs")
+    return arguments
+
+
+def main() -> None:
+    """Train and score all, and print the table."""
+    arguments = options()
+    torch.set_flush_denormal(True)
     source = {"audio_dir": arguments.audio_dir} if arguments.audio_dir else {"dataset": "builtin"}
     sizes = {"output_size": arguments.output_size, "batch_size": arguments.batch_size, "num_workers": 0}
     data = source | sizes | {"data_dir": arguments.data_dir}
     results: dict[str, float] = json.loads(arguments.json.read_text()) if arguments.json.is_file() else {}
     table = Table("network", "settings", "steps", "bits per sample", "seeds")
-    for (network, setting), other in zip(variants, others, strict=True):
-        scores, steps = [], as_many_steps((network, setting), other, count, data)
+    for variant, other in zip(arguments.variants, arguments.others, strict=True):
+        network, setting = variant
+        scores, steps = [], as_many_steps(variant, other, arguments.steps, data)
         for seed in arguments.seeds:
-            key = f"{network}, {setting}, seed {seed}, {steps} steps, {source}, {sizes}"
+            key = f"{', '.join(variant)}, seed {seed}, {steps} steps, {source}, {sizes}"
             if key not in results:
                 results[key] = bits(network, setting, seed, steps, data)
                 atomic.write_text(arguments.json, json.dumps(results, indent=2))
             scores.append(results[key])
         each = " ".join(f"{score:.3f}" for score in scores)
-        table.add_row(network, setting, str(steps), f"{statistics.mean(scores):.3f}", each)
-        Console().print(f"{network} {setting}, {steps} steps: {each}")
+        table.add_row(*variant, str(steps), f"{statistics.mean(scores):.3f}", each)
+        Console().print(f"{' '.join(variant)}, {steps} steps: {each}")
     Console().print(table)
 
 

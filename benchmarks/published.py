@@ -20,15 +20,9 @@ from sequnet_pl.models.wavenet import WaveNet
 
 
 def published_step(folder: Path, network: Network, clips: int) -> Callable[[], None]:
-    """A function that makes the published network of the same shape read one more code of each clip.
+    """A function that makes the published network of the shape of `network` read one more code of each clip.
 
-    Args:
-        folder: The copy; its two model files are imported.
-        network: A network of the shape that is wanted.
-        clips: Number of clips.
-
-    Raises:
-        UserError: The folder is no such copy.
+    UserError where the folder is no copy of the repository.
     """
     device = next(network.parameters()).device
     model = published_network(folder, network).eval().to(device)
@@ -51,21 +45,17 @@ def published_network(folder: Path, network: Network, outputs: int = 1) -> nn.Mo
     UserError where the folder is no copy of the repository.
     """
     with contextlib.redirect_stdout(io.StringIO()):
-        return _model(folder, network, outputs)
-
-
-def _model(folder: Path, network: Network, outputs: int) -> nn.Module:
-    if isinstance(network, WaveNet):
-        layer, end = network.layers[0], network.end_1
-        layers = max(layer.dilation for layer in network.layers).bit_length()
-        model = _imported(folder / "raw_audio", "wavenet_model").WaveNetModel
-        sizes = (layer.conv.out_channels // 2, layer.conv.in_channels, end.in_channels)
-        blocks = len(network.layers) // layers
-        return model(layers, blocks, *sizes, CLASSES, outputs, layer.conv.kernel_size[0], bias=True)
-    assert isinstance(network, SeqUNet)
-    channels, kernel_size = network.output_conv.in_channels, network.kernel_size
-    model = _imported(folder, "sequnet_res").Sequnet
-    return model(CLASSES, channels, network.cycle.bit_length(), CLASSES, kernel_size, outputs, network.depths[0])
+        if isinstance(network, WaveNet):
+            layer, end = network.layers[0], network.end_1
+            layers = max(layer.dilation for layer in network.layers).bit_length()
+            sizes = (layer.conv.out_channels // 2, layer.conv.in_channels, end.in_channels)
+            model = _imported(folder / "raw_audio", "wavenet_model").WaveNetModel
+            blocks = len(network.layers) // layers
+            return model(layers, blocks, *sizes, CLASSES, outputs, layer.conv.kernel_size[0], bias=True)
+        assert isinstance(network, SeqUNet)
+        levels, depth = network.cycle.bit_length(), network.depths[0]
+        sizes = (CLASSES, network.output_conv.in_channels, levels, CLASSES, network.kernel_size, outputs, depth)
+        return _imported(folder, "sequnet_res").Sequnet(*sizes)
 
 
 def _imported(folder: Path, module: str) -> Any:

@@ -2,9 +2,8 @@
 
 A step is forward, loss, backward and Adam on random codes. Every variant (network, batch, precision, option) has a
 process of its own, so that its peak memory is its own. On a CPU the variants of one network, batch and output size run
-in turns; times are medians of the turns, and the ratio to the published code in the same precision is the median of the
-ratios of each round. On a GPU a variant makes all its turns alone; the published code runs first and last, and ratios
-are to the median of both.
+in turns, on a GPU one after the other. Times are medians of the turns, and the ratio to the published code in the same
+precision is the median of the ratios of each round.
 """
 
 import argparse
@@ -13,6 +12,8 @@ import functools
 import json
 import statistics
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -50,20 +51,6 @@ class Variant:
     precision: str
     option: str
     reference: Path | None
-
-    @property
-    def name(self) -> str:
-        """Label in the table."""
-        return "published" if self.reference else self.option
-
-
-@dataclass(frozen=True)
-class First:
-    """Figures of a process's first steps."""
-
-    outputs: int
-    seconds: float
-    peak_memory_mb: float
 
 
 @dataclass
@@ -121,140 +108,108 @@ def step_of(variant: Variant, device: torch.device) -> tuple[Callable[[], None],
     return step, outputs
 
 
-def serve(variant: Variant, kind: str, threads: int, connection: Any) -> None:
-    """Measure the first steps of a variant, then make as many as asked for and send the seconds of one."""
+def prepare(variant: Variant, kind: str, threads: int) -> tuple[int, float, float]:
+    """Make the first steps of a variant in this process: targets of a crop, seconds of a step, and peak megabytes."""
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     device = torch.device(kind)
+    with PeakMemory(device) as memory, _products(variant):
+        step, outputs = step_of(variant, device)
+        timer = Timer("step()", globals={"step": step}, num_threads=threads)
+        timer.timeit(FIRST_STEPS)
+        seconds = timer.timeit(1).mean
+    _timers[variant] = timer
+    return outputs, seconds, memory.megabytes
+
+
+def turn(variant: Variant, steps: int) -> float:
+    """Make more steps of a variant that this process has prepared; seconds of one."""
+    with _products(variant):
+        return _timers[variant].timeit(steps).mean
+
+
+_timers: dict[Variant, Timer] = {}
+
+
+def _products(variant: Variant) -> contextlib.AbstractContextManager[object]:
     # the published code runs with PyTorch's own settings: convolutions in TF32
-    products = contextlib.nullcontext if variant.reference else functools.partial(float32_products, tf32=True)
-    try:
-        with PeakMemory(device) as memory, products():
-            step, outputs = step_of(variant, device)
-            timer = Timer("step()", globals={"step": step}, num_threads=threads)
-            timer.timeit(FIRST_STEPS)
-            seconds = timer.timeit(1).mean
-        connection.send(First(outputs, seconds, memory.megabytes))
-        while steps := connection.recv():
-            with products():
-                connection.send(timer.timeit(steps).mean)
-    except UserError as error:
-        connection.send(error)
-    except (RuntimeError, MemoryError) as error:
-        first_line = str(error).strip().partition("\n")[0]
-        connection.send("out of memory" if "memory" in str(error) else first_line or type(error).__name__)
+    return contextlib.nullcontext() if variant.reference else float32_products(tf32=True)
 
 
 class Runner:
-    """The process of a variant."""
+    """A variant in a process of its own."""
 
     def __init__(self, variant: Variant, arguments: argparse.Namespace) -> None:
-        self.variant = variant
-        context = multiprocessing.get_context("spawn")
-        self._connection, there = context.Pipe()
-        # no daemon: Inductor starts no processes inside one, and compiles many times as long
-        settings = (variant, arguments.device, arguments.threads, there)
-        self._process = context.Process(target=serve, args=settings)
-        self._process.start()
-        there.close()
-        found = self._receive()
-        self.error = found if isinstance(found, str) else ""
-        self.first = found if isinstance(found, First) else First(variant.output_size, 1.0, 0.0)
-        self.turns: list[float] = []
-        """Seconds a step, one entry a turn."""
-        self._steps = max(1, round(arguments.seconds / self.first.seconds))
+        self.variant, self.error, self.turns = variant, "", list[float]()
+        # its processes are no daemons: Inductor starts no processes inside one, and compiles many times as long
+        self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
+        first = self._run(prepare, variant, arguments.device, arguments.threads)
+        self.outputs, seconds, self.megabytes = first or (variant.output_size, 1.0, 0.0)
+        self._steps = max(1, round(arguments.seconds / seconds))
 
     def turn(self) -> None:
-        """Make some steps."""
-        if self.error:
-            return
-        self._connection.send(self._steps)
-        found = self._receive()
-        if isinstance(found, str):
-            self.error = found
-        else:
-            self.turns.append(found)
+        """Make some steps, unless an earlier one has failed."""
+        if not self.error and (seconds := self._run(turn, self.variant, self._steps)):
+            self.turns.append(seconds)
 
-    def end(self) -> None:
-        """End the process."""
-        with contextlib.suppress(BrokenPipeError):
-            self._connection.send(0)
-        self._connection.close()
-        self._process.join()
-
-    def _receive(self) -> Any:
+    def _run(self, work: Callable[..., Any], *arguments: object) -> Any:
         try:
-            found = self._connection.recv()
-        except EOFError:
+            return self.pool.submit(work, *arguments).result()
+        except BrokenProcessPool:
             raise UserError(f"the process of {self.variant} ended") from None
-        if isinstance(found, UserError):
-            raise found
-        return found
+        except (RuntimeError, MemoryError) as error:
+            first_line = str(error).strip().partition("\n")[0]
+            self.error = "out of memory" if "memory" in str(error) else first_line or type(error).__name__
+            return None
 
-    def row(self) -> Row:
-        """The figures so far."""
-        variant, outputs = self.variant, self.first.outputs
-        row = Row(variant.network, outputs, variant.batch, variant.precision, variant.name, self.error)
+    def row(self, published: "Runner | None") -> Row:
+        """The figures, beside those of the published code in the same precision."""
+        variant = self.variant
+        row = Row(variant.network, self.outputs, variant.batch, variant.precision, variant.option, self.error)
+        if variant.reference:
+            row.variant = "published"
         if not self.error:
-            row.peak_memory_mb = self.first.peak_memory_mb
+            row.peak_memory_mb = self.megabytes
             row.seconds = statistics.median(self.turns)
-            row.predicted_per_second = variant.batch * outputs / row.seconds
+            row.predicted_per_second = variant.batch * self.outputs / row.seconds
+        if published and not self.error and not published.error:
+            ratios = [turn / other for turn, other in zip(self.turns, published.turns, strict=True)]
+            row.time_of_published = statistics.median(ratios)
+            row.memory_of_published = self.megabytes / published.megabytes
         return row
 
 
 def measure(variants: list[Variant], arguments: argparse.Namespace) -> list[Row]:
-    """Return a row for each variant. The published code, where it is measured, is the first of its precision."""
+    """Return a row for each variant."""
     runners: list[Runner] = []
-    if arguments.device == "cuda":
-        for variant in variants + [each for each in variants if each.reference]:
-            runners.append(Runner(variant, arguments))
-            for _ in range(arguments.rounds):
-                runners[-1].turn()
-            runners[-1].end()
-            print(runners[-1].row(), flush=True)
-    else:
-        runners = [Runner(variant, arguments) for variant in variants]
+    for group in [[each] for each in variants] if arguments.device == "cuda" else [variants]:
+        now = [Runner(variant, arguments) for variant in group]
         for _ in range(arguments.rounds):
-            for runner in runners:
+            for runner in now:
                 runner.turn()
-        for runner in runners:
-            runner.end()
-    rows = [runner.row() for runner in runners]
-    for row, runner in zip(rows, runners, strict=True):
-        published = [each for each in runners if each.variant.reference and each.variant.precision == row.precision]
-        if not published or not runner.turns:
-            continue
-        if arguments.device == "cuda":
-            reference = [statistics.median(turn for each in published for turn in each.turns)] * len(runner.turns)
-        else:
-            reference = published[0].turns
-        ratios = [turn / other for turn, other in zip(runner.turns, reference, strict=False)]
-        row.time_of_published = statistics.median(ratios)
-        row.memory_of_published = row.peak_memory_mb / published[0].first.peak_memory_mb
-    return rows
+        for runner in now:
+            runner.pool.shutdown()
+        runners += now
+    published = {runner.variant.precision: runner for runner in runners if runner.variant.reference}
+    return [runner.row(published.get(runner.variant.precision)) for runner in runners]
 
 
 def table(rows: list[Row]) -> Table:
     """Format the rows."""
-    result = Table(title="Training")
-    for header in ("network", "variant", "precision"):
-        result.add_column(header)
+    result = Table("network", "variant", "precision", title="Training")
     headers = ("outputs", "batch", "s/step", "predicted/s", "peak MB", "time of published", "memory of published")
     for header in headers:
         result.add_column(header, justify="right")
     for row in rows:
-        heading = (row.network, row.variant, row.precision, f"{row.output_size:,}", str(row.batch))
-        if row.error:
-            result.add_row(*heading, row.error)
-            continue
         figures = (f"{row.seconds:.3f}", f"{row.predicted_per_second:,.0f}", f"{row.peak_memory_mb:,.0f}")
         ratios = ("" if ratio is None else f"{ratio:.2f}" for ratio in (row.time_of_published, row.memory_of_published))
-        result.add_row(*heading, *figures, *ratios)
+        heading = (row.network, row.variant, row.precision, f"{row.output_size:,}", str(row.batch))
+        result.add_row(*heading, *((row.error,) if row.error else (*figures, *ratios)))
     return result
 
 
-def parse(argv: list[str] | None) -> argparse.Namespace:
-    """Parse the command line."""
+def main(argv: list[str] | None = None) -> None:
+    """Measure, print the table, write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Speed of training steps.")
     parser.add_argument("--networks", nargs="+", default=["sequnet", "wavenet"], choices=NETWORKS)
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 4], help="crops")
@@ -267,12 +222,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn, a step at least")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each variant")
     parser.add_argument("--json", type=Path, help="file to write the rows to")
-    return parser.parse_args(argv)
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Measure, print the table, write it."""
-    arguments = parse(argv)
+    arguments = parser.parse_args(argv)
     rows: list[Row] = []
     for network, outputs, batch in product(arguments.networks, arguments.output_sizes, arguments.batches):
         shape = (network, outputs, batch)

@@ -118,7 +118,7 @@ def test_commands_train_in_two_processes_test_and_sample(run: Callable[..., str]
     _, _, test = printed.splitlines()[-1].partition("test with: ")
     assert " on 2 CPU, " in printed
     assert test.startswith("sequnet-train test --ckpt_path logs/sequnet/run/checkpoints/last.ckpt")  # none is best yet
-    assert "in detail: " in run(test)
+    assert "details: " in run(test)
     run("sequnet-sample --conditional 1 --seconds 0.01 --gpus 0")
     (folder,) = run("find generated -name '*-run'").split()
     (clip,) = json.loads(run(f"cat {folder}/clips.json"))["clips"]

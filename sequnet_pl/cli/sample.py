@@ -40,8 +40,8 @@ def sample(options: Options) -> None:
         with SampleProgress(plan.total, rate, live is not None) as progress:
             progress.begin("reading the prompt")
             for batch in plan.batches:
-                recipe = batch.recipes[0]
-                progress.begin(f"clips from {recipe.clip}, temperature {recipe.temperature:g}")
+                first = batch.clips[0]
+                progress.begin(f"clips from {first.clip}, temperature {first.temperature:g}")
                 _make(plan, batch, clip_folder, live, progress)
     except (KeyboardInterrupt, UserError):
         if clip_folder and clip_folder.own:
@@ -80,10 +80,10 @@ def _make(
 ) -> None:
     """One batch, to all that want it."""
     if live:
-        live.write(batch.heads[0])
+        live.write(batch.prompts[0])
 
     def watch(block: Block) -> None:
-        progress.advance(block)
+        progress.add_block(block)
         if live:
             live.write(block.codes[0].cpu().numpy())
 

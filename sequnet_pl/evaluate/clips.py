@@ -1,12 +1,13 @@
-"""Where the clips come from: stretches of held-out recordings, what a network makes of them, or files.
+"""Clips to compare: stretches of held-out recordings, continuations of them by a network, or files.
 
 N clips, T samples.
 """
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,19 +18,18 @@ from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate.comparison import LEAST_CLIPS
 from sequnet_pl.models.network import Network
-from sequnet_pl.sampling import prompts, recipe
+from sequnet_pl.sampling import metadata, prompts
 from sequnet_pl.sampling.clip_folder import LIST
 from sequnet_pl.sampling.clips import Batch, drawn_blocks
 from sequnet_pl.sampling.engines import Block, Engine
 from sequnet_pl.sampling.generate import start
+from sequnet_pl.sampling.metadata import ClipMetadata
 from sequnet_pl.sampling.prompts import Prompt
-from sequnet_pl.sampling.recipe import Recipe
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Stretch:
+class Stretch(NamedTuple):
     """A position in a split: `start` in samples of its recording."""
 
     recording: int
@@ -74,21 +74,26 @@ def read(split: Split, stretches: Sequence[Stretch], samples: int) -> NDArray[np
     return np.stack([split.codes[begin : begin + samples] for begin in starts])
 
 
+def source(split: Split, stretch: Stretch, rate: int) -> tuple[str, float]:
+    """The file of a stretch, and the second of it at which the stretch starts."""
+    recording = split.recordings[stretch.recording]
+    return recording.source, (recording.start + stretch.start) / rate
+
+
 def prompt(split: Split, stretch: Stretch, context: int, rate: int) -> Prompt:
     """The samples before a stretch, at most `context`; silence at the start of a recording."""
     end = int(split.offsets[stretch.recording]) + stretch.start
-    codes = np.array(split.codes[end - min(context, stretch.start) : end])
-    found = split.recordings[stretch.recording]
+    file, seconds = source(split, stretch, rate)
     if not stretch.start:
-        return replace(prompts.SILENCE, source=found.source)
-    return Prompt(codes, 0, found.source, (found.start + stretch.start) / rate)
+        return replace(prompts.SILENCE, source=file)
+    return Prompt(np.array(split.codes[end - min(context, stretch.start) : end]), 0, file, seconds)
 
 
 def generate(
     network: Network,
     engine: Engine,
     given: Sequence[Prompt],
-    base: Recipe,
+    base: ClipMetadata,
     samples: int,
     batch_size: int,
     watch: Callable[[Block], None],
@@ -101,14 +106,11 @@ def generate(
     made = []
     for first in range(0, len(given), batch_size):
         batch_prompts = given[first : first + batch_size]
-        session = start(network, prompts.stack(batch_prompts, network), len(batch_prompts))
-        rows = [
-            replace(base, clip=first + row, first_clip=first, batch_size=len(batch_prompts))
-            for row in range(len(batch_prompts))
-        ]
-        batch = Batch(session, rows, [], [], samples)
+        numbers = range(first, first + len(batch_prompts))
+        session = start(network, prompts.stack(batch_prompts, network), len(numbers))
+        rows = [replace(base, clip=number, first_clip=first, batch_size=len(numbers)) for number in numbers]
         blocks = []
-        for block in drawn_blocks(network, engine, batch):
+        for block in drawn_blocks(network, engine, Batch(session, rows, [], [], samples)):
             watch(block)
             blocks.append(block.codes.cpu())
         made.append(torch.cat(blocks, dim=1).numpy())
@@ -149,7 +151,7 @@ def _prompts(folder: Path, rate: int) -> dict[Path, int]:
     if not (path := folder / LIST).is_file():
         return {}
     try:
-        made = recipe.load(path.read_text(encoding="utf-8"))
+        made = metadata.load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a list of clips, so what is prompt is not known; move it away") from error
-    return {folder / clip.wav: round(clip.recipe.prompt_samples * rate / clip.recipe.sample_rate) for clip in made}
+    return {folder / clip.wav: round(clip.metadata.prompt_samples * rate / clip.metadata.sample_rate) for clip in made}

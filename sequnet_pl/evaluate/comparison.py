@@ -70,40 +70,24 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Result:
-    """One measure of each of SETS.
-
-    Attributes:
-        measure: The measure.
-        distance: By set.
-        mean: The mean of a scalar feature in its own unit, by set; `real` is all real clips. Empty for other measures.
-        missing: Clips without that feature (silence has no spectral centroid), by set as in `mean`.
-    """
+    """One measure of each of SETS."""
 
     measure: Measure
     distance: dict[str, Estimate]
-    mean: dict[str, float]
-    missing: dict[str, int]
+    mean: dict[str, float]  # of a scalar feature in its own unit; `real` is all real clips; empty for other measures
+    missing: dict[str, int]  # clips without that feature (silence has no spectral centroid), as in `mean`
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Result of `compare`.
+    """Result of `compare`."""
 
-    Attributes:
-        clips: In each set.
-        samples: Of each clip.
-        rate: Hz.
-        results: By key of the measure, in the order of MEASURES.
-        features: Of each of SETS and of `reference`, for charts.
-        silent: Share of clips below SILENT_BELOW dBFS, by set; `real` is all real clips.
-    """
-
-    clips: int
-    samples: int
-    rate: int
-    results: dict[str, Result]
-    features: dict[str, Features]
-    silent: dict[str, float]
+    clips: int  # in each set
+    samples: int  # of each clip
+    rate: int  # Hz
+    results: dict[str, Result]  # by key of the measure, in the order of MEASURES
+    features: dict[str, Features]  # of each of SETS and of `reference`, for charts
+    silent: dict[str, float]  # share of clips below SILENT_BELOW dBFS, by set; `real` is all real clips
 
 
 def compare(
@@ -139,27 +123,25 @@ def compare(
     reference, other = real[::2], real[1::2]
     sources = {"generated": generated, "real": other, "noise": noise_like(other, seed), "reference": reference}
     found = {name: features(mulaw.encode(source), rate) for name, source in sources.items()}
-    means = found | {"real": found["real"].joined(found["reference"])}
-    spread = _spread(means["real"])
-    distances = {name: _distances(found[name], found["reference"], spread) for name in SETS}
-    errors = {name: _errors(found[name], found["reference"], spread, seed, resamples) for name in SETS}
+    whole = found | {"real": found["real"].joined(found["reference"])}
+    spread = _spread(whole["real"])
+    estimates = {name: _estimates(found[name], found["reference"], spread, seed, resamples) for name in SETS}
     results = {}
     for index, measure in enumerate(MEASURES):
-        estimates = {name: Estimate(float(distances[name][index]), float(errors[name][index])) for name in SETS}
-        results[measure.key] = Result(measure, estimates, {}, {})
+        results[measure.key] = Result(measure, {name: estimates[name][index] for name in SETS}, {}, {})
     for column, scalar in enumerate(SCALARS):
         for name in SETS:
-            values = means[name].scalars[:, column]
+            values = whole[name].scalars[:, column]
             known = values[np.isfinite(values)]
             results[scalar.key].mean[name] = float(known.mean()) if len(known) else float("nan")
             results[scalar.key].missing[name] = len(values) - len(known)
     level = [scalar.key for scalar in SCALARS].index("level")
-    silent = {name: float((means[name].scalars[:, level] < SILENT_BELOW).mean()) for name in SETS}
+    silent = {name: float((whole[name].scalars[:, level] < SILENT_BELOW).mean()) for name in SETS}
     return Comparison(clips, samples, rate, results, found, silent)
 
 
 def _clips(name: str, given: ArrayLike) -> NDArray[np.floating]:
-    """An array (N, T). UsageError where that is not what was given."""
+    """An array (N, T). Raises UsageError if that is not what was given."""
     try:
         clips = np.asarray(given)
     except ValueError as error:
@@ -173,7 +155,7 @@ def _clips(name: str, given: ArrayLike) -> NDArray[np.floating]:
 
 
 def check_length(samples: int, rate: int) -> None:
-    """UsageError for clips of so many samples where they are too short to measure."""
+    """Raise UsageError for clips of so many samples if they are too short to measure."""
     if samples < round(SHORTEST * rate):
         raise UsageError(f"clips of {samples / rate:g} s are shorter than the longest frame, {SHORTEST} s")
 
@@ -197,27 +179,24 @@ def _distances(candidate: Features, reference: Features, spread: Array) -> Array
     return np.array(
         [
             frechet(*candidate.gaussian(), *reference.gaussian()),
-            jensen_shannon(candidate.histogram(), reference.histogram()),
-            spectrum_difference(candidate.spectrum(), reference.spectrum()),
+            jensenshannon(candidate.histogram(), reference.histogram(), base=2) ** 2,
+            np.std(candidate.spectrum() - reference.spectrum()),  # the root mean square at the same level
             *(normalised(values, other, scale) for values, other, scale in columns),
         ]
     )
 
 
-def _errors(candidate: Features, reference: Features, spread: Array, seed: int, resamples: int) -> Array:
-    """Standard errors in the order of MEASURES, (D,)."""
+def _estimates(candidate: Features, reference: Features, spread: Array, seed: int, resamples: int) -> list[Estimate]:
+    """In the order of MEASURES."""
     random, clips = np.random.default_rng(seed), len(candidate.frames)
-    drawn = [
-        _distances(
-            candidate.take(random.integers(clips, size=clips)),
-            reference.take(random.integers(clips, size=clips)),
-            spread,
-        )
-        for _ in range(resamples)
-    ]
+    drawn = []
+    for _ in range(resamples):
+        chosen = candidate.take(random.integers(clips, size=clips))
+        drawn.append(_distances(chosen, reference.take(random.integers(clips, size=clips)), spread))
     # a measure that most clips lack may be missing from some resamples; from all, it has no error
-    found = np.ma.masked_invalid(drawn)
-    return np.ma.filled(found.std(axis=0, ddof=1), np.nan)
+    errors = np.ma.filled(np.ma.masked_invalid(drawn).std(axis=0, ddof=1), np.nan)
+    values = _distances(candidate, reference, spread)
+    return [Estimate(float(value), float(error)) for value, error in zip(values, errors, strict=True)]
 
 
 def frechet(mean: Array, covariance: Array, other_mean: Array, other_covariance: Array) -> float:
@@ -231,16 +210,6 @@ def frechet(mean: Array, covariance: Array, other_mean: Array, other_covariance:
     overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other_covariance @ root), 0)).sum()
     squared = np.square(mean - other_mean).sum() + np.trace(covariance) + np.trace(other_covariance) - 2 * overlap
     return float(np.sqrt(max(squared, 0)))
-
-
-def jensen_shannon(shares: Array, other: Array) -> float:
-    """Jensen-Shannon divergence of two distributions over the same classes, in bits: 0 identical, 1 disjoint."""
-    return float(jensenshannon(shares, other, base=2) ** 2)
-
-
-def spectrum_difference(decibels: Array, other: Array) -> float:
-    """Root mean square difference in dB of two spectra (M,), after one is shifted to the mean level of the other."""
-    return float(np.std(decibels - other))
 
 
 def normalised(values: Array, other: Array, spread: float) -> float:

@@ -4,6 +4,7 @@ Letters: N clips, T samples, F frames, M mel bands, S scalar features.
 """
 
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Self
 
 import librosa
@@ -23,6 +24,7 @@ MELS = 40
 """Mel bands; so few that a handful of short clips has many more frames than there are entries in a mean."""
 FLOOR = -80.0
 """The lowest level of a band that is distinguished, in dB below a full-scale sine; mu-law noise is about there."""
+_LOWEST = 10 ** (FLOOR / 10)
 RIDGE = 1.0
 """Added to the variances of log-mel bands, in dB²: keeps the covariance of few clips, or of a band that is always
 silent, away from singular. Differences in spread below a decibel so count for nothing."""
@@ -30,20 +32,12 @@ silent, away from singular. Differences in spread below a decibel so count for n
 
 @dataclass(frozen=True)
 class Scalar:
-    """A feature that is one number per clip.
+    """A feature that is one number per clip."""
 
-    Attributes:
-        key: Its name in files.
-        name: Its name in tables.
-        unit: Of the feature.
-        least: The smallest standard deviation of real clips that distances are divided by, in `unit`.
-        meaning: One line.
-    """
-
-    key: str
+    key: str  # in files
     name: str
     unit: str
-    least: float
+    least: float  # the smallest standard deviation of real clips that distances are divided by, in `unit`
     meaning: str
 
 
@@ -65,18 +59,12 @@ SCALARS = (
 class Features:
     """Of a set of clips of one length; the first axis of every array is the clips, so that rows can be resampled."""
 
-    codes: NDArray[np.float64]
-    """How often each code occurs, (N, 256)."""
-    power: NDArray[np.float64]
-    """Mean power in mel bands, 1 for a full-scale sine, (N, M)."""
-    frames: NDArray[np.float64]
-    """Number of frames, (N,)."""
-    sums: NDArray[np.float64]
-    """Of log-mel frames in dB, (N, M)."""
-    products: NDArray[np.float64]
-    """Sums of the outer products of log-mel frames, (N, M, M)."""
-    scalars: NDArray[np.float64]
-    """In the order of SCALARS, (N, S); NaN where a clip has no such thing, as silence has no spectral centroid."""
+    codes: NDArray[np.float64]  # how often each code occurs, (N, 256)
+    power: NDArray[np.float64]  # mean power in mel bands, 1 for a full-scale sine, (N, M)
+    frames: NDArray[np.float64]  # number of frames, (N,)
+    sums: NDArray[np.float64]  # of log-mel frames in dB, (N, M)
+    products: NDArray[np.float64]  # sums of the outer products of log-mel frames, (N, M, M)
+    scalars: NDArray[np.float64]  # SCALARS, (N, S); NaN if a clip has none, as silence has no spectral centroid
 
     def take(self, clips: NDArray[np.integer]) -> Self:
         """The features of some clips, any of them as often as it is named."""
@@ -94,7 +82,7 @@ class Features:
 
     def spectrum(self) -> NDArray[np.float64]:
         """Long-term spectrum: mean power of each band in dB, (M,)."""
-        return librosa.power_to_db(self.power.mean(axis=0), amin=10 ** (FLOOR / 10), top_db=None)
+        return librosa.power_to_db(self.power.mean(axis=0), amin=_LOWEST, top_db=None)
 
     def gaussian(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean (M,) in dB and covariance (M, M) in dB² of all log-mel frames, RIDGE included."""
@@ -105,8 +93,7 @@ class Features:
 
 def features(clips: NDArray[np.uint8], rate: int) -> Features:
     """Measure clips, codes (N, T) at `rate` Hz of SHORTEST or more."""
-    filters = _Filters(rate)
-    rows = [_of_clip(codes, rate, filters) for codes in clips]
+    rows = [_of_clip(codes, rate) for codes in clips]
     return Features(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
@@ -115,72 +102,59 @@ def mel_frequencies(rate: int) -> NDArray[np.float64]:
     return librosa.mel_frequencies(MELS + 2, fmax=rate / 2)[1:-1]
 
 
-class _Filters:
-    """Filters of a sample rate; they take as long to compute as the features of a clip."""
-
-    def __init__(self, rate: int) -> None:
-        self.size, self.hop, self.long = round(WINDOW * rate), round(HOP * rate), round(SHORTEST * rate)
-        full_scale = (librosa.filters.get_window("hann", self.size).sum() / 2) ** 2
-        self.floor = full_scale * 10 ** (FLOOR / 10)
-        """Power in a bin."""
-        self.mel = librosa.filters.mel(sr=rate, n_fft=self.size, n_mels=MELS, norm=None) / full_scale
-        # tuning: an estimate from a short clip is a guess, and would differ from clip to clip
-        self.chroma = librosa.filters.chroma(sr=rate, n_fft=self.long, tuning=0.0)
-
-    def magnitude(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(T,) to (bins, F), without frames that reach over the edges."""
-        return np.abs(librosa.stft(samples, n_fft=self.size, hop_length=self.hop, center=False))
-
-    def pitch_classes(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Energy in each of the twelve, (12,), in frames long enough to separate semitones."""
-        spectra = librosa.stft(samples, n_fft=self.long, hop_length=self.long // 4, center=False)
-        return (self.chroma @ (np.abs(spectra) ** 2).sum(axis=1)).astype(np.float64)
+@cache
+def _filters(rate: int) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """Mel filters for power, 1 for a full-scale sine, chroma filters, and the power of FLOOR in a bin."""
+    size = round(WINDOW * rate)
+    full_scale = (librosa.filters.get_window("hann", size).sum() / 2) ** 2
+    mel = librosa.filters.mel(sr=rate, n_fft=size, n_mels=MELS, norm=None) / full_scale
+    # tuning: an estimate from a short clip is a guess, and would differ from clip to clip
+    return mel, librosa.filters.chroma(sr=rate, n_fft=round(SHORTEST * rate), tuning=0.0), full_scale * _LOWEST
 
 
-def _of_clip(codes: NDArray[np.uint8], rate: int, filters: _Filters) -> tuple[NDArray[np.float64], ...]:
+def _of_clip(codes: NDArray[np.uint8], rate: int) -> tuple[NDArray[np.float64], ...]:
     """One row of each array of Features."""
     samples = mulaw.decode(codes)
-    magnitude = filters.magnitude(samples)
-    power = (filters.mel @ magnitude**2).astype(np.float64)
-    log_mel = librosa.power_to_db(power, amin=10 ** (FLOOR / 10), top_db=None)  # (M, F)
+    mel, _, _ = _filters(rate)
+    spectra = librosa.stft(samples, n_fft=round(WINDOW * rate), hop_length=round(HOP * rate), center=False)
+    magnitude = np.abs(spectra)
+    power = (mel @ magnitude**2).astype(np.float64)
+    log_mel = librosa.power_to_db(power, amin=_LOWEST, top_db=None)  # (M, F)
     return (
         np.bincount(codes, minlength=mulaw.CLASSES).astype(float),
         power.mean(axis=1),
         np.array(log_mel.shape[1], np.float64),
         log_mel.sum(axis=1),
         log_mel @ log_mel.T,
-        _scalars(samples, magnitude, log_mel, rate, filters),
+        _scalars(samples, magnitude, log_mel, rate),
     )
 
 
 def _scalars(
-    samples: NDArray[np.float32],
-    magnitude: NDArray[np.float32],
-    log_mel: NDArray[np.float64],
-    rate: int,
-    filters: _Filters,
+    samples: NDArray[np.float32], magnitude: NDArray[np.float32], log_mel: NDArray[np.float64], rate: int
 ) -> NDArray[np.float64]:
     """The features in the order of SCALARS. Of the spectral ones, the mean over the frames that are not silent."""
-    rms = librosa.feature.rms(y=samples, frame_length=filters.size, hop_length=filters.hop, center=False)[0]
+    size, hop, long = round(WINDOW * rate), round(HOP * rate), round(SHORTEST * rate)
+    _, chroma, floor = _filters(rate)
+    rms = librosa.feature.rms(y=samples, frame_length=size, hop_length=hop, center=False)[0]
     levels = librosa.amplitude_to_db(rms, ref=1.0, amin=1e-5, top_db=None)
     loud = levels >= SILENT_BELOW
     centroid = flatness = rolloff = chroma_entropy = np.nan
     if loud.any():
         frames = magnitude[:, loud]
         centroid = librosa.feature.spectral_centroid(S=frames, sr=rate).mean()
-        flatness = 10 * np.log10(librosa.feature.spectral_flatness(S=frames, amin=filters.floor)).mean()
+        flatness = 10 * np.log10(librosa.feature.spectral_flatness(S=frames, amin=floor)).mean()
         rolloff = librosa.feature.spectral_rolloff(S=frames, sr=rate).mean()
-        chroma_entropy = _entropy(filters.pitch_classes(samples))
-    envelope = librosa.onset.onset_strength(S=log_mel, sr=rate, hop_length=filters.hop)
-    onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=rate, hop_length=filters.hop)
+        spectra = librosa.stft(samples, n_fft=long, hop_length=long // 4, center=False)
+        chroma_entropy = _entropy((chroma @ (np.abs(spectra) ** 2).sum(axis=1)).astype(np.float64))
+    envelope = librosa.onset.onset_strength(S=log_mel, sr=rate, hop_length=hop)
+    onsets = librosa.onset.onset_detect(onset_envelope=envelope, sr=rate, hop_length=hop)
     # EBU Tech 3342 takes these percentiles too, but of windows of three seconds, as long as most clips
     low, high = np.percentile(np.maximum(levels, SILENT_BELOW), (10, 95))
-    return np.array(
-        [
-            *(centroid, flatness, rolloff, len(onsets) * rate / len(samples), chroma_entropy, level(samples)),
-            *(high - low, 1 - loud.mean(), clipped_share(samples), loop_score(samples, rate)),
-        ]
-    )
+    onset_rate = len(onsets) * rate / len(samples)
+    spectral = (centroid, flatness, rolloff, onset_rate, chroma_entropy)
+    shares = (1 - loud.mean(), clipped_share(samples), loop_score(samples, rate))
+    return np.array([*spectral, level(samples), high - low, *shares])
 
 
 def _entropy(weights: NDArray[np.float64]) -> float:

@@ -12,32 +12,26 @@ from numpy.typing import NDArray
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate.comparison import SETS, Comparison, Estimate, Result
 from sequnet_pl.evaluate.features import SCALARS, mel_frequencies
-from sequnet_pl.report.charts import COLOURS, GREY, Chart, series
+from sequnet_pl.report.charts import COLOURS, GREY, Chart, chart, series
 from sequnet_pl.report.clip import PageClip, view
 from sequnet_pl.report.page import write_page
 
 FORMAT = "sequnet_pl evaluation, version 1"
 NUMBERS = "evaluation.json"
 PAGE = "evaluation.html"
-
-UNITS = {scalar.key: scalar.unit for scalar in SCALARS}
-"""Of the means."""
-HEADINGS = {"generated": "generated", "real": "real vs. real", "noise": "noise vs. real"}
-_COLOUR = {"noise": GREY, "real": COLOURS[1], "reference": COLOURS[1], "generated": COLOURS[0]}
+HEADINGS = ("", "generated", "real vs. real", "noise vs. real")
 
 
 def check_output_dir(folder: Path) -> None:
     """Raise UserError if files of a folder that are not of an earlier evaluation would be overwritten."""
-    if not (there := [name for name in (NUMBERS, PAGE) if (folder / name).exists()]):
+    if not any((folder / name).exists() for name in (NUMBERS, PAGE)):
         return
     try:
         ours = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))["format"] == FORMAT
     except (OSError, ValueError, KeyError, TypeError):
         ours = False
     if not ours:
-        raise UserError(
-            f"{folder / there[0]} was not written by this program; move it away, or choose a folder with --output_dir"
-        )
+        raise UserError(f"{NUMBERS} or {PAGE} in {folder} is not of an evaluation; choose a folder with --output_dir")
 
 
 def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
@@ -84,7 +78,6 @@ def verdict(comparison: Comparison) -> str:
     """One line on the generated clips by the first measure, with the bounds by real clips and by noise."""
     result = next(iter(comparison.results.values()))
     generated, real, noise = (result.distance[name] for name in SETS)
-    unit = result.measure.unit
     if generated.value - real.value <= generated.error + real.error:
         where = "As close to the recordings as other recordings"
     elif generated.value >= noise.value:
@@ -93,7 +86,7 @@ def verdict(comparison: Comparison) -> str:
         where = "Closer to noise than to the recordings"
     else:
         where = "Closer to the recordings than to noise"
-    distance, *bounds = (f"{_estimate(one)} {unit}" for one in (generated, real, noise))
+    distance, *bounds = (f"{_estimate(one)} {result.measure.unit}" for one in (generated, real, noise))
     return (
         f"{where}: {result.measure.name} {distance}; other recordings {bounds[0]}, noise {bounds[1]}; "
         f"{comparison.silent['generated']:.0%} of the generated clips are silent, {comparison.silent['real']:.0%} of "
@@ -101,33 +94,29 @@ def verdict(comparison: Comparison) -> str:
     )
 
 
-def with_unit(name: str, unit: str) -> str:
-    """The name of a measure, with its unit if it has one."""
+def distances(comparison: Comparison) -> list[list[str]]:
+    """Rows under HEADINGS: measure, and distance with standard error of each of SETS."""
+    return [
+        [_with_unit(result.measure.name, result.measure.unit), *(_estimate(result.distance[name]) for name in SETS)]
+        for result in comparison.results.values()
+    ]
+
+
+def means(comparison: Comparison) -> list[list[str]]:
+    """Rows of scalar features: name, and mean of each of SETS with the number of clips that lack the feature."""
+    rows = []
+    for scalar in SCALARS:
+        result = comparison.results[scalar.key]
+        cells = [
+            _digits(result.mean[name]) + (f" ({missing} without)" if (missing := result.missing[name]) else "")
+            for name in SETS
+        ]
+        rows.append([_with_unit(scalar.name, scalar.unit), *cells])
+    return rows
+
+
+def _with_unit(name: str, unit: str) -> str:
     return f"{name}, {unit}" if unit else name
-
-
-def distances(result: Result) -> list[str]:
-    """The cells of SETS: distance and standard error."""
-    return [_estimate(result.distance[name]) for name in SETS]
-
-
-def means(result: Result) -> list[str]:
-    """The cells of SETS: mean of a scalar feature, with the number of clips that lack it."""
-    cells = []
-    for name in SETS:
-        missing = result.missing[name]
-        cells.append(_digits(result.mean[name]) + (f" ({missing} without)" if missing else ""))
-    return cells
-
-
-def explain_missing(comparison: Comparison) -> str:
-    """A remark on "(2 without)" in the cells of `means`; empty if no clip lacks a feature."""
-    if not any(sum(result.missing.values()) for result in comparison.results.values()):
-        return ""
-    return (
-        '"(2 without)": two clips lack the feature (a silent clip has no spectral centroid); distance and mean are '
-        "those of the other clips."
-    )
 
 
 def _estimate(found: Estimate) -> str:
@@ -142,8 +131,6 @@ def _digits(value: float) -> str:
     """Three significant digits, and all digits of a whole number; "–" for NaN."""
     if not math.isfinite(value):
         return "–"
-    if 0 < abs(value) < 1e-3:
-        return "< 0.001"
     return f"{value:.0f}" if not value or abs(value) >= 100 else f"{value:#.3g}"
 
 
@@ -159,6 +146,7 @@ def write_evaluation_page(
     """Write the page to `path`, with rows of clips side by side. Raises UserError if that fails."""
     spectra = {name: features.spectrum() for name, features in comparison.features.items()}
     shares = {name: features.histogram() for name, features in comparison.features.items()}
+    logarithmic = {name: np.where(share > 0, share, np.nan) for name, share in shares.items()}
     write_page(
         path,
         "evaluation.html",
@@ -166,35 +154,25 @@ def write_evaluation_page(
         links,
         verdict=verdict(comparison),
         evaluation_facts=facts,
-        command_line=command,
-        results=list(comparison.results.values()),
+        command=command,
         headings=HEADINGS,
-        units=UNITS,
-        named=with_unit,
-        distances=distances,
-        means=means,
-        missing=explain_missing(comparison),
-        spectra=Chart(
-            title="long-term spectra",
-            unit="dB",
-            xlabel="Hz",
-            series=_lines(mel_frequencies(comparison.rate), spectra),
-            log_x=True,
-        ),
-        histograms=Chart(
-            title="histograms of codes",
-            unit="share",
-            xlabel="code",
-            series=_lines(np.arange(256.0), {name: np.where(y > 0, y, np.nan) for name, y in shares.items()}),
-            log_y=True,
-        ),
+        distances=distances(comparison),
+        measures=[result.measure for result in comparison.results.values()],
+        means=means(comparison),
+        spectra=_chart("long-term spectra, dB", "Hz", mel_frequencies(comparison.rate), spectra, log_x=True),
+        histograms=_chart("histograms of codes, share", "code", np.arange(256.0), logarithmic, log_y=True),
         clips=[[view(clip, path) for clip in row] for row in clips],
     )
 
 
-def _lines(x: NDArray[np.float64], curves: Mapping[str, NDArray[np.float64]]) -> list[dict]:
-    """A line for each set, and a thin one for the reference: the two halves of the real clips differ as much."""
-    return [
-        series("" if name == "reference" else name, x, curves[name], colour, width=1 if name == "reference" else 2)
-        for name, colour in _COLOUR.items()
+def _chart(
+    title: str, xlabel: str, x: NDArray[np.float64], curves: Mapping[str, NDArray[np.float64]], **axes: bool
+) -> Chart:
+    """A line for each set, and a faint one for the reference: the two halves of the real clips differ as much."""
+    drawn = [
+        series("", (x, curves["reference"]), COLOURS[1], faint=True),
+        series("noise", (x, curves["noise"]), GREY),
+        series("real", (x, curves["real"]), COLOURS[1]),
+        series("generated", (x, curves["generated"]), COLOURS[0]),
     ]
+    return chart(title, xlabel, drawn, **axes)

@@ -27,14 +27,14 @@ from sequnet_pl.data.splits import split_folders
 from sequnet_pl.data.store import Split, make_store, open_split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate import clips, results
-from sequnet_pl.evaluate.comparison import SETS, Comparison, check_length, compare
+from sequnet_pl.evaluate.comparison import Comparison, check_length, compare
 from sequnet_pl.report.clip import PageClip
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import run_pages, run_title
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.clip_folder import ROOT, ClipFolder, new_folder
 from sequnet_pl.sampling.engines import engine_for
-from sequnet_pl.sampling.load import base_recipe, device_for, find_checkpoint, open_network, open_recordings
+from sequnet_pl.sampling.load import base_metadata, device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.progress import SampleProgress
 from sequnet_pl.training.checkpoints import run_of_checkpoint
 from sequnet_pl.training.trained import Trained
@@ -50,10 +50,10 @@ class _Sound:
 
     generated: NDArray[np.float32]  # (N, T)
     real: NDArray[np.float32]  # (2N, T); every other one is the real continuation of the prompt of a generated clip
-    origins: list[str]  # of the generated clips
-    places: list[tuple[str, float]]  # files of the real clips, and seconds into them
+    names: list[str]  # of the generated clips
+    sources: list[tuple[str, float]]  # files of the real clips, and seconds into them
     made: dict[str, Any]  # settings of the generated clips, for evaluation.json
-    facts: list[tuple[str, object]]  # the same for the page
+    facts: dict[str, object]  # the same for the page
 
 
 def evaluate(argv: list[str]) -> None:
@@ -61,16 +61,25 @@ def evaluate(argv: list[str]) -> None:
     torch.set_flush_denormal(True)  # before any parallel operation, since threads inherit it
     options = parse(argv)
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)
-    trained = _trained(options) if options.needs_checkpoint else None
+    trained = None
+    if options.needs_checkpoint:
+        device = torch.device("cpu") if options.clips_dir else device_for(options.device)
+        torch.set_num_threads(options.threads or torch.get_num_threads())
+        trained = open_network(find_checkpoint(options), options, device, "float64" if options.double else "float32")
     rate = trained.sample_rate if trained else options.sample_rate or SAMPLE_RATE
     samples = round(options.seconds * rate)
     check_length(samples, rate)
-    run = _run(options, trained)
-    named = _folder(options, run)
-    if named:
-        results.check_output_dir(named)
+    run = None
+    if trained and not options.clips_dir:  # clips that exist already may be of any model
+        found = run_of_checkpoint(trained.path, Path(options.log_dir))
+        run = found and found.folder
+    parent = Path(options.clips_dir) if options.clips_dir else run
+    folder = Path(options.output_dir) if options.output_dir else parent and parent / OUT
+    if folder:
+        results.check_output_dir(folder)
     split = held_out(options.audio_dir, trained, rate)
-    folder = named or new_folder(f"{options.pretrained or (trained.name if trained else 'clips')}-{OUT}")
+    in_root = folder is None
+    folder = folder or new_folder(f"{options.pretrained or (trained.name if trained else 'clips')}-{OUT}")
     if options.clips_dir:
         sound = _existing(options, Path(options.clips_dir), split, samples, rate)
     else:
@@ -80,33 +89,14 @@ def evaluate(argv: list[str]) -> None:
     log.info("measuring %d clips of each kind", len(sound.generated))
     comparison = compare(sound.generated, sound.real, rate, seed=options.seed, resamples=options.resamples)
     _write(folder, run, argv, options, sound, comparison)
-    if not named:
+    if in_root:
         ClipFolder(ROOT).write_page()
-    _print(comparison)
+    table = Table(*(Column(name, justify="right" if name else "left") for name in results.HEADINGS))
+    for row in results.distances(comparison):
+        table.add_row(*row)
+    Console().print(table)
+    Console().print(results.verdict(comparison), highlight=False)
     log.info("numbers: %s\ncharts and clips: %s", folder / results.NUMBERS, folder / results.PAGE)
-
-
-def _trained(options: Options) -> Trained:
-    device = torch.device("cpu") if options.clips_dir else device_for(options.device)
-    path = find_checkpoint(options)
-    torch.set_num_threads(options.threads or torch.get_num_threads())
-    return open_network(path, options, device, "float64" if options.double else "float32")
-
-
-def _run(options: Options, trained: Trained | None) -> Path | None:
-    """The folder of the run that the generated clips are of; clips that exist already may be of any model."""
-    if options.clips_dir or not trained:
-        return None
-    run = run_of_checkpoint(trained.path, Path(options.log_dir))
-    return run.folder if run else None
-
-
-def _folder(options: Options, run: Path | None) -> Path | None:
-    """The folder that is named, or that of the clips or the run; None for a new one below generated/."""
-    if options.output_dir:
-        return Path(options.output_dir)
-    parent = Path(options.clips_dir) if options.clips_dir else run
-    return parent / OUT if parent else None
 
 
 def held_out(audio_dir: str | None, trained: Trained | None, rate: int) -> Split:
@@ -132,10 +122,9 @@ def held_out(audio_dir: str | None, trained: Trained | None, rate: int) -> Split
 
 def _held_out_folder(folder: Path, trained: Trained | None, rate: int) -> Split:
     """The held-out recordings of a folder as codes, converted as those of the training were."""
-    found: list[Path] = []
-    if places := split_folders(folder):
-        for split in ("test", "val"):
-            found = found or [path for place in places[split] for path in files.find(place)]
+    if folders := split_folders(folder):
+        held = [[path for each in folders[split] for path in files.find(each)] for split in ("test", "val")]
+        found = held[0] or held[1]
     else:
         found = files.find(folder)
         log.info("%s: all files count as held out: %d", folder, len(found))
@@ -160,9 +149,9 @@ def _existing(options: Options, folder: Path, split: Split, samples: int, rate: 
         mulaw.decode(found[kept]),
         mulaw.decode(clips.read(split, stretches, samples)),
         [paths[i].name for i in kept],
-        _places(split, stretches, rate),
+        [clips.source(split, stretch, rate) for stretch in stretches],
         {"files": [str(paths[i]) for i in kept]},
-        [("generated clips", folder)],
+        {"generated clips": folder},
     )
 
 
@@ -171,62 +160,48 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
     rate, network = trained.sample_rate, trained.network
     engine = engine_for(network, options.engine, options.weights, options.batch_size)
     stretches = clips.choose(split, samples, options.clips or CLIPS, rate)
-    places = _places(split, stretches, rate)
-    context = network.context(rate)
-    begins = [clips.prompt(split, stretch, context, rate) for stretch in stretches[1::2]]
-    origins = [f"after {Path(file).name}, {start:.2f} s" for file, start in places[1::2]]
-    if not options.conditional:
-        begins, origins = [prompts.SILENCE] * len(begins), ["from silence"] * len(begins)
+    sources = [clips.source(split, stretch, rate) for stretch in stretches]
+    if options.conditional:
+        starts = [clips.prompt(split, stretch, network.context(rate), rate) for stretch in stretches[1::2]]
+        names = [f"after {Path(file).name}, {second:.2f} s" for file, second in sources[1::2]]
+    else:
+        starts = [prompts.SILENCE] * (len(stretches) // 2)
+        names = ["from silence"] * len(starts)
     kind = "continuation" if options.conditional else "silence"
-    base = replace(base_recipe(options, trained, engine, kind), temperature=options.temp)
-    with SampleProgress(len(begins) * samples, rate, live=False) as progress:
-        progress.begin(f"generating {len(begins)} clips")
-        codes = clips.generate(network, engine, begins, base, samples, options.batch_size, progress.advance)
+    base = replace(base_metadata(options, trained, engine, kind), temperature=options.temp)
+    with SampleProgress(len(starts) * samples, rate, live=False) as progress:
+        progress.begin(f"generating {len(starts)} clips")
+        codes = clips.generate(network, engine, starts, base, samples, options.batch_size, progress.add_block)
     log.info("%.1f s of sound in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
-    facts = [("checkpoint", trained.path), ("network", trained.name), ("step", trained.step)]
-    facts += [("weights", trained.digest), ("from", base.kind), ("temperature", f"{options.temp:g}")]
+    facts = {"checkpoint": trained.path, "network": trained.name, "step": trained.step, "weights": trained.digest}
+    facts |= {"from": kind, "temperature": f"{options.temp:g}"}
     real = clips.read(split, stretches, samples)
-    return _Sound(mulaw.decode(codes), mulaw.decode(real), origins, places, asdict(base), facts)
-
-
-def _places(split: Split, stretches: list[clips.Stretch], rate: int) -> list[tuple[str, float]]:
-    found = [(split.recordings[stretch.recording], stretch.start) for stretch in stretches]
-    return [(recording.source, (recording.start + start) / rate) for recording, start in found]
+    return _Sound(mulaw.decode(codes), mulaw.decode(real), names, sources, asdict(base), facts)
 
 
 def _write(
     folder: Path, run: Path | None, argv: list[str], options: Options, sound: _Sound, comparison: Comparison
 ) -> None:
-    """evaluation.json and evaluation.html, which the pages of the run link."""
+    """Write evaluation.json and evaluation.html, which the pages of the run link."""
     command = shlex.join(["python", "-m", "sequnet_pl.evaluate", *argv])
     made = {
         "command": command,
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
         "settings": asdict(options),
         "generated": sound.made,
-        "recordings": [{"file": file, "start": start} for file, start in sound.places],
+        "recordings": [{"file": file, "start": start} for file, start in sound.sources],
     }
     atomic.write_text(folder / results.NUMBERS, results.dump(comparison, made))
-    count, seconds = comparison.clips, comparison.samples / comparison.rate
-    facts = [*sound.facts, ("clips", f"{count} of {seconds:g} s"), ("rate", f"{comparison.rate} Hz")]
+    rate = comparison.rate
+    facts = sound.facts | {"clips": f"{comparison.clips} of {comparison.samples / rate:g} s", "rate": f"{rate} Hz"}
     pairs = []
-    for i in clips.evenly(count, _SHOWN):
-        file, start = sound.places[2 * i + 1]
-        real = PageClip(
-            name=f"real, {Path(file).name}, {start:.2f} s", samples=sound.real[2 * i + 1], rate=comparison.rate
-        )
-        pairs.append([replace(real, name=f"generated, {sound.origins[i]}", samples=sound.generated[i]), real])
+    for i in clips.evenly(comparison.clips, _SHOWN):
+        file, start = sound.sources[2 * i + 1]
+        name = f"real, {Path(file).name}, {start:.2f} s"
+        generated = PageClip(name=f"generated, {sound.names[i]}", samples=sound.generated[i], rate=rate)
+        pairs.append([generated, PageClip(name=name, samples=sound.real[2 * i + 1], rate=rate)])
     path, what = folder / results.PAGE, "generated clips against recordings"
     title, links = (run_title(run, what), run_pages(run)) if run else (what.capitalize(), [])
-    results.write_evaluation_page(path, title, comparison, dict(facts), command, pairs, links)
+    results.write_evaluation_page(path, title, comparison, facts, command, pairs, links)
     if run:
         link_page(run, f"evaluation in {folder.resolve().name}" if options.output_dir else "evaluation", path)
-
-
-def _print(comparison: Comparison) -> None:
-    """Print the distances, with standard errors, and the verdict."""
-    table = Table("distance to real recordings", *(Column(results.HEADINGS[name], justify="right") for name in SETS))
-    for result in comparison.results.values():
-        table.add_row(results.with_unit(result.measure.name, result.measure.unit), *results.distances(result))
-    Console().print(table)
-    Console().print(results.verdict(comparison), highlight=False)

@@ -39,13 +39,9 @@ def excerpts_of(name: str) -> list[Excerpt]:
 
 def write_excerpts(folder: Path, excerpts: Sequence[Excerpt]) -> Path:
     """Write excerpts beside the weights in a folder. Raises UserError if that fails."""
-    path = folder / FILE
-    with atomic.replacing(path) as temporary:
-        np.savez_compressed(
-            temporary,
-            codes=np.concatenate([excerpt.codes for excerpt in excerpts]),
-            lengths=np.array([len(excerpt.codes) for excerpt in excerpts]),
-            sources=np.array([Path(excerpt.source).name for excerpt in excerpts]),
-            ends=np.array([excerpt.end for excerpt in excerpts]),
-        )
-    return path
+    lengths, ends = [len(excerpt.codes) for excerpt in excerpts], [excerpt.end for excerpt in excerpts]
+    codes = np.concatenate([excerpt.codes for excerpt in excerpts])
+    sources = [Path(excerpt.source).name for excerpt in excerpts]
+    with atomic.replacing(folder / FILE) as temporary:
+        np.savez_compressed(temporary, codes=codes, lengths=lengths, sources=sources, ends=ends)
+    return folder / FILE

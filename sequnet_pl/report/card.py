@@ -9,7 +9,7 @@ import yaml
 from sequnet_pl import atomic
 from sequnet_pl.models import registry
 from sequnet_pl.project import command
-from sequnet_pl.report.charts import REFERENCES
+from sequnet_pl.report.charts import references
 from sequnet_pl.report.run_folder import Metrics, read_config, read_facts
 
 CARD = "MODEL.md"
@@ -25,8 +25,12 @@ RIGHTS = (
 
 def write_card(folder: Path, checkpoints: Path) -> None:
     """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError if that fails."""
-    facts, config, metrics = read_facts(folder), read_config(folder), Metrics(folder)
+    facts, metrics = read_facts(folder), Metrics(folder)
     use = ["--ckpt_path", recommended_checkpoint(checkpoints, metrics), *registry.options(facts.get("network", ""))]
+    scores = [f"- logged until step {metrics.steps:,}, {metrics.last('hours_heard') or 0:.2f} hours of audio"]
+    if best := metrics.best("val/bits_per_sample"):
+        scores.append(f"- best validation: {best[1]:.3f} bits per sample at step {best[0]:,} (lower is better)")
+    scores += [f"- {label}: {bits:.3f}" for label, bits in references(metrics).items()]
     lines = [
         f"# {facts.get('network', 'network')} {folder.name}",
         f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
@@ -37,21 +41,19 @@ def write_card(folder: Path, checkpoints: Path) -> None:
         "\n".join(data_lines(facts.get("data", {}))),
         RIGHTS,
         "## Score",
-        "\n".join(_scores(metrics)),
+        "\n".join(scores),
         "## Use",
         f"    {command('sample', *use)}\n    {command('train', 'test', *use)}",
         "## Settings",
-        f"```yaml\n{yaml.safe_dump(recipe(config), sort_keys=False)}```",
+        f"```yaml\n{yaml.safe_dump(training_settings(read_config(folder)), sort_keys=False)}```",
     ]
     atomic.write_text(checkpoints / CARD, "\n\n".join(lines) + "\n")
 
 
 def receptive_field(facts: Mapping[str, Any]) -> str:
     """Return the receptive field of a run's network in words."""
-    milliseconds = facts.get("receptive_field_ms", "?")
-    if milliseconds is None:
-        return "unbounded"
-    return f"{milliseconds:,} ms" if milliseconds != "?" else "? ms"
+    milliseconds = facts.get("receptive_field_ms")
+    return "unbounded" if milliseconds is None else f"{milliseconds:,} ms"
 
 
 def begun_from(facts: Mapping[str, Any]) -> Iterator[str]:
@@ -75,17 +77,7 @@ def data_lines(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"- {name}: recordings: {split['recordings']}, {split['hours']} hours"
 
 
-def _scores(metrics: Metrics) -> Iterator[str]:
-    """Bits per sample, and the baselines."""
-    yield f"- logged until step {metrics.steps:,}, {metrics.last('hours_heard') or 0:.2f} hours of audio"
-    if best := metrics.best("val/bits_per_sample"):
-        yield f"- best validation: {best[1]:.3f} bits per sample at step {best[0]:,} (lower is better, 8 is a guess)"
-    for name, label in REFERENCES.items():
-        if (bits := metrics.last(name)) is not None:
-            yield f"- {label}: {bits:.3f}"
-
-
-def recipe(config: Mapping[str, Any]) -> dict[str, Any]:
+def training_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of the network and its training, without paths."""
     data = {name: value for name, value in config.get("data", {}).items() if name not in PRIVATE}
     trainer = {name: config.get("trainer", {}).get(name) for name in _TRAINER}

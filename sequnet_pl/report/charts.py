@@ -1,7 +1,6 @@
 """Charts as plain values, which page.js draws with BokehJS."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,36 +9,6 @@ from numpy.typing import ArrayLike
 from scipy.ndimage import gaussian_filter1d
 
 from sequnet_pl.report.run_folder import Metrics, Points, thinned
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A chart.
-
-    Attributes:
-        title, xlabel, unit: Texts; `unit` is that of the vertical axis.
-        series: See `series`; later ones are drawn above earlier ones.
-        lines: Named values, drawn as dashed lines across.
-        marks: Position and colour of named vertical lines.
-        log_x, log_y: Logarithmic axes.
-        min, max: Ends of the vertical axis; None: of the values.
-        most: Largest end of the vertical axis, if `max` is None.
-        height: Pixels.
-    """
-
-    title: str
-    xlabel: str
-    series: Sequence[Mapping[str, Any]]
-    unit: str = ""
-    lines: Mapping[str, float] = field(default_factory=dict)
-    marks: Mapping[str, tuple[float, str]] = field(default_factory=dict)
-    log_x: bool = False
-    log_y: bool = False
-    min: float | None = None
-    max: float | None = None
-    most: float | None = None
-    height: int = 260
-
 
 COLOURS = tuple(f"var(--curve-{number})" for number in range(1, 7))
 """CSS colours of curves, in this order; page.css has their values for light and dark pages."""
@@ -57,9 +26,8 @@ REFERENCES = {
     "reference/code_triples": "trigram baseline",
 }
 """Baselines of scores: column of metrics.csv and label."""
-MAX_BITS = 8.5
-"""Upper end of the axis of bits per sample; a uniform distribution has 8, an untrained network may be worse."""
 
+_MAX_BITS = 8.5  # end of the axis; a uniform distribution has 8, an untrained network may be worse
 _SCORES = {
     "train/bits_per_sample": "train",
     "val/bits_per_sample": "validation",
@@ -73,18 +41,34 @@ _MEASURES = {
 }
 _SMOOTHED_FROM = 30  # points
 
+Series = dict[str, Any]
+"""See `series`."""
+Chart = dict[str, Any]
+"""See `chart`."""
 
-def series(
-    name: str, x: ArrayLike, y: ArrayLike, colour: str, kind: str = "line", width: float = 2, faint: bool = False
-) -> dict[str, Any]:
-    """Points (N,) over (N,), `x` increasing; NaN breaks a line. A series without a name is not in the legend.
 
-    `kind`: line, steps (each value up to the next position), area (filled steps) or dots.
+def chart(title: str, xlabel: str, drawn: Sequence[Series], **axes: Any) -> Chart:
+    """A chart of series, later ones above earlier ones.
+
+    Args:
+        title: Heading.
+        xlabel: Label of the horizontal axis.
+        drawn: The series.
+        axes: `log_x` and `log_y` for logarithmic axes; `min`, the lower end of the vertical axis, and `max`, its
+            largest upper end.
+    """
+    return {"title": title, "xlabel": xlabel, "series": drawn, "log_x": False, "log_y": False} | axes
+
+
+def series(name: str, points: ArrayLike, colour: str, kind: str = "line", faint: bool = False) -> Series:
+    """Points (2, N), increasing positions and values; NaN breaks a line. A series without a name has no legend.
+
+    `kind`: line, reference (dashed), steps (each value up to the next position), area (filled steps) or dots.
     """
     xs, ys = (
-        [float(f"{value:.6g}") if np.isfinite(value) else None for value in np.asarray(part, float)] for part in (x, y)
+        [float(f"{value:.6g}") if np.isfinite(value) else None for value in row] for row in np.asarray(points, float)
     )
-    return {"name": name, "x": xs, "y": ys, "colour": colour, "kind": kind, "width": width, "faint": faint}
+    return {"name": name, "x": xs, "y": ys, "colour": colour, "kind": kind, "faint": faint}
 
 
 def score_charts(metrics: Metrics) -> Iterator[tuple[str, Chart]]:
@@ -93,30 +77,27 @@ def score_charts(metrics: Metrics) -> Iterator[tuple[str, Chart]]:
         drawn = []
         for (name, label), colour in zip(_SCORES.items(), COLOURS, strict=False):
             if (points := metrics.curve(name, over)).shape[1]:
-                drawn += smoothed(label, points, colour) if label == "train" else [_line(label, points, colour)]
+                drawn += (
+                    smoothed(label, points, colour) if label == "train" else [series(label, thinned(points), colour)]
+                )
         if drawn:
             yield word, score_chart(drawn, xlabel, references(metrics))
 
 
-def score_chart(
-    drawn: Sequence[Mapping[str, Any]], xlabel: str, lines: Mapping[str, float], height: int = 260
-) -> Chart:
-    """Curves of bits per sample with baselines."""
-    return Chart(title="bits per sample", xlabel=xlabel, series=drawn, lines=lines, most=MAX_BITS, height=height)
+def score_chart(drawn: Sequence[Series], xlabel: str, baselines: Mapping[str, float]) -> Chart:
+    """Curves of bits per sample with baselines, dashed lines across."""
+    ends = [min(min(one["x"]) for one in drawn), max(max(one["x"]) for one in drawn)]
+    lines = [series(f"{name} {bits:.3f}", (ends, [bits, bits]), GREY, "reference") for name, bits in baselines.items()]
+    return chart("bits per sample", xlabel, [*lines, *drawn], max=_MAX_BITS)
 
 
-def smoothed(label: str, points: Points, colour: str) -> list[dict[str, Any]]:
+def smoothed(label: str, points: Points, colour: str) -> list[Series]:
     """A noisy curve: faint as it was logged and, if it has enough points, smoothed above it."""
     raw = thinned(points)
     if raw.shape[1] < _SMOOTHED_FROM:
-        return [_line(label, raw, colour)]
+        return [series(label, raw, colour)]
     mean = gaussian_filter1d(raw[1], raw.shape[1] / 60, mode="nearest")
-    return [_line("", raw, colour, faint=True), series(label, raw[0], mean, colour)]
-
-
-def _line(label: str, points: Points, colour: str, faint: bool = False) -> dict[str, Any]:
-    x, y = thinned(points)
-    return series(label, x, y, colour, faint=faint)
+    return [series("", raw, colour, faint=True), series(label, (raw[0], mean), colour)]
 
 
 def references(metrics: Metrics) -> dict[str, float]:
@@ -127,15 +108,14 @@ def references(metrics: Metrics) -> dict[str, float]:
 def measure_charts(metrics: Metrics) -> Iterator[Chart]:
     """Learning rate, gradient norm, speed and memory over steps."""
     if rates := _learning_rates(metrics):
-        yield Chart(title="learning rate", xlabel="step", series=rates, min=0, height=160)
+        yield chart("learning rate", "step", rates, min=0)
     for name, (title, unit, factor) in _MEASURES.items():
-        x, y = thinned(metrics.curve(name))
-        if len(x):
-            drawn = [series(title, x, factor * y, COLOURS[0])]
-            yield Chart(title=title, unit=unit, xlabel="step", series=drawn, min=0, height=160)
+        steps, values = thinned(metrics.curve(name))
+        if len(steps):
+            yield chart(title, "step", [series(unit, (steps, factor * values), COLOURS[0])], min=0)
 
 
-def _learning_rates(metrics: Metrics) -> list[dict[str, Any]]:
+def _learning_rates(metrics: Metrics) -> list[Series]:
     """One curve for all parameter groups that have the same learning rate."""
     groups: dict[bytes, list[str]] = {}
     for name in metrics.names("lr-"):
@@ -143,8 +123,8 @@ def _learning_rates(metrics: Metrics) -> list[dict[str, Any]]:
             groups.setdefault(points.tobytes(), []).append(name)
     drawn = []
     for names, colour in zip(groups.values(), COLOURS, strict=False):
-        label = "learning rate" if len(groups) == 1 else ", ".join(name.removeprefix("lr-") for name in names)
-        drawn.append(_line(label, metrics.curve(names[0]), colour))
+        label = "all weights" if len(groups) == 1 else ", ".join(name.removeprefix("lr-") for name in names)
+        drawn.append(series(label, thinned(metrics.curve(names[0])), colour))
     return drawn
 
 
@@ -152,11 +132,10 @@ def codes_chart(real: Sequence[int], generated: Sequence[int]) -> Chart:
     """Relative frequency of each code in recordings and in generated clips, on a logarithmic axis."""
     edges, (recorded, made) = np.arange(len(real) + 1) - 0.5, _shares([*real, 0], [*generated, 0])
     drawn = [
-        series("recordings", edges, recorded, GREY, "area"),
-        series("generated", edges, made, COLOURS[0], "steps", 1.5),
+        series("recordings", (edges, recorded), GREY, "area"),
+        series("generated", (edges, made), COLOURS[0], "steps"),
     ]
-    title, unit = "codes, real and generated", "% of the samples"
-    return Chart(title=title, unit=unit, xlabel="code", series=drawn, log_y=True)
+    return chart("codes, real and generated, % of the samples", "code", drawn, log_y=True)
 
 
 def codes_figure(real: Sequence[int], generated: Sequence[int]) -> Figure:

@@ -1,58 +1,52 @@
-"""Clips on pages: sound, waveform, mel spectrogram, warnings and facts of each; and the page to listen to them.
-
-The warnings are defects that can be detected: silence, clipping, a loop.
-"""
+"""Clips on pages: sound, waveform, mel spectrogram, facts and detectable defects of each; and the page to listen."""
 
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import librosa
+import librosa.display
 import numpy as np
 import soundfile
+from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 from scipy.signal import correlate
 
+from sequnet_pl.atomic import replacing
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.page import data_uri, relative_url, write_page
-from sequnet_pl.report.spectrogram import COLOURS, FLOOR, mel_spectrogram
 
 EMBEDDED_SECONDS = 30.0
 """Length up to which audio is embedded in a page; longer clips are linked."""
-
 SILENT_BELOW = -60.0
 """dBFS of the root mean square (0 dBFS: a square wave at full scale)."""
-CLIPPED_ABOVE = 0.01
-"""Share of samples at full scale."""
-LOOP_ABOVE = 0.98
-"""Normalised autocorrelation."""
-
-_FULL_SCALE = 0.999  # the outermost mu-law codes decode to 1.0, their neighbours to 0.98; 16-bit files end at 0.99997
-
-_COLUMNS = 600  # of the waveform
-_PIXELS = 1000  # width of the spectrogram at most
-_QUIETEST = 0.01  # -40 dBFS: quieter clips are not scaled up, so that noise in silence does not look like sound
-
-
 FLAGS = {
     "silent": f"level below {SILENT_BELOW:.0f} dBFS",
-    "clipped": f"over {CLIPPED_ABOVE:.0%} of the samples at full scale",
+    "clipped": "over 1 % of the samples at full scale",
     "loop": "the last second repeats an earlier part of up to a second before it",
 }
 """Warnings about a clip: the word that is shown, and its meaning."""
+
+_FULL_SCALE = 0.999  # the outermost mu-law codes decode to 1.0, their neighbours to 0.98; 16-bit files end at 0.99997
+_FLOOR = -90.0  # dB below a full-scale sine: the lowest level in a spectrogram
+_WINDOW, _HOP, _MELS = 0.064, 0.008, 96  # of a spectrogram: seconds, seconds, bands
+_COLOURS = "magma"  # of matplotlib
+_COLUMNS = 600  # of the waveform
+_PIXELS = 1000  # width of the spectrogram at most
+_QUIETEST = 0.01  # -40 dBFS: quieter clips are not scaled up, so that noise in silence does not look like sound
 
 
 def flags(samples: NDArray[np.float32], rate: int) -> list[str]:
     """The FLAGS of (T,) samples at `rate` Hz, in their order; none for no samples."""
     if not len(samples):
         return []
-    loop = loop_score(samples, rate) > LOOP_ABOVE
-    held = (level(samples) < SILENT_BELOW, clipped_share(samples) > CLIPPED_ABOVE, loop)
-    return [flag for flag, holds in zip(FLAGS, held, strict=True) if holds]
+    found = (level(samples) < SILENT_BELOW, clipped_share(samples) > 0.01, loop_score(samples, rate) > 0.98)
+    return [flag for flag, holds in zip(FLAGS, found, strict=True) if holds]
 
 
 def level(samples: NDArray[np.floating]) -> float:
@@ -86,51 +80,64 @@ def loop_score(samples: NDArray[np.floating], rate: int) -> float:
     return float(np.clip(scores[: longest - shortest + 1].max(), 0.0, 1.0))
 
 
+def mel_spectrogram(samples: NDArray[np.float32], rate: int, columns: int = 2000) -> tuple[NDArray[np.float32], int]:
+    """Power in mel bands, (T,) samples at `rate` Hz to (M, F) dB, 0 dB for a full-scale sine; and the hop in samples.
+
+    The hop is 8 ms, or as much longer as keeps F at `columns` at most. Raises UserError if samples are not finite.
+    """
+    if not np.isfinite(samples).all():
+        raise UserError("cannot draw the audio: it holds NaN or infinite samples; check where it comes from")
+    size, hop = round(_WINDOW * rate), max(round(_HOP * rate), -(-len(samples) // (columns - 1)), 1)
+    padded = np.pad(samples, size // 2)  # frames are centred on multiples of the hop, whatever the length
+    spectra = np.abs(librosa.stft(padded, n_fft=size, hop_length=hop, center=False)) ** 2
+    full_scale = (librosa.filters.get_window("hann", size).sum() / 2) ** 2
+    power = librosa.filters.mel(sr=rate, n_fft=size, n_mels=_MELS, norm=None) @ spectra / full_scale
+    return librosa.power_to_db(power, amin=10 ** (_FLOOR / 10), top_db=None).astype(np.float32), hop
+
+
+def save_spectrogram(
+    path: Path, samples: NDArray[np.float32], rate: int, prompt_end: float = 0.0, title: str = ""
+) -> None:
+    """Write the mel spectrogram of (T,) samples as a PNG, with a line at `prompt_end` seconds unless that is 0.
+
+    Raises UserError if that fails.
+    """
+    mel, hop = mel_spectrogram(samples, rate)
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    image = librosa.display.specshow(
+        mel, sr=rate, hop_length=hop, x_axis="time", y_axis="mel", vmin=_FLOOR, vmax=0, cmap=_COLOURS, ax=axes
+    )
+    axes.set_title(title, parse_math=False)  # file names may hold dollar signs
+    if prompt_end:
+        axes.axvline(prompt_end, color="white", linewidth=1.5, linestyle="--")
+    figure.colorbar(image, ax=axes, label="dB", pad=0.01)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png", dpi=120)
+
+
 @dataclass(frozen=True, kw_only=True)
 class PageClip:
-    """One clip on a page.
-
-    Attributes:
-        name: Heading of the clip.
-        wav: The file that holds the clip, which the page links; None if `samples` are given.
-        samples: (T,) float32 in [-1, 1] at `rate` Hz; read from `wav` if None.
-        rate: Hz; that of `wav` if None.
-        prompt_end: Seconds at which the prompt ends; 0 without a prompt.
-        bits_per_sample: Of the network for its own part of the clip; None or NaN if it was not measured.
-        temperature: Of the draws; None if nothing was drawn.
-        seed: Of the random numbers.
-        network: The network that made the clip; clips are grouped by it.
-        command: The command line that makes the clip again; may be empty.
-        after: What follows the prompt, in a word.
-        details: Further facts by name.
-    """
+    """One clip on a page: samples (T,) float32 in [-1, 1], or a file that holds them, which the page then links."""
 
     name: str
     wav: Path | None = None
     samples: NDArray[np.float32] | None = None
-    rate: int | None = None
-    prompt_end: float = 0.0
-    bits_per_sample: float | None = None
-    temperature: float | None = None
+    rate: int | None = None  # Hz, of `samples`
+    prompt_end: float = 0.0  # seconds; 0 without a prompt
+    bits_per_sample: float | None = None  # of its part after the prompt; None or NaN if not measured
+    temperature: float | None = None  # None if nothing was drawn
     seed: int | None = None
-    network: str = ""
-    command: str = ""
-    after: str = "generated"
-    details: Mapping[str, str] = field(default_factory=dict)
+    network: str = ""  # clips are grouped by it
+    command: str = ""  # the command line that makes the clip again
+    after: str = "generated"  # what follows the prompt
+    details: Mapping[str, str] = field(default_factory=dict)  # further facts by name
 
     @property
     def bits(self) -> float:
         """Bits per sample for sorting; infinite if they were not measured."""
         known = self.bits_per_sample is not None and math.isfinite(self.bits_per_sample)
         return self.bits_per_sample if known else math.inf  # type: ignore[return-value]
-
-    def audio(self) -> tuple[NDArray[np.float32], int]:
-        """Samples (T,) and rate in Hz. Raises UserError if `wav` cannot be read."""
-        if self.samples is not None:
-            assert self.rate
-            return self.samples, self.rate
-        assert self.wav
-        return read_clip(self.wav)
 
 
 def read_clip(path: Path) -> tuple[NDArray[np.float32], int]:
@@ -148,19 +155,26 @@ def view(clip: PageClip, page: Path) -> dict[str, Any]:
 
     Warnings concern only the part after the prompt.
     """
-    samples, rate = clip.audio()
+    samples, rate = clip.samples, clip.rate
+    if samples is None or rate is None:
+        assert clip.wav
+        samples, rate = read_clip(clip.wav)
     seconds, own = max(1, len(samples)) / rate, samples[round(clip.prompt_end * rate) :]
     picture = _picture(samples, rate)  # first: it refuses samples that are not finite
     url = relative_url(clip.wav, page) if clip.wav else ""
-    bits = f"{clip.bits:.3f}" if math.isfinite(clip.bits) else "–"
-    drawn = {} if clip.temperature is None else {"temperature": f"{clip.temperature:g}", "seed": clip.seed}
-    prompt = {"prompt": f"{clip.prompt_end:.2f} s"} if clip.prompt_end else {}
-    facts = {"length": f"{seconds:.2f} s"} | prompt | {"level": f"{max(level(own), -99):.0f} dBFS"}
-    brief = [f"{bits} bits"] if math.isfinite(clip.bits) else []
-    brief += [f"temperature {drawn['temperature']}"] if drawn else []
+    facts = {"length": f"{seconds:.2f} s", "level": f"{max(level(own), -99):.0f} dBFS"}
+    brief = []
+    if math.isfinite(clip.bits):
+        facts["bits per sample"] = f"{clip.bits:.3f}"
+        brief.append(f"{clip.bits:.3f} bits")
+    if clip.temperature is not None:
+        facts |= {"temperature": f"{clip.temperature:g}", "seed": str(clip.seed)}
+        brief.append(f"temperature {clip.temperature:g}")
+    if clip.prompt_end:
+        facts["prompt"] = f"{clip.prompt_end:.2f} s"
     return {
         "name": clip.name,
-        "flags": warnings(flags(own, rate)),
+        "flags": {flag: FLAGS[flag] for flag in flags(own, rate)},
         "part": f"{clip.after} part " if clip.prompt_end else "",
         "seconds": seconds,
         "share": round(100 * min(1, clip.prompt_end / seconds), 2),
@@ -170,22 +184,17 @@ def view(clip: PageClip, page: Path) -> dict[str, Any]:
         "picture": picture,
         "audio": url if url and seconds > EMBEDDED_SECONDS else _wav(samples, rate),
         "brief": ", ".join(brief) or facts["length"],
-        "facts": {"bits per sample": bits} | drawn | facts | dict(clip.details),
+        "facts": facts | dict(clip.details),
         "url": url,
         "file": clip.wav.name if clip.wav else "",
         "command": clip.command,
     }
 
 
-def warnings(found: Iterable[str]) -> list[tuple[str, str]]:
-    """The words and meanings of flags for parts.html; a flag of another version has no meaning."""
-    return [(flag, FLAGS.get(flag, "")) for flag in found]
-
-
 def write_listening_page(
     path: Path,
     title: str,
-    clips: Sequence[PageClip],
+    clips: Iterable[PageClip],
     links: Iterable[tuple[str, Path]] = (),
     folders: Iterable[tuple[str, Path, str]] = (),
 ) -> None:
@@ -212,7 +221,7 @@ def _picture(samples: NDArray[np.float32], rate: int) -> str:
     """The spectrogram alone, a pixel a value; the page stretches it."""
     file = io.BytesIO()
     mel, _ = mel_spectrogram(samples, rate, _PIXELS)
-    imsave(file, mel, vmin=FLOOR, vmax=0, cmap=COLOURS, origin="lower", format="jpg", pil_kwargs={"quality": 90})
+    imsave(file, mel, vmin=_FLOOR, vmax=0, cmap=_COLOURS, origin="lower", format="jpg", pil_kwargs={"quality": 90})
     return data_uri(file.getvalue(), "image/jpeg")
 
 

@@ -14,8 +14,6 @@ from markupsafe import Markup
 
 from sequnet_pl import atomic
 
-_BOKEH = ("bokeh.min.js", "bokeh-api.min.js")
-
 
 @cache
 def _static(name: str) -> Markup:
@@ -26,7 +24,8 @@ def _static(name: str) -> Markup:
 def _bokeh() -> Markup:
     """BokehJS and its plotting interface, as the installed package has them."""
     folder = files("bokeh") / "server" / "static" / "js"
-    return Markup("\n").join(Markup((folder / name).read_text(encoding="utf-8")) for name in _BOKEH)
+    names = ("bokeh.min.js", "bokeh-api.min.js")
+    return Markup("\n").join(Markup((folder / name).read_text(encoding="utf-8")) for name in names)
 
 
 def data_uri(data: bytes, kind: str) -> str:
@@ -61,16 +60,13 @@ def receptive_field(samples: int | None, rate: int) -> str:
 
 @cache
 def _environment() -> Environment:
+    loader = PackageLoader("sequnet_pl.report")
     environment = Environment(
-        loader=PackageLoader("sequnet_pl.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"static": _static, "bokeh": _bokeh, "values": vars}
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # not sorted: lines keep their order
-    environment.filters |= {"duration": duration, "fixed": fixed, "percent": percent}
+    environment.globals |= {"static": _static, "bokeh": _bokeh}
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    environment.filters["fixed"] = fixed
     return environment
 
 

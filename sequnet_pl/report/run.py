@@ -5,7 +5,6 @@ import logging
 import sys
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.card import receptive_field
 from sequnet_pl.report.charts import codes_chart, measure_charts, score_charts
-from sequnet_pl.report.clip import PageClip, view, warnings
+from sequnet_pl.report.clip import PageClip, view
 from sequnet_pl.report.page import duration, relative_url, write_page
 from sequnet_pl.report.run_folder import (
     CONFIG,
@@ -52,7 +51,7 @@ def write_report(folder: Path) -> Path:
         "run.html",
         run_title(folder, "report"),
         run_pages(folder),
-        written=datetime.now(),
+        written=f"{datetime.now():%Y-%m-%d %H:%M}",
         training=facts.get("training"),
         steps=metrics.steps,
         run_facts=dict(_facts(facts, metrics)),
@@ -105,13 +104,9 @@ def page_clip(folder: Path, sampling: Sampling, one: SampledClip) -> PageClip:
         bits_per_sample=one.bits_per_sample,
         temperature=one.temperature,
         seed=sampling.seed,
-        after=_after(one),
+        after="recording" if one.kind == "recording" else "generated",
         details={"from": Path(one.source).name} if one.source else {},
     )
-
-
-def _after(one: SampledClip) -> str:
-    return "recording" if one.kind == "recording" else "generated"
 
 
 def _sampled(folder: Path, page: Path) -> dict[str, Any]:
@@ -119,29 +114,25 @@ def _sampled(folder: Path, page: Path) -> dict[str, Any]:
     *earlier, newest = sampling_folders(folder) or [None]
     if not newest or not (sampling := read_sampling(newest)):
         return {"sampling": None}
-    prompted = sorted((one for one in sampling.clips if one.border), key=_number)  # continuation-0 and recording-0
-    pairs = [list(pair) for _, pair in groupby(prompted, key=_number)]
     shown = np.unique(np.linspace(0, len(earlier) - 1, _LINKED).round().astype(int)) if earlier else []
     read = [(earlier[index], old) for index in shown if (old := read_sampling(earlier[index]))]
+    prompted: dict[str, list[dict[str, Any]]] = {}  # continuation-0 beside recording-0
+    from_silence = []
+    for one in sampling.clips:
+        group = prompted.setdefault(one.name.rpartition("-")[2], []) if one.border else from_silence
+        group.append(view(page_clip(newest, sampling, one), page))
     return {
         "sampling": sampling,
-        "pairs": [[view(page_clip(newest, sampling, one), page) for one in pair] for pair in pairs],
-        "from_silence": [view(page_clip(newest, sampling, one), page) for one in sampling.clips if not one.border],
+        "prompted": list(prompted.values()),
+        "from_silence": from_silence,
         "codes": codes_chart(sampling.real_codes, sampling.generated_codes),
-        "names": list(dict.fromkeys(one.name for _, old in read for one in old.clips)),
         "earlier_count": len(earlier),
-        "earlier": [(old.step, {one.name: _link(path, one, page) for one in old.clips}) for path, old in read],
+        "earlier": [(old.step, [_link(path, one, page) for one in old.clips]) for path, old in read],
     }
 
 
-def _number(one: SampledClip) -> str:
-    return one.name.rpartition("-")[2]
-
-
-def _link(folder: Path, one: SampledClip, page: Path) -> dict[str, Any]:
-    part = f"{_after(one)} part " if one.border else ""
-    url = relative_url(folder / f"{one.name}.wav", page)
-    return {"url": url, "bits": one.bits_per_sample, "flags": warnings(one.flags), "part": part}
+def _link(folder: Path, one: SampledClip, page: Path) -> tuple[str, str, float | None]:
+    return one.name, relative_url(folder / f"{one.name}.wav", page), one.bits_per_sample
 
 
 def main(argv: list[str]) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -74,24 +74,15 @@ def thinned(points: Points, most: int = 300) -> Points:
 
 @dataclass(frozen=True, kw_only=True)
 class SampledClip:
-    """A clip of a training step, as `<name>.wav` and `<name>.png`, its spectrogram.
-
-    Attributes:
-        kind: "continuation", "recording" (the real continuation of the same prompt) or "silence".
-        border: Seconds at which the prompt ends; 0 without a prompt.
-        bits_per_sample: Of the network for the part after the border; None if it was not measured.
-        flags: Defects of that part (sequnet_pl.report.clip).
-        temperature: Of the draws; None for a recording.
-        source: Recording of the prompt, and its position there.
-    """
+    """A clip of a training step, as `<name>.wav` and `<name>.png`, its spectrogram."""
 
     name: str
-    kind: str
-    border: float
-    bits_per_sample: float | None
-    flags: Sequence[str] = ()
-    temperature: float | None = None
-    source: str = ""
+    kind: str  # continuation, recording (the real continuation of the same prompt) or silence
+    border: float  # seconds at which the prompt ends; 0 without a prompt
+    bits_per_sample: float | None  # of the network for the part after the prompt; None if it was not measured
+    flags: Sequence[str] = ()  # defects of that part (sequnet_pl.report.clip)
+    temperature: float | None = None  # None for a recording
+    source: str = ""  # recording of the prompt, and its position there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,20 +151,20 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; empty if it cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return _mapping(json.loads, path)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
     """The settings of a run; empty if they cannot be read."""
+    return _mapping(yaml.safe_load, folder / CONFIG)
+
+
+def _mapping(parse: Callable[[str], Any], path: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(read_text(folder / CONFIG))
-    except (yaml.YAMLError, ValueError):  # an impossible date
+        content = parse(read_text(path))
+    except (yaml.YAMLError, ValueError):  # an impossible date, too
         return {}
-    return settings if isinstance(settings, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def read_text(path: Path) -> str:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
-from sequnet_pl.report.charts import COLOURS, GREY, Chart, series
+from sequnet_pl.report.charts import COLOURS, GREY, Chart, chart, series
 from sequnet_pl.report.page import fixed, percent, receptive_field, write_page
 from sequnet_pl.report.run_folder import run_pages, run_title
 
@@ -20,54 +20,52 @@ NETWORK = "this network"
 TABLE = "trigram baseline"
 """Heading of the bits per sample of the trigram baseline."""
 
-FEW = 100
-"""Samples in a bin of the calibration below which its accuracy is uncertain."""
 _SHOWN = 50  # recordings at either end
 _DOTS = 1000  # more cannot be distinguished
 _PRINTED = 3  # recordings at either end, on a terminal
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Predicted:
+class RecordingScore:
+    """Predictions of one recording; scores are None if nothing was predicted or they are not finite.
+
+    Attributes:
+        name: path below the folder that holds all recordings.
+        samples: number of predictions.
+        bits_per_sample: of the network.
+        table_bits_per_sample: of the trigram baseline for the same samples.
+    """
+
+    name: str
     samples: int
-    """Number of predictions."""
     bits_per_sample: float | None
-    """Of the network; None if nothing was predicted, or it is not finite."""
     table_bits_per_sample: float | None
-    """Of the trigram baseline for the same samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordingScore(_Predicted):
-    """Predictions of one recording."""
+class LabelScore(RecordingScore):
+    """As RecordingScore, of the recordings of one label; the name is empty for those without a label."""
 
-    name: str
-    """Path below the folder that holds all recordings."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelScore(_Predicted):
-    """Predictions of the recordings of one label."""
-
-    name: str
-    """Empty for recordings without a label that the network knows."""
     recordings: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recognition:
-    """How often the label with which a recording takes the fewest bits is its own."""
+    """How often the label with which a recording takes the fewest bits is its own.
+
+    Attributes:
+        recordings: number of recordings that were scored with each label.
+        labels: number of labels.
+        accuracy: share of these recordings.
+        bits_per_sample: of these recordings with their labels.
+        unlabelled_bits_per_sample: of these recordings with no label.
+    """
 
     recordings: int
-    """Number of recordings that were scored with each label."""
     labels: int
-    """Number of labels, without "no label"."""
     accuracy: float
-    """Share of the recordings for which it is."""
     bits_per_sample: float
-    """Of these recordings with their labels."""
     unlabelled_bits_per_sample: float
-    """Of these recordings with no label."""
 
     def __str__(self) -> str:
         return (
@@ -78,24 +76,30 @@ class Recognition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistanceScore(_Predicted):
-    """Predictions of samples `start` to `end` (exclusive; None: to the end), counted from the recording's start."""
+class DistanceScore:
+    """As RecordingScore, of samples `start` to `end` (exclusive; None: to the end) of all recordings."""
 
     start: int
     end: int | None
+    samples: int
+    bits_per_sample: float | None
+    table_bits_per_sample: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfidenceScore:
-    """Predictions whose likeliest code has a probability of `start` to `end`."""
+    """Predictions whose likeliest code has a probability of `start` to `end`; None without samples.
+
+    Attributes:
+        confidence: mean probability of the likeliest code.
+        accuracy: share of samples for which the likeliest code is right.
+    """
 
     start: float
     end: float
     samples: int
     confidence: float | None
-    """Mean probability of the likeliest code; None without samples."""
     accuracy: float | None
-    """Share of samples for which the likeliest code is right; None without samples."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,10 +151,23 @@ class Scores:
         scored = [one for one in self.recordings if one.bits_per_sample is not None]
         return sorted(scored, key=lambda one: one.bits_per_sample or 0.0, reverse=True)
 
-    def ends(self, count: int) -> tuple[list[RecordingScore], list[RecordingScore]]:
-        """The worst and the best recordings, `count` of each; all as the worst if there are no more."""
+    def ends(self, count: int) -> list[tuple[str, str, str, str]]:
+        """Rows of a table under HEAD: the worst and the best recordings, `count` of each, or all."""
         ranked = self.ranked
-        return (ranked[:count], ranked[-count:]) if len(ranked) > 2 * count else (ranked, [])
+        chosen = ranked[:count] + ranked[max(count, len(ranked) - count) :]
+        bits = [(fixed(one.bits_per_sample), fixed(one.table_bits_per_sample)) for one in chosen]
+        seconds = [fixed(one.samples / self.sample_rate, 2) for one in chosen]
+        return [(one.name, length, *each) for one, length, each in zip(chosen, seconds, bits, strict=True)]
+
+    @property
+    def label_rows(self) -> list[tuple[str, str, str, str]]:
+        """Rows of a table under LABEL_HEAD."""
+        bits = [(fixed(one.bits_per_sample), fixed(one.table_bits_per_sample)) for one in self.labels]
+        return [(one.name or "none", str(one.recordings), *each) for one, each in zip(self.labels, bits, strict=True)]
+
+
+HEAD = ("recording", "seconds", NETWORK, TABLE)
+LABEL_HEAD = ("label", "recordings", NETWORK, TABLE)
 
 
 def print_scores(console: Console, scores: Scores) -> None:
@@ -159,38 +176,30 @@ def print_scores(console: Console, scores: Scores) -> None:
     for name, value in scores.bits_per_sample.items():
         table.add_row(name, fixed(value))
     console.print(table)
-    worst, best = scores.ends(_PRINTED)
-    header = (Column(name, justify="right") for name in ("seconds", NETWORK, TABLE))
-    table = Table(Column("recording", overflow="fold"), *header)
-    for group in (worst, best):
-        for one in group:
-            seconds = f"{one.samples / scores.sample_rate:.2f}"
-            table.add_row(Text(one.name), seconds, fixed(one.bits_per_sample), fixed(one.table_bits_per_sample))
-        table.add_section()
-    console.print(table)
+    console.print(_table(HEAD, scores.ends(_PRINTED)))
     if scores.labels:
-        header = (Column(name, justify="right") for name in ("recordings", NETWORK, TABLE))
-        table = Table(Column("label", overflow="fold"), *header)
-        for one in scores.labels:
-            bits = fixed(one.bits_per_sample), fixed(one.table_bits_per_sample)
-            table.add_row(Text(one.name or "none"), str(one.recordings), *bits)
-        console.print(table)
+        console.print(_table(LABEL_HEAD, scores.label_rows))
     if scores.recognition:
         console.print(str(scores.recognition), highlight=False)
     error = percent(scores.expected_calibration_error)
     console.print(f"accuracy {percent(scores.accuracy)}, calibration error {error}", highlight=False)
 
 
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(Column(head[0], overflow="fold"), *(Column(name, justify="right") for name in head[1:]))
+    for name, *figures in rows:
+        table.add_row(Text(name), *figures)
+    return table
+
+
 def write_score_page(path: Path, scores: Scores) -> None:
     """Write the page to `path`. Raises UserError if it cannot be written."""
-    worst, best = scores.ends(_SHOWN)
     rate = scores.sample_rate
     facts = {
-        "bits per sample": fixed(scores.bits_per_sample[NETWORK]),
         "accuracy": percent(scores.accuracy),
         "calibration error": percent(scores.expected_calibration_error),
         "checkpoint": scores.checkpoint or "–",
-        "trained for": "–" if scores.step is None else f"{scores.step:,} steps",
+        "step": fixed(scores.step, 0),
         "receptive field": receptive_field(scores.receptive_field, rate),
         "recordings": f"{len(scores.recordings):,}, {scores.samples / rate / 3600:.3f} hours at {rate} Hz",
         "data": f"{scores.store}, {scores.fingerprint}",
@@ -200,12 +209,14 @@ def write_score_page(path: Path, scores: Scores) -> None:
         "test.html",
         run_title(path.parent, "test"),
         run_pages(path.parent),
-        scores=scores,
-        names=(NETWORK, TABLE),
         test_facts=facts,
-        worst=worst,
-        best=best,
-        few=FEW,
+        bits=[(name, fixed(value)) for name, value in scores.bits_per_sample.items()],
+        table_samples=scores.table_samples,
+        head=HEAD,
+        ends=scores.ends(_SHOWN),
+        label_head=LABEL_HEAD,
+        labels=scores.label_rows,
+        recognition=scores.recognition,
         distance=_distance_chart(scores),
         recordings=_recordings_chart(scores),
         calibration=_calibration_chart(scores),
@@ -216,60 +227,39 @@ def _distance_chart(scores: Scores) -> Chart:
     edges = np.array([one.start for one in scores.distances] + [0], float)
     edges[0] = edges[1] / 2 or 1  # there is no zero on a logarithmic axis
     edges[-1] = max(2 * edges[-2], *(one.samples for one in scores.recordings))
-    seconds, (network, table) = edges / scores.sample_rate, _bits(scores.distances)
+    seconds, bits = edges / scores.sample_rate, _bits(scores.distances)
+    network, table = np.append(bits, bits[:, -1:], axis=1)  # a step reaches to the next edge
+    drawn = [series(TABLE, (seconds, table), GREY, "steps"), series(NETWORK, (seconds, network), COLOURS[0], "steps")]
     field = (scores.receptive_field or math.inf) / scores.sample_rate
-    inside = seconds[0] < field < seconds[-1]
-    return Chart(
-        title="bits per sample by distance from the start",
-        xlabel="seconds from the start of the recording",
-        series=[
-            series(TABLE, seconds, np.append(table, table[-1:]), GREY, "steps"),
-            series(NETWORK, seconds, np.append(network, network[-1:]), COLOURS[0], "steps"),
-        ],
-        marks={f"receptive field, {field:.3g} s": (field, COLOURS[1])} if inside else {},
-        log_x=True,
-    )
+    if seconds[0] < field < seconds[-1] and np.isfinite(bits).any():
+        ends = [np.nanmin(bits), np.nanmax(bits)]
+        drawn.append(series(f"receptive field, {field:.3g} s", ([field, field], ends), COLOURS[1], "reference"))
+    title = "bits per sample by distance from the start"
+    return chart(title, "seconds from the start of the recording", drawn, log_x=True)
 
 
 def _recordings_chart(scores: Scores) -> Chart:
     ranked = scores.ranked[::-1]
     ranks = np.unique(np.linspace(0, len(ranked) - 1, min(_DOTS, len(ranked))).astype(int))
     network, table = _bits([ranked[rank] for rank in ranks])
-    mean = scores.bits_per_sample[NETWORK]
-    return Chart(
-        title="bits per sample of each recording",
-        xlabel="recordings, the best first",
-        series=[
-            series(TABLE, ranks + 1, table, GREY, "dots", 5),
-            series(NETWORK, ranks + 1, network, COLOURS[0], "dots", 5),
-        ],
-        lines={} if mean is None else {f"{NETWORK}, all samples": mean},
-    )
+    drawn = [series(TABLE, (ranks + 1, table), GREY, "dots"), series(NETWORK, (ranks + 1, network), COLOURS[0], "dots")]
+    if (mean := scores.bits_per_sample[NETWORK]) is not None:
+        drawn.append(series(f"all samples, {mean:.3f}", ([1, len(ranked)], [mean, mean]), COLOURS[0], "reference"))
+    return chart("bits per sample of each recording", "recordings, the best first", drawn)
 
 
 def _calibration_chart(scores: Scores) -> Chart:
     """Reliability diagram: accuracy of the likeliest code by its probability."""
     bins = scores.calibration
-    edges = [*(one.start for one in bins), 1.0]
-    shares = [one.samples / max(1, scores.samples) for one in bins]
-    shares += shares[-1:]  # a step reaches to the next edge
+    shares = [(one.start, one.samples / max(1, scores.samples)) for one in bins]
+    shares += [(1.0, share) for _, share in shares[-1:]]  # a step reaches to the next edge
+    accuracy = np.array([(one.confidence, one.accuracy) for one in bins if one.samples], float).reshape(-1, 2)
     drawn = [
-        series("share of all samples", edges, shares, GREY, "area"),
-        series("perfect calibration", [0, 1], [0, 1], GREY, width=1),
+        series("share of all samples", np.array(shares).reshape(-1, 2).T, GREY, "area"),
+        series("perfect calibration", ([0, 1], [0, 1]), GREY, "reference"),
+        series("accuracy of the network", accuracy.T, COLOURS[0]),
     ]
-    for name, few in (("accuracy of the network", False), (f"of fewer than {FEW} samples", True)):
-        shown = [one for one in bins if one.confidence is not None and (one.samples < FEW) == few]
-        x, y = np.array([(one.confidence, one.accuracy) for one in shown], float).reshape(-1, 2).T
-        if len(shown):
-            drawn.append(series(name, x, y, COLOURS[0], "dots" if few else "line", width=5 if few else 2, faint=few))
-    return Chart(
-        title="calibration",
-        xlabel="confidence: probability of the likeliest code",
-        series=drawn,
-        min=0,
-        max=1,
-        height=320,
-    )
+    return chart("calibration", "confidence: probability of the likeliest code", drawn, min=0, max=1)
 
 
 def _bits(bins: Sequence[RecordingScore | DistanceScore]) -> NDArray[np.float64]:

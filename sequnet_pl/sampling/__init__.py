@@ -1,4 +1,4 @@
-"""Networks to sound; needs a network and its state, never a Trainer."""
+"""Sampling from networks; independent of Lightning."""
 
 from sequnet_pl.sampling.generate import generate
 

@@ -1,8 +1,9 @@
 """A folder of clips: which file names are free, the list of what was made, and the page to listen on."""
 
 import fcntl
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -11,8 +12,7 @@ from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.clip import PageClip, write_listening_page
 from sequnet_pl.report.run_folder import run_pages, run_title
-from sequnet_pl.sampling import recipe as recipes
-from sequnet_pl.sampling.recipe import Clip, Recipe
+from sequnet_pl.sampling.metadata import Clip, ClipMetadata, dump, load
 
 LIST = "clips.json"
 PAGE = "index.html"
@@ -41,7 +41,7 @@ def read_list(folder: Path) -> dict[str, Clip]:
     if not path.exists():
         return {}
     try:
-        found = recipes.load(path.read_text(encoding="utf-8"))
+        found = load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is not a list of clips; move it away, or choose another folder") from error
     return {clip.wav: clip for clip in found if (folder / clip.wav).is_file()}
@@ -72,38 +72,31 @@ class ClipFolder:
         finally:
             os.close(descriptor)
 
-    def place(self, recipe: Recipe, samples: int) -> Path:
+    def free_path(self, metadata: ClipMetadata, samples: int) -> Path:
         """Return the wav file for a clip: that of the same clip made before, or a free name, which is reserved.
 
         No other clip is overwritten. A reserved file is empty until the clip is written; see `release`.
         """
-        count = 1
-        while True:
-            path = self.folder / f"{recipe.stem}{f'-{count}' if count > 1 else ''}.wav"
+        for count in itertools.count(1):
+            path = self.folder / f"{metadata.stem}{f'-{count}' if count > 1 else ''}.wav"
             there = self.clips.get(path.name)
-            again = there is not None and there.recipe == recipe and (there.samples == samples or not there.complete)
-            if again:
+            if there and there.metadata == metadata and (there.samples == samples or not there.complete):
                 return path
-            with suppress(FileExistsError):
-                self._reserve(path)
-                return path
-            count += 1
+            try:
+                path.open("x").close()
+            except FileExistsError:
+                continue
+            except OSError as error:
+                why = error.strerror or error
+                raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
+            return path
+        raise AssertionError
 
-    def _reserve(self, path: Path) -> None:
-        try:
-            path.open("x").close()
-        except FileExistsError:
-            raise
-        except OSError as error:
-            why = error.strerror or error
-            raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
-
-    def release(self, paths: Iterable[Path]) -> None:
-        """Remove those of the reserved files that were not written."""
-        for path in paths:
-            with suppress(OSError):
-                if not path.stat().st_size:
-                    path.unlink()
+    def release(self, path: Path) -> None:
+        """Remove a reserved file unless it was written."""
+        with suppress(OSError):
+            if not path.stat().st_size:
+                path.unlink()
 
     def add(self, clip: Clip) -> None:
         """Add a clip that was made."""
@@ -112,18 +105,16 @@ class ClipFolder:
     def write_list(self) -> None:
         """Write clips.json, with what other processes added meanwhile. Raises UserError where that fails."""
         with self._locked():
-            atomic.write_text(self.folder / LIST, recipes.dump(list(self.clips.values())))
+            atomic.write_text(self.folder / LIST, dump(list(self.clips.values())))
 
     def write_page(self, run: Path | None = None) -> Path:
         """Write index.html, which links the pages of the folders in this one. Raises UserError where that fails.
 
-        Args:
-            run: The folder of the run that the newest clips are of, where there is one; if all clips are, the page says
-                so and links the other pages of the run.
+        If all clips are of one run, that of the folder `run`, the page has its name and links its other pages.
         """
         path, title, links = self.folder / PAGE, "Generated clips", []
         with self._locked():
-            if run and len({Path(clip.recipe.checkpoint).parent for clip in self.clips.values()}) == 1:
+            if run and len({Path(clip.metadata.checkpoint).parent for clip in self.clips.values()}) == 1:
                 title, links = run_title(run, "generated clips"), run_pages(run)
             if self.folder.resolve().parent == ROOT.resolve():
                 links = [*links, ("all clips", ROOT / PAGE)]
@@ -132,27 +123,27 @@ class ClipFolder:
         return path
 
     def _entry(self, clip: Clip) -> PageClip:
-        recipe, wav = clip.recipe, self.folder / clip.wav
-        details = {"network": recipe.network, "step": str(recipe.step)}
-        if recipe.prompt:
-            details["from"] = f"{Path(recipe.prompt).name}, {recipe.prompt_end:.2f} s"
-        if recipe.top_k < CLASSES:
-            details["top k"] = str(recipe.top_k)
-        if recipe.top_p < 1:
-            details["top p"] = f"{recipe.top_p:g}"
+        made = clip.metadata
+        details = {"network": made.network, "step": str(made.step)}
+        if made.prompt:
+            details["from"] = f"{Path(made.prompt).name}, {made.prompt_end:.2f} s"
+        if made.top_k < CLASSES:
+            details["top k"] = str(made.top_k)
+        if made.top_p < 1:
+            details["top p"] = f"{made.top_p:g}"
         if clip.lead_in_samples:
-            details["silence cut before"] = f"{clip.lead_in_samples / recipe.sample_rate:.2f} s"
+            details["silence cut before"] = f"{clip.lead_in_samples / made.sample_rate:.2f} s"
         if not clip.complete:
-            details["cut short"] = f"stopped after {clip.generated / recipe.sample_rate:.2f} s"
-        label = f", label {recipe.label}" if recipe.label else ""
+            details["cut short"] = f"stopped after {clip.generated / made.sample_rate:.2f} s"
+        label = f", label {made.label}" if made.label else ""
         return PageClip(
-            name=f"{recipe.kind} {recipe.clip}",
-            wav=wav,
-            prompt_end=recipe.prompt_samples / recipe.sample_rate,
+            name=f"{made.kind} {made.clip}",
+            wav=self.folder / clip.wav,
+            prompt_end=made.prompt_samples / made.sample_rate,
             bits_per_sample=clip.bits_per_sample,
-            temperature=recipe.temperature,
-            seed=recipe.seed,
-            network=f"{recipe.network}, step {recipe.step}, weights {recipe.weights_sha256[:8]}{label}",
+            temperature=made.temperature,
+            seed=made.seed,
+            network=f"{made.network}, step {made.step}, weights {made.weights_sha256[:8]}{label}",
             command=clip.command,
             details=details,
         )
@@ -171,9 +162,7 @@ def _content(folder: Path) -> str:
     except UserError:
         clips = []
     if not clips:
-        return ""
-    silent = sum(clip.silent for clip in clips)
-    kinds = dict.fromkeys(clip.recipe.kind for clip in clips)
-    networks = dict.fromkeys(f"{clip.recipe.network}, step {clip.recipe.step}" for clip in clips)
-    counted = f"{len(clips)} clip{'s' if len(clips) > 1 else ''}" + (f", silent: {silent}" if silent else "")
-    return "; ".join([counted, *kinds, *networks])
+        return "no clips"
+    kinds = dict.fromkeys(clip.metadata.kind for clip in clips)
+    networks = dict.fromkeys(f"{clip.metadata.network}, step {clip.metadata.step}" for clip in clips)
+    return "; ".join([f"clips: {len(clips)}, silent: {sum(clip.silent for clip in clips)}", *kinds, *networks])

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,22 +19,23 @@ from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.pcm import GrowingWav, growing_wav
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
-from sequnet_pl.report.clip import SILENT_BELOW, read_clip
-from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.report.clip import SILENT_BELOW, read_clip, save_spectrogram
 from sequnet_pl.sampling import continued, prompts
 from sequnet_pl.sampling.clip_folder import ClipFolder
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Block, Engine, Session
 from sequnet_pl.sampling.generate import BLOCK, extend, start
-from sequnet_pl.sampling.lead_in import LeadIn
-from sequnet_pl.sampling.recipe import Clip, Recipe
+from sequnet_pl.sampling.metadata import Clip, ClipMetadata
 
 log = logging.getLogger(__name__)
 
-_PATIENCE = 0.25  # seconds between two looks at the outside
+Codes = NDArray[np.uint8]
+
+_BLOCK_SECONDS = 0.25  # time to draw a block, after which progress is shown and files are written
 _SMALLEST = 32
 _ATTEMPTS = 4  # to draw a clip that is not silent
 _SEED_STEP = 1_000_000  # between two attempts: seeds that are chosen by hand are small
+_FRAME = 0.02  # seconds
 
 
 @dataclass(frozen=True)
@@ -44,69 +44,70 @@ class Batch:
 
     Attributes:
         session: The position that they continue from.
-        recipes: Of the clips.
+        clips: Metadata of each.
         contexts: Codes (T,) that were read for each clip and are not in its file.
-        heads: Codes (T,) at the start of each file: the prompt, or an earlier clip.
+        prompts: Codes (T,) at the start of each file: the prompt, or an earlier clip.
         samples: How many more are to be drawn.
-        lead_in: Seconds of silence at most that are drawn before each clip and cut; see `LeadIn`.
-        before: Nats that the network gave to what it drew before, and how many samples that was.
-        lead_in_before: Samples that were cut from what it drew before.
+        lead_in: Seconds of silence at most that are drawn before each clip and cut.
+        previous_nll: Negative log-likelihood in nats of what was drawn before, and how many samples that was.
+        previous_lead_in: Samples that were cut from what was drawn before.
         labels: Of the clips (B,), all of which have the same; None without one.
         wanted: Numbers of the clips that are made; None for all. The others are only drawn.
     """
 
     session: Session
-    recipes: Sequence[Recipe]
-    contexts: Sequence[NDArray[np.uint8]]
-    heads: Sequence[NDArray[np.uint8]]
+    clips: Sequence[ClipMetadata]
+    contexts: Sequence[Codes]
+    prompts: Sequence[Codes]
     samples: int
     lead_in: float = 0.0
-    before: tuple[float, int] = (0.0, 0)
-    lead_in_before: int = 0
+    previous_nll: tuple[float, int] = (0.0, 0)
+    previous_lead_in: int = 0
     labels: Tensor | None = None
     wanted: Collection[int] | None = None
-
-    def wants(self, recipe: Recipe) -> bool:
-        """Return whether a clip is made."""
-        return self.wanted is None or recipe.clip in self.wanted
-
-    @property
-    def lengths(self) -> list[int]:
-        """Samples of each clip when it is done."""
-        return [recipe.prompt_samples + self.before[1] + self.samples for recipe in self.recipes]
 
 
 def drawn_blocks(network: Network, engine: Engine, batch: Batch) -> Iterator[Block]:
     """Draw the samples of a batch and at most its lead-in, in blocks that take a fraction of a second each.
 
-    Raises UserError, naming checkpoint and step, where the network gives logits that are not numbers.
+    Raises UserError, naming checkpoint and step, if the network gives logits that are not numbers.
     """
-    recipe = batch.recipes[0]
-    noise = Noise(recipe.seed, [each.clip for each in batch.recipes])
-    drawing = Drawing(recipe.temperature, recipe.top_k, recipe.top_p)
-    left, size = batch.samples + round(batch.lead_in * recipe.sample_rate), _SMALLEST
+    first = batch.clips[0]
+    noise = Noise(first.seed, [each.clip for each in batch.clips])
+    drawing = Drawing(first.temperature, first.top_k, first.top_p)
+    left, size = batch.samples + round(batch.lead_in * first.sample_rate), _SMALLEST
     while left:
         begin = time.perf_counter()
         count = min(size, left)
         try:
             blocks = list(extend(network, batch.session, noise, drawing, count, engine))
         except UserError as error:
-            raise UserError(f"{recipe.checkpoint}, step {recipe.step}: {error}") from error
+            raise UserError(f"{first.checkpoint}, step {first.step}: {error}") from error
         yield from blocks
         left -= count
         speed = count / (time.perf_counter() - begin)
-        size = max(_SMALLEST, min(2 * size, BLOCK, int(speed * _PATIENCE)))
+        size = max(_SMALLEST, min(2 * size, BLOCK, int(speed * _BLOCK_SECONDS)))
+
+
+def first_sound(codes: Codes, rate: int) -> int | None:
+    """The sample at which the first frame of 20 ms above -60 dBFS begins; None without one."""
+    size = round(_FRAME * rate)
+    frames = mulaw.decode(codes[: len(codes) // size * size]).reshape(-1, size)
+    loud = np.flatnonzero(np.square(frames, dtype=np.float64).mean(axis=1) > 10 ** (SILENT_BELOW / 10))
+    return int(loud[0]) * size if len(loud) else None
 
 
 class _GrowingClip:
-    """A clip of a batch while it is drawn."""
+    """A clip of a batch while it is drawn. Its file is opened by `open_wav` at its first sound."""
 
-    def __init__(self, batch: Batch, row: int) -> None:
-        self.recipe, self.row, self._head = batch.recipes[row], row, batch.heads[row]
-        self.lead_in = LeadIn(self.recipe.sample_rate, batch.lead_in)
-        self.length = batch.lengths[row]
+    def __init__(self, batch: Batch, row: int, open_wav: Callable[[ClipMetadata, int], GrowingWav]) -> None:
+        self.metadata, self.row, self._prompt, self._open = batch.clips[row], row, batch.prompts[row], open_wav
+        self.limit = round(batch.lead_in * self.metadata.sample_rate)
+        self.length = self.metadata.prompt_samples + batch.previous_nll[1] + batch.samples
         self.wav: GrowingWav | None = None
-        self.nats, self.drawn, self._power = 0.0, 0, 0.0
+        self.cut = np.empty(0, np.uint8)  # the silence before the first sound
+        self._codes, self._nll = np.empty(0, np.uint8), np.empty(0, np.float32)  # before the file is opened
+        self.nll, self.drawn, self._power = 0.0, 0, 0.0
 
     @property
     def is_complete(self) -> bool:
@@ -114,27 +115,38 @@ class _GrowingClip:
         return self.wav is not None and self.wav.samples == self.length
 
     @property
+    def stays_silent(self) -> bool:
+        """Whether no sound came within the lead-in."""
+        return self.wav is None and len(self._codes) >= self.limit
+
+    @property
     def is_silent(self) -> bool:
         """Whether the level of the generated part is below -60 dBFS."""
         assert self.wav
-        return self._power < (self.wav.samples - self.recipe.prompt_samples) * 10 ** (SILENT_BELOW / 10)
+        return self._power < (self.wav.samples - self.metadata.prompt_samples) * 10 ** (SILENT_BELOW / 10)
 
-    def open(self, wav: GrowingWav) -> None:
-        """Begin the file."""
-        self.wav = wav
-        self._write(self._head)
-
-    def write(self, codes: NDArray[np.uint8], nats: NDArray[np.float32]) -> None:
-        """Append samples (T,) and their negative log-likelihoods, up to the clip's length."""
-        assert self.wav
+    def add(self, codes: Codes, nll: NDArray[np.float32], keep_silent: bool) -> None:
+        """Add samples (T,) and their negative log-likelihoods, up to the clip's length."""
+        if self.wav is None:
+            codes = self._codes = np.concatenate((self._codes, codes))
+            nll = self._nll = np.concatenate((self._nll, nll))
+            begin = first_sound(codes[: self.limit], self.metadata.sample_rate) if self.limit else 0
+            if begin is None and self.stays_silent and keep_silent:
+                begin = 0
+                self.metadata = replace(self.metadata, lead_in=0.0)  # so that its command neither cuts nor redraws
+            if begin is None:
+                return
+            self.cut, codes, nll = codes[:begin], codes[begin:], nll[begin:]
+            self.wav = self._open(self.metadata, self.length)
+            self._write(self._prompt)
         count = self.length - self.wav.samples
         self._write(codes[:count])
-        self.nats += float(nats[:count].sum(dtype=np.float64))
+        self.nll += float(nll[:count].sum(dtype=np.float64))
         self.drawn += len(codes[:count])
 
-    def _write(self, codes: NDArray[np.uint8]) -> None:
+    def _write(self, codes: Codes) -> None:
         assert self.wav
-        own = codes[max(0, self.recipe.prompt_samples - self.wav.samples) :]
+        own = codes[max(0, self.metadata.prompt_samples - self.wav.samples) :]
         self._power += float(np.square(mulaw.decode(own), dtype=np.float64).sum())
         self.wav.write(codes)
 
@@ -144,7 +156,7 @@ def make_batch(
     engine: Engine,
     batch: Batch,
     clip_folder: ClipFolder,
-    command: Callable[[Recipe, int], str],
+    command: Callable[[ClipMetadata, int], str],
     watch: Callable[[Block], None],
 ) -> None:
     """Make the clips of a batch and put them in the folder, whose list is then written.
@@ -162,23 +174,23 @@ def make_batch(
         watch: Called with each block.
     """
     for attempt in range(_ATTEMPTS):
-        last = attempt == _ATTEMPTS - 1
-        if not (silent := _make(network, engine, batch, clip_folder, command, watch, keep_silent=last)):
+        silent = _make(network, engine, batch, clip_folder, command, watch, keep_silent=attempt == _ATTEMPTS - 1)
+        if not silent:
             return
-        log.info("clips drawn again, since they were silent for %g s: %d", silent[0].lead_in, len(silent))
-        batch = _redrawn(network, batch, silent)
-
-
-def _redrawn(network: Network, batch: Batch, silent: Sequence[Recipe]) -> Batch:
-    """Return the batch that draws these clips with another seed."""
-    numbers = range(silent[0].clip, silent[-1].clip + 1)
-    seed = silent[0].seed + _SEED_STEP
-    recipes = [replace(silent[0], clip=n, first_clip=numbers[0], batch_size=len(numbers), seed=seed) for n in numbers]
-    labels = None if batch.labels is None else batch.labels[:1].expand(len(numbers))
-    session = start(network, torch.from_numpy(prompts.SILENCE.codes), len(numbers), labels)
-    nothing = [prompts.SILENCE.head] * len(numbers)
-    wanted = frozenset(recipe.clip for recipe in silent)
-    return Batch(session, recipes, nothing, nothing, batch.samples, batch.lead_in, labels=labels, wanted=wanted)
+        log.info("clips drawn again, since they were silent for %g s: %d", batch.lead_in, len(silent))
+        numbers = range(silent[0].clip, silent[-1].clip + 1)
+        base = replace(silent[0], seed=silent[0].seed + _SEED_STEP, first_clip=numbers[0], batch_size=len(numbers))
+        nothing = [prompts.SILENCE.shown_codes] * len(numbers)
+        labels = None if batch.labels is None else batch.labels[:1].expand(len(numbers))
+        batch = replace(
+            batch,
+            session=start(network, torch.from_numpy(prompts.SILENCE.codes), len(numbers), labels),
+            clips=[replace(base, clip=number) for number in numbers],
+            contexts=nothing,
+            prompts=nothing,
+            labels=labels,
+            wanted=frozenset(clip.clip for clip in silent),
+        )
 
 
 def _make(
@@ -186,72 +198,66 @@ def _make(
     engine: Engine,
     batch: Batch,
     clip_folder: ClipFolder,
-    command: Callable[[Recipe, int], str],
+    command: Callable[[ClipMetadata, int], str],
     watch: Callable[[Block], None],
     keep_silent: bool,
-) -> list[Recipe]:
+) -> list[ClipMetadata]:
     """Draw a batch once; see `make_batch`. Return the clips that stayed silent and were not kept."""
-    clips = [_GrowingClip(batch, row) for row, recipe in enumerate(batch.recipes) if batch.wants(recipe)]
-    paths: list[Path] = []
     stopped: BaseException | None = None
     with ExitStack() as files:
-        files.callback(clip_folder.release, paths)
 
-        def open_file(clip: _GrowingClip) -> None:
-            paths.append(clip_folder.place(clip.recipe, clip.length))
-            clip.open(files.enter_context(growing_wav(paths[-1], clip.recipe.sample_rate)))
+        def open_wav(metadata: ClipMetadata, samples: int) -> GrowingWav:
+            path = clip_folder.free_path(metadata, samples)
+            files.callback(clip_folder.release, path)
+            return files.enter_context(growing_wav(path, metadata.sample_rate))
 
+        clips = [
+            _GrowingClip(batch, row, open_wav)
+            for row, each in enumerate(batch.clips)
+            if batch.wanted is None or each.clip in batch.wanted
+        ]
         try:
-            for clip in clips:
-                if not clip.lead_in.limit:
-                    open_file(clip)
             for block in drawn_blocks(network, engine, batch):
-                all_codes, all_nats = block.codes.cpu().numpy(), block.nats.cpu().numpy()
+                codes, nll = block.codes.cpu().numpy(), block.nats.cpu().numpy()
                 for clip in clips:
-                    codes, nats = clip.lead_in.add(all_codes[clip.row], all_nats[clip.row])
-                    if clip.lead_in.is_silent and keep_silent:
-                        clip.recipe = replace(clip.recipe, lead_in=0.0)  # so that its command neither cuts nor redraws
-                        codes, nats = clip.lead_in.keep_silence()
-                    if len(codes) and not clip.wav:
-                        open_file(clip)
-                    if len(codes):
-                        clip.write(codes, nats)
+                    clip.add(codes[clip.row], nll[clip.row], keep_silent)
                 watch(block)
-                if all(clip.is_complete or clip.lead_in.is_silent for clip in clips):
+                if all(clip.is_complete or clip.stays_silent for clip in clips):
                     break
         except (KeyboardInterrupt, OSError) as reason:
             if not any(clip.drawn for clip in clips):
                 raise
             stopped = reason
-    hurried = False
+    skip_rest = False
     for growing in clips:
         if not growing.wav:
             continue
-        wav = growing.wav
-        nats_before, drawn_before = batch.before
-        assert growing.lead_in.cut is not None
+        wav, metadata = growing.wav, growing.metadata
+        previous, drawn = batch.previous_nll
         clip = Clip(
-            recipe=growing.recipe,
+            metadata=metadata,
             wav=wav.path.name,
             samples=wav.samples,
             complete=growing.is_complete,
-            bits_per_sample=(growing.nats + nats_before) / (growing.drawn + drawn_before) / math.log(2),
-            command=command(growing.recipe, wav.samples - growing.recipe.prompt_samples),
+            bits_per_sample=(growing.nll + previous) / (growing.drawn + drawn) / math.log(2),
+            command=command(metadata, wav.samples - metadata.prompt_samples),
             wav_sha256=continued.digest(wav.path),
-            lead_in_samples=batch.lead_in_before + len(growing.lead_in.cut),
+            lead_in_samples=batch.previous_lead_in + len(growing.cut),
             silent=growing.is_silent,
         )
-        before = np.concatenate((batch.contexts[growing.row], growing.lead_in.cut))
-        context = continued.needed_context(network, clip, before)
+        context = continued.needed_context(network, clip, np.concatenate((batch.contexts[growing.row], growing.cut)))
         clip = replace(clip, context_samples=len(context))
         clip_folder.add(clip)  # first of all, so that it is in the list whatever happens
         try:
             if len(context):
                 continued.write_context(wav.path, context)
-            if not hurried:
-                clip_folder.add(_with_spectrogram(clip, wav.path))
+            if not skip_rest:
+                picture = wav.path.with_suffix(".png")
+                prompt_end = metadata.prompt_samples / metadata.sample_rate
+                save_spectrogram(picture, *read_clip(wav.path), prompt_end, wav.path.stem)
+                clip_folder.add(replace(clip, spectrogram=picture.name))
         except (UserError, KeyboardInterrupt) as reason:
-            stopped, hurried = stopped or reason, True
+            stopped, skip_rest = stopped or reason, True
     clip_folder.write_list()
     if isinstance(stopped, OSError):
         why = stopped.strerror or stopped
@@ -260,11 +266,4 @@ def _make(
         ) from stopped
     if stopped:
         raise stopped
-    return [clip.recipe for clip in clips if not clip.wav]
-
-
-def _with_spectrogram(clip: Clip, wav: Path) -> Clip:
-    """Draw the spectrogram of a clip. UserError without space."""
-    picture = wav.with_suffix(".png")
-    save_spectrogram(picture, *read_clip(wav), clip.recipe.prompt_samples / clip.recipe.sample_rate, wav.stem)
-    return replace(clip, spectrogram=picture.name)
+    return [clip.metadata for clip in clips if not clip.wav]

@@ -14,7 +14,7 @@ from sequnet_pl.audio.pcm import read_codes
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.sampling.clip_folder import LIST, read_list
-from sequnet_pl.sampling.recipe import Clip
+from sequnet_pl.sampling.metadata import Clip
 
 log = logging.getLogger(__name__)
 
@@ -65,27 +65,21 @@ def read_clip(wav: Path) -> Continued:
     clip = read_list(wav.parent).get(wav.name)
     if clip is None:
         raise UserError(f"{wav} cannot be continued: it is not in {wav.with_name(LIST)}")
-    if clip.wav_sha256 and clip.wav_sha256 != digest(wav):
-        raise UserError(f"{wav} has changed since it was made: it cannot be continued")
     codes = np.concatenate([np.empty(0, np.uint8), *read_codes(wav)])
-    if len(codes) != clip.samples:
+    if len(codes) != clip.samples or clip.wav_sha256 not in ("", digest(wav)):
         raise UserError(f"{wav} has changed since it was made: it cannot be continued")
     if not clip.wav_sha256:
         log.warning(
             "%s was made by an earlier version: edits are not detected, and sound before its prompt counts as silence",
             wav,
         )
-    return Continued(clip, _read_context(wav, clip.context_samples), codes)
-
-
-def _read_context(wav: Path, count: int) -> NDArray[np.uint8]:
-    if not count:
-        return np.empty(0, np.uint8)
-    path = wav.with_suffix(_SUFFIX)
-    try:
-        context = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise UserError(f"{wav} cannot be continued: cannot read {path}: {error.strerror or error}") from error
-    if len(context) != count:
-        raise UserError(f"{path} has {len(context)} codes instead of {count}: {wav} cannot be continued")
-    return context
+    context = np.empty(0, np.uint8)
+    if clip.context_samples:
+        path = wav.with_suffix(_SUFFIX)
+        try:
+            context = np.fromfile(path, np.uint8)
+        except OSError as error:
+            raise UserError(f"{wav} cannot be continued: cannot read {path}: {error.strerror or error}") from error
+    if len(context) != clip.context_samples:
+        raise UserError(f"{wav} cannot be continued: it needs {clip.context_samples} codes, not {len(context)}")
+    return Continued(clip, context, codes)

@@ -1,4 +1,4 @@
-"""Networks to sound: read a prompt or silence, then draw a code and step, again and again.
+"""Generation: read a prompt or silence, then draw a code and step the network, in turns.
 
 Letters: B clips, T time, Q = 256 classes.
 """
@@ -20,7 +20,7 @@ from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import Block, Engine, Session, engine_for
 
 BLOCK = 1600
-"""Samples that are drawn between two looks at the outside (a progress bar, a file, Ctrl-C)."""
+"""Samples of a block, after which a progress bar, a file and Ctrl-C are handled."""
 
 
 def start(network: Network, prompt: Tensor | None, clips: int, labels: Tensor | None = None) -> Session:
@@ -66,10 +66,10 @@ def resume(network: Network, codes: Tensor, drawn: int, labels: Tensor | None = 
 def extend(
     network: Network, session: Session, noise: Noise, drawing: Drawing, samples: int, engine: Engine | None = None
 ) -> Iterator[Block]:
-    """Draw `samples` more codes of each clip, block by block; the session goes along, weights and mode stay.
+    """Draw `samples` more codes of each clip, block by block, and advance the session.
 
-    Without an `engine`, made for this network, the fastest that can run it is taken.
-    Raises UserError where the network gives logits that are not numbers.
+    Without an `engine`, made for this network, the fastest that can run it is used.
+    Raises UserError if the network gives logits that are not numbers.
     """
     was_training = network.training
     end = session.drawn + samples
@@ -79,7 +79,7 @@ def extend(
         while session.drawn < end:
             count = min(BLOCK, end - session.drawn)
             uniform = noise.uniform(session.drawn, count).to(session.logits.device)
-            with float32_products(tf32=False):  # whatever a training around it is allowed
+            with float32_products(tf32=False):  # also during a training that allows TF32
                 block = engine.draw_block(session, uniform, drawing)
             if not block.nats.isfinite().all():
                 raise UserError(
@@ -100,24 +100,24 @@ def generate(
     sample_rate: int = SAMPLE_RATE,
     labels: Sequence[int] | None = None,
 ) -> NDArray[np.float32]:
-    """Make sound with a network.
+    """Generate clips with a network.
 
     Args:
         network: Any of the networks, on any device, in any floating-point type.
-        prompt: Samples in [-1, 1] at `sample_rate` that the clips go on from: (T,) for all, or (clips, T); None starts
+        prompt: Samples in [-1, 1] at `sample_rate` that the clips continue: (T,) for all, or (clips, T); None starts
             from silence.
         seconds: Length of what is generated.
         temperature: 1 draws as the network predicts, less is more conservative, 0 takes the likeliest code.
         seed: The random numbers of a clip depend on (seed, clip, time) only.
         clips: Number of clips, made at once.
-        sample_rate: Samples a second that the network has learnt.
+        sample_rate: Samples a second of the training data.
         labels: The number of the label of each clip, in the order of the network's labels from 1 on; 0 is no label.
 
     Returns:
         The generated samples, without the prompt: (clips, round(seconds * sample_rate)) float32 in [-1, 1].
 
     Raises:
-        UsageError: A value makes no sense.
+        UsageError: A value is out of range.
     """
     samples = round(seconds * sample_rate)
     if samples < 1:

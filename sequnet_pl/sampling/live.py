@@ -1,4 +1,4 @@
-"""Sound while it is made: to a pipe, or to the sound device."""
+"""Live output of samples: to a pipe, or to the sound device."""
 
 from importlib import import_module
 from typing import Any, BinaryIO
@@ -20,16 +20,16 @@ class Pipe:
             stream.flush()
 
     def write(self, codes: NDArray[np.uint8]) -> None:
-        """Write the next samples (T,). BrokenPipeError where the reader has gone."""
+        """Write the next samples (T,). Raises BrokenPipeError if the reader has ended."""
         self._stream.write(to_pcm(codes))
         self._stream.flush()
 
     def close(self) -> None:
-        """All samples have come."""
+        """Do nothing: the stream is its owner's."""
 
 
 class Speaker:
-    """The sound device. UserError where there is none, or the package that reaches it is missing."""
+    """The sound device. Raises UserError without one, or without the package that uses it."""
 
     def __init__(self, rate: int) -> None:
         try:
@@ -37,7 +37,7 @@ class Speaker:
         except ImportError as error:
             raise UserError('--play needs another package: pip install "sequnet_pl[play]"') from error
         except OSError as error:  # the package is there, the PortAudio library is not
-            raise UserError(f"--play cannot reach the sound device: {error}; use --stdout with a player") from error
+            raise UserError(f"--play cannot use the sound device: {error}; use --stdout with a player") from error
         try:
             self._stream: Any = sounddevice.RawOutputStream(samplerate=rate, channels=1, dtype="int16")
             self._stream.start()
@@ -45,11 +45,11 @@ class Speaker:
             raise UserError(f"--play cannot open a sound device: {error}; use --stdout with a player") from error
 
     def write(self, codes: NDArray[np.uint8]) -> None:
-        """Play the next samples (T,); waits while the device has enough."""
+        """Play the next samples (T,); waits while the device's buffer is full."""
         self._stream.write(to_pcm(codes))
 
     def close(self) -> None:
-        """All samples have come; returns when they are played."""
+        """Wait until all samples are played."""
         self._stream.stop()
         self._stream.close()
 

@@ -1,4 +1,4 @@
-"""The network and the recordings that options name, opened to sample from or to compare with."""
+"""The network and the recordings that options name."""
 
 import logging
 from dataclasses import replace
@@ -21,7 +21,7 @@ from sequnet_pl.project import CONFIGS
 from sequnet_pl.report.clip import SILENT_BELOW, level
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import Engine
-from sequnet_pl.sampling.recipe import Recipe
+from sequnet_pl.sampling.metadata import ClipMetadata
 from sequnet_pl.training.checkpoints import Run, best_of, newest_run
 from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
 
@@ -43,8 +43,7 @@ def find_checkpoint(options: NetworkOptions) -> Path:
     if options.pretrained and options.pretrained not in PUBLISHED:
         return pretrained.weights_of(options.pretrained)
     if options.pretrained:
-        source = archive.read_source(CONFIGS / "pretrained.yaml")
-        return newest_checkpoint(archive.fetch(options.pretrained, source, PRETRAINED))
+        return newest_checkpoint(archive.fetch(options.pretrained, CONFIGS / "pretrained.yaml", PRETRAINED))
     if options.ckpt_path in ("last", "best"):
         if options.snapshot_dir:
             folder = Path(options.snapshot_dir)
@@ -54,8 +53,8 @@ def find_checkpoint(options: NetworkOptions) -> Path:
         return run.last if options.ckpt_path == "last" else best_of(run)
     if options.ckpt_path and options.snapshot_dir:
         raise UsageError("--ckpt_path and --snapshot_dir both name a checkpoint; leave one out")
-    if place := options.ckpt_path or options.snapshot_dir:
-        return newest_checkpoint(Path(place))
+    if path := options.ckpt_path or options.snapshot_dir:
+        return newest_checkpoint(Path(path))
     return newest_run(Path(options.log_dir), model).last
 
 
@@ -75,9 +74,9 @@ def open_network(path: Path, options: NetworkOptions, device: torch.device, prec
     return trained
 
 
-def base_recipe(options: Any, trained: Trained, engine: Engine, kind: str) -> Recipe:
+def base_metadata(options: Any, trained: Trained, engine: Engine, kind: str) -> ClipMetadata:
     """Return what the clips of a call have in common, from the options of sample.py or evaluate."""
-    return Recipe(
+    return ClipMetadata(
         checkpoint=str(trained.path),
         weights_sha256=trained.digest,
         step=trained.step,

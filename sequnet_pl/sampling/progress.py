@@ -1,8 +1,7 @@
-"""The progress bars of sample.py."""
+"""The progress bar of sample.py."""
 
 import logging
 import time
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -12,32 +11,21 @@ from sequnet_pl.sampling.engines import Block
 log = logging.getLogger(__name__)
 
 
-class SampleProgress:
-    """A bar over the samples of all clips, with samples a second and the factor to real time.
+class SampleProgress(Progress):
+    """A bar over `total` samples of all clips at `rate` Hz, with samples a second and the factor to real time.
 
-    Args:
-        total: Samples in all.
-        rate: Samples of a second of sound.
-        live: Say once where sound is made more slowly than it is heard.
+    `live`: warn once if samples are drawn more slowly than they are played.
     """
 
     def __init__(self, total: int, rate: int, live: bool) -> None:
-        self._rate, self._warn = rate, live
-        self.drawn, self.seconds = 0, 0.0
-        self._since = time.perf_counter()
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"))
         console = Console(stderr=True)
-        self._bar = Progress(
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[speed]}"))
+        super().__init__(
             *columns, TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal
         )
-        self._task = self._bar.add_task("", total=total, speed="")
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._bar = self.add_task("", total=total, speed="")
+        self._rate, self._warn = rate, live
+        self.drawn, self.seconds, self._since = 0, 0.0, time.perf_counter()
 
     @property
     def speed(self) -> str:
@@ -46,17 +34,17 @@ class SampleProgress:
         return f"{speed:,.0f} samples/s, {speed / self._rate:.2f} x real time"
 
     def begin(self, text: str) -> None:
-        """A batch begins: its prompts are read."""
+        """Start a batch: its prompts are read."""
         self._since = time.perf_counter()
-        self._bar.update(self._task, description=text)
+        self.update(self._bar, description=text)
 
-    def advance(self, block: Block) -> None:
-        """One more block is drawn."""
+    def add_block(self, block: Block) -> None:
+        """Count a block that was drawn."""
         now = time.perf_counter()
         self.seconds += now - self._since
         self._since = now
         self.drawn += block.codes.numel()
-        self._bar.update(self._task, advance=block.codes.numel(), speed=self.speed)
+        self.update(self._bar, advance=block.codes.numel(), speed=self.speed)
         if self._warn and self.seconds > 1:
             self._warn = False
             if self.drawn < self.seconds * self._rate:

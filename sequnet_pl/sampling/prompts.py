@@ -1,4 +1,4 @@
-"""What clips continue: a stretch of an audio file, of a held-out recording, or silence.
+"""Prompts of clips: a part of an audio file or of a held-out recording, or silence.
 
 T time in samples.
 """
@@ -27,11 +27,9 @@ class Prompt:
     """Codes that a network reads first, of which the last ones are in the clip."""
 
     codes: NDArray[np.uint8]  # (T,), at least one
-    shown: int
-    source: str = ""
-    """Where it is from; empty for silence."""
-    end: float = 0.0
-    """Seconds into the source where the prompt ends."""
+    shown: int  # how many are in the clip
+    source: str = ""  # file; empty for silence
+    end: float = 0.0  # seconds into the source at which the prompt ends
 
     @property
     def context(self) -> NDArray[np.uint8]:
@@ -39,13 +37,13 @@ class Prompt:
         return self.codes[: len(self.codes) - self.shown]
 
     @property
-    def head(self) -> NDArray[np.uint8]:
+    def shown_codes(self) -> NDArray[np.uint8]:
         """The codes at the start of the clip's file."""
         return self.codes[len(self.codes) - self.shown :]
 
 
 SILENCE = Prompt(np.full(1, mulaw.SILENCE, np.uint8), shown=0)
-"""Nothing but silence before, and none of it in the clip."""
+"""Silence before the clip, and none of it in the clip."""
 
 
 def length(seconds: float, rate: int) -> int:
@@ -59,7 +57,7 @@ def length(seconds: float, rate: int) -> int:
 def from_file(path: Path, rate: int, context: int, start: float, seconds: float) -> Prompt:
     """`seconds` of an audio file from `start` on, and what comes before, up to `context` samples in all.
 
-    Says in a line what was converted, and where the file ends sooner. Raises UserError where nothing can be read there.
+    Logs what was converted, and whether the file ends sooner. Raises UserError if nothing can be read there.
     """
     shown = length(seconds, rate)
     if start < 0:
@@ -74,22 +72,22 @@ def from_file(path: Path, rate: int, context: int, start: float, seconds: float)
         raise UserError(f"{path} ends at {begin + len(codes) / rate:.2f} s, before the prompt's start at {start:g} s")
     if len(codes) < before + shown:
         shown = len(codes) - before
-        log.warning("%s: the prompt is only %.2f s long, for there the file ends", path, shown / rate)
+        log.warning("%s: the prompt is only %.2f s long: the file ends there", path, shown / rate)
     if (codes[-shown:] == mulaw.SILENCE).all():
         log.warning("%s: the prompt from %g s on is silent", path, start)
     return Prompt(codes, shown, str(path), start + shown / rate)
 
 
 def from_split(split: Split, rate: int, context: int, seconds: float, seed: int, clip: int) -> Prompt:
-    """A stretch of a recording that depends on (seed, clip) and the recordings only.
+    """A part of a recording that depends on (seed, clip) and the recordings only.
 
-    Each recording is taken once, in random order, before one is taken again; each place in it is as likely. The prompt
-    is `seconds` long, shorter where its recording starts; at least half of a recording shorter than that.
+    Each recording is used once, in random order, before one is used again; all positions in it are equally likely. The
+    prompt is `seconds` long, shorter at the start of its recording; at least half of a recording shorter than that.
     """
     shown = length(seconds, rate)
     first = np.minimum(shown, (split.lengths + 1) // 2)  # the earliest end of a prompt in each recording
-    turn, index = divmod(clip, len(first))
-    recording = int(np.random.default_rng([seed, turn, 1]).permutation(len(first))[index])
+    cycle, index = divmod(clip, len(first))
+    recording = int(np.random.default_rng([seed, cycle, 1]).permutation(len(first))[index])
     end = int(np.random.default_rng([seed, clip]).integers(first[recording], split.lengths[recording] + 1))
     offset, found = int(split.offsets[recording]), split.recordings[recording]
     codes = np.array(split.codes[offset + max(0, end - max(context, shown)) : offset + end])

@@ -19,9 +19,8 @@ from sequnet_pl.data.crops import Batch, Crops, Plan, scoring_plan
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
 from sequnet_pl.models.network import Network
-from sequnet_pl.report.clip import flags
+from sequnet_pl.report.clip import flags, save_spectrogram
 from sequnet_pl.report.run_folder import SampledClip, Sampling
-from sequnet_pl.report.spectrogram import save_spectrogram
 from sequnet_pl.sampling.draw import Drawing, Noise
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.generate import extend, start
@@ -120,8 +119,7 @@ def make_clips(program: Program, module: AudioModule, data: AudioDataModule, ste
     for clip, head, own in _clips(program, module, data):
         waveform = mulaw.decode(np.concatenate((head, own)))
         write_wav(folder / f"{clip.name}.wav", waveform, rate)
-        after = "recording" if clip.temperature is None else "generated"
-        save_spectrogram(folder / f"{clip.name}.png", waveform, rate, clip.border, f"{clip.name}, step {step}", after)
+        save_spectrogram(folder / f"{clip.name}.png", waveform, rate, clip.border, f"{clip.name}, step {step}")
         if clip.temperature == program.temperatures[0]:
             generated += np.bincount(own, minlength=mulaw.CLASSES)
         clips.append(replace(clip, flags=[str(flag) for flag in flags(waveform[len(head) :], rate)]))

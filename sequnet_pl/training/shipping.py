@@ -12,7 +12,7 @@ from sequnet_pl import atomic, pretrained
 from sequnet_pl.errors import UserError
 from sequnet_pl.models import registry
 from sequnet_pl.pretrained import WEIGHTS, excerpts
-from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, recipe
+from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, training_settings
 from sequnet_pl.report.page import fixed, receptive_field
 from sequnet_pl.report.run_folder import read_config, read_facts
 from sequnet_pl.training.checkpoints import hyper_parameters, read, run_of_checkpoint
@@ -110,6 +110,6 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
         f"    python sample.py {f'--pretrained {folder.name}' if ships else f'--ckpt_path {WEIGHTS}'}\n"
         f"    python train.py --init_from {folder.name if ships else WEIGHTS} --audio_dir FOLDER",
         "## Recipe",
-        f"```yaml\n{yaml.safe_dump(recipe(config), sort_keys=False)}```",
+        f"```yaml\n{yaml.safe_dump(training_settings(config), sort_keys=False)}```",
     ]
     return "\n\n".join(lines) + "\n"

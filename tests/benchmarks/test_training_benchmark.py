@@ -2,13 +2,14 @@
 
 import argparse
 import json
-import multiprocessing
+from concurrent.futures import Future
 from pathlib import Path
 
+import pytest
 import torch
 
 from benchmarks import training
-from benchmarks.training import First, Row, Runner, Variant, main
+from benchmarks.training import Variant, main
 
 
 def test_a_row_of_one_variant(tmp_path, capsys):
@@ -20,40 +21,36 @@ def test_a_row_of_one_variant(tmp_path, capsys):
     assert min(row["seconds"], row["predicted_per_second"]) > 0
 
 
-def test_a_variant_without_memory_is_a_row_with_the_reason(monkeypatch):
-    """On a GPU variants run one after the other, the published code first and last, and none ends the others."""
+def test_ratios_are_those_of_rounds_and_a_variant_without_memory_is_a_row_with_the_reason(monkeypatch):
+    """Variants of a GPU run one after the other, those of a CPU in turns; `work` runs in this process."""
 
-    class Fake(Runner):
-        def __init__(self, variant, arguments):
-            self.variant, self.turns = variant, []
-            self.error = "out of memory" if variant.option == "compile" else ""
-            self.first = First(64, 0.1, 100.0 if variant.reference else 50.0)
+    class Pool:
+        def __init__(self, *_):
+            pass
 
-        def turn(self):
-            calls.append(self.variant.name)
-            self.turns += [] if self.error else [next(times)]
+        def submit(self, work, variant, *_):
+            future = Future()
+            if variant.option == "compile":
+                future.set_exception(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"))
+            elif work is training.prepare:
+                future.set_result((64, 0.1, 100.0 if variant.reference else 50.0))
+            else:
+                calls.append(variant.reference is not None)
+                future.set_result(next(times[variant]))
+            return future
 
-        def end(self):
-            calls.append("end")
+        def shutdown(self):
+            pass
 
-    monkeypatch.setattr(training, "Runner", Fake)
-    calls, times = [], iter([4.0, 6.0, 1.0, 1.0, 5.0, 5.0])
-    variants = [Variant("sequnet", 64, 1, "float32", "plain", Path("copy"))]
-    variants += [Variant("sequnet", 64, 1, "float32", option, None) for option in ("plain", "compile")]
-    rows = training.measure(variants, argparse.Namespace(device="cuda", rounds=2))
-    published = ["published"] * 2 + ["end"]
-    assert calls == [*published, "plain", "plain", "end", "compile", "compile", "end", *published]
-    assert [row.time_of_published for row in rows] == [1.0, 0.2, None, 1.0]
-    assert rows[1].memory_of_published == 0.5
-    assert isinstance(rows[2], Row) and rows[2].error == "out of memory"
-    assert "out of memory" in "".join(str(cell) for column in training.table(rows).columns for cell in column.cells)
-
-
-def test_a_process_reports_that_memory_is_lacking(monkeypatch):
-    def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
-
-    monkeypatch.setattr(training, "step_of", full)
-    here, there = multiprocessing.Pipe()
-    training.serve(Variant("sequnet-small", 64, 1, "float32", "plain", None), "cpu", 1, there)
-    assert here.recv() == "out of memory"
+    monkeypatch.setattr(training, "ProcessPoolExecutor", Pool)
+    shape = ("sequnet", 64, 1, "float32")
+    published, plain = Variant(*shape, "plain", Path("copy")), Variant(*shape, "plain", None)
+    for device, order in (("cuda", [True, True, False, False]), ("cpu", [True, False] * 2)):
+        calls, times = [], {published: iter([4.0, 6.0]), plain: iter([1.0, 1.2])}
+        arguments = argparse.Namespace(device=device, rounds=2, threads=1, seconds=0.1)
+        rows = training.measure([published, plain, Variant(*shape, "compile", None)], arguments)
+        assert calls == order
+        assert [row.time_of_published for row in rows] == pytest.approx([1.0, 0.225, None])
+        assert rows[1].memory_of_published == 0.5
+        assert rows[2].error == "out of memory"
+        assert "out of memory" in "".join(str(cell) for column in training.table(rows).columns for cell in column.cells)

@@ -15,7 +15,7 @@ from sequnet_pl.evaluate.clips import Stretch
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import Block, engine_for
-from sequnet_pl.sampling.recipe import Recipe
+from sequnet_pl.sampling.metadata import ClipMetadata
 
 RATE = 1000
 
@@ -75,7 +75,7 @@ def test_what_is_generated_does_not_depend_on_the_batches(split: Split) -> None:
     torch.manual_seed(0)
     network = SeqUNet(3, 4, 1, 3).double().eval()
     heard = [clips.prompt(split, Stretch(2, start), 40, RATE) for start in (0, 10, 200, 300, 400)]
-    base = Recipe(
+    base = ClipMetadata(
         checkpoint="", weights_sha256="", step=0, network="sequnet", sample_rate=RATE, kind="continuation",
         seed=3, clip=0, first_clip=0, batch_size=5,
     )  # fmt: skip

@@ -32,7 +32,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("width", "dark"), [(320, True), (390, False), (1280, True)])
+@pytest.mark.parametrize(("width", "dark"), [(320, True), (1280, False)])
 def test_in_a_browser(browser: Browser, page: Path, width: int, dark: bool) -> None:
     browser.check_page(page, width, dark)
     assert browser.run("[all('.plot').length, all('audio').length]") == [2, 4]

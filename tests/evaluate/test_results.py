@@ -3,6 +3,7 @@
 import pytest
 
 from sequnet_pl.evaluate.comparison import MEASURES, SETS, Comparison, Estimate, Result
+from sequnet_pl.evaluate.features import SCALARS
 from sequnet_pl.evaluate.results import distances, means, verdict
 
 SILENT = {"generated": 0.25, "real": 0.0, "noise": 0.0}
@@ -21,14 +22,17 @@ SILENT = {"generated": 0.25, "real": 0.0, "noise": 0.0}
     ],
 )
 def test_distances(value: float, error: float, text: str) -> None:
-    estimates = {name: Estimate(value, error) for name in SETS}
-    assert distances(Result(MEASURES[0], estimates, {}, {})) == [text] * 3
+    result = Result(MEASURES[0], {name: Estimate(value, error) for name in SETS}, {}, {})
+    found = Comparison(4, 4096, 8000, {"first": result}, {}, SILENT)
+    assert distances(found) == [["log-mel Fréchet distance, dB", *[text] * 3]]
 
 
 def test_means() -> None:
     values = {"generated": 1234.5, "real": -19.0, "noise": float("nan")}
     missing = {"generated": 0, "real": 2, "noise": 4}
-    assert means(Result(MEASURES[3], {}, values, missing)) == ["1234", "-19.0 (2 without)", "– (4 without)"]
+    results = {scalar.key: Result(MEASURES[3], {}, values, missing) for scalar in SCALARS}
+    cells = ["1234", "-19.0 (2 without)", "– (4 without)"]
+    assert means(Comparison(4, 4096, 8000, results, {}, SILENT))[0] == ["spectral centroid, Hz", *cells]
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,12 @@ def cards(page: Path) -> list[str]:
 
 
 def test_the_likeliest_clip_comes_first_and_unmeasured_ones_last(cards: list[str]) -> None:
-    bits = [re.search(r"bits per sample</dt><dd>([^<]*)", card) for card in cards]
-    assert [found and found[1] for found in bits] == ["1.500", "3.250", "5.500", "–", "–"]
+    bits = [re.findall(r"bits per sample</dt><dd>([^<]*)", card) for card in cards]
+    assert bits == [["1.500"], ["3.250"], ["5.500"], [], []]
 
 
 def test_each_clip_has_its_facts_command_and_file(clips: list[PageClip], cards: list[str]) -> None:
-    plain = html.unescape(re.sub(r"</?span>", "", "".join(cards)))
+    plain = html.unescape("".join(cards))
     for clip in clips:
         assert clip.command in plain and f"<h3>{clip.name}" in plain
     for card in cards:
@@ -48,16 +48,16 @@ def test_short_audio_is_embedded_and_long_audio_linked(cards: list[str]) -> None
 
 
 def test_warnings_concern_the_part_after_the_prompt(cards: list[str]) -> None:
-    flagged = [re.findall(r'class="badge" title="([^"]*)">([^<]*)', card) for card in cards]
-    assert [[text for _, text in found] for found in flagged] == [["loop"], [], [], [], []]
-    assert "repeats" in flagged[0][0][0]
+    flagged = [re.findall(r'class="(?:badge|warning)">([^<]*)', card) for card in cards]
+    assert [bool(found) for found in flagged] == [True, False, False, False, False]
+    assert flagged[0] == ["loop", "loop: the last second repeats an earlier part of up to a second before it"]
 
 
 def test_clips_are_grouped_by_network(clips: list[PageClip], tmp_path: Path) -> None:
     mixed = [replace(clip, network="ab"[number % 2], wav=clip.wav) for number, clip in enumerate(clips)]
     write_listening_page(tmp_path / "index.html", "Clips", mixed)
     found = re.findall(r"<h2>(\w)</h2>|bits per sample</dt><dd>([^<]*)", (tmp_path / "index.html").read_text())
-    assert [name or bits for name, bits in found] == ["a", "1.500", "3.250", "–", "b", "5.500", "–"]
+    assert [name or bits for name, bits in found] == ["a", "1.500", "3.250", "b", "5.500"]
 
 
 def test_no_clips_are_a_page_too(tmp_path: Path) -> None:
@@ -84,10 +84,10 @@ def test_unreadable_clips_are_one_line(tmp_path: Path) -> None:
         view(PageClip(name="a", samples=np.full(10, np.nan, np.float32), rate=8000), tmp_path / "page.html")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(320, True), (390, False), (1280, True)])
-def test_in_a_browser(browser: Browser, page: Path, clips: list[PageClip], width: int, dark: bool) -> None:
+@pytest.mark.parametrize(("width", "dark"), [(320, True), (1280, False)])
+def test_in_a_browser(browser: Browser, page: Path, width: int, dark: bool) -> None:
+    browser.check_page(page, width, dark)
     browser.open(page, width=width, dark=dark)
-    assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run("document.querySelector('h1').textContent") == "Clips <of> a network"
     assert browser.run("document.querySelectorAll('[onerror], h3 b').length") == 0
     shown = "Promise.all([...document.images].map(image => image.decode().then(() => image.naturalHeight)))"
@@ -113,13 +113,3 @@ def test_in_a_browser(browser: Browser, page: Path, clips: list[PageClip], width
     })()""")
     assert [round(duration, 3) for duration, _, _ in played] == [2, 2, 31, 0.5, 1]
     assert all(45 < head < 100 and playing <= 1 for _, head, playing in played)
-    copied = browser.run("""(() => {
-      let text = "";
-      document.addEventListener("copy", () => { text = getSelection().toString(); }, {once: true});
-      all("details").forEach(one => { one.open = true; });
-      all("[data-copy]")[1].click();
-      return text;
-    })()""")
-    assert copied.strip() == clips[2].command
-    assert {address.split(":")[0] for address in browser.requests} <= {"file", "data"}
-    assert browser.errors == []

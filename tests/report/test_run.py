@@ -32,7 +32,7 @@ def plain(text: str) -> str:
     return " ".join(html.unescape(re.sub(tags, "", text, flags=re.DOTALL)).split())
 
 
-def test_the_page_says_what_the_run_is(text: str) -> None:
+def test_the_page_describes_the_run(text: str) -> None:
     for words in (
         "my & run, Seq-U-Net: report",
         "logged until step 200",
@@ -55,7 +55,7 @@ def test_all_charts_are_there(text: str) -> None:
         "bits per sample",
         "bits per sample",
         "bits per sample",
-        "codes, real and generated",
+        "codes, real and generated, % of the samples",
         "learning rate",
         "gradient norm",
         "speed",
@@ -74,7 +74,7 @@ def test_the_newest_clips_are_embedded_and_earlier_ones_linked(text: str) -> Non
         for step in (100, 200)
         for name in ("continuation-0", "recording-0", "silence-1")
     ]
-    assert re.findall(r'class="badge"[^>]*>([^<]+)', text.split("Earlier clips")[0]) == ["loop"]
+    assert re.findall(r'class="badge">([^<]+)', text) == ["loop"]
     names = [re.findall(r"<b style[^>]*>(\w+)</b>", card) for card in text.split('class="card"')[1:]]
     assert names == [["prompt", "generated", "prompt", "recording"], []]  # side by side
 
@@ -97,7 +97,6 @@ def test_runs_with_less_have_reports_too(tmp_path: Path) -> None:
     write_report(tmp_path)
     text = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Nothing has been logged yet" in text
-    assert "until step" not in text
     add_sampling(tmp_path, 5)
     (tmp_path / "samples" / "step-00000009").mkdir()
     (tmp_path / "samples" / "step-00000009" / "clips.json").write_text("{")
@@ -135,13 +134,9 @@ def test_the_command_makes_it_again_without_torch(run: Path, tmp_path: Path) -> 
     )
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, f"{folder / 'report.html'}\n"), done.stderr
-    wrong = [sys.executable, "-m", "sequnet_pl.report.run", str(tmp_path)]
-    done = subprocess.run(wrong, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert "is not a run folder" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("width", "dark"), [(320, False), (390, True), (1280, False)])
+@pytest.mark.parametrize(("width", "dark"), [(320, True), (1280, False)])
 def test_in_a_browser(browser: Browser, run: Path, width: int, dark: bool) -> None:
     browser.check_page(run / "report.html", width, dark)
     widths = "all('.plot').map(plot => plot.firstElementChild?.getBoundingClientRect().width ?? 0)"
@@ -170,23 +165,20 @@ def test_the_pointer_reads_values(browser: Browser, run: Path) -> None:
     browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
     browser.run(DRAWN)
     assert browser.run("all('output', all('.chart')[0]).map(one => one.textContent)") == [
-        "3.025",
-        "3.025",
-        "3.5",
-        "199",
+        *("", ""),  # the baselines
+        *("3.025", "3.025", "3.5", "199"),
     ]
     assert browser.errors == []
 
 
-def test_the_report_of_a_run_that_is_training_shows_its_age_and_reloads(browser: Browser, tmp_path: Path) -> None:
+def test_the_report_of_a_run_that_is_training_reloads(browser: Browser, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", steps=20, samplings=0)
     (folder / "run.json").write_text(json.dumps(FACTS | {"training": True}))
     write_report(folder)
-    hurry = "const wait = setInterval; window.setInterval = (act, time) => wait(act, time / 12);"  # 5 s, not a minute
+    hurry = "const wait = setInterval; window.setInterval = (act, time) => wait(act, time / 60);"
     script = browser.call("Page.addScriptToEvaluateOnNewDocument", source=hurry)["identifier"]
     try:
         browser.open(folder / "report.html")
-        assert browser.run("document.querySelector('[data-written]').textContent") == "less than a minute ago"
         browser.wait_for_load()
     finally:
         browser.call("Page.removeScriptToEvaluateOnNewDocument", identifier=script)

@@ -17,7 +17,7 @@ from sample_run import RATE, codes, made
 
 from sequnet_pl.audio import files, mulaw
 from sequnet_pl.cli.entry_points import sample
-from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.report.clip import save_spectrogram
 from sequnet_pl.sampling import clips as making
 from sequnet_pl.sampling import jobs as sample_plan
 from sequnet_pl.sampling.engines import EagerEngine
@@ -122,7 +122,7 @@ def test_a_clip_shorter_than_the_context_is_continued(run, start: str) -> None:
     assert np.array_equal(codes(Path("generated", made()[1]["wav"])), codes(Path("longer", longer["wav"])))
     if clip["context_samples"]:
         context.write_bytes(context.read_bytes()[1:])
-        assert "codes instead of" in run("--continue", f"generated/{clip['wav']}", on=None, status=1)
+        assert "it needs" in run("--continue", f"generated/{clip['wav']}", on=None, status=1)
         context.unlink()
         assert "cannot be continued" in run("--continue", f"generated/{clip['wav']}", on=None, status=1)
 

@@ -13,7 +13,7 @@ from sample_run import RATE, codes, made
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.pcm import GrowingWav
-from sequnet_pl.report.spectrogram import save_spectrogram
+from sequnet_pl.report.clip import save_spectrogram
 from sequnet_pl.sampling import clips as making
 from sequnet_pl.sampling.progress import SampleProgress
 
@@ -118,7 +118,7 @@ def interrupt(self: SampleProgress, block: Any) -> None:
 def test_interrupted(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(making, "save_spectrogram", save_spectrogram)
     run("--seed", 1)
-    monkeypatch.setattr(SampleProgress, "advance", interrupt)
+    monkeypatch.setattr(SampleProgress, "add_block", interrupt)
     assert "interrupted" in run("--batch_size", 2, "--lead_in", 0, status=130)
     clips = made()
     assert [clip["complete"] for clip in clips] == [True, False, False]

@@ -15,7 +15,7 @@ from sequnet_pl.sampling.progress import SampleProgress
 
 def test_two_samplers_in_one_folder_at_once_lose_no_clip(run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one starts and ends while the first one draws; their clips would have the same name."""
-    advance, started = SampleProgress.advance, []
+    advance, started = SampleProgress.add_block, []
 
     def meanwhile(self: SampleProgress, block: Any) -> None:
         if not started:
@@ -23,7 +23,7 @@ def test_two_samplers_in_one_folder_at_once_lose_no_clip(run, monkeypatch: pytes
             run("--top_k", 3, "--batch_size", 2)
         advance(self, block)
 
-    monkeypatch.setattr(SampleProgress, "advance", meanwhile)
+    monkeypatch.setattr(SampleProgress, "add_block", meanwhile)
     run("--batch_size", 2)
     clips = made()
     assert sorted(clip["top_k"] for clip in clips) == [3, 3, 256, 256]

@@ -59,7 +59,7 @@ def test_recordings_that_have_moved(run, trained: Path, tmp_path: Path, caplog: 
     assert "--audio_dir" in run("--conditional", 1, on=moved, status=1)
     run("--conditional", 1, "--audio_dir", trained.parent / "audio", on=moved)
     run("--conditional", 1, "--audio_dir", trained.parent / "audio" / "test", "--output_dir", "two", on=moved)
-    assert "go on from those of train" in caplog.text
+    assert "continue those of train" in caplog.text
 
 
 def test_more_renditions_of_train_are_not_made_to_sample(run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def test_the_report_is_made_when_training_ends(reported):
     assert facts["data"]["fingerprint"] in (run.folder / "checkpoints" / "MODEL.md").read_text(encoding="utf-8")
 
 
-def test_it_tells_its_age_while_the_run_trains_and_not_after(reported, tmp_path, monkeypatch):
+def test_the_report_reloads_while_the_run_trains_and_not_after(reported, tmp_path, monkeypatch):
     pages = []
 
     class Look(pl.Callback):
@@ -52,7 +52,7 @@ def test_it_tells_its_age_while_the_run_trains_and_not_after(reported, tmp_path,
     pages.append((run.folder / "report.html").read_text(encoding="utf-8"))
     write_report(run.folder)  # made again by hand it knows that too
     pages.append((run.folder / "report.html").read_text(encoding="utf-8"))
-    assert ['<b data-written="' in page for page in pages] == [True, False, False]
+    assert ['class="note" data-training' in page for page in pages] == [True, False, False]
     monkeypatch.setattr(SeqUNetModule, "training_step", lambda *_: 1 / 0)
     assert isinstance(reported(max_steps=3).error, ZeroDivisionError)
     assert '<b data-written="' not in (run.folder / "report.html").read_text(encoding="utf-8")

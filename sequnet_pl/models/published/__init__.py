@@ -6,7 +6,7 @@ a first convolution is (out, Q, K) there and a table (K, Q, out) here.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -48,8 +48,8 @@ def from_published(network: Network, tensors: Mapping[str, Tensor]) -> Weights:
     """
     tensors = _named(tensors)
     ours: Weights = {}
-    for theirs, name, kind in _modules(network):
-        ours |= {f"{name}.{key}": value for key, value in kind.ours(_below(theirs, tensors)).items()}
+    for theirs, name, (convert, _) in _modules(network):
+        ours |= {f"{name}.{key}": value for key, value in convert(_below(theirs, tensors)).items()}
     return ours
 
 
@@ -65,8 +65,8 @@ def to_published(network: Network, tensors: Mapping[str, Tensor] | None = None) 
         raise UserError("the published networks have no labels; this one cannot be converted")
     tensors = network.state_dict() if tensors is None else tensors
     published: Weights = {}
-    for theirs, name, kind in _modules(network):
-        published |= {f"{theirs}.{key}": value for key, value in kind.published(_below(name, tensors)).items()}
+    for theirs, name, (_, convert) in _modules(network):
+        published |= {f"{theirs}.{key}": value for key, value in convert(_below(name, tensors)).items()}
     published = {_irregular(name): tensor for name, tensor in published.items()}
     if isinstance(network, WaveNet):
         dead = f"residual_convs.{len(network.layers) - 1}"
@@ -116,89 +116,69 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> Weights:
     return {name[len(prefix) + 1 :]: tensor for name, tensor in tensors.items() if name.startswith(prefix + ".")}
 
 
-class _Plain:
-    """A convolution that is the same here and there."""
-
-    @staticmethod
-    def ours(theirs: Weights) -> Weights:
-        return {key: theirs[key] for key in ("weight", "bias")}
-
-    published = ours
-
-
-class _Table:
-    """A first convolution, a table of rows by code here."""
-
-    @staticmethod
-    def ours(theirs: Weights) -> Weights:
-        return {"weight": theirs["weight"].permute(2, 1, 0), "bias": theirs["bias"]}
-
-    published = ours  # the permutation is its own inverse
-
-
-class _Gated:
-    """Filter and gate, one convolution of twice the width here."""
-
-    @staticmethod
-    def ours(theirs: Weights) -> Weights:
-        return {f"conv.{key}": torch.cat([theirs[f"{half}.{key}"] for half in _HALVES]) for key in ("weight", "bias")}
-
-    @staticmethod
-    def published(ours: Weights) -> Weights:
-        return {
-            f"{half}.{key}": tensor
-            for key in ("weight", "bias")
-            for half, tensor in zip(_HALVES, ours[f"conv.{key}"].chunk(2), strict=True)
-        }
-
-
-class _Upsample:
-    """A gated transposed convolution; here the even and the odd taps are two convolutions, their taps reversed."""
-
-    @staticmethod
-    def ours(theirs: Weights) -> Weights:
-        weight = torch.cat([theirs[f"{half}.weight"] for half in _HALVES], dim=1).transpose(0, 1)  # (2 out, in, K)
-        return {
-            "even.weight": weight[..., 0::2].flip(-1),
-            "odd.weight": weight[..., 1::2].flip(-1),
-            "bias": torch.cat([theirs[f"{half}.bias"] for half in _HALVES]),
-        }
-
-    @staticmethod
-    def published(ours: Weights) -> Weights:
-        even, odd = ours["even.weight"].flip(-1), ours["odd.weight"].flip(-1)
-        weight = even.new_empty(*even.shape[:2], even.shape[2] + odd.shape[2])
-        weight[..., 0::2], weight[..., 1::2] = even, odd
-        published: Weights = {}
-        for half, half_weight, bias in zip(_HALVES, weight.chunk(2), ours["bias"].chunk(2), strict=True):
-            published |= {f"{half}.weight": half_weight.transpose(0, 1), f"{half}.bias": bias}
-        return published
-
-
 _HALVES = ("filter", "gate")
-_Kind = type[_Plain] | type[_Table] | type[_Gated] | type[_Upsample]
+_Convert = Callable[[Weights], Weights]
 
 
-def _modules(network: Network) -> Iterator[tuple[str, str, _Kind]]:
-    """Published name, our name and kind of every module that holds weights."""
+def _plain(weights: Weights) -> Weights:
+    return {key: weights[key] for key in ("weight", "bias")}
+
+
+def _table(weights: Weights) -> Weights:
+    """A first convolution and a table of rows by code; the permutation is its own inverse."""
+    return {"weight": weights["weight"].permute(2, 1, 0), "bias": weights["bias"]}
+
+
+def _joined(theirs: Weights) -> Weights:
+    """Filter and gate as one convolution of twice the width."""
+    return {f"conv.{key}": torch.cat([theirs[f"{half}.{key}"] for half in _HALVES]) for key in ("weight", "bias")}
+
+
+def _split(ours: Weights) -> Weights:
+    parts = {key: zip(_HALVES, ours[f"conv.{key}"].chunk(2), strict=True) for key in ("weight", "bias")}
+    return {f"{half}.{key}": tensor for key, halves in parts.items() for half, tensor in halves}
+
+
+def _by_phase(theirs: Weights) -> Weights:
+    """A gated transposed convolution as two convolutions, of the even and of the odd taps, reversed."""
+    weight = torch.cat([theirs[f"{half}.weight"] for half in _HALVES], dim=1).transpose(0, 1)  # (2 out, in, K)
+    bias = torch.cat([theirs[f"{half}.bias"] for half in _HALVES])
+    return {"even.weight": weight[..., 0::2].flip(-1), "odd.weight": weight[..., 1::2].flip(-1), "bias": bias}
+
+
+def _transposed(ours: Weights) -> Weights:
+    even, odd = ours["even.weight"].flip(-1), ours["odd.weight"].flip(-1)
+    weight = even.new_empty(*even.shape[:2], even.shape[2] + odd.shape[2])
+    weight[..., 0::2], weight[..., 1::2] = even, odd
+    published: Weights = {}
+    for half, half_weight, bias in zip(_HALVES, weight.chunk(2), ours["bias"].chunk(2), strict=True):
+        published |= {f"{half}.weight": half_weight.transpose(0, 1), f"{half}.bias": bias}
+    return published
+
+
+_PLAIN, _TABLE, _GATED, _UPSAMPLE = (_plain, _plain), (_table, _table), (_joined, _split), (_by_phase, _transposed)
+
+
+def _modules(network: Network) -> Iterator[tuple[str, str, tuple[_Convert, _Convert]]]:
+    """Published name, our name, and conversion from and to the published layout of every module with weights."""
     if isinstance(network, SeqUNet):
-        yield "input_conv", "input_conv", _Table
+        yield "input_conv", "input_conv", _TABLE
         for level in range(len(network.levels)):
             down, up = f"downsampling_blocks.{level}", f"upsampling_blocks.{level}"
             for layer in range(network.depths[level]):
-                yield f"{down}.convs.{layer}", f"levels.{level}.down.{layer}", _Gated
-                yield f"{up}.convs.{layer}", f"levels.{level}.up.{layer}", _Gated
-            yield f"{down}.downconv", f"levels.{level}.strided", _Gated
-            yield f"{up}.upconv", f"levels.{level}.upsample", _Upsample
+                yield f"{down}.convs.{layer}", f"levels.{level}.down.{layer}", _GATED
+                yield f"{up}.convs.{layer}", f"levels.{level}.up.{layer}", _GATED
+            yield f"{down}.downconv", f"levels.{level}.strided", _GATED
+            yield f"{up}.upconv", f"levels.{level}.upsample", _UPSAMPLE
         for layer in range(network.depths[-1]):
-            yield f"bottlenecks.{layer}", f"bottleneck.{layer}", _Gated
-        yield "output_conv.1", "output_conv", _Plain
+            yield f"bottlenecks.{layer}", f"bottleneck.{layer}", _GATED
+        yield "output_conv.1", "output_conv", _PLAIN
     if isinstance(network, WaveNet):
-        yield "start_conv", "start", _Table
+        yield "start_conv", "start", _TABLE
         for index, layer in enumerate(network.layers):
-            yield f"gated_convs.{index}", f"layers.{index}", _Gated
-            yield f"skip_convs.{index}", f"layers.{index}.skip", _Plain
+            yield f"gated_convs.{index}", f"layers.{index}", _GATED
+            yield f"skip_convs.{index}", f"layers.{index}.skip", _PLAIN
             if layer.residual is not None:
-                yield f"residual_convs.{index}", f"layers.{index}.residual", _Plain
-        yield "end_conv_1", "end_1", _Plain
-        yield "end_conv_2", "end_2", _Plain
+                yield f"residual_convs.{index}", f"layers.{index}.residual", _PLAIN
+        yield "end_conv_1", "end_1", _PLAIN
+        yield "end_conv_2", "end_2", _PLAIN
