@@ -92,7 +92,7 @@ class StateSpace(nn.Module):
         total = gains.new_zeros(len(x), *gains.shape)
         for part in (x - _tiled(silent, x.shape[1])).split(_CHUNK, dim=1):
             total = total * torch.exp(part.shape[1] * exponents) + gains * self._sum(exponents, part)
-        return self.silent_state(silent, 0) + torch.view_as_real(total)
+        return self.silent_state(silent, 0) + torch.view_as_real(total.contiguous())
 
     def silent_state(self, silent: Tensor, ahead: int) -> Tensor:
         """Return the state (1, H, N, 2) after endless silence (1, P, H) and the first `ahead` frames of a period."""

@@ -84,7 +84,7 @@ def test_a_block_runs_on_the_faster_number_of_threads(network, monkeypatch):
     for samples in (1, 10, 1600, 1600, *[1600] * 12):
         block = engine.draw_block(start(network, None, 1), torch.zeros(1, samples), Drawing())
         assert block.codes.shape[1] == samples
-    assert drawn[:5] == [(1, 2), (10, 2), (64, 1), (64, 2), (1472, 1)]
+    assert drawn[:5] == [(1, 1), (10, 1), (64, 1), (64, 2), (1472, 1)]
     assert drawn[5:].count((64, 2)) == 1  # another trial
     assert {threads for count, threads in drawn[5:] if count > 64} == {1}
 

@@ -359,7 +359,7 @@ class NativeEngine:
             for threads in (1, most):
                 piece, uniform = uniform.split([_TRIAL, uniform.shape[1] - _TRIAL], dim=1)
                 draw(threads, piece)
-        best = min({1, most} & self._seconds.keys(), key=self._seconds.__getitem__, default=most)
+        best = min({1, most} & self._seconds.keys(), key=self._seconds.__getitem__, default=1)
         self._since_trial += uniform.shape[1]
         draw(best, uniform)
         session.drawn += samples

@@ -110,17 +110,10 @@ class Output {
             if (!(n & (tap.batch - 1))) add(thread, tap, n, tap.batch);
         const Range panels(row.panels, thread, job.threads);
         if (source) respond(panels, thread, n);
-        const int vectors = row.activation == GATE || row.activation == GLU ? row.width / 2 : row.width;
-        for (int clip = 0; clip < job.clips; ++clip) {
-            float* to = target ? target->frame(index(n), clip) : job.logits + clip * CLASSES;
-            for (int panel = panels.begin; panel < panels.end; ++panel)
-                activate(sum(n, clip) + panel * row.width * LANES, vectors, to + panel * vectors * LANES);
-            for (const Tap& tap : added) {
-                const float* old = tap.source->frame((n << tap.stride) - tap.back, clip);
-                for (int c = panels.begin * vectors * LANES; c < panels.end * vectors * LANES; c += LANES)
-                    store(to + c, load(old + c) + load(to + c));
-            }
-        }
+        if (row.activation == NONE) write<NONE>(panels, n);
+        if (row.activation == GATE) write<GATE>(panels, n);
+        if (row.activation == GLU) write<GLU>(panels, n);
+        if (row.activation == GELU) write<GELU>(panels, n);
         start(thread, n);
     }
 
@@ -131,14 +124,30 @@ class Output {
   private:
     int pitch() const { return row.panels * row.width * LANES; }
 
-    // The functions of sums of a panel, so many vectors.
-    void activate(const float* from, int vectors, float* to) const {
-        for (int k = 0; k < vectors * LANES; k += LANES) {
-            const Floats x = load(from + k);
-            if (row.activation == GATE) store(to + k, gated(x, load(from + vectors * LANES + k)));
-            if (row.activation == GLU) store(to + k, x * sigmoid(load(from + vectors * LANES + k)));
-            if (row.activation == GELU) store(to + k, gelu(x));
-            if (row.activation == NONE) store(to + k, x);
+    const float* old(int number, int64_t n, int clip) const {
+        if (number >= (int)added.size()) return nullptr;
+        return added[number].source->frame((n << added[number].stride) - added[number].back, clip);
+    }
+
+    // The function of the sums, and what is added to it.
+    template <int ACTIVATION>
+    void write(const Range& panels, int64_t n) const {
+        const int halves = ACTIVATION == GATE || ACTIVATION == GLU ? 2 : 1, vectors = row.width / halves;
+        for (int clip = 0; clip < job.clips; ++clip) {
+            const float *first = old(0, n, clip), *second = old(1, n, clip), *from = sum(n, clip);
+            float* to = target ? target->frame(index(n), clip) : job.logits + clip * CLASSES;
+            for (int panel = panels.begin; panel < panels.end; ++panel)
+                for (int k = 0; k < vectors; ++k) {
+                    const float* at = from + (panel * row.width + k) * LANES;
+                    const int c = (panel * vectors + k) * LANES;
+                    Floats y = load(at);
+                    if (ACTIVATION == GATE) y = gated(y, load(at + vectors * LANES));
+                    if (ACTIVATION == GLU) y *= sigmoid(load(at + vectors * LANES));
+                    if (ACTIVATION == GELU) y = gelu(y);
+                    if (first) y = load(first + c) + y;
+                    if (second) y = load(second + c) + y;
+                    store(to + c, y);
+                }
         }
     }
 

@@ -71,8 +71,10 @@ class Ring {
 
     // A thread calls this for each new frame, once all have written their part of it.
     void publish(int thread, int64_t time) {
-        if (row.norm)
-            for (int clip = 0; clip < clips; ++clip) norm(frame(time, clip), read(thread, time, clip));
+        for (int clip = 0; clip < clips; ++clip) {
+            if (row.norm == 1) norm(frame(time, clip), read(thread, time, clip));
+            if (row.norm == 2) layer_norm(frame(time, clip), read(thread, time, clip));
+        }
         if (row.relu)
             for (int clip = 0; clip < clips; ++clip) {
                 const float* from = row.norm ? read(thread, time, clip) : frame(time, clip);
@@ -108,23 +110,25 @@ class Ring {
         return reads[thread] + (size_t)index(time, clip) * row.pitch;
     }
 
-    // to = from / sqrt(mean of squares + 1e-6), the mean over the channels that are not padding; or a LayerNorm.
+    // to = from / sqrt(mean of squares + 1e-6), the mean over the channels that are not padding.
     void norm(const float* from, float* to) const {
+        Floats squares = {};
+        for (int i = 0; i < row.pitch; i += LANES) squares += load(from + i) * load(from + i);
+        const float scale = 1 / std::sqrt(sum(squares) / row.channels + 1e-6f);
+        for (int i = 0; i < row.pitch; i += LANES) store(to + i, load(from + i) * scale);
+    }
+
+    void layer_norm(const float* from, float* to) const {
         Floats total = {}, squares = {};
-        if (row.norm == 2)
-            for (int i = 0; i < row.pitch; i += LANES) total += load(from + i);
+        for (int i = 0; i < row.pitch; i += LANES) total += load(from + i);
         const Floats mean = everywhere(sum(total) / row.channels);
         for (int i = 0; i < row.pitch; i += LANES) {
-            Floats x = load(from + i) - mean;
-            for (int k = std::max(0, row.channels - i); k < LANES; ++k) x[k] = 0;
-            squares += x * x;
+            const Floats x = load(from + i) - mean;
+            squares += LANE < row.channels - i ? x * x : Floats{};
         }
-        const float epsilon = row.norm == 2 ? weights[2 * row.pitch] : 1e-6f;
-        const float scale = 1 / std::sqrt(sum(squares) / row.channels + epsilon);
-        for (int i = 0; i < row.pitch; i += LANES) {
-            const Floats x = (load(from + i) - mean) * scale;
-            store(to + i, row.norm == 2 ? x * load(weights + i) + load(weights + row.pitch + i) : x);
-        }
+        const float scale = 1 / std::sqrt(sum(squares) / row.channels + weights[2 * row.pitch]);
+        for (int i = 0; i < row.pitch; i += LANES)
+            store(to + i, (load(from + i) - mean) * scale * load(weights + i) + load(weights + row.pitch + i));
     }
 
     static float sum(Floats x) {
