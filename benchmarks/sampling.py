@@ -24,6 +24,7 @@ from sequnet_pl.atomic import write_text
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
+from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.names import EngineName
@@ -47,6 +48,8 @@ NETWORKS = {
     "piano-small": lambda: SeqUNet(12, 80, 1, 5, norm=True),
     "sequnet-mid": lambda: SeqUNet(10, 64, 2, 5),
     "wavenet-mid": lambda: WaveNet(12, 4, 64, 64, 256),
+    "sashimi-small": lambda: SaShiMi(32, 1, norm=False, head=64),
+    "sashimi-norm": lambda: SaShiMi(32, 1, head=64),
 }
 WEIGHTS = ("float32", "bf16", "int8")
 Run = Callable[[int], None]  # make so many steps

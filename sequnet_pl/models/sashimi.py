@@ -51,7 +51,7 @@ class StateSpace(nn.Module):
         self.output = nn.Parameter(torch.randn(width, pairs, 2) * math.sqrt(0.5))
         self.direct = nn.Parameter(torch.randn(width))
 
-    def _exponents(self) -> tuple[Tensor, Tensor]:
+    def exponents_and_gains(self) -> tuple[Tensor, Tensor]:
         """Return the logarithm of A's discrete form (H, N), complex, and the gain of an input (H, N), complex."""
         poles = torch.complex(-self.log_decay.exp(), self.frequency)
         exponents = poles * self.log_step.exp().unsqueeze(-1)
@@ -72,7 +72,7 @@ class StateSpace(nn.Module):
         kind = x.dtype
         with torch.autocast(x.device.type, enabled=False):
             x, silent = (each.to(torch.promote_types(kind, torch.float32)) for each in (x, silent))
-            exponents, gains = self._exponents()
+            exponents, gains = self.exponents_and_gains()
             gains = gains * torch.view_as_complex(self.output)
             period, length = silent.shape[1], x.shape[1]
             kernel = self._kernel(exponents, gains / -torch.expm1(period * exponents), period)  # (H, P)
@@ -88,15 +88,15 @@ class StateSpace(nn.Module):
 
     def state_after(self, x: Tensor, silent: Tensor) -> Tensor:
         """Return the state (B, H, N, 2) after whole periods of frames x (B, T, H), which follow silence (1, P, H)."""
-        exponents, gains = self._exponents()
+        exponents, gains = self.exponents_and_gains()
         total = gains.new_zeros(len(x), *gains.shape)
         for part in (x - _tiled(silent, x.shape[1])).split(_CHUNK, dim=1):
             total = total * torch.exp(part.shape[1] * exponents) + gains * self._sum(exponents, part)
-        return self.silent_state(silent, 0) + torch.view_as_real(total)
+        return self.silent_state(silent, 0) + torch.view_as_real(total.contiguous())
 
     def silent_state(self, silent: Tensor, ahead: int) -> Tensor:
         """Return the state (1, H, N, 2) after endless silence (1, P, H) and the first `ahead` frames of a period."""
-        exponents, gains = self._exponents()
+        exponents, gains = self.exponents_and_gains()
         period = silent.roll(-ahead, dims=1)
         weight = gains / -torch.expm1(silent.shape[1] * exponents)
         return torch.view_as_real((weight * self._sum(exponents, period)).contiguous())
@@ -110,7 +110,7 @@ class StateSpace(nn.Module):
 
     def step(self, x: Tensor, state: Tensor) -> Tensor:
         """Respond to a frame x (B, H); updates the state."""
-        exponents, gains = self._exponents()
+        exponents, gains = self.exponents_and_gains()
         held = torch.view_as_complex(state)
         held.copy_(held * torch.exp(exponents) + gains * x.unsqueeze(-1))
         return 2 * (held * torch.view_as_complex(self.output)).real.sum(-1) + self.direct * x

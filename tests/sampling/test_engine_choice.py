@@ -7,20 +7,20 @@ import pytest
 import torch
 
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines import Block, EagerEngine, build, engine_for
 from sequnet_pl.sampling.engines.base import checked, warn_once
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
-from sequnet_pl.sampling.engines.schedule import is_described
 from sequnet_pl.sampling.generate import generate, start
 
 
 def test_choice_of_an_engine(network):
     assert engine_for(network).name == "eager"  # float64
     network.float()
-    assert engine_for(network).name == ("native" if build.library() and is_described(network) else "eager")
+    assert engine_for(network).name == ("native" if build.library() else "eager")
     assert engine_for(network, "eager").name == "eager"
     for name in ("fast", "cuda", "graphs"):
         with pytest.raises(UsageError):
@@ -68,8 +68,6 @@ def test_kernels_are_compiled_once(monkeypatch, tmp_path):
 
 @pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
 def test_a_block_runs_on_the_faster_number_of_threads(network, monkeypatch):
-    if not is_described(network):
-        pytest.skip(f"the schedule does not describe {type(network).__name__}")
     engine, now, drawn = engine_for(network.float(), "native"), 0.0, []
     monkeypatch.setattr("sequnet_pl.sampling.engines.native.perf_counter", lambda: now)
 
@@ -86,12 +84,17 @@ def test_a_block_runs_on_the_faster_number_of_threads(network, monkeypatch):
     for samples in (1, 10, 1600, 1600, *[1600] * 12):
         block = engine.draw_block(start(network, None, 1), torch.zeros(1, samples), Drawing())
         assert block.codes.shape[1] == samples
-    assert drawn[:5] == [(1, 2), (10, 2), (64, 1), (64, 2), (1472, 1)]
+    assert drawn[:5] == [(1, 1), (10, 1), (64, 1), (64, 2), (1472, 1)]
     assert drawn[5:].count((64, 2)) == 1  # another trial
     assert {threads for count, threads in drawn[5:] if count > 64} == {1}
 
 
 class OtherOutput(SeqUNet):
+    def output(self, x):
+        return -super().output(x)
+
+
+class OtherBlocks(SaShiMi):
     def output(self, x):
         return -super().output(x)
 
@@ -116,8 +119,10 @@ def with_another_layer(network, _):
 CHANGED = {
     "subclass-sequnet": lambda _: OtherOutput(3, 6, 1, 3),
     "subclass-wavenet": lambda _: OtherLayer(3, 2, 6, 5, 9),
+    "subclass-sashimi": lambda _: OtherBlocks(4, 1, 4),
     "edited-sequnet": lambda patch: edited(SeqUNet(3, 6, 1, 3), patch),
     "edited-wavenet": lambda patch: edited(WaveNet(3, 2, 6, 5, 9), patch),
+    "edited-sashimi": lambda patch: edited(SaShiMi(4, 1, 4), patch),
     "replaced-layer": lambda patch: with_another_layer(WaveNet(3, 2, 6, 5, 9), patch),
 }
 

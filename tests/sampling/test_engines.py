@@ -10,6 +10,7 @@ from interpreter import Interpreter
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.precision import float32_products
+from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing, Noise
@@ -17,7 +18,6 @@ from sequnet_pl.sampling.engines import Session, build, engine_for
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.layout import kernel_schedule
 from sequnet_pl.sampling.engines.persistent import PersistentEngine
-from sequnet_pl.sampling.engines.schedule import is_described
 from sequnet_pl.sampling.generate import extend, resume, start
 
 no_kernels = pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
@@ -37,6 +37,8 @@ SHAPES = {  # beyond the small networks of all tests: several panels of channels
     "sequnet-norm-40-head-70": lambda: SeqUNet(3, 40, [3, 1], 3, norm=True, head=70),
     "wavenet-40": lambda: WaveNet(3, 2, 40, 70, 90),
     "wavenet-1": lambda: WaveNet(1, 1, 3, 40, 6, 4),
+    "sashimi-70": lambda: SaShiMi(70, 2, 10, head=90),
+    "sashimi-24-no-norm": lambda: SaShiMi(24, 1, 6, norm=False),
 }
 
 
@@ -54,8 +56,8 @@ def on_device(network, engine):
 
 
 def make_engine(network, name, weights="float32"):
-    if name in ("native", "interpreted", "cuda") and not is_described(network):
-        pytest.skip(f"the schedule does not describe {type(network).__name__}")
+    if name == "interpreted" and kernel_schedule(network) is None:
+        pytest.skip(f"the kernel does not compute {type(network).__name__}")
     if name == "graphless":
         return GraphsEngine(network)
     if name == "interpreted":
@@ -221,6 +223,8 @@ def test_reduced_weights_are_close(wide, weights, tolerance):
 def before_a_relu(network):
     if isinstance(network, WaveNet):
         return network.end_1.weight
+    if isinstance(network, SaShiMi):
+        return network.end.weight if network.hidden is None else network.hidden.weight
     if network.hidden_conv is not None:
         return network.hidden_conv.weight
     return (network.levels[0].up if network.levels else network.bottleneck)[-1].conv.weight
@@ -238,8 +242,6 @@ def before_a_relu(network):
 def test_broken_weights_are_seen(network, broken, name, weights):
     network = on_device(network, name)
     session = start(network, None, 2)  # whose logits are numbers yet
-    if not is_described(network):
-        pytest.skip(f"the schedule does not describe {type(network).__name__}")
     broken(network).data.flatten()[0] = torch.nan
     engine = make_engine(network, name, weights)
     with pytest.raises(UserError, match="not numbers"):

@@ -272,7 +272,7 @@ class Layout:
                     split=split,
                     inverse=-(-(1 << 16) // split),
                     held=min(self._loads(op, split), _MOST_HELD),
-                    identity=-1 if op.identity is None else op.identity,
+                    identity=op.added[0] if op.added else -1,
                     # frames are rectified when they are written, or after their normalisation
                     relu=any(output.ring.relu for output in op.outputs),
                     relu_first=first.relu and first.raw is not None,

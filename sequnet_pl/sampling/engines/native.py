@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sequnet_pl.errors import UserError
@@ -43,7 +43,8 @@ _FORMATS: dict[WeightType, tuple[int, int, torch.dtype]] = {  # number in the ke
     "bf16": (1, 2, torch.bfloat16),
     "int8": (2, 4, torch.int8),
 }
-_KINDS = {"window": 0, "odd": 1, "rotating": 2}
+_KINDS = {"window": 0, "rotating": 1, "ahead": 2, "fixed": 3}
+_ACTIVATIONS = {"none": 0, "gate": 1, "glu": 2, "gelu": 3}
 _pointer, _int32, _int64, _double = ctypes.c_void_p, ctypes.c_int32, ctypes.c_int64, ctypes.c_double
 
 
@@ -65,7 +66,7 @@ _Job = _struct(
 )
 _Schedule = _struct(
     "Schedule",
-    ("matrices biases rings taps outputs operations order patterns parts table", _pointer),
+    ("matrices biases recurrences norms rings taps outputs operations order patterns parts table", _pointer),
     ("ring_count output_count operation_count pattern_count part_count kernel pitch input quantize", _int32),
 )
 
@@ -101,37 +102,56 @@ def _panels(output: Output) -> _Panels:
     return _Panels.of(len(output.bias), output.gated)
 
 
+def _recurrence(output: Output, panels: _Panels) -> Tensor:
+    """Return the weights of a recurrence: direct (pitch,), then by vector of channels (N, 6, 16)."""
+    if output.recurrence is None:
+        return torch.empty(0)
+    decay, gain, response, direct = (each.detach() for each in output.recurrence[1:])
+    parts = [decay.real, decay.imag, gain.real, gain.imag, response.real, -response.imag]
+    arranged = panels.arrange(torch.stack(parts, dim=-1))  # (pitch, N, 6)
+    by_vector = arranged.unflatten(0, (-1, _LANES)).permute(0, 2, 3, 1)
+    return torch.cat((panels.arrange(direct), by_vector.flatten())).float().contiguous()
+
+
 class _Rings:
     """The rings of a schedule: their numbers, and how many slots of which length each has.
 
-    A ring of RMS-normalised frames and that of the frames before are one ring of the kernels.
+    A ring of normalised frames and that of the frames before are one ring of the kernels.
     """
 
     def __init__(self, plan: Schedule) -> None:
-        written = {output.ring: output for operation in plan.operations for output in operation.outputs}
-        pitches = {
-            output.ring: len(_panels(output).rows) // (1 + output.gated)
-            for operation in plan.operations[:-1]
-            for output in operation.outputs
-        }
-        self.ahead = {ring: output.ahead for ring, output in written.items()}
+        outputs = [output for operation in plan.operations for output in operation.outputs]
+        self.ahead: dict[Ring, int] = {}
+        pitches: dict[int, int] = {}  # by width: a frame is as long as those that are added to it
+        for output in outputs:
+            pitch, width = len(_panels(output).rows) // (1 + output.gated), output.ring.width
+            pitches[width] = max(pitches.get(width, 0), pitch)
+            self.ahead[output.ring] = max(self.ahead.get(output.ring, 0), output.ahead)
         self.numbers: dict[Ring, int] = {}
         self.pitches: dict[Ring, int] = {}
         self.slots: dict[Ring, int] = {}
-        for ring in dict.fromkeys([plan.input, *(read.ring for op in plan.operations for read in op.reads)]):
+        states = [output.recurrence.states for output in outputs if output.recurrence]
+        for ring in dict.fromkeys([plan.input, *(read.ring for op in plan.operations for read in op.reads), *states]):
             self.numbers[ring] = self.numbers[ring.written] = len(self.slots)
             slots = ring.max_lag + 2 + self.ahead.get(ring.written, 0)
             self.slots[ring] = slots if slots > _LARGE_RING else 1 << (slots - 1).bit_length()
-            # a frame is as long as those that are added to it
-            same = [pitch for other, pitch in pitches.items() if other.width == ring.width]
-            least = -(-ring.width // _LANES) * _LANES
-            self.pitches[ring] = pitches.get(ring.written) or max(same, default=least)
+            self.pitches[ring] = pitches.get(ring.width, -(-ring.width // _LANES) * _LANES)
         self.raw = {ring.raw for ring in self.slots if ring.raw}
 
     def rows(self) -> Iterable[int]:
         """Return the fields of the kernels' rings."""
         for ring, slots in self.slots.items():
-            yield from (slots, self.pitches[ring], ring.width, ring.shift, ring.raw is not None, ring.relu)
+            norm = 0 if ring.raw is None else 1 + isinstance(ring.norm, nn.LayerNorm)
+            yield from (slots, self.pitches[ring], ring.width, ring.shift, norm, ring.relu)
+
+    def norms(self) -> Iterable[Tensor]:
+        """Return for each ring weight, bias and epsilon of its LayerNorm, (3, pitch)."""
+        for ring in self.slots:
+            values = torch.zeros(3, self.pitches[ring])
+            if isinstance(ring.norm, nn.LayerNorm):
+                values[0, : ring.width], values[1, : ring.width] = ring.norm.weight.detach(), ring.norm.bias.detach()
+                values[2] = ring.norm.eps
+            yield values
 
 
 class _Program:
@@ -146,23 +166,26 @@ class _Program:
         outputs: list[int] = []
         operations: list[int] = []
         biases: list[Tensor] = []
+        recurrences: list[Tensor] = []
         self.most_threads = 1
         for operation in plan.operations:
             operations += [len(biases), len(operation.outputs), operation.shift]
             for output in operation.outputs:
                 panels = _panels(output)
                 found = self._taps(operation, output, panels)
-                outputs += [len(taps), len(found), *self._target(plan, operation, output)]
+                outputs += [len(taps), len(found), panels.number, panels.width]
+                outputs += self._target(plan, operation, output)
                 taps += found
                 biases.append(panels.arrange(output.bias.detach().float()).contiguous())
+                recurrences.append(_recurrence(output, panels))
                 self.most_threads = max(self.most_threads, panels.number)
-        frames = [frames for _, frames in plan.frames]
         self._tensors = [(number, part.first) for number, part in plan.frames]
-        parts = [
-            (rings.numbers[part.ring], part.frames, _KINDS[part.kind], part.ring in rings.raw, part.ring.width)
-            for part in frames
-        ]
-        rotating = [part.frames for part in frames if part.kind == "rotating"]
+        parts: list[int] = []
+        for _, part in plan.frames:
+            is_raw = part.ring in rings.raw
+            parts += [rings.numbers[part.ring], part.frames, _KINDS[part.kind], is_raw]
+            parts += [part.ring.width, part.offset, part.group]
+        rotating = [part.frames for _, part in plan.frames if part.kind == "rotating"]
         self._cycle = int(np.lcm.reduce([_SLOTS << max(ring.shift for ring in rings.slots), *rotating]))
         oldest = max((ring.max_lag + 1) << ring.shift for ring in rings.slots)
         self._offset = (oldest // self._cycle + 1) * self._cycle  # added to times, so that no index is negative
@@ -173,19 +196,21 @@ class _Program:
         self._struct = _Schedule(
             matrices=self._packed(),
             biases=self._addresses(biases),
+            recurrences=self._addresses(recurrences),
+            norms=self._addresses(list(rings.norms())),
             rings=self._array(rings.rows()),
             taps=self._array(chain(*taps)),
             outputs=self._array(outputs),
             operations=self._array(operations),
             order=self._array(chain(*plan.patterns)),
             patterns=self._array(np.cumsum([0, *map(len, plan.patterns)]).tolist()),
-            parts=self._array(chain(*parts)),
+            parts=self._array(parts),
             table=table.data_ptr(),
             ring_count=len(rings.slots),
             output_count=len(biases),
             operation_count=len(plan.operations),
             pattern_count=len(plan.patterns),
-            part_count=len(parts),
+            part_count=len(plan.frames),
             kernel=len(table),
             pitch=table.shape[-1],
             input=rings.numbers[plan.input],
@@ -193,27 +218,37 @@ class _Program:
         )
 
     def _taps(self, operation: Operation, output: Output, panels: _Panels) -> list[tuple[int, ...]]:
-        """Return rows, the most batched first: a tap with a lag serves as many outputs as it has the frames for."""
-        found = []
-        for (ring, lag), weight in zip(operation.reads, output.weights, strict=True):
-            if weight is None:
-                continue
+        """Return rows, the most batched first: a tap with a lag serves as many outputs as it has the frames for.
+
+        Those without a matrix are frames that are added.
+        """
+        found, added = [], []
+        for number, ((ring, lag), weight) in enumerate(zip(operation.reads, output.weights, strict=True)):
             stride, known, batch = operation.shift - ring.shift, lag + self._rings.ahead.get(ring.written, 0), _SLOTS
             while (batch - 1) << stride > known:
                 batch //= 2
-            found.append((len(self._matrices), self._rings.numbers[ring], lag, batch, stride))
-            self._matrices.append((panels, weight.detach()))
-        return sorted(found, key=lambda row: -row[3])
+            place = (self._rings.numbers[ring], lag, batch, stride)
+            if number in operation.added:
+                added.append((-1, *place))
+            if weight is not None:
+                found.append((len(self._matrices), *place))
+                self._matrices.append((panels, weight.detach()))
+        return sorted(found, key=lambda row: -row[3]) + added
 
     def _target(self, plan: Schedule, operation: Operation, output: Output) -> list[int]:
-        """Return where an output goes to, and what is added to it."""
-        row = [-1, 0, output.ahead, output.gated]  # the logits
+        """Return where an output goes to, its activation, and the source and the states of its recurrence."""
+        row = [-1, 0, output.ahead, _ACTIVATIONS[output.activation]]  # the logits
         if operation is not plan.operations[-1]:
             row[:2] = [self._rings.numbers[output.ring], operation.shift - output.ring.shift]
-        if operation.identity is None:
-            return [*row, -1, 0]
-        identity = operation.reads[operation.identity].ring
-        return [*row, self._rings.numbers[identity], operation.shift - identity.shift]
+        if output.recurrence is None:
+            return [*row, -1, -1, 0]
+        states = output.recurrence.states
+        return [
+            *row,
+            self._rings.numbers[operation.reads[0].ring],
+            self._rings.numbers[states],
+            states.max_lag // 2 + 1,
+        ]
 
     def _packed(self) -> int:
         """Return the address of the matrices, packed into one piece of memory in the order in which they are read."""
@@ -290,7 +325,7 @@ class NativeEngine:
     Threads that wait for each other at every layer are slow where a core is busy, so both are timed now and then.
 
     Args:
-        network: A SeqUNet or WaveNet, in float32 on the CPU; later changes to its weights are not seen.
+        network: A SeqUNet, WaveNet or SaShiMi, in float32 on the CPU; later changes to its weights are not seen.
         weights: Type of the packed weights; less than float32 is faster and changes the logits a little.
         kernels: The compiled kernels, see build.py.
 
@@ -303,7 +338,7 @@ class NativeEngine:
     def __init__(self, network: Network, weights: WeightType, kernels: ctypes.CDLL) -> None:
         plan = schedule(network)
         if plan is None:
-            raise UserError(f"the native engine computes SeqUNet and WaveNet, not {type(network).__name__}")
+            raise UserError(f"the native engine computes SeqUNet, WaveNet and SaShiMi, not {type(network).__name__}")
         self._program = _Program(plan, weights, kernels)
         self._seconds: dict[int, float] = {}  # a sample, by number of threads
         self._since_trial = _ROUND
@@ -325,7 +360,7 @@ class NativeEngine:
             for threads in (1, most):
                 piece, uniform = uniform.split([_TRIAL, uniform.shape[1] - _TRIAL], dim=1)
                 draw(threads, piece)
-        best = min({1, most} & self._seconds.keys(), key=self._seconds.__getitem__, default=most)
+        best = min({1, most} & self._seconds.keys(), key=self._seconds.__getitem__, default=1)
         self._since_trial += uniform.shape[1]
         draw(best, uniform)
         session.drawn += samples

@@ -1,8 +1,9 @@
 """One step of a network as a list of operations between rings of frames, for the C++ engine and for the CUDA kernel.
 
-A ring holds the frames of a layer. An operation is a matrix product and what follows it: it reads frames of rings, some
-of them in the past, and writes frames to others. A layer that is added to a network's `forward` and `step` is added
-here, too. Letters: B clips, C channels, F frames, K kernel, Q = 256 classes.
+A ring holds the frames of a layer. An operation reads frames of rings, some of them in the past, and writes frames to
+others: sums of matrix products or the response of a recurrence, then an activation, then frames that are added. A layer
+that is added to a network's `forward` and `step` is added here, too. Letters: B clips, C channels, F frames, H channels
+of a recurrence, K kernel, N states of a channel as complex conjugate pairs, Q = 256 classes.
 """
 
 from collections.abc import Sequence
@@ -17,10 +18,15 @@ from torch import Tensor, nn
 from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, RMSNorm
 from sequnet_pl.models.levels import Level
 from sequnet_pl.models.network import Network, State
+from sequnet_pl.models.sashimi import POOL, Block, SaShiMi, SaShiMiState, StateSpace
 from sequnet_pl.models.sequnet import SeqUNet, SeqUNetState
 from sequnet_pl.models.wavenet import Layer, WaveNet, WaveNetState
 
-_LAYERS = {Level, GatedConv, GatedUpsample, Layer, CodeConv, RMSNorm, nn.Conv1d, nn.ModuleList, nn.Identity}
+_LAYERS = {Level, GatedConv, GatedUpsample, Layer, CodeConv, RMSNorm, Block, StateSpace}
+_LAYERS |= {nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ModuleList, nn.Identity}
+
+Activation = Literal["none", "gate", "glu", "gelu"]
+"""Of the halves f and g of the rows: tanh(f) * sigmoid(g) is `gate`, f * sigmoid(g) is `glu`."""
 
 
 @dataclass(eq=False)
@@ -30,16 +36,22 @@ class Ring:
     Attributes:
         width: Channels of a frame.
         shift: Log2 of the samples between two frames.
+        norm: An RMSNorm or LayerNorm, whose frames are read; anything else is none.
+        raw: Of normalised frames: the ring of the frames before the normalisation.
         max_lag: Frames that the oldest frame that is read lies back.
-        raw: Of RMS-normalised frames: the ring of the frames before the normalisation.
         relu: Whether what is read is rectified.
     """
 
     width: int
     shift: int = 0
+    norm: nn.Module | None = None
+    raw: "Ring | None" = field(init=False, default=None)
     max_lag: int = 0
-    raw: "Ring | None" = None
     relu: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.norm, RMSNorm | nn.LayerNorm):
+            self.raw = Ring(self.width, self.shift)
 
     @property
     def written(self) -> "Ring":
@@ -47,18 +59,36 @@ class Ring:
         return self.raw or self
 
 
+class Recurrence(NamedTuple):
+    """x' = decay x + gain u, y = Re(output x) + direct u in each channel, of the frame u that is read first.
+
+    The states lie in a ring as 2N frames that stay where they are: real and imaginary part in turn.
+    """
+
+    states: Ring
+    decay: Tensor  # (H, N), complex
+    gain: Tensor  # (H, N), complex
+    output: Tensor  # (H, N), complex
+    direct: Tensor  # (H,)
+
+
 class Output(NamedTuple):
     """A frame that an operation writes: for each frame that is read a matrix (C, channels), or None for zeros.
 
-    A gated output has matrices of 2C rows, filters first, and writes tanh(filter) * sigmoid(gate). `ahead` counts
-    frames after that of the operation.
+    A gated output has matrices of 2C rows. `ahead` counts frames after that of the operation.
     """
 
     ring: Ring
     weights: Sequence[Tensor | None]
     bias: Tensor
-    gated: bool = False
+    activation: Activation = "none"
     ahead: int = 0
+    recurrence: Recurrence | None = None
+
+    @property
+    def gated(self) -> bool:
+        """Whether there are two rows a channel."""
+        return self.activation in ("gate", "glu")
 
 
 class Read(NamedTuple):
@@ -70,36 +100,41 @@ class Read(NamedTuple):
 
 @dataclass(eq=False)
 class Operation:
-    """A matrix product and what follows it, due every 2^shift samples.
+    """What is computed of some frames, due every 2^shift samples.
 
     Attributes:
-        reads: Of RMS-normalised frames the newest first.
-        identity: Number of the frame that is added to what is written, as it was before its normalisation.
+        reads: Of normalised frames the newest first.
+        added: Numbers of the frames that are added to what is written, as they were before their normalisation.
     """
 
     reads: list[Read]
     outputs: list[Output]
     shift: int = 0
-    identity: int | None = None
+    added: Sequence[int] = ()
 
 
 class Frames(NamedTuple):
     """The frames of a ring that a tensor of a state holds, in channels of the tensor from number `first` on.
 
-    `window` has the newest frames, `odd` the newest with an odd index, `rotating` all by index modulo their number.
+    `window` has the newest frames, `rotating` the newest by index modulo their number, from index `offset` on. `ahead`
+    has those that are known early: after the last index that is a multiple of `group`. `fixed` are those from 0 on.
     """
 
     ring: Ring
     frames: int
-    kind: Literal["window", "odd", "rotating"] = "window"
+    kind: Literal["window", "rotating", "ahead", "fixed"] = "window"
     first: int = 0
+    offset: int = 0
+    group: int = 1
 
     def indices(self, time: int) -> NDArray[np.int64]:
         """Indices (F,) of the frames at a time of the state."""
-        now = time >> self.ring.shift
+        now, numbers = time >> self.ring.shift, np.arange(self.frames)
         if self.kind == "rotating":
-            return now - (now - np.arange(self.frames)) % self.frames
-        return np.arange(1 - self.frames, 1) + (now | 1 if self.kind == "odd" else now)
+            return now - (now - self.offset - numbers) % self.frames
+        if self.kind == "ahead":
+            return now - now % self.group + 1 + numbers
+        return numbers if self.kind == "fixed" else now - self.frames + 1 + numbers
 
 
 @dataclass
@@ -122,11 +157,11 @@ class Schedule:
     patterns: list[list[int]] = field(default_factory=list)
     frames: list[tuple[int, Frames]] = field(default_factory=list)
 
-    def add(self, reads: list[Read], outputs: list[Output], shift: int = 0, identity: int | None = None) -> int:
+    def add(self, reads: list[Read], outputs: list[Output], shift: int = 0, added: Sequence[int] = ()) -> int:
         """Add an operation; return its number."""
         for ring, lag in reads:
             ring.max_lag = max(ring.max_lag, lag)
-        self.operations.append(Operation(reads, outputs, shift, identity))
+        self.operations.append(Operation(reads, outputs, shift, added))
         return len(self.operations) - 1
 
     def add_linear(self, reads: Sequence[Read], weights: Sequence[Tensor], bias: Tensor, widest: int) -> list[Ring]:
@@ -138,13 +173,13 @@ class Schedule:
         self.add(list(reads), outputs)
         return [output.ring for output in outputs]
 
-    def add_head(self, rings: list[Ring], convs: Sequence[nn.Conv1d], widest: int) -> None:
-        """Add the convolutions to the logits; each reads rectified frames."""
-        for conv in convs:
+    def add_head(self, rings: list[Ring], layers: Sequence[nn.Conv1d | nn.Linear], widest: int) -> None:
+        """Add the layers to the logits; each reads rectified frames."""
+        for layer in layers:
             for ring in rings:
                 ring.relu = True
-            weights = conv.weight.squeeze(-1).split([ring.width for ring in rings], dim=1)
-            rings = self.add_linear([Read(ring, 0) for ring in rings], weights, _bias(conv), widest)
+            weights = layer.weight.flatten(1).split([ring.width for ring in rings], dim=1)
+            rings = self.add_linear([Read(ring, 0) for ring in rings], weights, _bias(layer), widest)
 
 
 def _input_biases(layer: CodeConv) -> Tensor:
@@ -156,15 +191,18 @@ def of_clips(biases: Tensor, state: State, clips: int) -> Tensor:
     return (biases[:1].expand(clips, -1) if state.labels is None else biases[state.labels]).contiguous()
 
 
-def _bias(conv: nn.Conv1d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
+def _bias(layer: nn.Conv1d | nn.Linear) -> Tensor:
+    assert layer.bias is not None
+    return layer.bias
 
 
 def tensors(state: State) -> list[Tensor]:
     """Return the tensors that hold frames, (B, C, F) or (B, C) each; engines update them in place."""
     if isinstance(state, WaveNetState):
         return state.rings
+    if isinstance(state, SaShiMiState):
+        pooled = [tensor.transpose(1, 2) for tensor in (*state.pooled, *state.held)]
+        return pooled + [layer.view(*layer.shape[:2], -1) for rate in state.layers for layer in rate]
     assert isinstance(state, SeqUNetState)
     found: list[Tensor] = []
     for level in range(len(state.down)):
@@ -190,7 +228,7 @@ def advance(state: State, codes: Tensor) -> None:
 
 def is_described(network: Network) -> bool:
     """Return whether network and layers are of the classes that are described here; a subclass may compute else."""
-    return type(network) in (SeqUNet, WaveNet) and all(type(m) in _LAYERS for m in list(network.modules())[1:])
+    return type(network) in (SeqUNet, WaveNet, SaShiMi) and all(type(m) in _LAYERS for m in list(network.modules())[1:])
 
 
 @torch.no_grad()
@@ -198,7 +236,7 @@ def schedule(network: Network, widest: int = 1 << 30, fused: bool = False) -> Sc
     """Return the schedule of a network with its present weights; None for one that is not described here.
 
     Args:
-        network: A SeqUNet or WaveNet.
+        network: A SeqUNet, WaveNet or SaShiMi.
         widest: Channels that a frame of the head has at most; wider ones are cut.
         fused: Whether a WaveNet's residual convolutions are multiplied into the next layers, so that no layer waits
             for its input: fewer exchanges, more products.
@@ -207,6 +245,8 @@ def schedule(network: Network, widest: int = 1 << 30, fused: bool = False) -> Sc
         return None
     if isinstance(network, SeqUNet):
         return _sequnet(network, widest)
+    if isinstance(network, SaShiMi):
+        return _sashimi(network, widest)
     assert isinstance(network, WaveNet)
     return _wavenet(network, widest, fused)
 
@@ -216,7 +256,7 @@ def _sequnet(network: SeqUNet, widest: int) -> Schedule:
     features, kernel_size, bottom = network.features, network.kernel_size, len(network.levels)
 
     def ring(shift: int) -> Ring:
-        return Ring(features, shift, raw=Ring(features, shift) if network.normed else None)
+        return Ring(features, shift, network.norm)
 
     result = Schedule(ring(0), network.input_conv.weight, _input_biases(network.input_conv))
     frames: list[list[list[Frames]]] = [[] for _ in range(bottom + 1)]  # of a state's tensors, by level
@@ -225,7 +265,7 @@ def _sequnet(network: SeqUNet, widest: int) -> Schedule:
         sources = [x, condition] if condition else [x]
         weights = [part for tap in conv.weight.unbind(-1)[::-1] for part in tap.split(features, dim=1)]
         reads = [Read(source, lag) for lag in range(kernel_size) for source in sources]
-        return result.add(reads, [Output(target.written, weights, _bias(conv), True)], target.shift, identity=0)
+        return result.add(reads, [Output(target.written, weights, _bias(conv), "gate")], target.shift, added=[0])
 
     down: list[list[int]] = [[] for _ in frames]  # operations, by level
     strided, upsample, up = [0] * bottom, [0] * bottom, [[0]] * bottom
@@ -248,11 +288,11 @@ def _sequnet(network: SeqUNet, widest: int) -> Schedule:
         # both phases read the same frames but for the oldest, which the odd one does not read
         even, odd = (list(part.weight.unbind(-1)[::-1]) for part in (level.upsample.even, level.upsample.odd))
         outputs = [
-            Output(condition.written, weights, level.upsample.bias, True, phase)
+            Output(condition.written, weights, level.upsample.bias, "gate", phase)
             for phase, weights in enumerate((even, [*odd, None]))
         ]
-        frames[index] += [[Frames(x, len(even))], [Frames(condition.written, 1, "odd")]]
-        upsample[index] = result.add([Read(x, lag) for lag in range(len(even))], outputs, index + 1, identity=0)
+        frames[index] += [[Frames(x, len(even))], [Frames(condition.written, 1, "ahead", group=2)]]
+        upsample[index] = result.add([Read(x, lag) for lag in range(len(even))], outputs, index + 1, added=[0])
         x, up[index] = skips[index], []
         for layer in level.up:
             frames[index].append([Frames(x, kernel_size), Frames(condition, kernel_size, first=features)])
@@ -294,7 +334,7 @@ def _wavenet(network: WaveNet, widest: int, fused: bool) -> Schedule:
             same = torch.eye(channels, dtype=matrix.dtype, device=matrix.device)
             shifted = _bias(layer.conv).double() + newest.double() @ constant
             outputs = [
-                Output(z, [*old, newest, newest.double() @ matrix], shifted, gated=True),
+                Output(z, [*old, newest, newest.double() @ matrix], shifted, "gate"),
                 Output(x, [*[None] * len(old), same, matrix], constant),
             ]
             result.add(reads, outputs)
@@ -302,9 +342,9 @@ def _wavenet(network: WaveNet, widest: int, fused: bool) -> Schedule:
             if before:
                 earlier, x = x, Ring(channels)
                 weights = [before.weight.squeeze(-1), None]
-                result.add([Read(zs[-1], 0), Read(earlier, 0)], [Output(x, weights, _bias(before))], identity=1)
+                result.add([Read(zs[-1], 0), Read(earlier, 0)], [Output(x, weights, _bias(before))], added=[1])
             reads = [*(Read(x, lag) for lag in lags), Read(x, 0)]
-            result.add(reads, [Output(z, [*old, newest], _bias(layer.conv), gated=True)])
+            result.add(reads, [Output(z, [*old, newest], _bias(layer.conv), "gate")])
         zs.append(z)
         result.frames.append((index, Frames(x, layer.ring_length, "rotating")))
     total = torch.stack([_bias(layer.skip) for layer in layers]).sum(0)
@@ -312,4 +352,85 @@ def _wavenet(network: WaveNet, widest: int, fused: bool) -> Schedule:
     rings = result.add_linear([Read(z, 0) for z in zs], skips, total, widest)
     result.add_head(rings, [network.end_1, network.end_2], widest)
     result.patterns.append(list(range(len(result.operations))))
+    return result
+
+
+def _sashimi(network: SaShiMi, widest: int) -> Schedule:
+    """Rate r has a frame every 4^r samples; the frames of a group that is up-pooled are known at its start."""
+    bottom, shifts = len(network.down), POOL.bit_length() - 1
+    x = Ring(network.start.bias.numel())
+    result = Schedule(x, network.start.weight, _input_biases(network.start))
+    skips, blocks = [x], [list(rate) for rate in network.rates]
+    down: list[int] = []  # operations, by rate
+    up: list[list[int]] = [[] for _ in network.up]
+    pooled: list[Frames] = []  # of a state's tensors
+    held: list[Frames] = []
+    states: list[list[Frames]] = [[] for _ in blocks]
+
+    def add_blocks(rate: int, x: Ring, target: Ring) -> list[int]:
+        """Add the blocks of a rate, and what the first has read to what the last gives."""
+        first, shift = x, x.shift
+        for block, after in zip(blocks[rate], [*blocks[rate][1:], None], strict=True):
+            memory, width = block.memory, x.width
+            exponents, gain = memory.exponents_and_gains()
+            response = 2 * torch.view_as_complex(memory.output)
+            kept = Ring(width, shift, max_lag=2 * gain.shape[1] - 1)
+            states[rate].append(Frames(kept, 2 * gain.shape[1], "fixed"))
+            recurrence = Recurrence(kept, exponents.exp(), gain, response, memory.direct)
+            remembered, wide = Ring(width, shift), Ring(2 * width, shift)
+            middle = Ring(width, shift, block.norm_2)
+            y = Ring(width, shift, after.norm_1) if after else target
+            zeros = torch.zeros_like(memory.direct)
+            result.add([Read(x, 0)], [Output(remembered, [None], zeros, "gelu", recurrence=recurrence)], shift)
+            glu = Output(middle.written, [block.gate.weight, None], block.gate.bias, "glu")
+            result.add([Read(remembered, 0), Read(x, 0)], [glu], shift, added=[1])
+            result.add([Read(middle, 0)], [Output(wide, [block.wide.weight], block.wide.bias, "gelu")], shift)
+            reads = [Read(wide, 0), Read(middle, 0), *([] if after else [Read(first, 0)])]
+            narrow = Output(y.written, [block.narrow.weight, *[None] * (len(reads) - 1)], block.narrow.bias)
+            result.add(reads, [narrow], shift, added=range(1, len(reads)))
+            x = y
+        count = 4 * len(blocks[rate])
+        return list(range(len(result.operations) - count, len(result.operations)))
+
+    for rate, layer in enumerate(network.down):
+        norm = blocks[-1][0].norm_1 if rate + 1 == bottom else None
+        y = Ring(2 * x.width, x.shift + shifts, norm)
+        reads = [Read(x, lag) for lag in reversed(range(POOL))]
+        outputs = [Output(y.written, layer.weight.split(x.width, dim=1), layer.bias)]
+        down.append(result.add(reads, outputs, y.shift))
+        pooled.append(Frames(x, POOL, "rotating", offset=1))
+        skips.append(y)
+        x = y
+    y = Ring(x.width, x.shift)
+    center = add_blocks(bottom, x, y)
+    for rate in reversed(range(bottom)):
+        skip, layer, held_ring = skips[rate], network.up[rate], Ring(skips[rate].width, skips[rate].shift)
+        outputs = [
+            Output(held_ring, [weight], bias, ahead=1 + index)
+            for index, (weight, bias) in enumerate(
+                zip(layer.weight.split(skip.width), layer.bias.split(skip.width), strict=True)
+            )
+        ]
+        spread = result.add([Read(y, 0)], outputs, y.shift)
+        held.insert(0, Frames(held_ring, POOL, "ahead", group=POOL))
+        x = Ring(skip.width, skip.shift, blocks[rate][0].norm_1)
+        y = Ring(skip.width, skip.shift, None if rate else network.norm)
+        none = torch.zeros_like(layer.bias[: skip.width])
+        joined = result.add(
+            [Read(skip, 0), Read(held_ring, 0)], [Output(x.written, [None, None], none)], skip.shift, [0, 1]
+        )
+        up[rate] = [spread, joined, *add_blocks(rate, x, y)]
+    ends = len(result.operations)
+    if network.hidden is None:
+        result.add_linear([Read(y, 0)], [network.end.weight], network.end.bias, widest)
+    else:
+        rings = result.add_linear([Read(y, 0)], [network.hidden.weight], network.hidden.bias, widest)
+        result.add_head(rings, [network.end], widest)
+    head = list(range(ends, len(result.operations)))
+    result.frames = list(enumerate([*pooled, *held, *(each for rate in states for each in rate)]))
+    for deepest in range(bottom + 1):
+        steps = down[:deepest] + (center if deepest == bottom else [])
+        for rate in reversed(range(min(deepest + 1, bottom))):
+            steps = steps + (up[rate] if rate < deepest else up[rate][1:])
+        result.patterns += [[*steps, *head]] * (1 if deepest == bottom else shifts)
     return result

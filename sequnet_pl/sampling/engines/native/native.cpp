@@ -14,27 +14,33 @@ constexpr int SLOTS = 4;  // outputs that a tap serves at once at most
 
 // The structures are those of native.py, field by field.
 struct TapRow {
-    int32_t matrix, ring, back, batch, stride;  // stride: log2 of the ring's frames for one of the operation
+    int32_t matrix;  // -1: the frame is added as it is
+    int32_t ring, back, batch, stride;  // stride: log2 of the ring's frames for one of the operation
 };
 
 struct OutputRow {
     int32_t taps, tap_count;  // the most batched first, so that each sum is added up in one order
+    int32_t panels, width;      // as those of its matrices
     int32_t ring, rate, ahead;  // its index = (the operation's << rate) + ahead; ring -1: the logits
-    int32_t gated, identity, identity_stride;
+    int32_t activation;
+    int32_t source, states, pairs;  // of a recurrence: the ring that it reads, that of its states, states a channel
 };
+enum Activation { NONE = 0, GATE = 1, GLU = 2, GELU = 3 };  // see schedule.py
 
 struct OperationRow {
     int32_t outputs, output_count, shift;
 };
 
 struct PartRow {  // of a state's tensor
-    int32_t ring, count, kind, raw, channels;
+    int32_t ring, count, kind, raw, channels, offset, group;
 };
-enum Kind { WINDOW = 0, ODD = 1, ROTATING = 2 };  // see Frames in schedule.py
+enum Kind { WINDOW = 0, ROTATING = 1, AHEAD = 2, FIXED = 3 };  // see Frames in schedule.py
 
 struct Schedule {
     const Matrix* matrices;
-    const float* const* biases;  // by output
+    const float* const* biases;       // by output
+    const float* const* recurrences;  // by output, see _recurrence in native.py
+    const float* const* norms;        // by ring
     const RingRow* rings;
     const TapRow* taps;
     const OutputRow* outputs;
@@ -79,14 +85,16 @@ struct Tap {
 
 class Output {
   public:
-    Output(const Schedule& net, const OutputRow& row, const float* bias, std::vector<Ring>& rings, const Job& job)
-        : row(row), bias(bias), job(job), target(row.ring < 0 ? nullptr : &rings[row.ring]),
-          identity(row.identity < 0 ? nullptr : &rings[row.identity]) {
+    Output(const Schedule& net, int number, std::vector<Ring>& rings, const Job& job)
+        : row(net.outputs[number]), bias(net.biases[number]), recurrence(net.recurrences[number]), job(job),
+          target(row.ring < 0 ? nullptr : &rings[row.ring]), source(row.pairs ? &rings[row.source] : nullptr),
+          states(row.pairs ? &rings[row.states] : nullptr) {
         for (int i = 0; i < row.tap_count; ++i) {
             const TapRow& tap = net.taps[row.taps + i];
-            taps.push_back({net.matrices + tap.matrix, &rings[tap.ring], tap.back, tap.batch, tap.stride});
+            (tap.matrix < 0 ? added : taps)
+                .push_back({net.matrices + tap.matrix, &rings[tap.ring], tap.back, tap.batch, tap.stride});
         }
-        sums = Buffer<float>((size_t)SLOTS * job.clips * matrix().pitch());
+        sums = Buffer<float>((size_t)SLOTS * job.clips * pitch());
         columns.assign(job.threads, std::vector<Column>((size_t)SLOTS * job.clips));
     }
 
@@ -100,26 +108,12 @@ class Output {
     void step(int thread, int64_t n) {
         for (const Tap& tap : taps)
             if (!(n & (tap.batch - 1))) add(thread, tap, n, tap.batch);
-        const Matrix& m = matrix();
-        const Range panels(m.panels, thread, job.threads);
-        for (int clip = 0; clip < job.clips; ++clip) {
-            const float* from = sum(n, clip);
-            const float* old = identity ? identity->frame(n << row.identity_stride, clip) : nullptr;
-            float* to = target ? target->frame(index(n), clip) : job.logits + clip * CLASSES;
-            if (row.gated) {
-                const int half = m.width / 2;
-                for (int panel = panels.begin; panel < panels.end; ++panel)
-                    for (int k = 0; k < half; ++k) {
-                        const float* at = from + (panel * m.width + k) * LANES;
-                        const int c = (panel * half + k) * LANES;
-                        const Floats y = ::gated(load(at), load(at + half * LANES));
-                        store(to + c, old ? load(old + c) + y : y);
-                    }
-            } else {
-                for (int c = panels.begin * m.width * LANES; c < panels.end * m.width * LANES; c += LANES)
-                    store(to + c, old ? load(from + c) + load(old + c) : load(from + c));
-            }
-        }
+        const Range panels(row.panels, thread, job.threads);
+        if (source) respond(panels, thread, n);
+        if (row.activation == NONE) write<NONE>(panels, n);
+        if (row.activation == GATE) write<GATE>(panels, n);
+        if (row.activation == GLU) write<GLU>(panels, n);
+        if (row.activation == GELU) write<GELU>(panels, n);
         start(thread, n);
     }
 
@@ -128,15 +122,67 @@ class Output {
     }
 
   private:
-    const Matrix& matrix() const { return *taps[0].matrix; }
+    int pitch() const { return row.panels * row.width * LANES; }
+
+    const float* old(int number, int64_t n, int clip) const {
+        if (number >= (int)added.size()) return nullptr;
+        return added[number].source->frame((n << added[number].stride) - added[number].back, clip);
+    }
+
+    // The function of the sums, and what is added to it.
+    template <int ACTIVATION>
+    void write(const Range& panels, int64_t n) const {
+        const int halves = ACTIVATION == GATE || ACTIVATION == GLU ? 2 : 1, vectors = row.width / halves;
+        for (int clip = 0; clip < job.clips; ++clip) {
+            const float *first = old(0, n, clip), *second = old(1, n, clip), *from = sum(n, clip);
+            float* to = target ? target->frame(index(n), clip) : job.logits + clip * CLASSES;
+            for (int panel = panels.begin; panel < panels.end; ++panel)
+                for (int k = 0; k < vectors; ++k) {
+                    const float* at = from + (panel * row.width + k) * LANES;
+                    const int c = (panel * vectors + k) * LANES;
+                    Floats y = load(at);
+                    if (ACTIVATION == GATE) y = gated(y, load(at + vectors * LANES));
+                    if (ACTIVATION == GLU) y *= sigmoid(load(at + vectors * LANES));
+                    if (ACTIVATION == GELU) y = gelu(y);
+                    if (first) y = load(first + c) + y;
+                    if (second) y = load(second + c) + y;
+                    store(to + c, y);
+                }
+        }
+    }
+
+    // The response of a diagonal recurrence, added to the sums; its states are updated.
+    void respond(const Range& panels, int thread, int64_t n) {
+        const size_t apart = (size_t)states->frame(1, 0) - (size_t)states->frame(0, 0);
+        for (int clip = 0; clip < job.clips; ++clip) {
+            const float* x = source->input(thread, n, clip).values;
+            for (int c = panels.begin * row.width * LANES; c < panels.end * row.width * LANES; c += LANES) {
+                const float* w = recurrence + pitch() + (size_t)c * 6 * row.pairs;
+                const Floats u = load(x + c);
+                Floats real = load(recurrence + c) * u, imaginary = {};
+                char* state = (char*)(states->frame(0, clip) + c);
+                for (int k = 0; k < row.pairs; ++k, w += 6 * LANES, state += 2 * apart) {
+                    float *const re = (float*)state, *const im = (float*)(state + apart);
+                    const Floats p = load(w) * load(re) - load(w + LANES) * load(im) + load(w + 2 * LANES) * u;
+                    const Floats q = load(w) * load(im) + load(w + LANES) * load(re) + load(w + 3 * LANES) * u;
+                    store(re, p);
+                    store(im, q);
+                    real += load(w + 4 * LANES) * p;
+                    imaginary += load(w + 5 * LANES) * q;
+                }
+                float* to = sum(n, clip) + c;
+                store(to, load(to) + (real + imaginary));
+            }
+        }
+    }
 
     int64_t index(int64_t n) const { return (n << row.rate) + row.ahead; }
 
-    float* sum(int64_t n, int clip) const { return sums + ((n & (SLOTS - 1)) * job.clips + clip) * matrix().pitch(); }
+    float* sum(int64_t n, int clip) const { return sums + ((n & (SLOTS - 1)) * job.clips + clip) * pitch(); }
 
     void start(int thread, int64_t n) {
-        const Range panels(matrix().panels, thread, job.threads);
-        const int from = panels.begin * matrix().width * LANES, to = panels.end * matrix().width * LANES;
+        const Range panels(row.panels, thread, job.threads);
+        const int from = panels.begin * row.width * LANES, to = panels.end * row.width * LANES;
         for (int clip = 0; clip < job.clips; ++clip) std::copy(bias + from, bias + to, sum(n, clip) + from);
     }
 
@@ -151,11 +197,11 @@ class Output {
     }
 
     const OutputRow row;
-    const float* bias;
+    const float *bias, *recurrence;
     const Job& job;
     Ring* target;
-    const Ring* identity;
-    std::vector<Tap> taps;
+    const Ring *source, *states;
+    std::vector<Tap> taps, added;
     Buffer<float> sums;                        // (SLOTS, clips, pitch)
     std::vector<std::vector<Column>> columns;  // by thread
 };
@@ -164,9 +210,9 @@ class Program {
   public:
     Program(const Schedule& net, const Job& job) : net(net), job(job), team(job.threads) {
         for (int i = 0; i < net.ring_count; ++i)
-            rings.emplace_back(net.rings[i], job.clips, job.threads, QUANTIZE_INPUTS && net.quantize);
+            rings.emplace_back(net.rings[i], net.norms[i], job.clips, job.threads, QUANTIZE_INPUTS && net.quantize);
         for (int i = 0; i < net.output_count; ++i)
-            outputs.emplace_back(net, net.outputs[i], net.biases[i], rings, job);
+            outputs.emplace_back(net, i, rings, job);
     }
 
     void run() {
@@ -228,9 +274,12 @@ class Program {
     template <class Visit>  // visit(ring, index, numbers of a clip's frame in the state)
     void each_frame(const PartRow& part, const Place& place, int64_t time, const Visit& visit) {
         Ring& ring = rings[part.ring];
-        const int64_t now = time >> ring.shift, newest = part.kind == ODD ? now | 1 : now;
+        const int64_t now = time >> ring.shift;
         for (int k = 0; k < part.count; ++k) {
-            const int64_t index = part.kind == ROTATING ? now - (now - k) % part.count : newest - part.count + 1 + k;
+            const int64_t index = part.kind == ROTATING ? now - (now - part.offset - k) % part.count
+                                  : part.kind == AHEAD ? now - now % part.group + 1 + k
+                                  : part.kind == FIXED ? k
+                                                       : now - part.count + 1 + k;
             for (int clip = 0; clip < job.clips; ++clip)
                 visit(ring, index, clip, place.numbers + clip * place.clip + k * place.frame);
         }

@@ -49,18 +49,19 @@ class Quantized {
 
 struct RingRow {  // made by native.py
     int32_t slots, pitch, channels, shift;
-    int32_t normed, relu;
+    int32_t norm, relu;  // norm: 0 none, 1 of the root mean square, 2 LayerNorm
 };
 
 // Frames as they are written, and what is read of them: the same, or each thread's own copy, normed or rectified.
 class Ring {
   public:
-    Ring(const RingRow& row, int clips, int threads, bool quantize)
-        : shift(row.shift), row(row), clips(clips), mask(row.slots & (row.slots - 1) ? 0 : row.slots - 1) {
+    // norm: weight, bias and epsilon of a LayerNorm, (3, pitch)
+    Ring(const RingRow& row, const float* norm, int clips, int threads, bool quantize)
+        : shift(row.shift), row(row), weights(norm), clips(clips), mask(row.slots & (row.slots - 1) ? 0 : row.slots - 1) {
         const size_t size = (size_t)row.slots * clips * row.pitch;
         values = Buffer<float>(size);
         for (int thread = 0; thread < threads; ++thread) {
-            if (row.normed || row.relu) copies.emplace_back(size);
+            if (row.norm || row.relu) copies.emplace_back(size);
             reads.push_back(copies.empty() ? values : copies.back());
             if (quantize) quantized.emplace_back(row.slots * clips, row.pitch);
         }
@@ -70,11 +71,13 @@ class Ring {
 
     // A thread calls this for each new frame, once all have written their part of it.
     void publish(int thread, int64_t time) {
-        if (row.normed)
-            for (int clip = 0; clip < clips; ++clip) norm(frame(time, clip), read(thread, time, clip));
+        for (int clip = 0; clip < clips; ++clip) {
+            if (row.norm == 1) norm(frame(time, clip), read(thread, time, clip));
+            if (row.norm == 2) layer_norm(frame(time, clip), read(thread, time, clip));
+        }
         if (row.relu)
             for (int clip = 0; clip < clips; ++clip) {
-                const float* from = row.normed ? read(thread, time, clip) : frame(time, clip);
+                const float* from = row.norm ? read(thread, time, clip) : frame(time, clip);
                 for (int i = 0; i < row.pitch; i += LANES) store(read(thread, time, clip) + i, relu(load(from + i)));
             }
         quantize(thread, time);
@@ -111,13 +114,31 @@ class Ring {
     void norm(const float* from, float* to) const {
         Floats squares = {};
         for (int i = 0; i < row.pitch; i += LANES) squares += load(from + i) * load(from + i);
-        for (int half = LANES / 2; half; half /= 2)
-            for (int i = 0; i < half; ++i) squares[i] += squares[i + half];
-        const float scale = 1 / std::sqrt(squares[0] / row.channels + 1e-6f);
+        const float scale = 1 / std::sqrt(sum(squares) / row.channels + 1e-6f);
         for (int i = 0; i < row.pitch; i += LANES) store(to + i, load(from + i) * scale);
     }
 
+    void layer_norm(const float* from, float* to) const {
+        Floats total = {}, squares = {};
+        for (int i = 0; i < row.pitch; i += LANES) total += load(from + i);
+        const Floats mean = everywhere(sum(total) / row.channels);
+        for (int i = 0; i < row.pitch; i += LANES) {
+            const Floats x = load(from + i) - mean;
+            squares += LANE < row.channels - i ? x * x : Floats{};
+        }
+        const float scale = 1 / std::sqrt(sum(squares) / row.channels + weights[2 * row.pitch]);
+        for (int i = 0; i < row.pitch; i += LANES)
+            store(to + i, (load(from + i) - mean) * scale * load(weights + i) + load(weights + row.pitch + i));
+    }
+
+    static float sum(Floats x) {
+        for (int half = LANES / 2; half; half /= 2)
+            for (int i = 0; i < half; ++i) x[i] += x[i + half];
+        return x[0];
+    }
+
     RingRow row;
+    const float* weights;
     int clips, mask;  // mask: of the slots where they are a power of two, which is quicker than a division
     Buffer<float> values;
     std::vector<Buffer<float>> copies;  // by thread
