@@ -1,6 +1,5 @@
 """Temporal splits of long files, splits by file, and the split that a resumed run keeps."""
 
-import os
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -133,45 +132,23 @@ def test_fewer_than_three_files_that_decode_are_split_in_time(bad: int, tmp_path
     assert (again.recordings, again.made) == (report.recordings, 0)
 
 
-def test_paths_that_cannot_be_opened_are_reported_and_decide_no_split(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folders", ["a", "ab"])
+def test_added_files_train_where_a_run_is_resumed(tmp_path: Path, folders: str) -> None:
+    def add(name: str, number: int) -> None:
+        noise(tmp_path / folders[number % len(folders)] / name, 0.2, number)
+
     for number in range(12):
-        noise(tmp_path / f"music/{number}.wav", seed=number)
-    data = stored(tmp_path / "music")
-    before = splits_of(data)
-    os.mkfifo(tmp_path / "music/pipe.wav")
-    for name, target in {"broken.flac": "gone", "self.wav": "self.wav"}.items():
-        (tmp_path / "music" / name).symlink_to(target)
-    assert splits_of(data) == before
-    reasons = {Path(entry.source).name: entry.reason for entry in data.make().skipped}
-    assert reasons.keys() == {"pipe.wav", "broken.flac", "self.wav"}
-    assert reasons["pipe.wav"] == "it is not a regular file" and "Too many levels" in reasons["self.wav"]
-
-
-def test_added_files_train_where_a_run_is_resumed(tmp_path: Path) -> None:
-    for number in range(14):
-        noise(tmp_path / f"music/{number:02}.wav", 0.2, number)
-    data = stored(tmp_path / "music")
+        add(f"{number:02}.wav", number)
+    data = replace(stored(tmp_path / "a"), audio_dir=[str(tmp_path / folder) for folder in folders])
     before, names = splits_of(data), data.names()
-    added = {f"new {number}.wav": "train" for number in range(6)}
-    for number, name in enumerate(added):
-        noise(tmp_path / "music" / name, 0.2, 20 + number)
+    assert len(folders) == 1 or {name[:2] for split in names.values() for name in split} == {"0/", "1/"}
+    added = {f"new {number}.wav": "train" for number in range(12, 18)}
+    for number, name in enumerate(added, 12):
+        add(name, number)
     state = {"store": data.folder.name, "held_out": names}
-    resumed = replace(data, held_out=data.kept_names(state))
-    assert splits_of(resumed) == before | added
+    assert splits_of(replace(data, held_out=data.kept_names(state))) == before | added
     assert data.kept_names({"store": "another", "held_out": names}) is None
     assert data.kept_names({"store": data.folder.name}) is None, "a checkpoint of an earlier version has no names"
-
-
-def test_several_folders_keep_their_splits_where_a_run_is_resumed(tmp_path: Path) -> None:
-    for number in range(10):
-        noise(tmp_path / f"{'ab'[number % 2]}/{number:02}.wav", 0.2, number)
-    data = replace(stored(tmp_path / "a"), audio_dir=[str(tmp_path / "a"), str(tmp_path / "b")])
-    before, names = splits_of(data), data.names()
-    assert {name[:2] for split in names.values() for name in split} == {"0/", "1/"}
-    added = {f"new {number}.wav": "train" for number in range(6)}
-    for number, name in enumerate(added):
-        noise(tmp_path / "ab"[number % 2] / name, 0.2, 20 + number)
-    assert splits_of(replace(data, held_out=names)) == before | added
 
 
 def test_folders_that_give_the_splits_win_over_the_names_of_a_checkpoint(tmp_path: Path) -> None:
