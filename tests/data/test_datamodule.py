@@ -70,11 +70,9 @@ def test_options_of_the_store_make_other_stores(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"audio_dir": "a", "audio_list": "b"}, "--audio_dir a and --audio_list b"),
         ({"channel": "middle"}, "channel 'middle'"),
         ({"loudness": 3.0}, "loudness of 3.0 LUFS"),
         ({"skip_silence": 0.0}, "silence of 0.0 s"),
-        ({"store_workers": 0}, "store_workers is 0"),
         ({"sample_rate": -1}, "sample_rate is -1"),
     ],
 )

@@ -1,6 +1,7 @@
 """Several folders have sampling weights in the training crops."""
 
 import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -54,24 +55,18 @@ def test_a_small_weight_gives_a_crop_in_some_epochs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("folders", "weights", "message"),
-    [
-        (["a", "b"], [1.0], "--audio_weights has 1 for 2 folders"),
-        ([], [3.0, 1.0], "--audio_weights has 2 for 0 folders"),
-        (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a sampling weight is a number above 0"),
-        (["a", "b"], [1.0, float("nan")], "--audio_weights has nan,"),
-    ],
+    ("weights", "message"),
+    [([1.0], "has 1 for 2 folders"), ([3.0, 0.0], "has 0, but a sampling weight is"), ([1.0, math.nan], "has nan,")],
 )
-def test_weights_that_make_no_sense(folders: list[str], weights: list[float], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        AudioDataModule(audio_dir=folders or None, audio_weights=weights, dataset="builtin")
+def test_weights_that_make_no_sense(weights: list[float], message: str) -> None:
+    with pytest.raises(UsageError, match=f"--audio_weights {message}"):
+        AudioDataModule(audio_dir=["a", "b"], audio_weights=weights)
 
 
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (["a", "./b/../a/"], "name each folder once"),
-        (["a", "link"], "a is link or lies in it"),
+        (["a", "link"], "a is link or lies in it; name each folder once"),
         (["a/sub", "b", "a"], "a/sub is a or lies in it"),
         (["a", ""], "audio_dir is empty"),
         ([], "audio_dir is empty"),
@@ -87,8 +82,6 @@ def test_folders_that_are_not_several(
     with pytest.raises(UsageError, match=message):
         choose(tmp_path, 16_000, "piano", folders, None, None)
     choose(tmp_path, 16_000, "piano", ["a", "ab"], None, None)
-    with pytest.raises(UsageError, match="--audio_dir a ab and --audio_list c each say"):
-        choose(tmp_path, 16_000, "piano", ["a", "ab"], "c", None)
 
 
 @pytest.fixture

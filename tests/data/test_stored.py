@@ -79,23 +79,21 @@ def test_without_temporal_splits_the_store_is_that_of_the_default(tmp_path: Path
 @pytest.mark.parametrize(
     ("had", "files", "now", "expected"),
     [
-        (None, 1, None, False),  # of a version without temporal splits
         (False, 1, None, False),  # there were three
         (True, 1, None, None),
         (True, 3, None, True),  # there was one
-        (False, 3, None, False),
         (True, 1, False, False),  # a flag
         (False, 3, True, True),
     ],
 )
 def test_a_resumed_run_keeps_its_split(
-    tmp_path: Path, had: bool | None, files: int, now: bool | None, expected: bool | None
+    tmp_path: Path, had: bool, files: int, now: bool | None, expected: bool | None
 ) -> None:
     for number in range(files):
         noise(tmp_path / f"music/{number}.wav", 26, number)
     options = {"audio_dir": str(tmp_path / "music"), "data_dir": str(tmp_path), "sample_rate": 1000, "split_time": now}
     data = prepared(tmp_path, audio_dir=str(tmp_path / "music"), split_time=now)
-    state = {"fingerprint": "", "store": data.store.name} | ({} if had is None else {"split_time": had})
+    state = {"fingerprint": "", "store": data.store.name, "split_time": had}
     assert StoredRecordings.of(options).kept_split_time(state) is expected
     assert StoredRecordings.of(options).kept_split_time(state | {"store": "another"}) is now
     assert data.state_dict()["split_time"] == (now is not False and (files == 1 or now is True))
