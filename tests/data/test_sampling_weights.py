@@ -41,13 +41,6 @@ def test_weights_hold_in_every_epoch_and_its_length_stays() -> None:
     assert not np.array_equal(plan(0, 6, 3, 1), plan(1, 6, 3, 1))
 
 
-def test_within_a_folder_samples_are_as_likely_as_ever() -> None:
-    counts = np.bincount(plan(0, 6, 3, 1)[:, 0])
-    assert abs(counts[2] / counts[0] - 7) < 0.2 and abs(counts[4] / counts[3] - 100 / 3) < 4
-    for index, start in plan(0, 6, 3, 1):
-        assert start >= 0 and start + 64 <= LENGTHS[index]
-
-
 def test_a_small_weight_gives_a_crop_in_some_epochs() -> None:
     drawn = np.array([counts_of(plan(epoch, 1, 1, 0.01, hop=20_000)) for epoch in range(2000)])
     assert set(drawn.sum(1)) == {10} and set(drawn[:, 2]) == {0, 1}
@@ -103,12 +96,6 @@ def test_each_folder_is_split_by_itself(tmp_path: Path, music: Path) -> None:
     alone = [held(prepared(tmp_path, audio_dir=folder)) for folder in folders]
     assert together == {name: [entry for each in alone for entry in each[name]] for name in together}
     assert [len(entries) for entries in together.values()] == [4, 3, 2]
-
-
-def test_one_folder_in_a_list_is_one_folder(tmp_path: Path, music: Path) -> None:
-    folder = str(music / "many")
-    one, listed = prepared(tmp_path, audio_dir=folder), prepared(tmp_path, audio_dir=[folder], audio_weights=[2])
-    assert (one.store, one.fingerprint) == (listed.store, listed.fingerprint)
 
 
 def test_recordings_are_known_by_their_folders_however_these_are_written(
