@@ -11,6 +11,7 @@ import sys
 from io import FileIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -145,10 +146,7 @@ def test_only_regular_files_are_opened(tmp_path: Path, kind: str, monkeypatch: p
 
 def test_a_disk_that_fails_is_not_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     class Failing(FileIO):
-        def readinto(self, *_: object) -> int:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-
-        read = readinto
+        read = readinto = Mock(side_effect=OSError(errno.EIO, os.strerror(errno.EIO)))
 
     sf.write(tmp_path / "a.wav", TONE, 16_000)
     monkeypatch.setattr(decode, "open_regular", Failing)

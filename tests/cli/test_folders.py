@@ -96,7 +96,7 @@ def test_yaml_takes_one_or_several_and_flags_win(settings, tmp_path: Path, writt
         ),
         ("--audio_dir {0} {1} --audio_weights", "--audio_weights/--data.audio_weights: expected at least one argument"),
         ("--audio_weights 3 1 --audio_dir", "--audio_dir/--data.audio_dir: expected at least one argument"),
-        ("--audio_dir {0} {0}", "long is named twice"),
+        ("--audio_dir {0} {0}", "name each folder once"),
         ("--audio_dir {0} ''", "has an empty value"),
         ("--audio_dir {0} {1} --audio_list x.csv", "each say which recordings to take"),
         ("--audio_dir {0} {1} --split_time false true", "unrecognized arguments: true"),

@@ -14,7 +14,8 @@ def noise(
 ) -> Path:
     samples = np.random.default_rng(seed).uniform(-0.5, 0.5, (round(seconds * rate), channels))
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, rate, subtype=subtype)
+    with path.open("wb") as file:  # soundfile takes no name that is not UTF-8
+        soundfile.write(file, samples, rate, subtype=subtype, format=path.suffix[1:].upper())
     return path
 
 

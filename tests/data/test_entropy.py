@@ -39,12 +39,6 @@ def test_tables_are_those_of_counting_by_hand(monkeypatch, stretch):
             assert table[key].item() == pytest.approx(-math.log2(probability(*codes[-size:])), rel=1e-6)
 
 
-def test_each_context_spreads_one():
-    single, pairs, triples = learn_tables(split_of([3000]))
-    for table in (single, pairs, triples):
-        assert table.double().neg().exp2().view(-1, 256).sum(1).numpy() == pytest.approx(1, abs=1e-4)
-
-
 def test_of_a_large_split_evenly_spread_stretches_are_read(monkeypatch):
     monkeypatch.setattr(entropy, "_STRETCH", 16)
     split = split_of([2048])

@@ -12,7 +12,7 @@ from sequnet_pl.data import download, sources
 from sequnet_pl.data.builtin.pieces import Piece
 from sequnet_pl.data.download.items import PIANO_LIST, read_list
 from sequnet_pl.data.sources import choose
-from sequnet_pl.data.splits import SPLITS, Parts, split_folder
+from sequnet_pl.data.splits import SPLITS, Parts
 from sequnet_pl.errors import UsageError, UserError
 
 
@@ -56,13 +56,6 @@ def test_a_list_gives_the_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "test": ["4.ogg"],
     }
     assert all(path.is_file() for paths in parts.values() for path in paths)
-
-
-def test_a_list_without_val_holds_out_what_its_folder_would(tmp_path: Path) -> None:
-    names = [f"train/{number:02d}.wav" for number in range(30)]
-    touch(tmp_path, *names, "test/a.wav")
-    path = listed(tmp_path, "path,split\n" + "".join(f"{name},train\n" for name in names) + "test/a.wav,test\n")
-    assert found(tmp_path, audio_list=path) == split_folder(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -127,15 +127,6 @@ def test_how_splits_may_be_spelt(
         assert sum(map(len, parts.values())) == 4 * len(inside)
 
 
-def test_links_as_splits(tmp_path: Path):
-    """One that cannot be followed is still a split."""
-    touch(tmp_path, "train/a.wav", "train/b.wav", "c.wav", "elsewhere/d.wav")
-    (tmp_path / "val").symlink_to("elsewhere", target_is_directory=True)
-    (tmp_path / "test").symlink_to("test")
-    expected = {"train": ["train/a.wav", "train/b.wav"], "val": ["val/d.wav"], "test": ["test"]}
-    assert names(split_folder(tmp_path), tmp_path) == expected
-
-
 def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path, unprivileged: list[str]):
     touch(tmp_path / "all", "a.wav")
     code = (

@@ -1,6 +1,5 @@
 """Temporal splits of long files, splits by file, and the split that a resumed run keeps."""
 
-import os
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
@@ -28,9 +27,8 @@ def test_one_file_is_split_in_time_and_the_table_shows_it(tmp_path: Path, capfd:
     noise(tmp_path / "music/long.wav", 106)
     data = prepared(tmp_path, audio_dir=str(tmp_path / "music"))
     assert lengths(data) == [[80_000], [10_000], [10_000]]
-    printed = squeezed(capfd.readouterr().err)
-    for segment in ("0.00 to 80.00", "96.00 to 106.00"):
-        assert squeezed(f"long.wav: {segment} s of 106.00 s") in printed
+    assert "train10.0221val10.0031test10.0031" in squeezed(capfd.readouterr().err), "each segment has a note"
+    assert [r.description() for r in data.splits["val"].recordings] == ["83.00 to 93.00 s of 106.00 s"]
     prepared(tmp_path, audio_dir=str(tmp_path / "music"))
     assert not capfd.readouterr().err
 
@@ -46,12 +44,11 @@ def test_two_files_are_split_in_time_and_three_by_file(tmp_path: Path) -> None:
     assert lengths(prepared(tmp_path, audio_list=str(tmp_path / "list.csv"))) == [[20_700], [2300], []]
 
 
-def test_a_file_that_is_too_short_trains(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_file_that_is_too_short_trains(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     noise(tmp_path / "music/short.wav", 15)
-    assert lengths(prepared(tmp_path, audio_dir=str(tmp_path / "music"))) == [[15_000], [], []]
-    assert squeezed("short.wav: too short to be split in time, all of it trains") in squeezed(capfd.readouterr().err)
+    data = prepared(tmp_path, audio_dir=str(tmp_path / "music"))
+    assert lengths(data) == [[15_000], [], []]
+    assert "too short to be split in time" in data.splits["train"].recordings[0].description()
     assert "music: no recordings for val and test" in caplog.text
 
 
@@ -80,23 +77,21 @@ def test_without_temporal_splits_the_store_is_that_of_the_default(tmp_path: Path
 @pytest.mark.parametrize(
     ("had", "files", "now", "expected"),
     [
-        (None, 1, None, False),  # of a version without temporal splits
         (False, 1, None, False),  # there were three
         (True, 1, None, None),
         (True, 3, None, True),  # there was one
-        (False, 3, None, False),
         (True, 1, False, False),  # a flag
         (False, 3, True, True),
     ],
 )
 def test_a_resumed_run_keeps_its_split(
-    tmp_path: Path, had: bool | None, files: int, now: bool | None, expected: bool | None
+    tmp_path: Path, had: bool, files: int, now: bool | None, expected: bool | None
 ) -> None:
     for number in range(files):
         noise(tmp_path / f"music/{number}.wav", 26, number)
     options = {"audio_dir": str(tmp_path / "music"), "data_dir": str(tmp_path), "sample_rate": 1000, "split_time": now}
     data = prepared(tmp_path, audio_dir=str(tmp_path / "music"), split_time=now)
-    state = {"fingerprint": "", "store": data.store.name} | ({} if had is None else {"split_time": had})
+    state = {"fingerprint": "", "store": data.store.name, "split_time": had}
     assert StoredRecordings.of(options).kept_split_time(state) is expected
     assert StoredRecordings.of(options).kept_split_time(state | {"store": "another"}) is now
     assert data.state_dict()["split_time"] == (now is not False and (files == 1 or now is True))
@@ -133,45 +128,23 @@ def test_fewer_than_three_files_that_decode_are_split_in_time(bad: int, tmp_path
     assert (again.recordings, again.made) == (report.recordings, 0)
 
 
-def test_paths_that_cannot_be_opened_are_reported_and_decide_no_split(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folders", ["a", "ab"])
+def test_added_files_train_where_a_run_is_resumed(tmp_path: Path, folders: str) -> None:
+    def add(name: str, number: int) -> None:
+        noise(tmp_path / folders[number % len(folders)] / name, 0.2, number)
+
     for number in range(12):
-        noise(tmp_path / f"music/{number}.wav", seed=number)
-    data = stored(tmp_path / "music")
-    before = splits_of(data)
-    os.mkfifo(tmp_path / "music/pipe.wav")
-    for name, target in {"broken.flac": "gone", "self.wav": "self.wav"}.items():
-        (tmp_path / "music" / name).symlink_to(target)
-    assert splits_of(data) == before
-    reasons = {Path(entry.source).name: entry.reason for entry in data.make().skipped}
-    assert reasons.keys() == {"pipe.wav", "broken.flac", "self.wav"}
-    assert reasons["pipe.wav"] == "it is not a regular file" and "Too many levels" in reasons["self.wav"]
-
-
-def test_added_files_train_where_a_run_is_resumed(tmp_path: Path) -> None:
-    for number in range(14):
-        noise(tmp_path / f"music/{number:02}.wav", 0.2, number)
-    data = stored(tmp_path / "music")
+        add(f"{number:02}.wav", number)
+    data = replace(stored(tmp_path / "a"), audio_dir=[str(tmp_path / folder) for folder in folders])
     before, names = splits_of(data), data.names()
-    added = {f"new {number}.wav": "train" for number in range(6)}
-    for number, name in enumerate(added):
-        noise(tmp_path / "music" / name, 0.2, 20 + number)
+    assert len(folders) == 1 or {name[:2] for split in names.values() for name in split} == {"0/", "1/"}
+    added = {f"new {number}.wav": "train" for number in range(12, 18)}
+    for number, name in enumerate(added, 12):
+        add(name, number)
     state = {"store": data.folder.name, "held_out": names}
-    resumed = replace(data, held_out=data.kept_names(state))
-    assert splits_of(resumed) == before | added
+    assert splits_of(replace(data, held_out=data.kept_names(state))) == before | added
     assert data.kept_names({"store": "another", "held_out": names}) is None
     assert data.kept_names({"store": data.folder.name}) is None, "a checkpoint of an earlier version has no names"
-
-
-def test_several_folders_keep_their_splits_where_a_run_is_resumed(tmp_path: Path) -> None:
-    for number in range(10):
-        noise(tmp_path / f"{'ab'[number % 2]}/{number:02}.wav", 0.2, number)
-    data = replace(stored(tmp_path / "a"), audio_dir=[str(tmp_path / "a"), str(tmp_path / "b")])
-    before, names = splits_of(data), data.names()
-    assert {name[:2] for split in names.values() for name in split} == {"0/", "1/"}
-    added = {f"new {number}.wav": "train" for number in range(6)}
-    for number, name in enumerate(added):
-        noise(tmp_path / "ab"[number % 2] / name, 0.2, 20 + number)
-    assert splits_of(replace(data, held_out=names)) == before | added
 
 
 def test_folders_that_give_the_splits_win_over_the_names_of_a_checkpoint(tmp_path: Path) -> None:

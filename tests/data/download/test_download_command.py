@@ -1,23 +1,18 @@
 """The download command: interrupts, a full disk, splits, cookies, its output; and the piano recordings."""
 
-import errno
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from io import StringIO
 from pathlib import Path
 
 import pytest
-from download_server import QUICK, Audio, Fetch, Page, Server, files_in, rows
-from rich.console import Console
+from download_server import Audio, Fetch, Page, Server, files_in, rows
 
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.data.download import Options, download
+from sequnet_pl.data.download import Options
 from sequnet_pl.data.download.__main__ import main as command_line
-from sequnet_pl.data.download.items import item
 from sequnet_pl.errors import UserError
 
 Captured = pytest.CaptureFixture[str]
@@ -34,21 +29,6 @@ def main(server: Server, tmp_path: Path) -> Callable[..., int]:
         return run_main("download", command_line, [*arguments, *options])
 
     return run
-
-
-def test_report_that_cannot_be_written_is_one_line(
-    audio: Audio, server: Server, main: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    server.pages["/a.mp3"] = Page(audio["mp3"])
-
-    def fsync(file: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(os, "fsync", fsync)
-    assert main("split,url\ntrain /a.mp3") == 1
-    last = capsys.readouterr().err.splitlines()[-1]
-    assert last.startswith("download: error: cannot write")
-    assert "No space left" in last
 
 
 def test_interrupt_keeps_what_came(audio: Audio, server: Server, fetch: Fetch, tmp_path: Path) -> None:
@@ -110,18 +90,6 @@ def test_bad_cookies_are_one_line(content: str | None, fetch: Fetch, tmp_path: P
         cookies.write_text(content, encoding="latin-1")
     with pytest.raises(UserError, match="cookies"):
         fetch("/a.mp3", options=Options(sleep=0, cookies=cookies))
-
-
-def test_terminal_sees_bars_and_no_escapes_of_others(audio: Audio, server: Server, tmp_path: Path) -> None:
-    server.pages["/a.mp3"] = Page(audio["mp3"])
-    server.pages["/b.mp3"] = Page(status=302, headers={"Location": "file:///[red]\x1b]0;evil\x07"})
-    screen = StringIO()
-    console = Console(file=screen, force_terminal=True, width=200)
-    download([item(server.url(path)) for path in ("/a.mp3", "/b.mp3")], tmp_path / "[bold]", QUICK, console)
-    shown = screen.getvalue()
-    assert "2/2" in shown and item(server.url("/a.mp3")).stem in shown
-    assert "[red]" in shown.replace("%5Bred%5D", "[red]")
-    assert "\x1b]0" not in shown and "\x07" not in shown
 
 
 def test_command_sets_the_limits_of_an_unknown_length(

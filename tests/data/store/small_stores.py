@@ -5,18 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile as sf
+import recordings
 
 from sequnet_pl.audio import files, mulaw
 from sequnet_pl.data.store import Report, make_store, open_split
 
 
 def noise(path: Path, seconds: float = 0.2, seed: int = 0, rate: int = 16_000, channels: int = 1) -> Path:
-    samples = np.random.default_rng(seed).uniform(-0.9, 0.9, (round(seconds * rate), channels))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb") as file:  # soundfile takes no name that is not UTF-8
-        sf.write(file, samples, rate, format=path.suffix[1:].upper())
-    return path
+    return recordings.noise(path, seconds, seed, rate, channels)
 
 
 def make(folder: Path, train: Iterable[Path], val: Iterable[Path] = (), **options) -> Report:

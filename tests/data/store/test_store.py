@@ -141,16 +141,3 @@ def test_a_reader_keeps_its_codes_while_the_store_changes(tmp_path: Path, five: 
     make(tmp_path / "store", [*five[3:], noise(tmp_path / "music/new.wav", 0.3, 9)])
     assert np.array_equal(reader.codes, codes) and np.array_equal(late.codes, codes)
     assert opened_index(tmp_path / "store").unused == reader.lengths[:3].sum()
-
-
-def test_any_sequence_of_changes_ends_in_the_store_of_its_last_files(tmp_path: Path):
-    pool = [noise(tmp_path / f"music/{i}.wav", 0.02 + 0.01 * (i % 3), seed=i) for i in range(8)]
-    choose = np.random.default_rng(0)
-    for _ in range(8):
-        where = choose.integers(0, 3, len(pool))  # 0: absent, 1: train, 2: val
-        where[choose.integers(len(pool))] = 1
-        train, val = ([p for p, w in zip(pool, where, strict=True) if w == split] for split in (1, 2))
-        make(tmp_path / "store", train, val)
-        assert_holds(tmp_path / "store", "train", train)
-        assert_holds(tmp_path / "store", "val", val)
-        assert on_disk(tmp_path / "store") == ["codes.u8"]

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -104,10 +105,6 @@ def test_a_folder_that_cannot_be_made_or_written(tmp_path: Path, five: list[Path
         make(tmp_path / "store", five)
 
 
-def _full(*_: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 @pytest.mark.parametrize("place", [(shutil, "copyfileobj"), (atomic, "_publish")], ids=["codes", "index"])
 def test_a_full_disk_leaves_the_old_store(
     tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, place: tuple[object, str]
@@ -115,7 +112,7 @@ def test_a_full_disk_leaves_the_old_store(
     make(tmp_path / "store", five[:4])
     before = fingerprint(tmp_path / "store")
     with monkeypatch.context() as patch, pytest.raises(UserError, match="No space left on device"):
-        patch.setattr(*place, _full)
+        patch.setattr(*place, Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
         make(tmp_path / "store", five)
     assert before == fingerprint(tmp_path / "store")
     assert_holds(tmp_path / "store", "train", five[:4])
