@@ -7,6 +7,7 @@ import torch
 from interpreter import Interpreter
 
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines import persistent
@@ -57,6 +58,14 @@ def test_a_network_that_does_not_suit_takes_graphs(monkeypatch, caplog):
     monkeypatch.setattr(persistent, "_device", lambda device: Interpreter(shared=4000))
     assert persistent.cuda_engine(network, "float32", 1).name == "graphs"
     assert not caplog.records
+
+
+def test_the_kernel_refuses_sashimi_and_graphs_take_over(caplog):
+    network = SaShiMi(4, 1, 4)
+    assert persistent.cuda_engine(network, "float32", 1).name == "graphs"
+    assert not caplog.records
+    with pytest.raises(UsageError, match="computes SeqUNet and WaveNet in float32; take --engine graphs"):
+        persistent.cuda_engine(network, "float32", 1, required=True)
 
 
 def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch, caplog):

@@ -19,7 +19,7 @@ from sequnet_pl.models.network import Network, State
 from sequnet_pl.models.wavenet import WaveNet, WaveNetState
 from sequnet_pl.sampling.draw import Drawing, draw
 from sequnet_pl.sampling.engines.base import Block, Session
-from sequnet_pl.sampling.engines.schedule import is_described
+from sequnet_pl.sampling.engines.networks import is_described
 
 CAPACITY = 4096
 """Samples that a graph can draw before its tensors are read; longer blocks are drawn in pieces of this size."""

@@ -16,7 +16,8 @@ from sequnet_pl.models.network import Network
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.names import WeightType
-from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, Schedule, schedule
+from sequnet_pl.sampling.engines.networks import schedule
+from sequnet_pl.sampling.engines.schedule import Operation, Output, Read, Ring, Schedule
 
 TYPES: dict[WeightType, torch.dtype] = {"float32": torch.float32, "bf16": torch.bfloat16}
 _WORKSPACE = 256 * (8 + 4 + 1 + 1)  # bytes of shared memory before the frames

@@ -21,17 +21,8 @@ from sequnet_pl.models.wavenet import WaveNetState
 from sequnet_pl.names import WeightType
 from sequnet_pl.sampling.draw import Drawing
 from sequnet_pl.sampling.engines.base import Block, Session
-from sequnet_pl.sampling.engines.schedule import (
-    Operation,
-    Output,
-    Ring,
-    Schedule,
-    advance,
-    history,
-    of_clips,
-    schedule,
-    tensors,
-)
+from sequnet_pl.sampling.engines.networks import advance, history, of_clips, schedule, tensors
+from sequnet_pl.sampling.engines.schedule import Operation, Output, Ring, Schedule
 
 _LANES = 16  # numbers in a vector of the kernels
 _LARGE_RING = 64  # slots from which on memory counts for more than the time of a division

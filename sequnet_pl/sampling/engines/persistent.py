@@ -25,7 +25,8 @@ from sequnet_pl.sampling.engines.base import Block, Engine, Session, checked, wa
 from sequnet_pl.sampling.engines.build import compiled
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.layout import TYPES, Layout, Limits, kernel_schedule
-from sequnet_pl.sampling.engines.schedule import Schedule, advance, history, of_clips, tensors
+from sequnet_pl.sampling.engines.networks import advance, history, of_clips, tensors
+from sequnet_pl.sampling.engines.schedule import Schedule
 
 SOURCE = Path(__file__).parent / "persistent" / "kernel.cu"
 CAPACITY = 1 << 12
