@@ -16,7 +16,7 @@ from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.precision import float32_products
-from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import Block, Engine, Session, engine_for
 
 BLOCK = 1600
@@ -61,7 +61,12 @@ def resume(network: Network, codes: Tensor, drawn: int) -> Session:
 
 @torch.no_grad()
 def extend(
-    network: Network, session: Session, noise: Noise, drawing: Drawing, samples: int, engine: Engine | None = None
+    network: Network,
+    session: Session,
+    noise: CounterRng,
+    params: SamplingParams,
+    samples: int,
+    engine: Engine | None = None,
 ) -> Iterator[Block]:
     """Draw `samples` more codes of each clip, block by block, and advance the session.
 
@@ -77,7 +82,7 @@ def extend(
             count = min(BLOCK, end - session.drawn)
             uniform = noise.uniform(session.drawn, count).to(session.logits.device)
             with float32_products(tf32=False):  # also during a training that allows TF32
-                block = engine.draw_block(session, uniform, drawing)
+                block = engine.sample_block(session, uniform, params)
             if not block.nats.isfinite().all():
                 raise UserError(
                     "the network gives logits that are not numbers: its weights are broken; take an earlier checkpoint"
@@ -123,5 +128,5 @@ def generate(
         if codes.dim() == 2 and len(codes) != clips:
             raise UsageError(f"there are {len(codes)} prompts for {clips} clips; give one, or one for each")
     session = start(network, codes, clips)
-    blocks = extend(network, session, Noise(seed, range(clips)), Drawing(temperature), samples)
+    blocks = extend(network, session, CounterRng(seed, range(clips)), SamplingParams(temperature), samples)
     return mulaw.decode(torch.cat([block.codes for block in blocks], dim=1).cpu().numpy())

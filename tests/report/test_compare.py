@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from browser import Browser
-from run_folders import FACTS, make_run
+from run_folders import SUMMARY, make_run
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.compare import differing, find_runs, main, write_comparison
@@ -23,7 +23,7 @@ def logs(tmp_path: Path) -> Path:
     folder = tmp_path / "logs"
     make_run(folder / "sequnet" / "one", steps=100, samplings=1)
     other = make_run(folder / "wavenet" / "two & <b>", samplings=2)
-    (other / "run.json").write_text(json.dumps(FACTS | {"network": "wavenet", "parameters": 1234}))
+    (other / "run.json").write_text(json.dumps(SUMMARY | {"network": "wavenet", "parameters": 1234}))
     config = yaml.safe_load((other / "config.yaml").read_text())
     config["model"] = {"class_path": "x.WaveNetModule", "init_args": {"layers": 3}}
     (other / "config.yaml").write_text(yaml.safe_dump(config | {"name": "two"}))
@@ -96,14 +96,14 @@ def test_the_same_prompt_is_shown_from_each(logs: Path) -> None:
 
     assert shown() == ["a", TWO, "sequnet/one"]  # the recording is of another prompt
     for listed in logs.rglob("clips.json"):
-        listed.write_text(listed.read_text().replace('"source": "a"', '"source": "music/a.flac, 1.00 s"'))
-    assert shown() == ["a.flac, 1.00 s", "recording", TWO, "sequnet/one"]
+        listed.write_text(listed.read_text().replace('"source": "a"', '"source": "music/a.flac, 1 s"'))
+    assert shown() == ["a.flac, 1 s", "recording", TWO, "sequnet/one"]
 
 
 def test_what_was_learnt_from_other_recordings_is_said(logs: Path) -> None:
     assert "by fingerprint" not in page_of(logs)
     place = logs / "sequnet" / "one" / "run.json"
-    place.write_text(json.dumps(FACTS | {"sample_rate": 4000, "data": {"fingerprint": "other"}}))
+    place.write_text(json.dumps(SUMMARY | {"sample_rate": 4000, "data": {"fingerprint": "other"}}))
     text = page_of(logs)
     assert "different sample rates" in text and "different data (by fingerprint)" in text
 

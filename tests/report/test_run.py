@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import DRAWN, Browser
-from run_folders import FACTS, add_sampling, make_run
+from run_folders import SUMMARY, add_sampling, make_run
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.run import link_page, write_report
@@ -41,7 +41,7 @@ def test_the_page_describes_the_run(text: str) -> None:
         "1,234.5 ms",
         "2.5 h, recordings: 3",
         "f00d",
-        FACTS["commit"],
+        SUMMARY["commit"],
         "python train.py --ckpt_path last",
         "2026-01-01 00:00:00 <b>a batch takes 9 ms to load",
         "audio_dir: /home/me/music",
@@ -173,7 +173,7 @@ def test_the_pointer_reads_values(browser: Browser, run: Path) -> None:
 
 def test_the_report_of_a_run_that_is_training_reloads(browser: Browser, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", steps=20, samplings=0)
-    (folder / "run.json").write_text(json.dumps(FACTS | {"training": True}))
+    (folder / "run.json").write_text(json.dumps(SUMMARY | {"training": True}))
     write_report(folder)
     hurry = "const wait = setInterval; window.setInterval = (act, time) => wait(act, time / 60);"
     script = browser.call("Page.addScriptToEvaluateOnNewDocument", source=hurry)["identifier"]

@@ -11,7 +11,7 @@ from sequnet_pl.data.store import make_store, open_split
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.sampling import prompts
+from sequnet_pl.sampling import draw, prompts
 
 RATE = 1000
 
@@ -79,3 +79,10 @@ def test_stacked() -> None:
     assert prompts.stack([one, one], network).tolist() == [0, 1]
     assert prompts.stack([one, two], network).tolist() == [[128, 128, 0, 1], [1, 2, 3, 4]]
     assert prompts.stack([one, two], SaShiMi(2, 1, 2)).tolist() == [[128, 128, 128, 0, 1], [0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(("former", "now"), [("Drawing", draw.SamplingParams), ("Noise", draw.CounterRng)])
+def test_former_names_of_the_sampling_classes_warn(former: str, now: type) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{former} is called {now.__name__} now"):
+        assert getattr(draw, former) is now
+    assert not hasattr(draw, "nothing")
