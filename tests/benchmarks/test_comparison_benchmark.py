@@ -15,7 +15,7 @@ from sequnet_pl.errors import UsageError, UserError
 
 SHORT = ("--epochs=-1", "--num_workers=0", "--sample_audio.every_n_epochs=0", "--trainer.check_val_every_n_epoch=null")
 SIZES = ("--max_steps=3", "--output_size=256", "--batch_size=2", "--log_interval=1", "--trainer.val_check_interval=2")
-TINY = Scale(("sequnet-small", "wavenet-small"), (*SHORT, *SIZES), 4, 0.3, 0.1, turn=0.01)
+TINY = Scale(("sequnet-small", "wavenet-small"), (*SHORT, *SIZES), 4, 0.3, 0.1, repetition=0.01)
 FOUND = {
     "train sequnet": {"parameters": 200, "receptive_field": 90},
     "train wavenet": {"parameters": 100, "receptive_field": 100},
