@@ -73,8 +73,8 @@ def test_the_table(
     evaluate(
         f"--clips 4 --seconds 0.256 --resamples 3 --gpus 0 --ckpt_path {checkpoint} --output_dir {tmp_path}".split()
     )
-    told = capfd.readouterr().out
-    assert all(measure.name in told for measure in MEASURES)
+    printed = capfd.readouterr().out
+    assert all(measure.name in printed for measure in MEASURES)
     assert "evaluation.html" in caplog.text and "x real time" in caplog.text
 
 

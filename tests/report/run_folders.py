@@ -51,7 +51,7 @@ def make_run(folder: Path, steps: int = 200, samplings: int = 3) -> Path:
 
 def add_sampling(folder: Path, step: int) -> ClipSet:
     """A continuation, its recording and a clip from silence."""
-    place = folder / "samples" / f"step-{step:08d}"
+    folder_of_step = folder / "samples" / f"step-{step:08d}"
     noise = np.random.default_rng(step).uniform(-0.5, 0.5, 2 * RATE).astype(np.float32)
     clips = [
         ClipInfo(
@@ -61,8 +61,8 @@ def add_sampling(folder: Path, step: int) -> ClipSet:
         ClipInfo(name="silence-1", kind="silence", prompt_end=0, bits_per_sample=None, temperature=0.8, flags=["loop"]),
     ]
     for clip in clips:
-        write_wav(place / f"{clip.name}.wav", np.tile(noise[:800], 20) if clip.flags else noise, RATE)
+        write_wav(folder_of_step / f"{clip.name}.wav", np.tile(noise[:800], 20) if clip.flags else noise, RATE)
     counts = np.bincount(np.random.default_rng(0).integers(100, 150, 1000), minlength=256).tolist()
     sampling = ClipSet(step=step, rate=RATE, seed=0, clips=clips, real_codes=counts, generated_codes=counts[::-1])
-    sampling.write(place)
+    sampling.write(folder_of_step)
     return sampling

@@ -35,13 +35,10 @@ def test_a_file_is_cut_where_it_is_asked(ramp: Path, start: float, seconds: floa
     assert np.array_equal(prompt.codes, codes[end - len(prompt.codes) : end])
 
 
-def test_a_file_that_ends_sooner(ramp: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_ends_sooner_and_a_start_before_it(ramp: Path, caplog: pytest.LogCaptureFixture) -> None:
     prompt = prompts.from_file(ramp, RATE, 100, 1.5, 1.0)
     assert prompt.shown == 500 and prompt.end == 2.0
     assert "only 0.50 s long" in caplog.text
-
-
-def test_before_the_start(ramp: Path) -> None:
     with pytest.raises(UsageError, match="cannot start at -1"):
         prompts.from_file(ramp, RATE, 100, -1, 1.0)
 

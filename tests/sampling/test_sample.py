@@ -33,8 +33,8 @@ def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytes
         assert clip["samples"] == len(codes(wav)) == clip["prompt_samples"] + 200
         assert Path(clip["prompt"]).parent.name == "test"
         recording = mulaw.encode(files.read(Path(clip["prompt"]), RATE))
-        end, heard = round(clip["prompt_end"] * RATE), clip["prompt_samples"]
-        assert np.array_equal(codes(wav)[:heard], recording[end - heard : end])
+        end, played = round(clip["prompt_end"] * RATE), clip["prompt_samples"]
+        assert np.array_equal(codes(wav)[:played], recording[end - played : end])
         assert 0 < clip["bits_per_sample"] < 20 and clip["complete"]
     page = Path("generated/index.html").read_text()
     assert all(clip["wav"] in page.replace("<wbr>", "") for clip in made())
@@ -186,24 +186,24 @@ def test_live_gives_the_same_samples(run, monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_play(run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert "sequnet_pl[play]" in run("--play", status=1)
-    heard: list[Any] = []
+    played: list[Any] = []
 
     class Stream:
         def __init__(self, **settings: Any) -> None:
-            heard.append(settings)
+            played.append(settings)
 
         def start(self) -> None: ...
         def stop(self) -> None: ...
         def close(self) -> None: ...
         def write(self, data: bytes) -> None:
-            heard.append(data)
+            played.append(data)
 
     monkeypatch.setitem(
         sys.modules, "sounddevice", SimpleNamespace(RawOutputStream=Stream, PortAudioError=RuntimeError)
     )
     run("--play")
-    assert heard[0] == {"samplerate": RATE, "channels": 1, "dtype": "int16"}
-    assert len(b"".join(heard[1:])) == 400 and not Path("generated").exists()
+    assert played[0] == {"samplerate": RATE, "channels": 1, "dtype": "int16"}
+    assert len(b"".join(played[1:])) == 400 and not Path("generated").exists()
 
 
 def test_slower_than_real_time_is_said(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

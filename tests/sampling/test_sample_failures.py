@@ -20,7 +20,7 @@ from sequnet_pl.sampling.progress import SampleProgress
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         ("--tmp 1", "did you mean --temp?"),
         ("stray", "unrecognized arguments: stray"),
@@ -47,8 +47,8 @@ from sequnet_pl.sampling.progress import SampleProgress
         ("--snapshot_dir .", "leave one out"),
     ],
 )
-def test_usage(run, words: str, said: str) -> None:
-    assert said in run(*words.split(), status=2, short=False)
+def test_usage(run, words: str, message: str) -> None:
+    assert message in run(*words.split(), status=2, short=False)
     assert not Path("generated").exists()
 
 
@@ -122,7 +122,7 @@ def test_interrupted(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplo
         short=False,
     )
     run("--batch_size", 2, "--lead_in", 0, "--output_dir", "whole")
-    continued, whole = made()[1], made(Path("whole"))[0]  # in the place of the clip that was cut short
+    continued, whole = made()[1], made(Path("whole"))[0]  # instead of the clip that was cut short
     assert continued["complete"] and continued["bits_per_sample"] == pytest.approx(whole["bits_per_sample"])
     assert np.array_equal(codes(Path("generated", continued["wav"])), codes(Path("whole", whole["wav"])))
 
@@ -173,8 +173,8 @@ def test_logits_that_are_not_numbers(run, trained: Path) -> None:
     content["state_dict"]["network.output_conv.bias"][3] = torch.nan
     torch.save(content, "nan.ckpt")
     for engine in ("eager", "auto"):
-        said = run("--batch_size", 2, "--engine", engine, on=Path("nan.ckpt"), status=1)
-        assert "nan.ckpt, step 2: " in said and "not numbers" in said
+        message = run("--batch_size", 2, "--engine", engine, on=Path("nan.ckpt"), status=1)
+        assert "nan.ckpt, step 2: " in message and "not numbers" in message
     assert not list(Path("generated").iterdir())
 
 
