@@ -228,7 +228,8 @@ def table(found: Mapping[str, Results]) -> list[list[str]]:
     add("bits per sample, test", _bits(tested), ".3f", "as good", 1)
     add("accuracy, test", [one["accuracy"] for one in tested], ".2%")
     add(f"log-mel Fréchet distance ({', '.join(bounds)}), dB", [one["generated"]["value"] for one in distances], ".1f")
-    add("its standard error, dB", [one["generated"]["error"] for one in distances], ".1f")
+    errors = [f" ± {one['generated']['error']:.1f}" for one in distances]
+    lines[-1][1:3] = [value + error for value, error in zip(lines[-1][1:3], errors, strict=True)]
     add("silent clips", [one["silent"] for one in evaluated], ".0%")
     add("parameters", [one["parameters"] for one in trained], ",.0f")
     add("receptive field, samples", [one["receptive_field"] for one in trained], ",.0f")

@@ -34,9 +34,7 @@ def clips(folder: str) -> list[np.ndarray]:
     [
         "--batch_size 2 --temp 0.8 1 --seed 3",
         "--prompt {audio}/test/0.wav --prompt_seconds 0.1",
-        "--engine eager --double",
         "--engine native --weights bf16",
-        "--weights int8",
         "--model sequnet --levels 3",
     ],
 )
