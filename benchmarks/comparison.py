@@ -56,7 +56,7 @@ _SHORT = (
     "--trainer.check_val_every_n_epoch=null",  # by steps
 )
 
-Found = dict[str, Any]
+Results = dict[str, Any]
 """Results of a stage, as JSON has them."""
 
 
@@ -70,7 +70,7 @@ class Scale:
     seconds: float  # length of the generated part of a clip
     prompt_seconds: float
     dataset: str = "builtin"  # recordings, if no folder is given
-    turn: float = 2.0  # seconds of a repetition when speeds are measured
+    repetition: float = 2.0  # seconds, when speeds are measured
 
 
 SCALES = {
@@ -113,7 +113,7 @@ def main(argv: list[str]) -> None:
     Console().print(printed, f"report: {folder / 'report.html'}")
 
 
-def compare(folder: Path, scale: Scale, recordings: str, gpus: int) -> dict[str, Found]:
+def compare(folder: Path, scale: Scale, recordings: str, gpus: int) -> dict[str, Results]:
     """Results of all stages by name; those in results.json of the same settings are not computed again."""
     settings = json.loads(json.dumps([asdict(scale), recordings, gpus]))
     path, found = folder / "results.json", {}
@@ -124,7 +124,7 @@ def compare(folder: Path, scale: Scale, recordings: str, gpus: int) -> dict[str,
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path} holds no results of a comparison; move it away, or choose --out") from error
 
-    def stage(name: str, make: Callable[..., Found], *arguments: Any) -> None:
+    def stage(name: str, make: Callable[..., Results], *arguments: Any) -> None:
         if name not in found:
             print(f"--- {name}", flush=True)
             found[name] = json.loads(json.dumps(make(*arguments)))
@@ -146,7 +146,7 @@ def compare(folder: Path, scale: Scale, recordings: str, gpus: int) -> dict[str,
     return found
 
 
-def train(run: Path, network: Network, options: Sequence[str], gpus: int) -> Found:
+def train(run: Path, network: Network, options: Sequence[str], gpus: int) -> Results:
     """Train a network, or resume that; its sizes and the settings of its data."""
     shape = [f"--{name}={value}" for name, value in network.arguments.items()]
     _train_py(run, *options, *shape, "--ckpt_path=auto", "--logger=none", f"--gpus={gpus}")
@@ -160,14 +160,14 @@ def train(run: Path, network: Network, options: Sequence[str], gpus: int) -> Fou
     }
 
 
-def test(run: Path, gpus: int) -> Found:
+def test(run: Path, gpus: int) -> Results:
     """Scores on the test recordings, as test.json has them."""
     _train_py(run, "test", f"--ckpt_path={run / 'checkpoints' / LAST}", f"--gpus={gpus}")
     scores = json.loads((run / "test.json").read_text(encoding="utf-8"))
     return {name: scores[name] for name in ("samples", "accuracy", "fingerprint", "bits_per_sample")}
 
 
-def evaluate(run: Path, scale: Scale, gpus: int) -> Found:
+def evaluate(run: Path, scale: Scale, gpus: int) -> Results:
     """Sample and evaluate clips; every network continues the same prompts with equal random numbers."""
     sizes = [f"--seconds={scale.seconds}", f"--ckpt_path={run / 'checkpoints' / LAST}", f"--gpus={min(gpus, 1)}"]
     prompts = ["--conditional=1", f"--prompt_seconds={scale.prompt_seconds}", f"--batch_size={scale.clips}"]
@@ -179,32 +179,32 @@ def evaluate(run: Path, scale: Scale, gpus: int) -> Found:
     return {"clips": found["clips"], "distance": distance, "silent": found["silent_clips"]["generated"]}
 
 
-def training_speeds(scale: Scale, data: Mapping[str, Any], gpus: int) -> Found:
+def training_speeds(scale: Scale, data: Mapping[str, Any], gpus: int) -> Results:
     """Seconds of a step, and megabytes at its peak, of both networks; `data` has the sizes of a batch."""
     sizes = (data["output_size"], data["batch_size"], "float32", "plain", None)
     device, threads = "cuda" if gpus else "cpu", torch.get_num_threads()
-    settings = Namespace(device=device, threads=threads, seconds=scale.turn, rounds=_ROUNDS)
+    settings = Namespace(device=device, threads=threads, seconds=scale.repetition, rounds=_ROUNDS)
     measured = training.measure([training.Variant(name, *sizes) for name in scale.networks], settings)
     name = torch.cuda.get_device_name() if gpus else f"CPU, threads: {threads}"
     figures = {"seconds": [row.seconds for row in measured], "megabytes": [row.peak_memory_mb for row in measured]}
     return figures | {"device": name, "torch": torch.__version__}
 
 
-def sampling_speeds(scale: Scale, gpus: int) -> Found:
+def sampling_speeds(scale: Scale, gpus: int) -> Results:
     """Steps a second of both networks at each number of CLIPS, and the engine."""
     networks = {name: SHAPES[name]().to("cuda" if gpus else "cpu").eval() for name in scale.networks}
-    settings = Namespace(seconds=scale.turn, rounds=1, reference=None)
-    found: Found = {"engine": engine_for(networks[scale.networks[0]]).name}
+    settings = Namespace(seconds=scale.repetition, rounds=1, reference=None)
+    found: Results = {"engine": engine_for(networks[scale.networks[0]]).name}
     for clips in CLIPS:
         rows = [[sampling.Row(name, "auto", "float32", clips) for name in networks] for _ in range(_ROUNDS)]
-        for row in (row for turn in rows for row in turn):
+        for row in (row for round_rows in rows for row in round_rows):
             sampling.measure(networks[row.network], [row], settings)
-        turns = zip(*rows, strict=True)
-        found[str(clips)] = [statistics.median(row.steps_per_second for row in each) for each in turns]
+        repetitions = zip(*rows, strict=True)
+        found[str(clips)] = [statistics.median(row.steps_per_second for row in each) for each in repetitions]
     return found
 
 
-def table(found: Mapping[str, Found]) -> list[list[str]]:
+def table(found: Mapping[str, Results]) -> list[list[str]]:
     """Rows under HEADER, from the results of all stages."""
     worse, lines = bool(worse_than_bigram(found)), []
 
@@ -228,7 +228,8 @@ def table(found: Mapping[str, Found]) -> list[list[str]]:
     add("bits per sample, test", _bits(tested), ".3f", "as good", 1)
     add("accuracy, test", [one["accuracy"] for one in tested], ".2%")
     add(f"log-mel Fréchet distance ({', '.join(bounds)}), dB", [one["generated"]["value"] for one in distances], ".1f")
-    add("its standard error, dB", [one["generated"]["error"] for one in distances], ".1f")
+    errors = [f" ± {one['generated']['error']:.1f}" for one in distances]
+    lines[-1][1:3] = [value + error for value, error in zip(lines[-1][1:3], errors, strict=True)]
     add("silent clips", [one["silent"] for one in evaluated], ".0%")
     add("parameters", [one["parameters"] for one in trained], ",.0f")
     add("receptive field, samples", [one["receptive_field"] for one in trained], ",.0f")
@@ -239,11 +240,11 @@ def table(found: Mapping[str, Found]) -> list[list[str]]:
     return lines
 
 
-def _bits(tested: Sequence[Found]) -> list[float]:
+def _bits(tested: Sequence[Results]) -> list[float]:
     return [one["bits_per_sample"][NETWORK] for one in tested]
 
 
-def worse_than_bigram(found: Mapping[str, Found]) -> str:
+def worse_than_bigram(found: Mapping[str, Results]) -> str:
     """A remark if a network is worse than the bigram baseline, so that no claim is reached; else an empty string."""
     tested = [found[f"test {network}"] for network in NETWORKS]
     for name, value, one in zip(NAMES.values(), _bits(tested), tested, strict=True):
@@ -254,7 +255,7 @@ def worse_than_bigram(found: Mapping[str, Found]) -> str:
     return ""
 
 
-def write_report(folder: Path, command: str, found: Mapping[str, Found]) -> None:
+def write_report(folder: Path, command: str, found: Mapping[str, Results]) -> None:
     """Write report.md, and report.html with curves and clips, into `folder`. Raises UserError if that fails."""
     data = found["train sequnet"]["data"]
     steps = " and ".join(f"{found[f'train {network}']['steps']:,}" for network in NETWORKS)

@@ -29,7 +29,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "sashimi": {"features": 32, "blocks": 1, "norm": False, "head": 64},
 }
 """Shapes by the name of the network."""
-TURNS, STEPS_A_TURN = 6, 10
+REPETITIONS, STEPS_OF_EACH = 6, 10
 _FAST = {"lr": 2e-2, "beta2": 0.95, "warmup": 0.1, "anneal": True, "clip": 1.0, "code_frequency": 10.0}
 _SMALL_STEPS = {"kernel_size": 3, "depth": [3, 1], "head": 64, "batch_size": 1}
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -110,9 +110,9 @@ def as_many_steps(variant: Variant, other: Variant, steps: int, data: dict[str, 
     if variant == other:
         return steps
     clocks = Clock(), Clock()
-    for _ in range(TURNS):
+    for _ in range(REPETITIONS):
         for (network, setting), clock in zip((other, variant), clocks, strict=True):
-            fitted(network, setting, 0, STEPS_A_TURN, data, clock)
+            fitted(network, setting, 0, STEPS_OF_EACH, data, clock)
     return round(steps * clocks[0].seconds / clocks[1].seconds)
 
 

@@ -28,7 +28,7 @@ from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.names import EngineName
-from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.sampling.draw import SamplingParams
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.engines.persistent import FEW_CLIPS
 from sequnet_pl.sampling.generate import start
@@ -78,7 +78,7 @@ def engine_run(network: Network, row: Row) -> Run:
 
     def run(steps: int) -> None:
         uniform = torch.rand(row.clips, steps, dtype=torch.float64, device=session.logits.device, generator=generator)
-        engine.draw_block(session, uniform, Drawing()).codes.cpu()
+        engine.sample_block(session, uniform, SamplingParams()).codes.cpu()
 
     return run
 

@@ -50,8 +50,8 @@ def store(file: Path) -> tuple[float, float, float, float]:
 def measure(file: Path, repeats: int) -> Row:
     """Store a file some times, each by a process of its own."""
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as pool:
-        turns = [pool.submit(store, file).result() for _ in range(repeats)]
-    return Row(file.name, *(statistics.median(figures) for figures in zip(*turns, strict=True)))
+        repetitions = [pool.submit(store, file).result() for _ in range(repeats)]
+    return Row(file.name, *(statistics.median(figures) for figures in zip(*repetitions, strict=True)))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -2,7 +2,7 @@
 
 A step is forward, loss, backward and Adam on random codes. Every variant (network, batch, precision, option) has a
 process of its own, so that its peak memory is its own. On a CPU the variants of one network, batch and output size run
-in turns, on a GPU one after the other. Times are medians of the turns, and the ratio to the published code in the same
+in turns, on a GPU one after the other. Times are medians, and the ratio to the published code in the same
 precision is the median of the ratios of each round.
 """
 
@@ -122,7 +122,7 @@ def prepare(variant: Variant, kind: str, threads: int) -> tuple[int, float, floa
     return outputs, seconds, memory.megabytes
 
 
-def turn(variant: Variant, steps: int) -> float:
+def repeat(variant: Variant, steps: int) -> float:
     """Make more steps of a variant that this process has prepared; seconds of one."""
     with _products(variant):
         return _timers[variant].timeit(steps).mean
@@ -140,17 +140,17 @@ class Runner:
     """A variant in a process of its own."""
 
     def __init__(self, variant: Variant, arguments: argparse.Namespace) -> None:
-        self.variant, self.error, self.turns = variant, "", list[float]()
+        self.variant, self.error, self.repetitions = variant, "", list[float]()
         # its processes are no daemons: Inductor starts no processes inside one, and compiles many times as long
         self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
         first = self._run(prepare, variant, arguments.device, arguments.threads)
         self.outputs, seconds, self.megabytes = first or (variant.output_size, 1.0, 0.0)
         self._steps = max(1, round(arguments.seconds / seconds))
 
-    def turn(self) -> None:
+    def repeat(self) -> None:
         """Make some steps, unless an earlier one has failed."""
-        if not self.error and (seconds := self._run(turn, self.variant, self._steps)):
-            self.turns.append(seconds)
+        if not self.error and (seconds := self._run(repeat, self.variant, self._steps)):
+            self.repetitions.append(seconds)
 
     def _run(self, work: Callable[..., Any], *arguments: object) -> Any:
         try:
@@ -170,10 +170,10 @@ class Runner:
             row.variant = "published"
         if not self.error:
             row.peak_memory_mb = self.megabytes
-            row.seconds = statistics.median(self.turns)
+            row.seconds = statistics.median(self.repetitions)
             row.predicted_per_second = variant.batch * self.outputs / row.seconds
         if published and not self.error and not published.error:
-            ratios = [turn / other for turn, other in zip(self.turns, published.turns, strict=True)]
+            ratios = [seconds / other for seconds, other in zip(self.repetitions, published.repetitions, strict=True)]
             row.time_of_published = statistics.median(ratios)
             row.memory_of_published = self.megabytes / published.megabytes
         return row
@@ -186,7 +186,7 @@ def measure(variants: list[Variant], arguments: argparse.Namespace) -> list[Row]
         now = [Runner(variant, arguments) for variant in group]
         for _ in range(arguments.rounds):
             for runner in now:
-                runner.turn()
+                runner.repeat()
         for runner in now:
             runner.pool.shutdown()
         runners += now
@@ -219,8 +219,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--reference", type=Path, help="folder of a copy of github f90/Seq-U-Net to compare with")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn, a step at least")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each variant")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a repetition, a step at least")
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each variant")
     parser.add_argument("--json", type=Path, help="file to write the rows to")
     arguments = parser.parse_args(argv)
     rows: list[Row] = []

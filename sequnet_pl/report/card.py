@@ -10,7 +10,7 @@ from sequnet_pl import atomic
 from sequnet_pl.models import registry
 from sequnet_pl.project import command
 from sequnet_pl.report.charts import references
-from sequnet_pl.report.run_folder import Metrics, read_config, read_facts
+from sequnet_pl.report.run_folder import Metrics, read_config, read_summary
 
 CARD = "MODEL.md"
 
@@ -25,7 +25,7 @@ RIGHTS = (
 
 def write_card(folder: Path, checkpoints: Path) -> None:
     """Write `MODEL.md` beside the checkpoints of a run folder. Raises UserError if that fails."""
-    facts, metrics = read_facts(folder), Metrics(folder)
+    facts, metrics = read_summary(folder), Metrics(folder)
     use = ["--ckpt_path", recommended_checkpoint(checkpoints, metrics), *registry.options(facts.get("network", ""))]
     scores = [f"- logged until step {metrics.steps:,}, {metrics.last('hours_heard') or 0:.2f} hours of audio"]
     if best := metrics.best("val/bits_per_sample"):

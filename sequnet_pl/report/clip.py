@@ -136,8 +136,8 @@ class PageClip:
     @property
     def bits(self) -> float:
         """Bits per sample for sorting; infinite if they were not measured."""
-        known = self.bits_per_sample is not None and math.isfinite(self.bits_per_sample)
-        return self.bits_per_sample if known else math.inf  # type: ignore[return-value]
+        bits = self.bits_per_sample
+        return math.inf if bits is None or not math.isfinite(bits) else bits
 
 
 def read_clip(path: Path) -> tuple[NDArray[np.float32], int]:

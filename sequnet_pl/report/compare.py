@@ -23,9 +23,9 @@ from sequnet_pl.report.run_folder import (
     Metrics,
     is_run,
     read_config,
-    read_facts,
     read_json,
     read_sampling,
+    read_summary,
     sampling_folders,
     thinned,
 )
@@ -52,7 +52,7 @@ class ComparedRun:
     def __init__(self, folder: Path, name: str, colour: str, page: Path) -> None:
         self.name, self.colour = name, colour
         self.url = relative_url(folder / REPORT, page) if (folder / REPORT).is_file() else ""
-        self.metrics, self.facts, self.config = Metrics(folder), read_facts(folder), read_config(folder)
+        self.metrics, self.facts, self.config = Metrics(folder), read_summary(folder), read_config(folder)
         self.test = read_json(folder / "test.json")
         measures = read_json(folder / "evaluation" / "evaluation.json").get("measures", {})
         self.sound = measures.get("log_mel_frechet", {}).get("distance", {}).get("generated", {})

@@ -20,13 +20,13 @@ from sequnet_pl.report.run_folder import (
     FILE,
     REPORT,
     WARNINGS,
+    ClipInfo,
+    ClipSet,
     Metrics,
-    SampledClip,
-    Sampling,
     add_page,
     is_run,
-    read_facts,
     read_sampling,
+    read_summary,
     read_text,
     run_pages,
     run_title,
@@ -45,7 +45,7 @@ def write_report(folder: Path) -> Path:
     """
     if not is_run(folder):
         raise UsageError(f"{folder} is not a run folder: it has neither {FILE} nor {CONFIG}")
-    path, metrics, facts = folder / REPORT, Metrics(folder), read_facts(folder)
+    path, metrics, facts = folder / REPORT, Metrics(folder), read_summary(folder)
     write_page(
         path,
         "run.html",
@@ -95,12 +95,12 @@ def _facts(facts: dict[str, Any], metrics: Metrics) -> Iterator[tuple[str, objec
         yield "commit", facts["commit"] or "–"
 
 
-def page_clip(folder: Path, sampling: Sampling, one: SampledClip) -> PageClip:
+def page_clip(folder: Path, sampling: ClipSet, one: ClipInfo) -> PageClip:
     """A clip of a training step, for pages."""
     return PageClip(
         name=one.name,
         wav=folder / f"{one.name}.wav",
-        prompt_end=one.border,
+        prompt_end=one.prompt_end,
         bits_per_sample=one.bits_per_sample,
         temperature=one.temperature,
         seed=sampling.seed,
@@ -119,7 +119,7 @@ def _sampled(folder: Path, page: Path) -> dict[str, Any]:
     prompted: dict[str, list[dict[str, Any]]] = {}  # continuation-0 beside recording-0
     from_silence = []
     for one in sampling.clips:
-        group = prompted.setdefault(one.name.rpartition("-")[2], []) if one.border else from_silence
+        group = prompted.setdefault(one.name.rpartition("-")[2], []) if one.prompt_end else from_silence
         group.append(view(page_clip(newest, sampling, one), page))
     return {
         "sampling": sampling,
@@ -131,7 +131,7 @@ def _sampled(folder: Path, page: Path) -> dict[str, Any]:
     }
 
 
-def _link(folder: Path, one: SampledClip, page: Path) -> tuple[str, str, float | None]:
+def _link(folder: Path, one: ClipInfo, page: Path) -> tuple[str, str, float | None]:
     return one.name, relative_url(folder / f"{one.name}.wav", page), one.bits_per_sample
 
 

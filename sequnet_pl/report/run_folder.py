@@ -16,7 +16,7 @@ from sequnet_pl.models import registry
 
 FILE = "metrics.csv"
 LIST = "clips.json"
-FACTS = "run.json"
+SUMMARY = "run.json"
 WARNINGS = "warnings.txt"
 CONFIG = "config.yaml"
 SAMPLES = "samples"
@@ -73,12 +73,12 @@ def thinned(points: Points, most: int = 300) -> Points:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SampledClip:
+class ClipInfo:
     """A clip of a training step, as `<name>.wav` and `<name>.png`, its spectrogram."""
 
     name: str
     kind: str  # continuation, recording (the real continuation of the same prompt) or silence
-    border: float  # seconds at which the prompt ends; 0 without a prompt
+    prompt_end: float  # seconds at which the prompt ends; 0 without a prompt
     bits_per_sample: float | None  # of the network for the part after the prompt; None if it was not measured
     flags: Sequence[str] = ()  # defects of that part (sequnet_pl.report.clip)
     temperature: float | None = None  # None for a recording
@@ -86,13 +86,13 @@ class SampledClip:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sampling:
+class ClipSet:
     """All clips of a step, and the counts of each of the 256 codes in recordings and in generated clips."""
 
     step: int
     rate: int
     seed: int
-    clips: Sequence[SampledClip]
+    clips: Sequence[ClipInfo]
     real_codes: Sequence[int]
     generated_codes: Sequence[int]
 
@@ -101,12 +101,16 @@ class Sampling:
         atomic.write_text(folder / LIST, json.dumps(asdict(self), indent=1))
 
 
-def read_sampling(folder: Path) -> Sampling | None:
-    """The sampling in a folder; None if its list is missing or incomplete."""
+def read_sampling(folder: Path) -> ClipSet | None:
+    """The clips of a step in a folder; None if their list is missing or incomplete."""
+    content = read_json(folder / LIST)
     try:
-        content = json.loads((folder / LIST).read_text(encoding="utf-8"))
-        return Sampling(**content | {"clips": [SampledClip(**clip) for clip in content["clips"]]})
-    except (OSError, ValueError, KeyError, TypeError):
+        for clip in content["clips"]:
+            if "border" in clip:  # of an earlier version
+                clip["prompt_end"] = clip.pop("border")
+        content["clips"] = [ClipInfo(**clip) for clip in content["clips"]]
+        return ClipSet(**content)
+    except (KeyError, TypeError, AttributeError):
         return None
 
 
@@ -122,14 +126,14 @@ def is_run(folder: Path) -> bool:
 
 def run_title(folder: Path, what: str) -> str:
     """The title of a page of a run: its name, its network and the kind of page."""
-    network = read_facts(folder).get("network", "")
+    network = read_summary(folder).get("network", "")
     names = [folder.resolve().name, registry.title(network)]
     return f"{', '.join(name for name in names if name)}: {what}"
 
 
 def mark_training(folder: Path, now: bool) -> None:
     """Write to run.json whether a run is training. Raises UserError if that fails."""
-    atomic.write_text(folder / FACTS, json.dumps(read_facts(folder) | {"training": now}, indent=1))
+    atomic.write_text(folder / SUMMARY, json.dumps(read_summary(folder) | {"training": now}, indent=1))
 
 
 def add_page(folder: Path, name: str, path: Path) -> None:
@@ -144,9 +148,9 @@ def run_pages(folder: Path) -> list[tuple[str, Path]]:
     return [(name, path) for name, path in pages if path.is_file()]
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
+def read_summary(folder: Path) -> dict[str, Any]:
     """The summary of a run in run.json; empty if there is none, as in the oldest run folders."""
-    return read_json(folder / FACTS)
+    return read_json(folder / SUMMARY)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from sequnet_pl.models.network import Network
 from sequnet_pl.report.clip import SILENT_BELOW, read_clip, save_spectrogram
 from sequnet_pl.sampling import continued, prompts
 from sequnet_pl.sampling.clip_folder import ClipFolder
-from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import Block, Engine, Session
 from sequnet_pl.sampling.generate import BLOCK, extend, start
 from sequnet_pl.sampling.metadata import Clip, ClipMetadata
@@ -73,14 +73,14 @@ def drawn_blocks(network: Network, engine: Engine, batch: Batch) -> Iterator[Blo
     Raises UserError, naming checkpoint and step, if the network gives logits that are not numbers.
     """
     first = batch.clips[0]
-    noise = Noise(first.seed, [each.clip for each in batch.clips])
-    drawing = Drawing(first.temperature, first.top_k, first.top_p)
+    noise = CounterRng(first.seed, [each.clip for each in batch.clips])
+    params = SamplingParams(first.temperature, first.top_k, first.top_p)
     left, size = batch.samples + round(batch.lead_in * first.sample_rate), _SMALLEST
     while left:
         begin = time.perf_counter()
         count = min(size, left)
         try:
-            blocks = list(extend(network, batch.session, noise, drawing, count, engine))
+            blocks = list(extend(network, batch.session, noise, params, count, engine))
         except UserError as error:
             raise UserError(f"{first.checkpoint}, step {first.step}: {error}") from error
         yield from blocks

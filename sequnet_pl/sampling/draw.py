@@ -1,10 +1,12 @@
-"""Logits to codes: one uniform number a clip and sample, looked up in the cumulative distribution.
+"""Sampling of codes from logits: one uniform number a clip and sample, by the inverse of the cumulative distribution.
 
 Letters: B clips, T time, Q = 256 classes.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +17,8 @@ from sequnet_pl.errors import UsageError
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """How codes are chosen; UsageError where a value makes no sense.
+class SamplingParams:
+    """Parameters of sampling. Raises UsageError if one is out of range.
 
     Args:
         temperature: Divides the logits; 0 takes the likeliest code, always.
@@ -37,8 +39,8 @@ class Drawing:
             raise UsageError(f"top_p is {self.top_p}, but must be above 0 and at most 1")
 
 
-class Noise:
-    """Uniform random numbers that depend on (seed, clip, time) only, whatever the batch.
+class CounterRng:
+    """Counter-based generator of uniform numbers, which depend on (seed, clip, time) only, whatever the batch.
 
     Args:
         seed: Any integer from 0.
@@ -60,17 +62,28 @@ class Noise:
         return torch.from_numpy(np.stack(rows))
 
 
-def draw(logits: Tensor, uniform: Tensor, drawing: Drawing) -> Tensor:
+def draw(logits: Tensor, uniform: Tensor, params: SamplingParams) -> Tensor:
     """Codes (B,) int64 from logits (B, Q) and uniform numbers (B,)."""
-    if drawing.temperature == 0:
+    if params.temperature == 0:
         return logits.argmax(dim=-1)
-    logits = logits.double() / drawing.temperature
-    if drawing.top_k < CLASSES:
-        logits = logits.masked_fill(logits < logits.topk(drawing.top_k).values[:, -1:], -torch.inf)
-    if drawing.top_p < 1:
+    logits = logits.double() / params.temperature
+    if params.top_k < CLASSES:
+        logits = logits.masked_fill(logits < logits.topk(params.top_k).values[:, -1:], -torch.inf)
+    if params.top_p < 1:
         likeliest, order = logits.softmax(dim=-1).sort(dim=-1, descending=True)
-        beyond = likeliest.cumsum(dim=-1) - likeliest >= drawing.top_p
+        beyond = likeliest.cumsum(dim=-1) - likeliest >= params.top_p
         logits = logits.masked_fill(beyond.gather(1, order.argsort(dim=-1)), -torch.inf)
     cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
     # the sum may end a rounding below 1: scaled by it, no number falls beyond the last possible code
     return (cumulative <= uniform.unsqueeze(-1) * cumulative[:, -1:]).sum(dim=-1).clamp_(max=CLASSES - 1)
+
+
+_FORMER = {"Drawing": SamplingParams, "Noise": CounterRng}
+
+
+def __getattr__(name: str) -> Any:
+    """Names of an earlier version."""
+    if name not in _FORMER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{name} is called {_FORMER[name].__name__} now", DeprecationWarning, stacklevel=2)
+    return _FORMER[name]

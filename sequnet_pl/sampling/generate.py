@@ -16,7 +16,7 @@ from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.precision import float32_products
-from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import Block, Engine, Session, engine_for
 
 BLOCK = 1600
@@ -64,7 +64,12 @@ def resume(network: Network, codes: Tensor, drawn: int, labels: Tensor | None = 
 
 @torch.no_grad()
 def extend(
-    network: Network, session: Session, noise: Noise, drawing: Drawing, samples: int, engine: Engine | None = None
+    network: Network,
+    session: Session,
+    noise: CounterRng,
+    params: SamplingParams,
+    samples: int,
+    engine: Engine | None = None,
 ) -> Iterator[Block]:
     """Draw `samples` more codes of each clip, block by block, and advance the session.
 
@@ -80,7 +85,7 @@ def extend(
             count = min(BLOCK, end - session.drawn)
             uniform = noise.uniform(session.drawn, count).to(session.logits.device)
             with float32_products(tf32=False):  # also during a training that allows TF32
-                block = engine.draw_block(session, uniform, drawing)
+                block = engine.sample_block(session, uniform, params)
             if not block.nats.isfinite().all():
                 raise UserError(
                     "the network gives logits that are not numbers: its weights are broken; take an earlier checkpoint"
@@ -130,5 +135,5 @@ def generate(
     if labels is not None and (len(labels) != clips or not all(0 <= label <= network.label_count for label in labels)):
         raise UsageError(f"labels are {list(labels)}, but must be {clips} numbers from 0 to {network.label_count}")
     session = start(network, codes, clips, None if labels is None else torch.tensor(labels))
-    blocks = extend(network, session, Noise(seed, range(clips)), Drawing(temperature), samples)
+    blocks = extend(network, session, CounterRng(seed, range(clips)), SamplingParams(temperature), samples)
     return mulaw.decode(torch.cat([block.codes for block in blocks], dim=1).cpu().numpy())

@@ -20,8 +20,8 @@ from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
 from sequnet_pl.models.network import Network
 from sequnet_pl.report.clip import flags, save_spectrogram
-from sequnet_pl.report.run_folder import SampledClip, Sampling
-from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.report.run_folder import ClipInfo, ClipSet
+from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.generate import extend, start
 from sequnet_pl.training.metrics import nats, targets_and_mask
@@ -109,7 +109,7 @@ class Program:
     seed: int
 
 
-def make_clips(program: Program, module: AudioModule, data: AudioDataModule, step: int, folder: Path) -> Sampling:
+def make_clips(program: Program, module: AudioModule, data: AudioDataModule, step: int, folder: Path) -> ClipSet:
     """Make all clips with the weights of now; write them, their spectrograms and their list to `folder`.
 
     Raises UserError where the network gives no numbers or a file cannot be written.
@@ -119,11 +119,11 @@ def make_clips(program: Program, module: AudioModule, data: AudioDataModule, ste
     for clip, head, own in _clips(program, module, data):
         waveform = mulaw.decode(np.concatenate((head, own)))
         write_wav(folder / f"{clip.name}.wav", waveform, rate)
-        save_spectrogram(folder / f"{clip.name}.png", waveform, rate, clip.border, f"{clip.name}, step {step}")
+        save_spectrogram(folder / f"{clip.name}.png", waveform, rate, clip.prompt_end, f"{clip.name}, step {step}")
         if clip.temperature == program.temperatures[0]:
             generated += np.bincount(own, minlength=mulaw.CLASSES)
         clips.append(replace(clip, flags=[str(flag) for flag in flags(waveform[len(head) :], rate)]))
-    sampling = Sampling(
+    sampling = ClipSet(
         step=step,
         rate=rate,
         seed=program.seed,
@@ -135,7 +135,7 @@ def make_clips(program: Program, module: AudioModule, data: AudioDataModule, ste
     return sampling
 
 
-def _clips(program: Program, module: AudioModule, data: AudioDataModule) -> Iterator[tuple[SampledClip, Codes, Codes]]:
+def _clips(program: Program, module: AudioModule, data: AudioDataModule) -> Iterator[tuple[ClipInfo, Codes, Codes]]:
     """Continuations, each with what really follows; then clips from silence. Generated ones are numbered through.
 
     Each comes without flags, and with the codes (T,) of its prompt and of what follows.
@@ -147,19 +147,19 @@ def _clips(program: Program, module: AudioModule, data: AudioDataModule) -> Iter
     def drawn(
         prompts: Tensor | None, numbers: range, temperature: float, labels: Tensor | None = None
     ) -> list[tuple[Codes, float]]:
-        session, noise = start(network, prompts, len(numbers), labels), Noise(program.seed, numbers)
-        blocks = list(extend(network, session, noise, Drawing(temperature), samples, engine))
+        session, noise = start(network, prompts, len(numbers), labels), CounterRng(program.seed, numbers)
+        blocks = list(extend(network, session, noise, SamplingParams(temperature), samples, engine))
         codes = torch.cat([block.codes for block in blocks], dim=1).cpu().numpy()
         bits = torch.cat([block.nats for block in blocks], dim=1).double().mean(dim=1) / math.log(2)
         return list(zip(codes, bits.tolist(), strict=True))
 
     def clip(
         name: str, head: Codes, scored: tuple[Codes, float], temperature: float | None, source: str
-    ) -> tuple[SampledClip, Codes, Codes]:
+    ) -> tuple[ClipInfo, Codes, Codes]:
         own, bits = scored
-        kind, border, score = name.partition("-")[0], len(head) / rate, bits if math.isfinite(bits) else None
-        listed = SampledClip(
-            name=name, kind=kind, border=border, bits_per_sample=score, temperature=temperature, source=source
+        kind, prompt_end, score = name.partition("-")[0], len(head) / rate, bits if math.isfinite(bits) else None
+        listed = ClipInfo(
+            name=name, kind=kind, prompt_end=prompt_end, bits_per_sample=score, temperature=temperature, source=source
         )
         return listed, head, own
 

@@ -23,7 +23,7 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 from sequnet_pl import atomic
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.charts import codes_figure
-from sequnet_pl.report.run_folder import Sampling
+from sequnet_pl.report.run_folder import ClipSet
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +199,7 @@ def log_settings(loggers: Iterable[Logger], settings: Mapping[str, Any]) -> None
                 )
 
 
-def log_sampling(loggers: Iterable[Logger], sampling: Sampling, folder: Path) -> None:
+def log_sampling(loggers: Iterable[Logger], sampling: ClipSet, folder: Path) -> None:
     """Log the clips in a folder and the histogram of codes to the loggers that take them."""
     for logger in loggers:
         codes = codes_figure(sampling.real_codes, sampling.generated_codes)
@@ -219,7 +219,7 @@ def log_sampling(loggers: Iterable[Logger], sampling: Sampling, folder: Path) ->
             board.add_figure("samples/codes", codes, sampling.step)
 
 
-def _wandb_media(sampling: Sampling, folder: Path, codes: Figure) -> dict[str, Any]:
+def _wandb_media(sampling: ClipSet, folder: Path, codes: Figure) -> dict[str, Any]:
     import wandb
 
     found: dict[str, Any] = {"samples/codes": wandb.Image(codes)}

@@ -21,7 +21,7 @@ from sequnet_pl.printing import printable
 from sequnet_pl.project import this_command
 from sequnet_pl.report.card import CARD, write_card
 from sequnet_pl.report.run import write_report
-from sequnet_pl.report.run_folder import FACTS, WARNINGS, mark_training, read_config, read_facts, read_text
+from sequnet_pl.report.run_folder import SUMMARY, WARNINGS, mark_training, read_config, read_summary, read_text
 from sequnet_pl.training.loggers import log_checkpoint, log_settings
 from sequnet_pl.training.module import AudioModule, data_of
 from sequnet_pl.training.sampling import SampleAudio
@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 _PROJECT = Path(__file__).parents[2]
 
 
-def write_facts(
+def write_summary(
     folder: Path, module: AudioModule, data: AudioDataModule, begun_from: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     """Write and return the facts of a run; a resumed run adds its command. Raises UserError where that fails."""
-    rate, network, before = data.hparams["sample_rate"], module.network, read_facts(folder)
+    rate, network, before = data.hparams["sample_rate"], module.network, read_summary(folder)
     facts: dict[str, Any] = {
         "network": registry.name_of(network),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
@@ -53,7 +53,7 @@ def write_facts(
             },
         },
     }
-    atomic.write_text(folder / FACTS, json.dumps(facts, indent=1))
+    atomic.write_text(folder / SUMMARY, json.dumps(facts, indent=1))
     return facts
 
 
@@ -125,7 +125,7 @@ class RunReport(Callback):
 
     def _begin(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, AudioModule)
-        facts = write_facts(self.folder, module, data_of(trainer), self.begun_from)
+        facts = write_summary(self.folder, module, data_of(trainer), self.begun_from)
         mark_training(self.folder, True)
         log_settings(trainer.loggers, read_config(self.folder) | {"run": facts})
 

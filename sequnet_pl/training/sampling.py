@@ -13,7 +13,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import distributed
 
 from sequnet_pl.errors import UsageError
-from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.sampling.draw import SamplingParams
 from sequnet_pl.training.averaging import averaged_weights
 from sequnet_pl.training.clips import Program, make_clips
 from sequnet_pl.training.loggers import log_sampling
@@ -66,7 +66,9 @@ class SampleAudio(Callback):
             from_silence=from_silence,
             seconds=seconds,
             prompt_seconds=prompt_seconds,
-            temperatures=[Drawing(value).temperature for value in temperatures],  # which refuses what makes no sense
+            temperatures=[
+                SamplingParams(value).temperature for value in temperatures
+            ],  # which refuses what makes no sense
             seed=seed,
         )
         self.last_step = -1

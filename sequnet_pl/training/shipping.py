@@ -14,7 +14,7 @@ from sequnet_pl.models import registry
 from sequnet_pl.pretrained import WEIGHTS, excerpts
 from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, training_settings
 from sequnet_pl.report.page import fixed, receptive_field
-from sequnet_pl.report.run_folder import read_config, read_facts
+from sequnet_pl.report.run_folder import read_config, read_summary
 from sequnet_pl.training.checkpoints import hyper_parameters, read, run_of_checkpoint
 from sequnet_pl.training.saving import AtomicCheckpointIO
 from sequnet_pl.training.trained import Trained, load_trained
@@ -85,7 +85,7 @@ def _score(path: Path, step: int, what: str) -> list[str]:
 
 
 def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, score: list[str]) -> str:
-    content, facts = read(checkpoint), read_facts(run) if run else {}
+    content, facts = read(checkpoint), read_summary(run) if run else {}
     config = (read_config(run) if run else {}) or {"model": hyper_parameters(content), "data": trained.data}
     network, data = trained.network, trained.data
     heard = [data.get(source) for source in ("audio_dir", "audio_list", "recordings")]

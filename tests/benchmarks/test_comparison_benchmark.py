@@ -15,7 +15,7 @@ from sequnet_pl.errors import UsageError, UserError
 
 SHORT = ("--epochs=-1", "--num_workers=0", "--sample_audio.every_n_epochs=0", "--trainer.check_val_every_n_epoch=null")
 SIZES = ("--max_steps=3", "--output_size=256", "--batch_size=2", "--log_interval=1", "--trainer.val_check_interval=2")
-TINY = Scale(("sequnet-small", "wavenet-small"), (*SHORT, *SIZES), 4, 0.3, 0.1, turn=0.01)
+TINY = Scale(("sequnet-small", "wavenet-small"), (*SHORT, *SIZES), 4, 0.3, 0.1, repetition=0.01)
 FOUND = {
     "train sequnet": {"parameters": 200, "receptive_field": 90},
     "train wavenet": {"parameters": 100, "receptive_field": 100},
@@ -88,8 +88,7 @@ def test_ratios_errors_and_claims():
     lines = {name: cells for name, *cells in comparison.table(FOUND)}
     assert lines["bits per sample, test"] == ["3.000", "2.000", "1.50", "as good: not reached"]
     frechet = lines["log-mel Fréchet distance (other recordings 13.0, noise 150.0), dB"]
-    assert frechet == ["60.0", "30.0", "2.00", "–"]
-    assert lines["its standard error, dB"][:2] == ["1.2", "1.2"]
+    assert frechet == ["60.0 ± 1.2", "30.0 ± 1.2", "2.00", "–"]
     assert lines["silent clips"] == ["0%", "12%", "0.00", "–"]
     assert lines["training: peak memory, MB"] == ["50", "100", "0.50", "less: reached"]
     for clips, ratio, reached in ((1, "5.00", "reached"), (16, "3.00", "not reached")):

@@ -51,7 +51,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> Pa
 def run(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., str]]:
-    """Run the command in an empty folder, with few short clips if nothing else is said; gives the line of an error."""
+    """Run the command in an empty folder, with few short clips by default; return the line of an error."""
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
 

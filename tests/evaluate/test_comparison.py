@@ -113,7 +113,7 @@ def test_noise_has_the_level_of_each_clip() -> None:
 
 
 @pytest.mark.parametrize(
-    ("generated", "real", "resamples", "said"),
+    ("generated", "real", "resamples", "message"),
     [
         ((3, LENGTH), (6, LENGTH), 2, "3 clips are too few"),
         ((4, LENGTH), (4, LENGTH), 2, "twice as many"),
@@ -122,8 +122,8 @@ def test_noise_has_the_level_of_each_clip() -> None:
         ((4, LENGTH), (8, LENGTH), 1, "resamples is 1"),
     ],
 )
-def test_usage(generated: tuple[int, int], real: tuple[int, int], resamples: int, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_usage(generated: tuple[int, int], real: tuple[int, int], resamples: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         compare(np.zeros(generated), np.zeros(real), RATE, resamples=resamples)
 
 

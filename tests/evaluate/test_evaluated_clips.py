@@ -1,4 +1,4 @@
-"""Which stretches of recordings are compared, what a network hears before them, and clips from files."""
+"""Which stretches of recordings are compared, their prompts, and clips from files."""
 
 from pathlib import Path
 
@@ -41,10 +41,10 @@ def test_all_stretches_are_taken_where_all_are_needed(split: Split) -> None:
 def test_stretches_are_spread_evenly_and_do_not_overlap(split: Split) -> None:
     found = clips.choose(split, 250, 4, RATE)
     begins = np.cumsum(split.lengths) - split.lengths
-    places = [int(begins[stretch.recording]) + stretch.start for stretch in found]
-    assert len(places) == 8 and (np.diff(places) >= 250).all()
+    positions = [int(begins[stretch.recording]) + stretch.start for stretch in found]
+    assert len(positions) == 8 and (np.diff(positions) >= 250).all()
     assert {stretch.recording for stretch in found} == {0, 1, 2, 3}
-    gaps = np.diff(places)
+    gaps = np.diff(positions)
     assert gaps.max() < 2 * 8400 / 8
     assert found == clips.choose(split, 250, 4, RATE)
 
@@ -64,9 +64,9 @@ def test_a_prompt_is_what_comes_before(split: Split) -> None:
     (codes,) = clips.read(split, [stretch], 100)
     begin = int(split.offsets[2])
     assert np.array_equal(codes, split.codes[begin + 300 : begin + 400])
-    for context, heard in ((50, 50), (1000, 300)):
+    for context, samples in ((50, 50), (1000, 300)):
         found = clips.prompt(split, stretch, context, RATE)
-        assert np.array_equal(found.codes, split.codes[begin + 300 - heard : begin + 300])
+        assert np.array_equal(found.codes, split.codes[begin + 300 - samples : begin + 300])
         assert found.end == 0.3 and found.source.endswith("c.wav")
     assert (clips.prompt(split, Stretch(2, 0), 50, RATE).codes == mulaw.SILENCE).all()
 
@@ -74,14 +74,14 @@ def test_a_prompt_is_what_comes_before(split: Split) -> None:
 def test_what_is_generated_does_not_depend_on_the_batches(split: Split) -> None:
     torch.manual_seed(0)
     network = SeqUNet(3, 4, 1, 3).double().eval()
-    heard = [clips.prompt(split, Stretch(2, start), 40, RATE) for start in (0, 10, 200, 300, 400)]
+    samples = [clips.prompt(split, Stretch(2, start), 40, RATE) for start in (0, 10, 200, 300, 400)]
     base = ClipMetadata(
         checkpoint="", weights_sha256="", step=0, network="sequnet", sample_rate=RATE, kind="continuation",
         seed=3, clip=0, first_clip=0, batch_size=5,
     )  # fmt: skip
     blocks: list[Block] = []
     one, two = (
-        clips.generate(network, engine_for(network, "eager"), heard, base, 40, size, blocks.append) for size in (5, 2)
+        clips.generate(network, engine_for(network, "eager"), samples, base, 40, size, blocks.append) for size in (5, 2)
     )
     assert np.array_equal(one, two) and one.shape == (5, 40) and len({row.tobytes() for row in one}) == 5
     assert sum(block.codes.numel() for block in blocks) == 2 * 5 * 40

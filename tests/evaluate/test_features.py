@@ -39,12 +39,6 @@ def test_a_tone_and_noise() -> None:
     assert found["clipping_share"] == pytest.approx([0, 0])
 
 
-def test_pitch_classes() -> None:
-    found = scalars(tone(440), tone(440, 0.25) + tone(880, 0.25), tone(440, 0.25) + tone(622.25, 0.25))
-    entropy = found["chroma_entropy"]
-    assert entropy[1] == pytest.approx(entropy[0], abs=0.1) and entropy[2] > entropy[0] + 0.7
-
-
 def test_onsets_are_counted_by_the_second() -> None:
     knocks = np.zeros(len(TIME))
     for start in np.arange(0.1, 2, 0.2):

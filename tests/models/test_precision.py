@@ -6,7 +6,7 @@ import torch
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import EagerEngine
 from sequnet_pl.sampling.generate import extend, start
 
@@ -53,12 +53,12 @@ def test_sampling_is_exact_between_blocks_and_lets_training_be():
     network, seen = WaveNet(2, 2, 4, 4, 4), []
 
     class Looking(EagerEngine):
-        def draw_block(self, session, uniform, drawing):
+        def sample_block(self, session, uniform, params):
             seen.append(flags())
-            return super().draw_block(session, uniform, drawing)
+            return super().sample_block(session, uniform, params)
 
     session = start(network, None, 1)
-    for _ in extend(network, session, Noise(0, range(1)), Drawing(), 2000, Looking(network)):
+    for _ in extend(network, session, CounterRng(0, range(1)), SamplingParams(), 2000, Looking(network)):
         assert flags() == (True, True)
     assert seen == [(False, False)] * 2
 

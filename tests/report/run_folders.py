@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from sequnet_pl.audio.files import write_wav
-from sequnet_pl.report.run_folder import SampledClip, Sampling
+from sequnet_pl.report.run_folder import ClipInfo, ClipSet
 
 RATE = 8000
-FACTS = {
+SUMMARY = {
     "network": "sequnet",
     "parameters": 26_900_000,
     "receptive_field_ms": 1234.5,
@@ -24,7 +24,7 @@ FACTS = {
 def make_run(folder: Path, steps: int = 200, samplings: int = 3) -> Path:
     """Rows every ten steps, a validation every fifty, clips every hundred; the last clip is a loop."""
     folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps(FACTS))
+    (folder / "run.json").write_text(json.dumps(SUMMARY))
     (folder / "config.yaml").write_text(
         "model:\n  class_path: x.SeqUNetModule\n  init_args: {levels: 5}\n"
         "data: {audio_dir: /home/me/music, batch_size: 16}\ntrainer: {precision: bf16-mixed, max_epochs: 3}\n"
@@ -49,20 +49,20 @@ def make_run(folder: Path, steps: int = 200, samplings: int = 3) -> Path:
     return folder
 
 
-def add_sampling(folder: Path, step: int) -> Sampling:
+def add_sampling(folder: Path, step: int) -> ClipSet:
     """A continuation, its recording and a clip from silence."""
-    place = folder / "samples" / f"step-{step:08d}"
+    folder_of_step = folder / "samples" / f"step-{step:08d}"
     noise = np.random.default_rng(step).uniform(-0.5, 0.5, 2 * RATE).astype(np.float32)
     clips = [
-        SampledClip(
-            name="continuation-0", kind="continuation", border=1, bits_per_sample=3.0, temperature=1, source="a"
+        ClipInfo(
+            name="continuation-0", kind="continuation", prompt_end=1, bits_per_sample=3.0, temperature=1, source="a"
         ),
-        SampledClip(name="recording-0", kind="recording", border=1, bits_per_sample=2.5, source="music/a.flac, 1.00 s"),
-        SampledClip(name="silence-1", kind="silence", border=0, bits_per_sample=None, temperature=0.8, flags=["loop"]),
+        ClipInfo(name="recording-0", kind="recording", prompt_end=1, bits_per_sample=2.5, source="music/a.flac, 1 s"),
+        ClipInfo(name="silence-1", kind="silence", prompt_end=0, bits_per_sample=None, temperature=0.8, flags=["loop"]),
     ]
     for clip in clips:
-        write_wav(place / f"{clip.name}.wav", np.tile(noise[:800], 20) if clip.flags else noise, RATE)
+        write_wav(folder_of_step / f"{clip.name}.wav", np.tile(noise[:800], 20) if clip.flags else noise, RATE)
     counts = np.bincount(np.random.default_rng(0).integers(100, 150, 1000), minlength=256).tolist()
-    sampling = Sampling(step=step, rate=RATE, seed=0, clips=clips, real_codes=counts, generated_codes=counts[::-1])
-    sampling.write(place)
+    sampling = ClipSet(step=step, rate=RATE, seed=0, clips=clips, real_codes=counts, generated_codes=counts[::-1])
+    sampling.write(folder_of_step)
     return sampling

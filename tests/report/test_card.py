@@ -5,10 +5,10 @@ from run_folders import make_run
 from sequnet_pl.report.card import write_card
 
 
-def test_the_card_says_what_was_learnt_and_keeps_places_private(tmp_path: Path) -> None:
+def test_the_card_describes_the_training_without_paths(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", samplings=0)
     (folder / "checkpoints").mkdir()
-    for step in (100, 200, 300):  # several are kept; that of the score which is told is named
+    for step in (100, 200, 300):  # several are kept; that of the score is named
         (folder / "checkpoints" / f"best-step{step:08d}.ckpt").touch()
     write_card(folder, folder / "checkpoints")
     text = (folder / "checkpoints" / "MODEL.md").read_text(encoding="utf-8")
@@ -26,8 +26,5 @@ def test_the_card_says_what_was_learnt_and_keeps_places_private(tmp_path: Path) 
     ):
         assert words in text
     assert "/home/me/music" not in text
-
-
-def test_a_bare_folder_has_a_card(tmp_path: Path) -> None:
-    write_card(tmp_path, tmp_path)
+    write_card(tmp_path, tmp_path)  # a folder without anything has a card, too
     assert "last.ckpt" in (tmp_path / "MODEL.md").read_text(encoding="utf-8")

@@ -3,14 +3,12 @@
 import html
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from browser import Browser
-from run_folders import FACTS, make_run
+from run_folders import SUMMARY, make_run
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.compare import differing, find_runs, main, write_comparison
@@ -23,7 +21,7 @@ def logs(tmp_path: Path) -> Path:
     folder = tmp_path / "logs"
     make_run(folder / "sequnet" / "one", steps=100, samplings=1)
     other = make_run(folder / "wavenet" / "two & <b>", samplings=2)
-    (other / "run.json").write_text(json.dumps(FACTS | {"network": "wavenet", "parameters": 1234}))
+    (other / "run.json").write_text(json.dumps(SUMMARY | {"network": "wavenet", "parameters": 1234}))
     config = yaml.safe_load((other / "config.yaml").read_text())
     config["model"] = {"class_path": "x.WaveNetModule", "init_args": {"layers": 3}}
     (other / "config.yaml").write_text(yaml.safe_dump(config | {"name": "two"}))
@@ -60,12 +58,12 @@ def test_runs_are_found_at_any_depth_but_not_in_runs(logs: Path) -> None:
 
 def test_what_cannot_be_compared_is_one_line(logs: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for paths, said in (
+    for paths, message in (
         ([logs / "none"], "holds none"),
         ([logs, tmp_path / "empty"], "holds none"),
         ([logs / "sequnet"], "nothing to compare"),
     ):
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             find_runs(paths)
 
 
@@ -96,14 +94,14 @@ def test_the_same_prompt_is_shown_from_each(logs: Path) -> None:
 
     assert shown() == ["a", TWO, "sequnet/one"]  # the recording is of another prompt
     for listed in logs.rglob("clips.json"):
-        listed.write_text(listed.read_text().replace('"source": "a"', '"source": "music/a.flac, 1.00 s"'))
-    assert shown() == ["a.flac, 1.00 s", "recording", TWO, "sequnet/one"]
+        listed.write_text(listed.read_text().replace('"source": "a"', '"source": "music/a.flac, 1 s"'))
+    assert shown() == ["a.flac, 1 s", "recording", TWO, "sequnet/one"]
 
 
 def test_what_was_learnt_from_other_recordings_is_said(logs: Path) -> None:
     assert "by fingerprint" not in page_of(logs)
-    place = logs / "sequnet" / "one" / "run.json"
-    place.write_text(json.dumps(FACTS | {"sample_rate": 4000, "data": {"fingerprint": "other"}}))
+    summary = logs / "sequnet" / "one" / "run.json"
+    summary.write_text(json.dumps(SUMMARY | {"sample_rate": 4000, "data": {"fingerprint": "other"}}))
     text = page_of(logs)
     assert "different sample rates" in text and "different data (by fingerprint)" in text
 
@@ -132,16 +130,9 @@ def test_runs_of_which_nothing_is_known_make_a_page_too(tmp_path: Path) -> None:
     assert "All settings are the same." in text
 
 
-def test_the_command_names_its_page_and_needs_no_torch(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_path_of_its_page(logs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(logs / "sequnet"), str(logs / "wavenet")]) == 0
     assert capsys.readouterr().out == f"{logs / 'compare.html'}\n"
-    code = (
-        "import sys; from sequnet_pl.report.compare import main; status = main(sys.argv[1:]); "
-        "assert 'torch' not in sys.modules; sys.exit(status)"
-    )
-    words = [sys.executable, "-c", code, str(logs), "--out", str(logs / "mine" / "page.html")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and (logs / "mine" / "page.html").is_file(), done.stderr
 
 
 def test_a_setting_is_named_by_its_last_word_if_that_is_unique() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import DRAWN, Browser
-from run_folders import FACTS, add_sampling, make_run
+from run_folders import SUMMARY, add_sampling, make_run
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.run import link_page, write_report
@@ -41,7 +41,7 @@ def test_the_page_describes_the_run(text: str) -> None:
         "1,234.5 ms",
         "2.5 h, recordings: 3",
         "f00d",
-        FACTS["commit"],
+        SUMMARY["commit"],
         "python train.py --ckpt_path last",
         "2026-01-01 00:00:00 <b>a batch takes 9 ms to load",
         "audio_dir: /home/me/music",
@@ -83,10 +83,10 @@ def test_long_runs_have_small_reports(run: Path, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "long", steps=100_000, samplings=2)
     short = (run / "report.html").stat().st_size
     for step in range(300, 10_000, 100):
-        place = folder / "samples" / f"step-{step:08d}"
-        shutil.copytree(folder / "samples" / "step-00000100", place)
-        content = json.loads((place / "clips.json").read_text())
-        (place / "clips.json").write_text(json.dumps(content | {"step": step}))
+        step_folder = folder / "samples" / f"step-{step:08d}"
+        shutil.copytree(folder / "samples" / "step-00000100", step_folder)
+        content = json.loads((step_folder / "clips.json").read_text())
+        (step_folder / "clips.json").write_text(json.dumps(content | {"step": step}))
     write_report(folder)
     assert (folder / "report.html").stat().st_size < 1.2 * short
     assert "40 of 98" in (folder / "report.html").read_text(encoding="utf-8")
@@ -125,15 +125,17 @@ def test_pages_of_a_run_are_linked_while_they_are_there(tmp_path: Path, caplog: 
     assert "does not link" in caplog.text
 
 
-def test_the_command_makes_it_again_without_torch(run: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(run, tmp_path / "run")
-    (folder / "report.html").unlink()
+def test_the_commands_write_pages_without_torch(run: Path, tmp_path: Path) -> None:
+    folders = [shutil.copytree(run, tmp_path / name) for name in ("one", "two")]
+    (folders[0] / "report.html").unlink()
     code = (
-        "import sys; from sequnet_pl.report.run import main; status = main(sys.argv[1:]); "
-        "assert 'torch' not in sys.modules; sys.exit(status)"
+        "import sys; from sequnet_pl.report import compare, run; run.main(sys.argv[1:2]); "
+        "compare.main([*sys.argv[1:], '--out', 'page.html']); assert 'torch' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stdout) == (0, f"{folder / 'report.html'}\n"), done.stderr
+    words = [sys.executable, "-c", code, *map(str, folders)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, f"{folders[0] / 'report.html'}\npage.html\n"), done.stderr
+    assert (folders[0] / "report.html").is_file() and (tmp_path / "page.html").is_file()
 
 
 @pytest.mark.parametrize(("width", "dark"), [(320, True), (1280, False)])
@@ -173,7 +175,7 @@ def test_the_pointer_reads_values(browser: Browser, run: Path) -> None:
 
 def test_the_report_of_a_run_that_is_training_reloads(browser: Browser, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run", steps=20, samplings=0)
-    (folder / "run.json").write_text(json.dumps(FACTS | {"training": True}))
+    (folder / "run.json").write_text(json.dumps(SUMMARY | {"training": True}))
     write_report(folder)
     hurry = "const wait = setInterval; window.setInterval = (act, time) => wait(act, time / 60);"
     script = browser.call("Page.addScriptToEvaluateOnNewDocument", source=hurry)["identifier"]

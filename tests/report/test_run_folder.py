@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_folders import make_run
+from run_folders import add_sampling, make_run
 
-from sequnet_pl.report.run_folder import Metrics, thinned
+from sequnet_pl.report.run_folder import Metrics, read_sampling, thinned
 
 
 def test_rows_are_read_and_a_cut_line_is_left_out(tmp_path: Path) -> None:
@@ -32,3 +32,12 @@ def test_thinned_curves_are_means(count: int) -> None:
     if count == 100_000:
         np.testing.assert_allclose(thin.mean(axis=1), points.mean(axis=1), atol=1e-4)
         np.testing.assert_allclose(thin[:, 0], points[:, :333].mean(axis=1))
+
+
+def test_a_list_of_clips_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    add_sampling(tmp_path, 5)
+    folder = tmp_path / "samples" / "step-00000005"
+    listed = folder / "clips.json"
+    listed.write_text(listed.read_text().replace('"prompt_end"', '"border"'))
+    found = read_sampling(folder)
+    assert found and [clip.prompt_end for clip in found.clips] == [1, 1, 0]

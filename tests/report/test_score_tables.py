@@ -38,7 +38,7 @@ def scores(recordings: int = 120) -> Scores:
         sample_rate=16_000,
         receptive_field=40,
         samples=recordings * 1600,
-        bits_per_sample={"uniform guess": 8.0, "table": 5.5, NETWORK: 3.25},
+        bits_per_sample={"uniform baseline": 8.0, "table": 5.5, NETWORK: 3.25},
         accuracy=0.25,
         expected_calibration_error=0.0123,
         table_samples=1000,
@@ -98,7 +98,7 @@ def test_a_test_that_found_nothing_is_drawn_too(tmp_path: Path) -> None:
     """As of a network that gives NaN, for one short recording."""
     nothing = RecordingScore(name="a.wav", samples=10, bits_per_sample=None, table_bits_per_sample=None)
     start = DistanceScore(start=0, end=None, samples=10, bits_per_sample=None, table_bits_per_sample=None)
-    bits = {"uniform guess": 8.0, "table": None, NETWORK: None}
+    bits = {"uniform baseline": 8.0, "table": None, NETWORK: None}
     odd = replace(
         scores(), recordings=[nothing], distances=[start], calibration=[], bits_per_sample=bits, accuracy=None
     )

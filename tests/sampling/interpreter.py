@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from sequnet_pl.sampling.draw import Drawing, draw
+from sequnet_pl.sampling.draw import SamplingParams, draw
 from sequnet_pl.sampling.engines.layout import Layout, Limits, OperationRow, SegmentRow, TargetRow
 
 
@@ -95,13 +95,13 @@ class Run:
     def run(self):
         job = self.job
         time, codes = job["time"], job["history"][: job["kernel"]].tolist()
-        drawing = Drawing(job["temperature"], job["top_k"], job["top_p"])
+        params = SamplingParams(job["temperature"], job["top_k"], job["top_p"])
         self.fetch(self.table[job["fills"] : job["fills"] + job["fill_count"]], time)
         entry = self.row(SegmentRow, "segments", job["input"])
         for sample in range(job["samples"]):
             time += 1
             logits = job["logits"][sample]
-            codes.append(int(draw(logits.unsqueeze(0), job["uniform"][sample : sample + 1], drawing)))
+            codes.append(int(draw(logits.unsqueeze(0), job["uniform"][sample : sample + 1], params)))
             job["codes"][sample] = codes[-1]
             frame = job["lookup_bias"] + sum(job["lookup"][k, code] for k, code in enumerate(codes[-job["kernel"] :]))
             self.frames[self.place(entry, time)][: len(frame)] = frame

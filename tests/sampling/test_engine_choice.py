@@ -10,7 +10,7 @@ from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.sampling.draw import SamplingParams
 from sequnet_pl.sampling.engines import Block, EagerEngine, build, engine_for
 from sequnet_pl.sampling.engines.base import checked, warn_once
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
@@ -71,7 +71,7 @@ def test_a_block_runs_on_the_faster_number_of_threads(network, monkeypatch):
     engine, now, drawn = engine_for(network.float(), "native"), 0.0, []
     monkeypatch.setattr("sequnet_pl.sampling.engines.native.perf_counter", lambda: now)
 
-    def draw(session, uniform, drawing, threads):
+    def draw(session, uniform, params, threads):
         nonlocal now
         now += uniform.shape[1] * {1: 1.0, 2: 3.0}[threads]
         drawn.append((uniform.shape[1], threads))
@@ -82,7 +82,7 @@ def test_a_block_runs_on_the_faster_number_of_threads(network, monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     engine._seconds.clear()
     for samples in (1, 10, 1600, 1600, *[1600] * 12):
-        block = engine.draw_block(start(network, None, 1), torch.zeros(1, samples), Drawing())
+        block = engine.sample_block(start(network, None, 1), torch.zeros(1, samples), SamplingParams())
         assert block.codes.shape[1] == samples
     assert drawn[:5] == [(1, 1), (10, 1), (64, 1), (64, 2), (1472, 1)]
     assert drawn[5:].count((64, 2)) == 1  # another trial
@@ -150,5 +150,5 @@ def test_graphs_of_a_changed_network_are_its_own_or_refused(change, monkeypatch)
         assert isinstance(network, WaveNet)
         return
     uniform = torch.rand(1, 20, dtype=torch.float64)
-    own = engine.draw_block(sessions[0], uniform, Drawing())
-    assert torch.equal(own.codes, EagerEngine(network).draw_block(sessions[1], uniform, Drawing()).codes)
+    own = engine.sample_block(sessions[0], uniform, SamplingParams())
+    assert torch.equal(own.codes, EagerEngine(network).sample_block(sessions[1], uniform, SamplingParams()).codes)

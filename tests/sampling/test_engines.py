@@ -13,7 +13,7 @@ from sequnet_pl.models.precision import float32_products
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import Session, build, engine_for
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.layout import kernel_schedule
@@ -30,7 +30,13 @@ ENGINES = [
     "graphless",  # the steps of the graphs, on the CPU
     "interpreted",  # the tables of the kernel, on the CPU
 ]
-DRAWINGS = [Drawing(), Drawing(0), Drawing(0.8, top_k=7), Drawing(1.3, top_p=0.6), Drawing(0.9, 20, 0.9)]
+DRAWINGS = [
+    SamplingParams(),
+    SamplingParams(0),
+    SamplingParams(0.8, top_k=7),
+    SamplingParams(1.3, top_p=0.6),
+    SamplingParams(0.9, 20, 0.9),
+]
 SHAPES = {  # beyond the small networks of all tests: several panels of channels, and single layers
     "sequnet-70": lambda: SeqUNet(3, 70, 1, 5),
     "sequnet-k9": lambda: SeqUNet(4, 17, 1, 9),
@@ -70,12 +76,12 @@ def prompts(clips, length, seed=1):
 
 
 def uniforms(session, clips, samples):
-    return Noise(1, range(clips)).uniform(session.drawn, samples).to(session.logits.device)
+    return CounterRng(1, range(clips)).uniform(session.drawn, samples).to(session.logits.device)
 
 
-def draw_block(network, engine, session, samples, drawing=Drawing()):  # noqa: B008 (frozen)
+def sample_block(network, engine, session, samples, params=SamplingParams()):  # noqa: B008 (frozen)
     clips = len(session.logits)
-    return engine.draw_block(session, uniforms(session, clips, samples), drawing)
+    return engine.sample_block(session, uniforms(session, clips, samples), params)
 
 
 def whole_logits(network, prompt, codes):
@@ -98,7 +104,7 @@ def check_against_forward(network, name, clips, surplus):
     prompt = prompts(clips, network.window(1).inputs + surplus if surplus > 0 else -surplus)
     session = start(network, prompt, clips)
     samples = 2 * network.cycle + 5
-    block = draw_block(network, make_engine(network, name), session, samples)
+    block = sample_block(network, make_engine(network, name), session, samples)
     assert session.drawn == session.state.time == samples
     expected = whole_logits(network, prompt.to(block.codes.device), block.codes)
     assert expected.std() > 0.1  # else nothing is compared
@@ -133,24 +139,24 @@ def test_all_logits_at_every_phase(network, name):
     session = start(network, prompt, 2)
     logits, codes = [session.logits.clone()], []
     for _ in range(2 * network.cycle + 3):
-        codes.append(draw_block(network, engine, session, 1).codes)
+        codes.append(sample_block(network, engine, session, 1).codes)
         logits.append(session.logits.clone())
     whole = whole_logits(network, prompt.to(session.logits.device), torch.cat(codes, dim=1))
     close(torch.stack(logits, dim=-1), whole, whole)
 
 
 @pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize("drawing", DRAWINGS, ids=str)
-def test_codes_and_nats_are_those_of_the_reference(network, name, drawing):
+@pytest.mark.parametrize("params", DRAWINGS, ids=str)
+def test_codes_and_nats_are_those_of_the_reference(network, name, params):
     network = on_device(network, name)
     list(network.parameters())[-1].data.zero_()  # else the bias of the logits alone decides on the likeliest code
     blocks = []
     for engine in (engine_for(network, "eager"), make_engine(network, name)):
         session = start(network, prompts(5, 20), 5)
-        blocks.append(draw_block(network, engine, session, 2 * network.cycle + 9, drawing))
+        blocks.append(sample_block(network, engine, session, 2 * network.cycle + 9, params))
     assert torch.equal(blocks[0].codes, blocks[1].codes)
     close(blocks[0].nats, blocks[1].nats, session.logits)
-    assert drawing.temperature == 0 or blocks[0].codes.unique().numel() > 1  # a greedy WaveNet soon hums one code
+    assert params.temperature == 0 or blocks[0].codes.unique().numel() > 1  # a greedy WaveNet soon hums one code
 
 
 def clone(session):
@@ -163,15 +169,15 @@ def test_engines_continue_each_other(network, name):
     network = on_device(network, name)
     eager, other = engine_for(network, "eager"), make_engine(network, name)
     alone = start(network, None, 2)
-    codes = draw_block(network, eager, alone, 4 * network.cycle + 14).codes
+    codes = sample_block(network, eager, alone, 4 * network.cycle + 14).codes
     session, parts = start(network, None, 2), []
     for engine, samples in ((other, network.cycle + 1), (eager, 3), (other, 2 * network.cycle + 6), (eager, 4)):
-        parts.append(draw_block(network, engine, session, samples).codes)
+        parts.append(sample_block(network, engine, session, samples).codes)
         file = io.BytesIO()
         torch.save(vars(session.state), file)
         file.seek(0)
         session.state = type(session.state)(**torch.load(file, weights_only=True))
-    parts.append(draw_block(network, other, session, network.cycle).codes)
+    parts.append(sample_block(network, other, session, network.cycle).codes)
     assert torch.equal(torch.cat(parts, dim=1), codes)
     close(session.logits, alone.logits, alone.logits)
 
@@ -184,10 +190,13 @@ def test_native_is_the_same_bits_however_it_is_cut(wide, weights):
     whole = start(wide, prompts(5, 20), 5)
     part = Session(whole.logits[1:2], whole.state.map(lambda tensor: tensor[1:2].clone()))
     uniform, threads = uniforms(whole, 5, 61), torch.get_num_threads()
-    block = engine.draw_block(whole, uniform, Drawing())
+    block = engine.sample_block(whole, uniform, SamplingParams())
     try:
         torch.set_num_threads(1)
-        parts = [engine.draw_block(part, piece, Drawing()) for piece in uniform[1:2].split([1, 2, 3, 6, 10, 39], dim=1)]
+        parts = [
+            engine.sample_block(part, piece, SamplingParams())
+            for piece in uniform[1:2].split([1, 2, 3, 6, 10, 39], dim=1)
+        ]
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(torch.cat([piece.codes for piece in parts], dim=1), block.codes[1:2])
@@ -200,7 +209,7 @@ def test_weights_stay_and_a_second_batch_is_as_the_first(network, name):
     network = on_device(network, name)
     before, engine = copy.deepcopy(network.state_dict()), make_engine(network, name)
     first, second = (
-        draw_block(network, engine, start(network, prompts(2, 30), 2), network.cycle + 3) for _ in range(2)
+        sample_block(network, engine, start(network, prompts(2, 30), 2), network.cycle + 3) for _ in range(2)
     )
     assert torch.equal(first.codes, second.codes)
     assert torch.equal(first.nats, second.nats)
@@ -214,8 +223,8 @@ def test_reduced_weights_are_close(wide, weights, tolerance):
     session = start(wide, prompts(3, 40), 3)
     for _ in range(9):  # one sample at a time, since drawn codes would part
         other = clone(session)
-        draw_block(wide, coarse, other, 1)
-        draw_block(wide, exact, session, 1)
+        sample_block(wide, coarse, other, 1)
+        sample_block(wide, exact, session, 1)
         error = (session.logits - other.logits).abs().max()
         assert 0 < error < tolerance * session.logits.std()
 
@@ -245,14 +254,14 @@ def test_broken_weights_are_seen(network, broken, name, weights):
     broken(network).data.flatten()[0] = torch.nan
     engine = make_engine(network, name, weights)
     with pytest.raises(UserError, match="not numbers"):
-        list(extend(network, session, Noise(0, range(2)), Drawing(), 20, engine))
+        list(extend(network, session, CounterRng(0, range(2)), SamplingParams(), 20, engine))
 
 
 def test_cuda_blocks_longer_than_its_tensors(network, monkeypatch):
     monkeypatch.setattr("sequnet_pl.sampling.engines.graphs.CAPACITY", 7)
     blocks = []
     for engine in (engine_for(network, "eager"), GraphsEngine(network)):
-        blocks.append(draw_block(network, engine, start(network, None, 2), 30))
+        blocks.append(sample_block(network, engine, start(network, None, 2), 30))
     assert torch.equal(blocks[0].codes, blocks[1].codes)
 
 
@@ -260,11 +269,11 @@ def test_cuda_blocks_longer_than_its_tensors(network, monkeypatch):
 def test_a_session_is_made_again_from_its_codes(network, prompt):
     given = None if prompt is None else prompts(2, prompt)
     engine, session = engine_for(network, "eager"), start(network, given, 2)
-    drawn = draw_block(network, engine, session, 2 * network.cycle + 5).codes
+    drawn = sample_block(network, engine, session, 2 * network.cycle + 5).codes
     codes = drawn if given is None else torch.cat((given, drawn), dim=1)
     again = resume(network, codes, drawn.shape[1])
     torch.testing.assert_close(again.logits, session.logits, rtol=0, atol=1e-10)
-    more = [draw_block(network, engine, each, 40).codes for each in (session, again)]
+    more = [sample_block(network, engine, each, 40).codes for each in (session, again)]
     assert torch.equal(*more)
 
 
@@ -273,9 +282,9 @@ def test_every_engine_continues_a_session_that_was_made_again(network, name):
     network = on_device(network, name)
     eager, other = engine_for(network, "eager"), make_engine(network, name)
     session, given = start(network, prompts(2, 3), 2), prompts(2, 3)
-    drawn = draw_block(network, eager, session, network.cycle + 3).codes.cpu()
+    drawn = sample_block(network, eager, session, network.cycle + 3).codes.cpu()
     again = resume(network, torch.cat((given, drawn), dim=1), drawn.shape[1])
-    codes = [draw_block(network, engine, each, 20).codes for engine, each in ((eager, session), (other, again))]
+    codes = [sample_block(network, engine, each, 20).codes for engine, each in ((eager, session), (other, again))]
     assert torch.equal(*codes)
 
 
@@ -287,5 +296,5 @@ def test_equal_prompts_are_read_once(network, monkeypatch):
     assert read == [2, 2]
     torch.testing.assert_close(session.logits, alone.logits.repeat(2, 1), rtol=0, atol=1e-10)
     engine = engine_for(network, "eager")
-    codes = [draw_block(network, engine, each, 9, Drawing(0)).codes for each in (session, alone)]
+    codes = [sample_block(network, engine, each, 9, SamplingParams(0)).codes for each in (session, alone)]
     assert torch.equal(codes[0], codes[1].repeat(2, 1))

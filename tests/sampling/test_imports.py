@@ -21,12 +21,12 @@ for words in {lines}:
 def test_neither_lightning_nor_the_compiler_is_loaded(trained: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "prompt.wav", [0.1, -0.1] * RATE, RATE)
     same = ["--gpus", "0", "--gen_samples", "200", "--ckpt_path", str(trained)]
-    heard = ["--prompt_seconds", "0.01", "--output_dir", str(tmp_path / "more")]
+    context = ["--prompt_seconds", "0.01", "--output_dir", str(tmp_path / "more")]
     recordings = str(trained.parent / "audio")
     lines = [
         [*same, "--output_dir", str(tmp_path / "made")],
-        [*same, *heard, "--prompt", str(tmp_path / "prompt.wav")],
-        [*same, *heard, "--conditional", "1", "--audio_dir", recordings],
+        [*same, *context, "--prompt", str(tmp_path / "prompt.wav")],
+        [*same, *context, "--conditional", "1", "--audio_dir", recordings],
     ]
     code = RUN.format(lines=lines)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=tmp_path)

@@ -9,7 +9,7 @@ from sequnet_pl.models.network import Network
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import build, engine_for
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
 from sequnet_pl.sampling.engines.layout import kernel_schedule
@@ -101,7 +101,7 @@ def test_every_engine_adds_the_rows_of_mixed_labels(labelled, name):
         engine = engine_for(network, "auto" if name == "native" else name)
     for prompt, labels in ((random_codes(3, 40), LABELS), (None, LABELS), (None, None)):
         session = start(network, prompt, 3, labels)
-        blocks = list(extend(network, session, Noise(1, range(3)), Drawing(), 37, engine))
+        blocks = list(extend(network, session, CounterRng(1, range(3)), SamplingParams(), 37, engine))
         codes = torch.cat([block.codes for block in blocks], dim=1)
         reference = start(network, prompt, 3, labels)
         expected = stepped(network, codes, reference.state)[..., -1]

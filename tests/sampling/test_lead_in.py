@@ -10,8 +10,6 @@ from sample_run import RATE, codes, made
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.report.clip import level
-from sequnet_pl.sampling.generate import generate
-from sequnet_pl.training.trained import load_trained
 
 FRAME = RATE // 50
 
@@ -85,11 +83,6 @@ def test_a_clip_that_stays_silent_is_marked(
     run(*shlex.split(clip["command"])[2:], "--output_dir", "again", on=None, short=False)
     (again,) = made(Path("again"))
     assert again == clip
-
-
-def test_generate_cuts_nothing(quiet: Path) -> None:
-    sound = generate(load_trained(quiet).network, seconds=0.02, clips=2, seed=3)
-    assert sound.shape == (2, FRAME) and (level(sound[0]) < -60 or level(sound[1]) < -60)
 
 
 def test_each_call_has_its_folder_and_a_link(run) -> None:

@@ -12,7 +12,7 @@ from nvrtc import nvrtc
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.sampling.draw import Drawing, Noise
+from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.engines.layout import Layout, Limits, kernel_schedule
 from sequnet_pl.sampling.engines.persistent import PersistentEngine, compile_kernel
@@ -46,12 +46,12 @@ def large(network):
     return network
 
 
-def drawn(network, engine, pieces, drawing=Drawing(), clips=1):  # noqa: B008 (frozen)
+def drawn(network, engine, pieces, params=SamplingParams(), clips=1):  # noqa: B008 (frozen)
     """The session after blocks of those sizes, and what they were."""
     prompt = torch.randint(256, (clips, 40), generator=torch.Generator().manual_seed(1))
     session, blocks = start(network, prompt, clips), []
     for samples in pieces:
-        blocks += extend(network, session, Noise(1, range(clips)), drawing, samples, engine)
+        blocks += extend(network, session, CounterRng(1, range(clips)), params, samples, engine)
     return session, torch.cat([b.codes for b in blocks], dim=1), torch.cat([b.nats for b in blocks], dim=1)
 
 
@@ -88,13 +88,16 @@ def test_tables_for_little_shared_memory(network):
 
 
 @no_compiler
-@pytest.mark.parametrize("drawing", [Drawing(0), Drawing(0.8, top_k=7), Drawing(1.3, top_p=0.6), Drawing(0.9, 20, 0.9)])
-def test_the_source_draws_as_the_reference(drawing):
+@pytest.mark.parametrize(
+    "params",
+    [SamplingParams(0), SamplingParams(0.8, top_k=7), SamplingParams(1.3, top_p=0.6), SamplingParams(0.9, 20, 0.9)],
+)
+def test_the_source_draws_as_the_reference(params):
     network = large(lambda: WaveNet(1, 1, 3, 7, 20, 4))
     list(network.parameters())[-1].data.zero_()  # else the bias of the logits alone decides on the likeliest code
-    _, codes, _ = drawn(network, engine_for(network, "eager"), [40], drawing)
+    _, codes, _ = drawn(network, engine_for(network, "eager"), [40], params)
     engine = PersistentEngine(kernel_schedule(network), "float32", Emulator(2, warps=4))
-    assert torch.equal(drawn(network, engine, [40], drawing)[1], codes)
+    assert torch.equal(drawn(network, engine, [40], params)[1], codes)
 
 
 @no_compiler
@@ -141,7 +144,7 @@ def check_broken_weights(network, layer):
     for session, processor in zip(sessions, (Emulator(), Interpreter()), strict=True):
         engine = PersistentEngine(kernel_schedule(network), "float32", processor)
         with pytest.raises(UserError, match="not numbers"):
-            list(extend(network, session, Noise(1, range(1)), Drawing(), 6, engine))
+            list(extend(network, session, CounterRng(1, range(1)), SamplingParams(), 6, engine))
 
 
 @pytest.mark.parametrize("limits", [H100, SMALL], ids=["large", "small"])

@@ -9,7 +9,7 @@ from interpreter import Interpreter
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.sampling.draw import SamplingParams
 from sequnet_pl.sampling.engines import persistent
 from sequnet_pl.sampling.engines.base import warn_once
 from sequnet_pl.sampling.generate import start
@@ -27,8 +27,8 @@ def taken(network, clips):
     engine = persistent.cuda_engine(network, "float32", 1)
     taken = []
     for name, one in (("kernel", engine._kernel), ("graphs", engine._graphs)):
-        one.draw_block = lambda *_, name=name: taken.append(name)
-    engine.draw_block(None, torch.zeros(clips, 1), Drawing())
+        one.sample_block = lambda *_, name=name: taken.append(name)
+    engine.sample_block(None, torch.zeros(clips, 1), SamplingParams())
     return taken
 
 
@@ -45,8 +45,8 @@ def test_reduced_weights_are_for_the_kernel():
     assert persistent.cuda_engine(network, "bf16", 8).name == "cuda"
     for clips in (9, 1):  # known before, or not
         with pytest.raises(UsageError, match="8 clips at once at most, not 9"):
-            persistent.cuda_engine(network, "bf16", clips).draw_block(
-                start(network, None, 9), torch.zeros(9, 1), Drawing()
+            persistent.cuda_engine(network, "bf16", clips).sample_block(
+                start(network, None, 9), torch.zeros(9, 1), SamplingParams()
             )
     with pytest.raises(UsageError, match="float32"):
         persistent.cuda_engine(network.double(), "bf16", 1)

@@ -11,7 +11,7 @@ from sequnet_pl.data.store import make_store, open_split
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.sampling import prompts
+from sequnet_pl.sampling import draw, prompts
 
 RATE = 1000
 
@@ -35,13 +35,10 @@ def test_a_file_is_cut_where_it_is_asked(ramp: Path, start: float, seconds: floa
     assert np.array_equal(prompt.codes, codes[end - len(prompt.codes) : end])
 
 
-def test_a_file_that_ends_sooner(ramp: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_ends_sooner_and_a_start_before_it(ramp: Path, caplog: pytest.LogCaptureFixture) -> None:
     prompt = prompts.from_file(ramp, RATE, 100, 1.5, 1.0)
     assert prompt.shown == 500 and prompt.end == 2.0
     assert "only 0.50 s long" in caplog.text
-
-
-def test_before_the_start(ramp: Path) -> None:
     with pytest.raises(UsageError, match="cannot start at -1"):
         prompts.from_file(ramp, RATE, 100, -1, 1.0)
 
@@ -79,3 +76,10 @@ def test_stacked() -> None:
     assert prompts.stack([one, one], network).tolist() == [0, 1]
     assert prompts.stack([one, two], network).tolist() == [[128, 128, 0, 1], [1, 2, 3, 4]]
     assert prompts.stack([one, two], SaShiMi(2, 1, 2)).tolist() == [[128, 128, 128, 0, 1], [0, 1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(("former", "now"), [("Drawing", draw.SamplingParams), ("Noise", draw.CounterRng)])
+def test_former_names_of_the_sampling_classes_warn(former: str, now: type) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{former} is called {now.__name__} now"):
+        assert getattr(draw, former) is now
+    assert not hasattr(draw, "nothing")

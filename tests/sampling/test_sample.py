@@ -16,11 +16,8 @@ import torch
 from sample_run import RATE, codes, made
 
 from sequnet_pl.audio import files, mulaw
-from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.report.clip import save_spectrogram
 from sequnet_pl.sampling import clips as making
-from sequnet_pl.sampling import jobs as sample_plan
-from sequnet_pl.sampling.engines import EagerEngine
 
 
 def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,8 +33,8 @@ def test_continuations_of_test_recordings(run, trained: Path, monkeypatch: pytes
         assert clip["samples"] == len(codes(wav)) == clip["prompt_samples"] + 200
         assert Path(clip["prompt"]).parent.name == "test"
         recording = mulaw.encode(files.read(Path(clip["prompt"]), RATE))
-        end, heard = round(clip["prompt_end"] * RATE), clip["prompt_samples"]
-        assert np.array_equal(codes(wav)[:heard], recording[end - heard : end])
+        end, played = round(clip["prompt_end"] * RATE), clip["prompt_samples"]
+        assert np.array_equal(codes(wav)[:played], recording[end - played : end])
         assert 0 < clip["bits_per_sample"] < 20 and clip["complete"]
     page = Path("generated/index.html").read_text()
     assert all(clip["wav"] in page.replace("<wbr>", "") for clip in made())
@@ -61,7 +58,7 @@ def test_the_pages_of_a_run_link_each_other(run, trained: Path) -> None:
     assert not Path("report.html").exists()
 
 
-@pytest.mark.parametrize("start", ["--conditional 1", "--conditional 0"])
+@pytest.mark.parametrize("start", ["--conditional 1", "--conditional 0 --lead_in 0"])
 def test_any_batch_size_gives_the_same_codes_in_float64(run, start: str) -> None:
     for size in (1, 2, 5):
         words = f"{start} --double --batch_size {size} --num_batches {10 // size} --gen_samples 50 --output_dir {size}"
@@ -91,8 +88,8 @@ def test_the_command_of_a_clip_makes_it_again(run, trained: Path, start: str) ->
         assert same == clip
 
 
-@pytest.mark.parametrize("seconds", [1, 0.001])  # with a prompt shorter than the network's context
-@pytest.mark.parametrize("engine", ["native", "eager"])
+# the shorter prompt is shorter than the network's context
+@pytest.mark.parametrize(("engine", "seconds"), [("native", 1), ("native", 0.001), ("eager", 0.001)])
 def test_continuing_equals_one_longer_run(run, engine: str, seconds: float) -> None:
     how = ("--batch_size", 3, "--conditional", 1, "--prompt_seconds", seconds, "--engine", engine)
     run(*how)
@@ -189,24 +186,24 @@ def test_live_gives_the_same_samples(run, monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_play(run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     assert "sequnet_pl[play]" in run("--play", status=1)
-    heard: list[Any] = []
+    played: list[Any] = []
 
     class Stream:
         def __init__(self, **settings: Any) -> None:
-            heard.append(settings)
+            played.append(settings)
 
         def start(self) -> None: ...
         def stop(self) -> None: ...
         def close(self) -> None: ...
         def write(self, data: bytes) -> None:
-            heard.append(data)
+            played.append(data)
 
     monkeypatch.setitem(
         sys.modules, "sounddevice", SimpleNamespace(RawOutputStream=Stream, PortAudioError=RuntimeError)
     )
     run("--play")
-    assert heard[0] == {"samplerate": RATE, "channels": 1, "dtype": "int16"}
-    assert len(b"".join(heard[1:])) == 400 and not Path("generated").exists()
+    assert played[0] == {"samplerate": RATE, "channels": 1, "dtype": "int16"}
+    assert len(b"".join(played[1:])) == 400 and not Path("generated").exists()
 
 
 def test_slower_than_real_time_is_said(run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
@@ -220,20 +217,3 @@ def test_the_published_command(run, trained: Path, caplog: pytest.LogCaptureFixt
     words = "--conditional 1 --gen_samples 160 --features 4 --levels 3 --depth 1 --model sequnet --batch_size 2"
     run(*words.split(), "--num_batches", 3, "--snapshot_dir", trained.parent, on=None, short=False)
     assert len(made()) == 6 and "samples/s" in caplog.text and "real time" in caplog.text
-
-
-def test_an_engine_knows_how_many_clips_it_will_draw(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = []
-    monkeypatch.setattr(sample_plan, "engine_for", lambda *words: told.append(words[1:]) or EagerEngine(words[0]))
-    run("--batch_size", 3, "--num_batches", 2)
-    assert told == [("auto", "float32", 3)]
-
-
-def test_help_has_an_option_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        sample(["--help"])
-    assert not end.value.code
-    lines = capsys.readouterr().out.splitlines()
-    assert max(map(len, lines)) <= 140
-    options = [line for line in lines if line.startswith("  -")]
-    assert len(options) > 30 and len(options) + 20 > len(lines)

@@ -48,14 +48,14 @@ def test_a_batch_may_have_more_clips_than_a_process_may_open_files(run) -> None:
     assert len([clip for clip in made() if clip["seed"] == 1 and clip["complete"]]) == opened + 40
 
 
-@pytest.mark.parametrize("place", ["file", "/proc"])
+@pytest.mark.parametrize("folder", ["file", "/proc"])
 @pytest.mark.parametrize("variable", ["XDG_CACHE_HOME", "HOME"])
 def test_kernels_are_compiled_in_a_temporary_folder_if_no_other_can_be_written(
-    variable: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variable: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setenv(variable, str(tmp_path / place))
+    monkeypatch.setenv(variable, str(tmp_path / folder))
     with build.compiled("kernel.so", lambda target: target.write_text("compiled")) as path:
         assert path.name == "kernel.so" and path.read_text() == "compiled"
     assert not path.exists()

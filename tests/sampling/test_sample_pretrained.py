@@ -34,9 +34,7 @@ def clips(folder: str) -> list[np.ndarray]:
     [
         "--batch_size 2 --temp 0.8 1 --seed 3",
         "--prompt {audio}/test/0.wav --prompt_seconds 0.1",
-        "--engine eager --double",
         "--engine native --weights bf16",
-        "--weights int8",
         "--model sequnet --levels 3",
     ],
 )
@@ -125,8 +123,8 @@ def test_the_excerpts_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_recordings_of_a_folder(run: Callable[..., str], trained: Path) -> None:
     """Where those of the training were lies in no network that is given to others."""
-    said = run("--pretrained", "tiny", "--conditional", 1, on=None, status=1)
-    assert "--audio_dir" in said
+    message = run("--pretrained", "tiny", "--conditional", 1, on=None, status=1)
+    assert "--audio_dir" in message
     run("--pretrained", "tiny", "--conditional", 1, "--audio_dir", trained.parent / "audio", on=None)
     assert made()[0]["kind"] == "continuation"
 
@@ -135,5 +133,5 @@ def test_what_does_not_go_together_is_one_line(run: Callable[..., str], trained:
     assert "--pretrained and --ckpt_path cannot be given together" in run("--pretrained", "tiny", status=2)
     assert "--pretrained and --snapshot_dir" in run("--pretrained", "tiny", "--snapshot_dir", "x", on=None, status=2)
     assert "holds a sequnet" in run("--pretrained", "tiny", "--model", "wavenet", on=None, status=2)
-    said = run("--pretrained", "piano", on=None, status=2)
-    assert "no network piano comes with the package; bundled: tiny" in said
+    message = run("--pretrained", "piano", on=None, status=2)
+    assert "no network piano comes with the package; bundled: tiny" in message

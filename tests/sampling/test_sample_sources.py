@@ -1,4 +1,4 @@
-"""sample.py: which network it takes, and what it goes on from."""
+"""sample.py: which network it uses, and what it continues."""
 
 import os
 import shutil
@@ -83,9 +83,9 @@ def test_a_prompt_of_another_rate_and_stereo(run, caplog: pytest.LogCaptureFixtu
     assert "22050 Hz, channels: 2; read as mono at 16000 Hz" in caplog.text
     clip = made()[0]
     assert clip["prompt_samples"] == 8000 and clip["prompt_end"] == 0.75
-    heard = mulaw.decode(codes(Path("generated", clip["wav"])))[:8000]
+    context = mulaw.decode(codes(Path("generated", clip["wav"])))[:8000]
     expected = np.sin(2 * np.pi * 440 * (0.25 + np.arange(8000) / RATE)) / 2
-    assert np.abs(heard - expected)[100:-100].max() < 0.05
+    assert np.abs(context - expected)[100:-100].max() < 0.05
 
 
 def test_snapshots_of_the_published_implementation(run, tmp_path: Path) -> None:

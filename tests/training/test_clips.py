@@ -92,7 +92,7 @@ def test_a_sampling_is_on_disk_as_its_list_says(trained, data, tmp_path):
     ]
     codes = {clip.name: codes_of(tmp_path / f"{clip.name}.wav") for clip in sampling.clips}
     assert {name: len(found) for name, found in codes.items()} == {
-        clip.name: 800 + round(clip.border * RATE) for clip in sampling.clips
+        clip.name: 800 + round(clip.prompt_end * RATE) for clip in sampling.clips
     }
     np.testing.assert_array_equal(codes["continuation-0"][:1600], codes["recording-0"][:1600])
     generated = np.concatenate((codes["continuation-0"][1600:], codes["silence-1"], codes["silence-2"]))

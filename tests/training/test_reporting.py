@@ -77,7 +77,7 @@ def test_a_report_that_fails_is_one_warning(reported, monkeypatch, caplog):
         raise RuntimeError("no fonts")
 
     monkeypatch.setattr("sequnet_pl.training.reporting.write_report", fail)
-    monkeypatch.setattr("sequnet_pl.training.reporting.write_facts", fail)
+    monkeypatch.setattr("sequnet_pl.training.reporting.write_summary", fail)
     run = reported()
     assert run.error is None
     assert run.trainer.global_step == 21

@@ -17,7 +17,7 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network, State
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.names import WeightType
-from sequnet_pl.sampling.draw import Drawing, draw
+from sequnet_pl.sampling.draw import SamplingParams, draw
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Engine(Protocol):
 
     name: str
 
-    def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
+    def sample_block(self, session: Session, uniform: Tensor, params: SamplingParams) -> Block:
         """Draw a code of each clip for each of the uniform numbers (B, T) float64; update the session."""
         ...
 
@@ -66,12 +66,12 @@ class EagerEngine:
         self.network = network
 
     @torch.no_grad()
-    def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
+    def sample_block(self, session: Session, uniform: Tensor, params: SamplingParams) -> Block:
         """See Engine."""
         codes = torch.empty(uniform.shape, dtype=torch.uint8, device=uniform.device)
         nats = torch.empty(uniform.shape, dtype=torch.float32, device=uniform.device)
         for index in range(uniform.shape[1]):
-            code = draw(session.logits, uniform[:, index], drawing)
+            code = draw(session.logits, uniform[:, index], params)
             codes[:, index] = code
             nats[:, index] = F.cross_entropy(session.logits, code, reduction="none")
             session.logits = self.network.step(code, session.state)
@@ -93,7 +93,7 @@ def checked(engine: Engine, network: Network, weights: WeightType = "float32") -
     session = Session(logits.clone(), state.map(torch.clone))
     uniform = torch.linspace(0.01, 0.99, _STEPS, dtype=torch.float64, device=parameter.device).unsqueeze(0)
     with float32_products(tf32=False):
-        codes = engine.draw_block(session, uniform, Drawing()).codes
+        codes = engine.sample_block(session, uniform, SamplingParams()).codes
     for code in codes.unbind(1):
         logits = network.step(code.long(), state)
     difference = (session.logits - logits).abs().max()

@@ -17,7 +17,7 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.models.layers import apply_window, gate
 from sequnet_pl.models.network import Network, State
 from sequnet_pl.models.wavenet import WaveNet, WaveNetState
-from sequnet_pl.sampling.draw import Drawing, draw
+from sequnet_pl.sampling.draw import SamplingParams, draw
 from sequnet_pl.sampling.engines.base import Block, Session
 from sequnet_pl.sampling.engines.networks import is_described
 
@@ -134,14 +134,14 @@ class GraphsEngine:
                 f"{type(network).__name__} has {len(self._patterns)} step patterns, and graphs are recorded for at "
                 f"most {_MOST_PATTERNS}; use --engine eager"
             )
-        self._drawing: Drawing | None = None
+        self._params: SamplingParams | None = None
         self._buffers: _Buffers | None = None
         self._runs: dict[int, Callable[[], None]] = {}  # by pattern
 
     @torch.no_grad()
-    def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
+    def sample_block(self, session: Session, uniform: Tensor, params: SamplingParams) -> Block:
         """See Engine."""
-        buffers = self._prepare(session, drawing)
+        buffers = self._prepare(session, params)
         own = buffers.session
         _copy_state(own.state, session.state)
         own.logits.copy_(session.logits)
@@ -162,22 +162,22 @@ class GraphsEngine:
         session.drawn += uniform.shape[1]
         return Block(torch.cat(codes, dim=1), torch.cat(nats, dim=1))
 
-    def _prepare(self, session: Session, drawing: Drawing) -> _Buffers:
-        """Return tensors, and make graphs, for this number of clips and this drawing; those of the last if they fit."""
+    def _prepare(self, session: Session, params: SamplingParams) -> _Buffers:
+        """Return tensors and graphs for this number of clips and these parameters; the last ones if they fit."""
         buffers = self._buffers
         shapes = session.logits.shape, session.state.labels is None
-        if buffers is None or buffers.shapes != shapes or drawing != self._drawing:
+        if buffers is None or buffers.shapes != shapes or params != self._params:
             self._buffers = buffers = _Buffers.like(session)
-            self._drawing = drawing
+            self._params = params
             pool = torch.cuda.graph_pool_handle() if session.logits.is_cuda else None  # one graph runs at a time
-            self._runs = {pattern: self._captured(pattern, buffers, drawing, pool) for pattern in self._patterns}
+            self._runs = {pattern: self._captured(pattern, buffers, params, pool) for pattern in self._patterns}
         return buffers
 
     def _captured(
-        self, pattern: int, buffers: _Buffers, drawing: Drawing, pool: "torch.cuda._POOL_HANDLE | None"
+        self, pattern: int, buffers: _Buffers, params: SamplingParams, pool: "torch.cuda._POOL_HANDLE | None"
     ) -> Callable[[], None]:
         def run() -> None:
-            self._run(pattern, buffers, drawing)
+            self._run(pattern, buffers, params)
 
         if pool is None:
             return run
@@ -195,10 +195,10 @@ class GraphsEngine:
             run()
         return graph.replay
 
-    def _run(self, pattern: int, buffers: _Buffers, drawing: Drawing) -> None:
+    def _run(self, pattern: int, buffers: _Buffers, params: SamplingParams) -> None:
         """Draw one code of each clip and step; all on the device."""
         session, position = buffers.session, buffers.position
-        code = draw(session.logits, buffers.uniform.index_select(1, position).squeeze(1), drawing)
+        code = draw(session.logits, buffers.uniform.index_select(1, position).squeeze(1), params)
         nats = F.cross_entropy(session.logits, code, reduction="none")
         buffers.codes.index_copy_(1, position, code.unsqueeze(1))
         buffers.nats.index_copy_(1, position, nats.float().unsqueeze(1))

@@ -19,7 +19,7 @@ from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.wavenet import WaveNetState
 from sequnet_pl.names import WeightType
-from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.sampling.draw import SamplingParams
 from sequnet_pl.sampling.engines.base import Block, Session
 from sequnet_pl.sampling.engines.networks import advance, history, of_clips, schedule, tensors
 from sequnet_pl.sampling.engines.schedule import Operation, Output, Ring, Schedule
@@ -47,7 +47,7 @@ def _struct(name: str, *fields: tuple[str, Any]) -> Any:
 
 _Matrix = _struct("Matrix", ("weights scales zeros", _pointer), ("inputs panels width format", _int32))
 _Place = _struct("Place", ("numbers", _pointer), ("clip channel frame", _int64))
-_Drawing = _struct("Drawing", ("temperature top_p", _double), ("top_k", _int32))
+_Drawing = _struct("SamplingParams", ("temperature top_p", _double), ("top_k", _int32))
 _Job = _struct(
     "Job",
     ("logits uniform codes history input_biases nats state", _pointer),
@@ -278,7 +278,7 @@ class _Program:
         self._keep.append(array)
         return ctypes.addressof(array)
 
-    def draw(self, session: Session, uniform: Tensor, drawing: Drawing, threads: int) -> Block:
+    def draw(self, session: Session, uniform: Tensor, params: SamplingParams, threads: int) -> Block:
         """Draw a block on so many threads; update the session."""
         state, (clips, samples) = session.state, uniform.shape
         block = Block(torch.empty(uniform.shape, dtype=torch.uint8), torch.empty(uniform.shape))
@@ -302,7 +302,7 @@ class _Program:
             clips=clips,
             samples=samples,
             threads=threads,
-            drawing=_Drawing(drawing.temperature, drawing.top_p, drawing.top_k),
+            drawing=_Drawing(params.temperature, params.top_p, params.top_k),
         )
         if self._kernels.sample_block(ctypes.byref(self._struct), ctypes.byref(job)):
             raise MemoryError("there is no memory or no thread left for sampling")
@@ -335,7 +335,7 @@ class NativeEngine:
         self._since_trial = _ROUND
 
     @torch.no_grad()
-    def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
+    def sample_block(self, session: Session, uniform: Tensor, params: SamplingParams) -> Block:
         """See Engine."""
         session.logits = session.logits.clone(memory_format=torch.contiguous_format)
         most, samples = min(torch.get_num_threads(), self._program.most_threads), uniform.shape[1]
@@ -343,7 +343,7 @@ class NativeEngine:
 
         def draw(threads: int, piece: Tensor) -> None:
             begin = perf_counter()
-            pieces.append(self._program.draw(session, piece.contiguous(), drawing, threads))
+            pieces.append(self._program.draw(session, piece.contiguous(), params, threads))
             self._seconds[threads] = (perf_counter() - begin) / piece.shape[1]
 
         if most > 1 and self._since_trial >= _ROUND and samples >= 4 * _TRIAL:

@@ -20,7 +20,7 @@ from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.names import WeightType
-from sequnet_pl.sampling.draw import Drawing
+from sequnet_pl.sampling.draw import SamplingParams
 from sequnet_pl.sampling.engines.base import Block, Engine, Session, checked, warn_once
 from sequnet_pl.sampling.engines.build import compiled
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
@@ -111,12 +111,12 @@ class PersistentEngine:
         self._failed = torch.zeros(1, dtype=torch.int32, device=device)
 
     @torch.no_grad()
-    def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
+    def sample_block(self, session: Session, uniform: Tensor, params: SamplingParams) -> Block:
         """See Engine. UserError where the kernel does not end."""
-        pieces = [self._draw(session, piece, drawing) for piece in uniform.split(CAPACITY, dim=1)]
+        pieces = [self._draw(session, piece, params) for piece in uniform.split(CAPACITY, dim=1)]
         return Block(torch.cat([piece.codes for piece in pieces], dim=1), torch.cat([p.nats for p in pieces], dim=1))
 
-    def _draw(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
+    def _draw(self, session: Session, uniform: Tensor, params: SamplingParams) -> Block:
         state, (clips, samples) = session.state, uniform.shape
         parts, after = tensors(state), []
         codes = torch.zeros(clips, samples, dtype=torch.uint8, device=uniform.device)
@@ -124,7 +124,7 @@ class PersistentEngine:
         logits[:, 0] = session.logits
         before, biases = history(state), of_clips(self._input_biases, state, clips)
         job = self._constants | {"failed": self._failed, "packets": self._packets, "samples": samples}
-        job |= {"temperature": drawing.temperature, "top_k": drawing.top_k, "top_p": drawing.top_p}
+        job |= {"temperature": params.temperature, "top_k": params.top_k, "top_p": params.top_p}
         job["time"] = self._layout.time(state.time)
         first, indices = self._packets_at(state.time)
         last, _ = self._packets_at(state.time + samples)
@@ -173,10 +173,10 @@ class CudaEngine:
     def _graphs(self) -> Engine:
         return GraphsEngine(self._network)
 
-    def draw_block(self, session: Session, uniform: Tensor, drawing: Drawing) -> Block:
+    def sample_block(self, session: Session, uniform: Tensor, params: SamplingParams) -> Block:
         """See Engine. UsageError for many clips with weights that graphs do not have."""
         engine = self._kernel if is_few(len(uniform), self._weights) else self._graphs
-        return engine.draw_block(session, uniform, drawing)
+        return engine.sample_block(session, uniform, params)
 
 
 def is_few(clips: int, weights: WeightType) -> bool:
