@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from sequnet_pl.cli.run_dir import job_name
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError, did_you_mean
 from sequnet_pl.models import registry
-from sequnet_pl.models.network import Network
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import REVISABLE
 from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
@@ -89,51 +87,36 @@ def check_weights(path: Path, module: torch.nn.Module) -> None:
         raise UserError(f"{path} is of another version: its weights differ in {', '.join(sorted(differing)[:3])}")
 
 
-@dataclass(frozen=True)
-class Start:
-    """The weights that a new run starts from."""
-
-    path: Path
-    trained: Trained
-
-    @property
-    def network(self) -> str:
-        """Name of the network: sequnet or wavenet."""
-        return self.trained.name
-
-    def apply(self, settings: Namespace, below: Namespace) -> None:
-        """Set shape and sample rate to those of the weights, and name what a config has instead.
-
-        Args:
-            settings: The settings with all flags; changed in place.
-            below: The settings without flags.
-
-        Raises:
-            UsageError: A flag contradicts the weights.
-        """
-        replaced = []
-        pairs = [(settings.model.init_args, below.model.init_args, self.trained.network.arguments)]
-        pairs += [(settings.data, below.data, {"sample_rate": self.trained.sample_rate})]
-        for ours, lower, theirs in pairs:
-            for name, value in theirs.items():
-                if ours[name] not in (value, lower[name]):
-                    raise UsageError(f"--{name} {ours[name]}, but {self.path} has {name} {value}; leave --{name} out")
-                if ours[name] != value:
-                    replaced.append(f"{name} {value} instead of {ours[name]}")
-                ours[name] = value
-        if replaced:
-            log.warning("as in %s: %s", self.path, ", ".join(replaced))
-
-    def load_weights(self, network: Network) -> None:
-        """Set the weights of a network; averaged ones where the checkpoint has them."""
-        network.load_state_dict(self.trained.network.state_dict())
-
-
-def start_from(settings: Mapping[str, Any], network: str | None, layers: int | None) -> Start:
-    """Return the weights that `init_from` names: a checkpoint, a folder of them, or a bundled network.
+def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None:
+    """Set shape and sample rate to those of the weights that a run starts from, and log what a config has instead.
 
     Args:
-        settings: Those that are known before the network is.
+        trained: The weights.
+        settings: The settings with all flags; changed in place.
+        below: The settings without flags.
+
+    Raises:
+        UsageError: A flag contradicts the weights.
+    """
+    replaced = []
+    pairs = [(settings.model.init_args, below.model.init_args, trained.network.arguments)]
+    pairs += [(settings.data, below.data, {"sample_rate": trained.sample_rate})]
+    for ours, lower, theirs in pairs:
+        for name, value in theirs.items():
+            if ours[name] not in (value, lower[name]):
+                raise UsageError(f"--{name} {ours[name]}, but {trained.path} has {name} {value}; leave --{name} out")
+            if ours[name] != value:
+                replaced.append(f"{name} {value} instead of {ours[name]}")
+            ours[name] = value
+    if replaced:
+        log.warning("as in %s: %s", trained.path, ", ".join(replaced))
+
+
+def start_from(given: str, network: str | None, layers: int | None) -> Trained:
+    """Return the weights of a checkpoint, of the newest one in a folder, or of a bundled network.
+
+    Args:
+        given: The path, or the name of the bundled network.
         network: The network that the command line names, if any.
         layers: Layers of each block; a published WaveNet does not contain them.
 
@@ -141,9 +124,7 @@ def start_from(settings: Mapping[str, Any], network: str | None, layers: int | N
         UsageError: The weights are those of another network, or `layers` is missing.
         UserError: There is no such checkpoint.
     """
-    if settings.get("ckpt_path") not in (None, "auto"):
-        raise UsageError(f"--init_from starts a new run, --ckpt_path {settings['ckpt_path']} resumes: leave one out")
-    given, path = settings["init_from"], Path(settings["init_from"])
+    path = Path(given)
     if not path.exists():
         if given in pretrained.names():
             path = pretrained.weights_of(given)
@@ -155,4 +136,4 @@ def start_from(settings: Mapping[str, Any], network: str | None, layers: int | N
     trained = load_trained(path, layers)
     if network not in (None, trained.name):
         raise UsageError(f"the model is {network}, but {path} is of {trained.name}; leave --model out")
-    return Start(path, trained)
+    return trained

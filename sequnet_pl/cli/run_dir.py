@@ -21,7 +21,7 @@ _OF_A_RUN = ("config.yaml", "metrics.csv", "run.json")
 
 @dataclass
 class RunDir:
-    """The directories of a run, locked by this process."""
+    """The directories of a run, which this process locks."""
 
     folder: Path
     checkpoints: Path
@@ -54,11 +54,6 @@ class RunDir:
             for folder in (*self.folder.parents[:2], self.checkpoints, self.checkpoints.parent):
                 with suppress(OSError):  # others have something in it
                     folder.rmdir()
-
-
-def resume(folder: Path, checkpoints: Path) -> RunDir:
-    """Return the directories of a run that resumes. UsageError where another process uses them."""
-    return RunDir(folder, checkpoints, is_new=False).lock()
 
 
 def create(root: Path, name: str, checkpoints: Path | None, is_default_name: bool, again: bool) -> RunDir:

@@ -76,7 +76,7 @@ class NetworkOptions:
 
     @property
     def device(self) -> int | None:
-        """Return the number of GPUs: 0 or 1, None if no option gives it."""
+        """Number of GPUs: 0 or 1, None if no option gives it."""
         return 1 if self.cuda else self.gpus
 
     @property
@@ -165,47 +165,32 @@ class Options(NetworkOptions):
 
 
 def given(options: Any, *names: str) -> str | None:
-    """The first of these that differs from its default."""
+    """Return the first of these options that differs from its default."""
     fields = type(options).__dataclass_fields__
-    return next((name for name in names if _plain(getattr(options, name)) != _plain(fields[name].default)), None)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def is_given(value: Any) -> bool:
-    """Whether the value of an option is not one that stands for none; 0 is a value."""
-    return value is not None and value is not False and value != [] and value != ()
+    for name in names:
+        value = getattr(options, name)
+        if (tuple(value) if isinstance(value, list) else value) != fields[name].default:
+            return name
+    return None
 
 
 def exclusive(options: Any, *pairs: tuple[str, str]) -> None:
-    """UsageError where both of a pair are given."""
+    """Raise UsageError where both of a pair are given."""
     for one, other in pairs:
-        if all(is_given(getattr(options, name)) for name in (one, other)):
+        if given(options, one) and given(options, other):
             raise UsageError(f"--{one} and --{other} cannot be given together: keep one of them")
 
 
 _OF_A_CLIP = (
-    "conditional",
-    "prompt",
-    "prompt_start",
-    "prompt_seconds",
-    "batch_size",
-    "num_batches",
-    "first_clip",
-    "lead_in",
-    "temp",
+    *("conditional", "prompt", "prompt_start", "prompt_seconds", "audio_dir", "batch_size", "num_batches"),
+    *("first_clip", "lead_in", "temp", "top_k", "top_p", "seed", "pretrained", "double", "weights"),
 )
-_OF_A_CLIP += ("audio_dir", "top_k", "top_p", "seed", "pretrained", "double", "weights")
+"""Options that a clip which is continued has set already."""
 
 
 def parse(argv: Sequence[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    parser = Parser(
-        prog=program("sample"),
-        usage=f"{command('sample')} [options]",
-        description=str(Options.__doc__).partition("\n")[0],
-    )
+    description = str(Options.__doc__).partition("\n")[0]
+    parser = Parser(prog=program("sample"), usage=f"{command('sample')} [options]", description=description)
     parser.signature("", Options, {"continue_clip": "continue"})
     return Options(**parser.values(argv))

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import run_dir
-from sequnet_pl.cli.process import exit_with_launcher, filter_warnings, ignore_stray_ranks, is_rank_zero, use_threads
+from sequnet_pl.cli.process import exit_with_launcher, filter_warnings, ignore_stray_ranks, is_rank_zero
 from sequnet_pl.cli.resolve import agree, check_weights
 from sequnet_pl.cli.train_options import Request, read_command_line
 from sequnet_pl.data.datamodule import AudioDataModule
@@ -60,7 +60,8 @@ def train(argv: list[str]) -> int:
     if not launched and str(settings.trainer.devices) == "1" and settings.trainer.num_nodes == 1:
         ignore_stray_ranks()
     if settings.threads is not None:
-        use_threads(settings.threads)
+        torch.set_num_threads(int(settings.threads))
+        os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # else Lightning divides the cores among its processes
     if is_rank_zero():
         StoredRecordings.of(settings.data.as_dict()).check()  # before a network is built for them
     folder, claim = _folder(request, os.environ.get(_NAME) if launched else None)
@@ -90,11 +91,10 @@ def train(argv: list[str]) -> int:
             f"receptive field {field}, on {trainer.num_devices} {device}, "
             f"precision {trainer.precision}, in {folder}"
         )
-        if request.start:
-            trained = request.start.trained
-            request.start.load_weights(module.network)
-            report.begun_from = {"path": str(trained.path), "step": trained.step, "weights": trained.digest}
-            rank_zero_only(print)(f"starts from the weights of {trained.path}, step {trained.step:,}")
+        if start := request.start:
+            module.network.load_state_dict(start.network.state_dict())
+            report.begun_from = {"path": str(start.path), "step": start.step, "weights": start.digest}
+            rank_zero_only(print)(f"starts from the weights of {start.path}, step {start.step:,}")
         if fits:
             check_memory(trainer, module, data.hparams)
         _run(request, trainer, module, data, folder)
@@ -127,7 +127,7 @@ def _folder(request: Request, chosen: str | None) -> tuple[Path, run_dir.RunDir 
     elif run and run_dir.is_same(run, root, settings.log_dir, settings.name):
         folder = run.folder
         if writes:
-            claim = run_dir.resume(folder, snapshots or folder / "checkpoints")
+            claim = run_dir.RunDir(folder, snapshots or folder / "checkpoints", is_new=False).lock()
     else:
         name = settings.name or chosen or run_dir.default_name(settings.trainer.num_nodes)
         folder = root / name
@@ -275,10 +275,9 @@ def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: Audi
         return
     if not data.samples_to_validate:
         return
-    if measures.heard < data.samples_to_validate:
-        data.most_validated = measures.heard
-        text = f"validating on no more samples than were trained on: {measures.heard:,} of {data.samples_to_validate:,}"
-        rank_zero_only(print)(text)
+    if measures.samples_seen < data.samples_to_validate:
+        data.most_validated = measures.samples_seen
+        rank_zero_only(print)(f"validating on {measures.samples_seen:,} samples, as many as were trained on")
     loggers, trainer.loggers = trainer.loggers, []  # Lightning would log the scores at the step after the last one
     try:
         (scores,) = trainer.validate(module, data, verbose=False)

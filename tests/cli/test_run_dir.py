@@ -15,7 +15,7 @@ HOLD = """
 import os, sys
 from pathlib import Path
 from sequnet_pl.cli import run_dir
-claim = run_dir.resume(Path(sys.argv[1]), Path(sys.argv[1]))
+claim = run_dir.RunDir(Path(sys.argv[1]), Path(sys.argv[1]), is_new=False).lock()
 if not os.fork():  # as a worker that outlives the run
     os.close(1)
     sys.stdin.read()
@@ -72,7 +72,7 @@ def test_a_lock_dies_with_its_process_though_a_worker_lives(living, tmp_path):
     process = living(tmp_path)
     process.kill()
     process.wait()
-    run_dir.resume(tmp_path, tmp_path).release(began=True)
+    run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock().release(began=True)
 
 
 def test_a_disk_without_locks_is_used(tmp_path, monkeypatch):
@@ -80,7 +80,7 @@ def test_a_disk_without_locks_is_used(tmp_path, monkeypatch):
         raise OSError(37, "No locks available")
 
     monkeypatch.setattr("fcntl.lockf", refuse)
-    run_dir.resume(tmp_path, tmp_path).release(began=True)
+    run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock().release(began=True)
 
 
 @pytest.mark.parametrize("name", ["last.ckpt", "best-step00000001.ckpt"])

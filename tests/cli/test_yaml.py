@@ -49,4 +49,7 @@ def test_no_other_config_yaml_below_the_log_dir_stops_a_run(settings, tmp_path):
 def test_a_wrong_value_is_one_line_with_the_name_of_the_file(run, tmp_path):
     (tmp_path / "my.yaml").write_text("data: {batch_size: many}\n")
     status, said = run(f"--model sequnet --config {tmp_path}/my.yaml")
-    assert (status, "my.yaml: data.batch_size: expected a whole number, not many" in said) == (2, True), said
+    assert (status, "my.yaml: Parser key \"data.batch_size\": Expected a <class 'int'>. Got value: many" in said) == (
+        2,
+        True,
+    ), said
