@@ -52,25 +52,20 @@ class _WrongValueError(argparse.ArgumentTypeError, ValueError):
 
 
 class Parser(ArgumentParser):
-    """A parser of one command, whose options come from signatures.
-
-    Args:
-        brief: Leave options without a short name out of the help.
-        options: Those of jsonargparse.ArgumentParser.
-    """
+    """A parser of one command, whose options come from signatures; a `brief` help has those with a short name."""
 
     def __init__(self, *, brief: bool = False, **options: Any) -> None:
         super().__init__(
             **{"exit_on_error": False, "allow_abbrev": False, "print_config": None, "formatter_class": OneLineHelp}
             | options
         )
-        self.names = {"--help": "help"}
+        self.names: dict[str, str] = {"--help": "help"}
         """The setting that each name of an option sets."""
         self._brief = brief
 
     def option(self, *names: str, group: Any = None, **settings: Any) -> None:
         """Add an option with all its names."""
-        self.names |= dict.fromkeys(names, settings.get("dest", names[0].removeprefix("--")))
+        self.names |= dict.fromkeys(names, str(settings.get("dest") or names[0].removeprefix("--")))
         (group or self).add_argument(*names, **settings)
 
     def signature(
@@ -138,8 +133,8 @@ class Parser(ArgumentParser):
             text = _one_line(error)
             for key in self.names.values():  # an option of several names is called by the first
                 names = [name for name, other in self.names.items() if other == key]
-                text = text.replace(f"argument {'/'.join(names)}:", f"{names[0]}:")
-            raise UsageError(text) from error
+                text = text.replace(f"{'/'.join(names)}:", f"{names[0]}:")
+            raise UsageError(text.removeprefix("argument ")) from error
         _replace(values, self.given(argv), alternatives)
         return values
 

@@ -24,9 +24,7 @@ log = logging.getLogger(__name__)
 def find_checkpoint(settings: Mapping[str, Any], network: str | None, command: str) -> Path | None:
     """Return the checkpoint to resume from or to score; `last`, `best` and `auto` are looked up.
 
-    Raises:
-        UsageError: A score is asked for without a checkpoint.
-        UserError: There is no run, or it has no such checkpoint.
+    UsageError where a score is asked for without a checkpoint, UserError where there is no such run or checkpoint.
     """
     given = settings.get("ckpt_path")
     if given is None:
@@ -90,13 +88,7 @@ def check_weights(path: Path, module: torch.nn.Module) -> None:
 def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None:
     """Set shape and sample rate to those of the weights that a run starts from, and log what a config has instead.
 
-    Args:
-        trained: The weights.
-        settings: The settings with all flags; changed in place.
-        below: The settings without flags.
-
-    Raises:
-        UsageError: A flag contradicts the weights.
+    UsageError where a flag contradicts the weights: it is in `settings`, and not in `below`.
     """
     replaced = []
     pairs = [(settings.model.init_args, below.model.init_args, trained.network.arguments)]

@@ -145,8 +145,8 @@ def _instantiate(request: Request) -> Namespace:
         return request.parser.instantiate(request.settings)
     except (ValueError, TypeError) as error:
         cause: BaseException = error
-        while cause.__cause__ or cause.__context__:
-            cause = cause.__cause__ or cause.__context__ or cause
+        while inner := cause.__cause__ or cause.__context__:
+            cause = inner
         raise UsageError(" ".join(str(cause).split())) from error
 
 
@@ -194,11 +194,7 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     callbacks += [RichProgressBar()] if options["enable_progress_bar"] else []
     callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
     callbacks += [SampleAudio(**built.sample_audio), NonFinite(**built.nonfinite)]
-    given = options.pop("callbacks") or []
-    callbacks += [*given, _GivenPatience(given)]
-    if fits and not settings.trainer.fast_dev_run:
-        callbacks.append(_SaveSettings(request, folder))
-    callbacks += [ScoreReport(folder), report]
+    callbacks += [*(options.pop("callbacks") or []), _Settings(request, folder), ScoreReport(folder), report]
     plugins = options.pop("plugins") or []
     plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
     options.pop("logger")
@@ -208,18 +204,23 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     return pl.Trainer(**options, logger=loggers, callbacks=callbacks, plugins=plugins)
 
 
-class _SaveSettings(pl.Callback):
-    """Writes config.yaml."""
+class _Settings(pl.Callback):
+    """Writes config.yaml, and keeps the patience of early stopping as given: a checkpoint would restore its own."""
 
     def __init__(self, request: Request, folder: Path) -> None:
         self.request, self.folder = request, folder
+        self.given: list[tuple[EarlyStopping, int]] = []
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if trainer.is_global_zero:
+        self.given = [(each, each.patience) for each in trainer.early_stopping_callbacks]
+        if stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             settings = self.request.settings.clone()
             settings.ckpt_path = settings.best.dirpath = settings.last.dirpath = None
-            text = self.request.parser.dump(settings, skip_unset=False)
-            atomic.write_text(self.folder / CONFIG, text)
+            atomic.write_text(self.folder / CONFIG, self.request.parser.dump(settings, skip_unset=False))
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for callback, patience in self.given:
+            callback.patience = patience
 
 
 def _run(
@@ -256,24 +257,15 @@ def _print_end(trainer: pl.Trainer, before: int) -> None:
             rank_zero_only(print)(f"early stopping: {callback.stopping_reason_message}")
 
 
-class _GivenPatience(pl.Callback):
-    """Keeps the patience of early stopping as given: a checkpoint would restore its own."""
-
-    def __init__(self, callbacks: list[pl.Callback]) -> None:
-        self.given = [(each, each.patience) for each in callbacks if isinstance(each, EarlyStopping)]
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for callback, patience in self.given:
-            callback.patience = patience
-
-
 def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: AudioDataModule) -> None:
     """Validate a run that `max_steps` ended between two validations, on no more samples than it was trained on."""
     measures = next(each for each in trainer.callbacks if isinstance(each, Measures))  # type: ignore[attr-defined]
     scored = measures.scored_at == trainer.global_step
-    if trainer.global_step != trainer.max_steps or scored or not trainer.enable_validation:
-        return
-    if not data.samples_to_validate:
+    if (
+        trainer.global_step != trainer.max_steps
+        or scored
+        or not (trainer.enable_validation and data.samples_to_validate)
+    ):
         return
     if measures.samples_seen < data.samples_to_validate:
         data.most_validated = measures.samples_seen

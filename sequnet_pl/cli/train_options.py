@@ -9,11 +9,11 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace
-from jsonargparse.typing import NonNegativeInt, PositiveFloat, PositiveInt, restricted_number_type
+from jsonargparse.typing import restricted_number_type
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from sequnet_pl.cli.configs import network_of, read_config
-from sequnet_pl.cli.parsing import Parser, kind_of
+from sequnet_pl.cli.parsing import NonNegativeInt, Parser, PositiveFloat, PositiveInt, kind_of
 from sequnet_pl.cli.resolve import adopt_shape, find_checkpoint, settings_of_checkpoint, start_from
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
@@ -243,10 +243,12 @@ def _choose_recordings(settings: Namespace, given: set[str]) -> None:
 
 
 def _shorthand(settings: Namespace, below: Namespace) -> None:
-    """Replace options that stand for several settings by these. UsageError for a seed out of range."""
+    """Replace options that stand for several settings by these. UsageError where they make no sense."""
     names = ("gpus", "minutes", "seed", "early_stopping", "ema")
     gpus, minutes, seed, patience, decay = (settings.pop(name) for name in names)
     if minutes is not None:
+        if settings.trainer.max_time is not None:
+            raise UsageError("--minutes sets --trainer.max_time: leave one of them out")
         settings.trainer.max_time = _clock(minutes)
     if gpus is not None:
         settings.trainer.accelerator = "gpu" if gpus else "cpu"

@@ -51,7 +51,8 @@ class Measures(Callback):
         return {"samples_seen": self.samples_seen, "seconds": self._wall_seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._samples = state_dict.get("samples_seen", state_dict.get("heard"))  # the name in older checkpoints
+        name = "samples_seen" if "samples_seen" in state_dict else "heard"  # as in older checkpoints
+        self._samples = state_dict[name]
         self._seconds = state_dict["seconds"]
 
     @property

@@ -1,13 +1,7 @@
 """What jsonargparse and Lightning find wrong, in one line with the names that were typed."""
 
-import gzip
-from pathlib import Path
-
 import pytest
 from tiny_run import TINY
-
-CHECKPOINTS = Path(__file__).parents[1] / "fixtures" / "checkpoints"
-EMA = "sequnet_pl.training.averaging.ScoredEMA"
 
 
 @pytest.mark.parametrize(
@@ -55,24 +49,16 @@ def test_configs(run, tmp_path, text, message):
     ("line", "message"),
     [
         ("--trainer.val_check_interval 1000", "must be less than or equal to the number of the training batches"),
-        ("--trainer.val_check_interval 0", "--trainer.val_check_interval is 0"),
         ("--trainer.check_val_every_n_epoch 0", "--trainer.check_val_every_n_epoch is 0, but must be 1 or more"),
         ("--trainer.accumulate_grad_batches 0", "--trainer.accumulate_grad_batches is 0, but must be 1 or more"),
         ("--trainer.limit_train_batches 0", "--trainer.limit_train_batches is 0, which leaves nothing to fit"),
-        ("--trainer.limit_train_batches 0.0", "--trainer.limit_train_batches is 0"),
-        ("--max_steps 0", "--max_steps is 0"),
         ("--epochs 0", "--epochs is 0"),
         ("--clip -1", "but must be 0 or more"),
-        ("--trainer.devices many", "should be an int > 0"),
         ("--trainer.strategy nope", "invalid strategy name"),
         ("--trainer.logger true", "--logger chooses"),
         ("--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=nope", "`nope` which is not available"),
-        ("--best.mode foo", "`mode` can be min, max but got foo"),
-        ("--best.every_n_train_steps -1", "every_n_train_steps=-1. Must be >= 0"),
         ("--best.every_n_train_steps 1 --best.every_n_epochs 1", "should be mutually exclusive"),
-        ("--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=a --trainer.callbacks.mode=b", "got b"),
         ("--trainer.callbacks+=Timer --trainer.callbacks.duration=x", "`Timer(duration='x')` is not a valid duration"),
-        (f"--trainer.callbacks+={EMA} --trainer.callbacks.decay=2", "Invalid decay value 2.0"),
     ],
 )
 def test_settings_of_the_trainer(run, audio_folder, tmp_path, line, message):
@@ -90,12 +76,3 @@ def test_what_is_not_installed(run, audio_folder, tmp_path, monkeypatch):
     status, said = run(f"--model sequnet {TINY} {where} --logger tensorboard")
     assert (status, "tensorboard" in said) == (2, True), said
     assert not (tmp_path / "logs").exists()
-
-
-@pytest.mark.parametrize(("subcommand", "batches"), [("test", "test"), ("validate", "val")])
-def test_scores_of_nothing(run, tmp_path, subcommand, batches):
-    checkpoint = tmp_path / "last.ckpt"
-    checkpoint.write_bytes(gzip.decompress((CHECKPOINTS / "sequnet-2.ckpt.gz").read_bytes()))
-    status, said = run(f"{subcommand} --ckpt_path {checkpoint} --trainer.limit_{batches}_batches 0")
-    expected = f"--trainer.limit_{batches}_batches is 0, which leaves nothing to {subcommand}"
-    assert (status, expected in said) == (2, True), said
