@@ -107,14 +107,11 @@ def test_recordings_are_looked_for_before_a_network_is_built(here, tmp_path, mon
 
 
 def test_threads_are_a_setting_of_the_run(here, tmp_path, caplog):
-    assert here("--name mine --threads 2 --epochs 1") == 0
-    assert torch.get_num_threads() == 2
+    assert here("--name mine --threads 2 --max_steps 2") == 0
     config = tmp_path / "logs" / "sequnet" / "mine" / "config.yaml"
-    assert yaml.safe_load(config.read_text())["threads"] == 2
+    assert (torch.get_num_threads(), yaml.safe_load(config.read_text())["threads"]) == (2, 2)
     torch.set_num_threads(1)
-    words = f"--ckpt_path last --log_dir {tmp_path}/logs --epochs 2"
-    assert run_main("train.py", train, words.split()) == 0
-    assert torch.get_num_threads() == 2
-    assert "instead of" not in caplog.text
-    assert run_main("train.py", train, f"{words} --epochs 3 --threads 1".split()) == 0
-    assert "threads 1 instead of 2" in caplog.text
+    for more, threads in (("--max_steps 3", 2), ("--max_steps 4 --threads 1", 1)):
+        assert run(f"--ckpt_path last --log_dir {tmp_path}/logs {more}") == 0
+        assert torch.get_num_threads() == threads
+        assert ("threads 1 instead of 2" in caplog.text) == (threads == 1)

@@ -15,8 +15,6 @@ from sequnet_pl.training.loggers import wandb_logger
 def clean(monkeypatch):
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
-    for name in ("WANDB_DATA_DIR", "WANDB_QUIET"):  # which a run sets
-        monkeypatch.setenv(name, "")
     monkeypatch.setenv("WANDB_MODE", "offline")
 
 
