@@ -100,7 +100,7 @@ def step_of(variant: Variant, device: torch.device) -> tuple[Callable[[], None],
 
     def step() -> None:
         with autocast():
-            total = loss_of(network, batch)
+            total = loss_of(network, batch, None)
         (total / (variant.batch * outputs)).backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -24,12 +24,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def read_config(name: str) -> dict[str, Any]:
-    """Return the settings of a YAML file.
+    """Return the settings of a YAML file. UsageError where it cannot be read, or does not contain settings.
 
     `configs/NAME` also finds a config of the project, unless a file of that name exists here.
-
-    Raises:
-        UsageError: The file cannot be read, or it does not contain settings.
     """
     path, ours = Path(name), {f"configs/{path.name}": path for path in CONFIGS.glob("*.yaml")}
     path = ours[name] if name in ours and not path.exists() else path

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-from jsonargparse.typing import restricted_number_type
+from typing import Literal
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.cli.parsing import (
@@ -21,12 +19,6 @@ from sequnet_pl.evaluate.comparison import LEAST_CLIPS, RESAMPLES
 
 CLIPS = 64
 OUT = "evaluation"
-if TYPE_CHECKING:
-    ClipCount = int
-    Resamples = int
-else:
-    ClipCount = restricted_number_type("Clips", int, (">=", LEAST_CLIPS))
-    Resamples = restricted_number_type("Resamples", int, (">=", 2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +41,7 @@ class Options(NetworkOptions):
         output_dir: Folder of the result; evaluation/ in the run or --clips_dir, else a new one below generated/.
     """
 
-    clips: ClipCount | None = None
+    clips: PositiveInt | None = None
     seconds: PositiveFloat = SECONDS
     conditional: Literal[0, 1] = 1
     temp: NonNegativeFloat = 1.0
@@ -60,11 +52,14 @@ class Options(NetworkOptions):
     clips_dir: str | None = None
     audio_dir: str | None = None
     sample_rate: PositiveInt | None = None
-    resamples: Resamples = RESAMPLES
+    resamples: PositiveInt = RESAMPLES
     output_dir: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name, least in (("clips", LEAST_CLIPS), ("resamples", 2)):
+            if (count := getattr(self, name)) is not None and count < least:
+                raise UsageError(f"--{name} is {count}, but must be {least} or more")
         if self.clips_dir and (fixed := given(self, "conditional", "temp", "top_k", "top_p", "batch_size", "engine")):
             raise UsageError(f"--{fixed} cannot be given with --clips_dir: nothing is generated")
         if self.needs_checkpoint and self.sample_rate:

@@ -4,7 +4,7 @@ import argparse
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
@@ -22,32 +22,15 @@ else:
 __all__ = ["ClosedUnitInterval", "NonNegativeFloat", "NonNegativeInt", "Parser", "PositiveFloat", "PositiveInt"]
 _SYNONYMS = {
     "learning_rate": "lr",
-    "batch": "batch_size",
     "checkpoint": "ckpt_path",
     "ckpt": "ckpt_path",
     "resume": "ckpt_path",
     "device": "gpus",
-    "devices": "gpus",
-    "gpu": "gpus",
     "max_epochs": "epochs",
-    "num_epochs": "epochs",
-    "steps": "max_steps",
     "temperature": "temp",
-    "output": "output_dir",
     "workers": "num_workers",
 }
 """Common names of options that have another one here."""
-_RANGES = {
-    "PositiveInt": "a whole number of 1 or more",
-    "NonNegativeInt": "a whole number of 0 or more",
-    "PositiveFloat": "a number above 0",
-    "NonNegativeFloat": "a number of 0 or more",
-    "ClosedUnitInterval": "a number from 0 to 1",
-    "Clips": "a whole number of 4 or more",
-    "Resamples": "a whole number of 2 or more",
-}
-"""Descriptions of jsonargparse's restricted numbers; ours have theirs as names."""
-_PLAIN = {int: "a whole number", float: "a number", NoneType: "null"}
 
 
 class OneLineHelp(argparse.HelpFormatter):
@@ -64,33 +47,25 @@ class _OneOrMore(argparse.Action):
         setattr(namespace, self.dest, values if len(values) > 1 else values[0])
 
 
-class _WrongValueError(argparse.ArgumentTypeError):
-    """A value that the option with this name does not take; argparse adds the name itself, but not from a config."""
-
-    def __init__(self, option: str, text: str) -> None:
-        super().__init__(text)
-        self.option = option
+class _WrongValueError(argparse.ArgumentTypeError, ValueError):
+    """A wrong value: argparse names its option for the first of these types, jsonargparse for the second."""
 
 
 class Parser(ArgumentParser):
-    """A parser of one command, whose options come from signatures.
-
-    Args:
-        brief: Leave options without a short name out of the help.
-        options: Those of jsonargparse.ArgumentParser.
-    """
+    """A parser of one command, whose options come from signatures; a `brief` help has those with a short name."""
 
     def __init__(self, *, brief: bool = False, **options: Any) -> None:
         super().__init__(
             **{"exit_on_error": False, "allow_abbrev": False, "print_config": None, "formatter_class": OneLineHelp}
             | options
         )
-        self.names = ["--help"]
+        self.names: dict[str, str] = {"--help": "help"}
+        """The setting that each name of an option sets."""
         self._brief = brief
 
     def option(self, *names: str, group: Any = None, **settings: Any) -> None:
         """Add an option with all its names."""
-        self.names += names
+        self.names |= dict.fromkeys(names, str(settings.get("dest") or names[0].removeprefix("--")))
         (group or self).add_argument(*names, **settings)
 
     def signature(
@@ -120,7 +95,7 @@ class Parser(ArgumentParser):
             names = dict.fromkeys([f"--{short.get(name, key)}", f"--{key}"])
             hidden = self._brief and name not in short
             text = argparse.SUPPRESS if hidden else docs.get(name, "").replace("%", "%%")
-            settings = kind_of(parameter.annotation, default, key)
+            settings = kind_of(parameter.annotation, default)
             self.option(*names, group=group, help=text, metavar=name.upper(), dest=key, default=default, **settings)
 
     def values(
@@ -128,6 +103,7 @@ class Parser(ArgumentParser):
         argv: Sequence[str],
         layers: Iterable[tuple[str, dict[str, Any]]] = (),
         alternatives: Mapping[str, Any] = {},
+        values: Namespace | None = None,
     ) -> Namespace:
         """Return the values of named dictionaries, each over the one before, and of a command line over them.
 
@@ -136,88 +112,96 @@ class Parser(ArgumentParser):
             layers: The dictionaries, each with its name in messages.
             alternatives: Options of which one that a layer gives replaces all of the layers before, with the values
                 that they have if they are not given.
+            values: Values below the first layer; the defaults if None.
 
         Raises:
             UsageError: An option or a value is not valid.
         """
-        values = None
         for where, layer in layers:
+            short = {key: self.names[f"--{key}"] for key in layer if f"--{key}" in self.names}
+            whole = {key: value for key, value in layer.items() if key not in short}
             try:
-                values = self.parse_object(layer, namespace=values)
-                _replace(values, self.parse_object(layer, defaults=False), alternatives)
-            except (ArgumentError, argparse.ArgumentTypeError) as error:
-                option = error.option if isinstance(error, _WrongValueError) else ""
-                raise UsageError(": ".join(filter(None, [where, option, _one_line(error)]))) from error
-        self.check_names(argv)
+                for part in (whole, {key: layer[name] for name, key in short.items()}):
+                    values = self.parse_object(part, namespace=values) if part else values
+            except ArgumentError as error:
+                raise UsageError(f"{where}: {_one_line(error)}") from error
+            _replace(values, {*_dotted(whole), *short.values()}, alternatives)
+        self._check_names(argv)
         try:
             values = self.parse_args(list(argv), namespace=values)
-            _replace(values, self.parse_args(list(argv), defaults=False), alternatives)
         except ArgumentError as error:
-            raise UsageError(_one_line(error)) from error
+            text = _one_line(error)
+            for key in self.names.values():  # an option of several names is called by the first
+                names = [name for name, other in self.names.items() if other == key]
+                text = text.replace(f"{'/'.join(names)}:", f"{names[0]}:")
+            raise UsageError(text.removeprefix("argument ")) from error
+        _replace(values, self.given(argv), alternatives)
         return values
 
-    def check_names(self, argv: Sequence[str], more: Iterable[str] = ()) -> None:
-        """Raise UsageError for an option that does not exist, or one with an empty value; `more` exist elsewhere."""
-        names = [*self.names, *more]
-        flag = ""
+    def given(self, argv: Sequence[str]) -> set[str]:
+        """Return the settings that a command line sets."""
+        words = [word.partition("=")[0].rstrip("+") for word in argv]
+        return {self.names[word] for word in words if word in self.names}
+
+    def _check_names(self, argv: Sequence[str]) -> None:
+        """Raise UsageError for an option that does not exist, or one with an empty value."""
+        flag = "an argument"
         for word in argv:
             name, equals, value = word.partition("=")
             name = name.rstrip("+")
             flag = name if name.startswith("--") else flag
-            if not word or (name in names and equals and not value):
-                raise UsageError(f"{flag or 'an argument'} has an empty value")
-            of_a_class = any(
-                name.startswith(f"{known}.") for known in self.names
-            )  # such as --trainer.callbacks.patience
-            if name.startswith("--") and len(name) > 2 and name not in names and not of_a_class:
-                raise UsageError(f"there is no option {name}{_option_meant(name, names)}")
-            if name.startswith("-") and name.lstrip("-")[:1].isalpha() and f"-{name}" in names:
-                raise UsageError(f"there is no option {name}; did you mean -{name}?")
+            if not word or (name in self.names and equals and not value):
+                raise UsageError(f"{flag} has an empty value")
+            of_a_class = any(name.startswith(f"{known}.") for known in self.names if "." in known)
+            if name.startswith("--") and len(name) > 2 and name not in self.names and not of_a_class:
+                synonym = f"--{_SYNONYMS.get(name[2:])}"
+                question = f"; did you mean {synonym}?" if synonym in self.names else did_you_mean(name, self.names)
+                raise UsageError(f"there is no option {name}{question}")
 
 
 def _documented(function: Callable[..., Any]) -> dict[str, str]:
     """Return the descriptions of parameters in the docstring of a function, or in those of a class and its bases."""
-    if not inspect.isclass(function):
-        texts = [function.__doc__]
-    else:
+    texts = [function.__doc__]
+    if inspect.isclass(function):
         texts = [text for each in inspect.getmro(function)[::-1] for text in (each.__doc__, each.__init__.__doc__)]
     parsed = [parse_docstring(inspect.cleandoc(text)) for text in texts if text]
     return {each.arg_name: each.description for one in parsed for each in one.params if each.description}
 
 
-def _replace(values: Namespace, given: Namespace, alternatives: Mapping[str, Any]) -> None:
+def _dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Iterate over the dotted names in nested settings."""
+    for name, value in settings.items():
+        yield f"{prefix}{name}"
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{prefix}{name}.")
+
+
+def _replace(values: Namespace | None, given: set[str], alternatives: Mapping[str, Any]) -> None:
     """Reset the alternatives that are not given, if others are."""
-    if any(name in given for name in alternatives):
-        for name in [name for name in alternatives if name not in given]:
+    if values is not None and given & alternatives.keys():
+        for name in alternatives.keys() - given:
             values[name] = alternatives[name]
 
 
-def kind_of(annotation: Any, default: Any, name: str = "") -> dict[str, Any]:
+def kind_of(annotation: Any, default: Any) -> dict[str, Any]:
     """Return the arguments of add_argument for the type annotation of an option."""
-    kinds = _members(annotation)
+    kinds = list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
     if default is None and NoneType in kinds:
         kinds.remove(NoneType)
     if kinds == [str, list[str]]:
         return {"action": _OneOrMore, "nargs": "+"}
     if len(kinds) == 1 and get_origin(kinds[0]) is list:
-        return {"type": _type(get_args(kinds[0]), name), "nargs": "+"}
+        return {"type": get_args(kinds[0])[0], "nargs": "+"}
     switch = {"nargs": "?", "const": True} if bool in kinds else {}
-    return {"type": _type(kinds, name), **switch}
+    return {"type": _type(kinds), **switch}
 
 
-def _members(annotation: Any) -> list[Any]:
-    """Return the members of a union, or the one type."""
-    return list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
-
-
-def _type(kinds: Sequence[Any], option: str) -> Any:
-    """Return the type of an option: a converter for plain types, whose error names them, else their union."""
+def _type(kinds: Sequence[Any]) -> Any:
+    """Return the type of an option; of a union of numbers and words, a converter whose error names them briefly."""
     kind = functools.reduce(operator.or_, kinds)
-    names = [_describe(each) for each in kinds]
-    if str in kinds or not all(names):
+    words = [_words(each) for each in kinds]
+    if len(kinds) == 1 or not all(words):
         return kind
-    choices = list(dict.fromkeys(name for each in names if each for name in each))
-    expected = " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
     parser = ArgumentParser(exit_on_error=False)
     parser.add_argument("--value", type=kind)
 
@@ -227,23 +211,18 @@ def _type(kinds: Sequence[Any], option: str) -> Any:
                 return parser.parse_args([f"--value={value}"]).value
             return parser.parse_object({"value": value}).value
         except ArgumentError as error:
-            question = did_you_mean(str(value), choices)
-            raise _WrongValueError(option, f"expected {expected}, not {value}{question}") from error
+            raise _WrongValueError(f"expected {' or '.join(filter(None, words))}, not {value}") from error
 
     return convert
 
 
-def _describe(kind: Any) -> list[str] | None:
-    """Return the names of a plain type in a message, those of all values of a Literal; None for a class."""
+def _words(kind: Any) -> str | None:
+    """Return the name of a number or switch, or the values of a Literal; None for other types."""
     if get_origin(kind) is Literal:
-        return [str(value) for value in get_args(kind)]
-    if get_origin(kind) is list:
-        return ["a list"] if _describe(get_args(kind)[0]) else None
-    if kind is bool:
-        return ["true", "false"]
-    if isinstance(kind, type) and issubclass(kind, (int, float)) and kind not in _PLAIN:
-        return [_RANGES.get(kind.__name__, f"a {kind.__name__}")]
-    return [_PLAIN[kind]] if kind in _PLAIN else None
+        return " or ".join(map(str, get_args(kind)))
+    if kind is NoneType:
+        return "null"
+    return getattr(kind, "__name__", "number") if kind in (bool, int, float, list[int]) else None
 
 
 def _one_line(error: Exception) -> str:
@@ -251,12 +230,6 @@ def _one_line(error: Exception) -> str:
     text, cause = str(error), error.__cause__
     while cause is not None and cause.__cause__ is not None:
         cause = cause.__cause__
-    if cause is not None and "\n" in text:
+    if cause is not None and "\n" in text and "\n" not in str(cause):
         text = f"{text.splitlines()[0]} {cause}"
     return " ".join(text.split())
-
-
-def _option_meant(word: str, known: Sequence[str]) -> str:
-    """Return the question whether a known option was meant, by its common name or a similar one, or nothing."""
-    synonym = f"--{_SYNONYMS.get(word.lstrip('-').replace('-', '_'))}"
-    return f"; did you mean {synonym}?" if synonym in known else did_you_mean(word, known)

@@ -5,10 +5,8 @@ import os
 import re
 import warnings
 
-import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from sequnet_pl.errors import UsageError
 from sequnet_pl.processes import end_with_parent
 
 _LAUNCHER = "SEQUNET_PL_LAUNCHER"  # in the environment: the process whose children inherit it
@@ -35,14 +33,6 @@ def ignore_stray_ranks() -> None:
     for name in stray:
         os.environ.pop(name, None)
     rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]  # where Lightning keeps the rank
-
-
-def use_threads(count: int) -> None:
-    """Compute with `count` threads on the CPU. UsageError for fewer than one."""
-    if count < 1:
-        raise UsageError(f"--threads is {count}, but must be 1 or more")
-    torch.set_num_threads(count)
-    os.environ["OMP_NUM_THREADS"] = str(count)  # otherwise Lightning divides the cores among its processes
 
 
 def filter_warnings() -> None:

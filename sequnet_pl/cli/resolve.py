@@ -1,8 +1,7 @@
 """The checkpoint or the weights that a command line names, and the settings that come with them."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from sequnet_pl.cli.run_dir import job_name
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError, did_you_mean
 from sequnet_pl.models import registry
-from sequnet_pl.models.network import Network
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import REVISABLE
 from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
@@ -26,9 +24,7 @@ log = logging.getLogger(__name__)
 def find_checkpoint(settings: Mapping[str, Any], network: str | None, command: str) -> Path | None:
     """Return the checkpoint to resume from or to score; `last`, `best` and `auto` are looked up.
 
-    Raises:
-        UsageError: A score is asked for without a checkpoint.
-        UserError: There is no run, or it has no such checkpoint.
+    UsageError where a score is asked for without a checkpoint, UserError where there is no such run or checkpoint.
     """
     given = settings.get("ckpt_path")
     if given is None:
@@ -91,56 +87,30 @@ def check_weights(path: Path, module: torch.nn.Module) -> None:
         raise UserError(f"{path} is of another version: its weights differ in {', '.join(sorted(differing)[:3])}")
 
 
-@dataclass(frozen=True)
-class Start:
-    """The weights that a new run starts from."""
+def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None:
+    """Set shape and sample rate to those of the weights that a run starts from, and log what a config has instead.
 
-    path: Path
-    trained: Trained
-
-    @property
-    def network(self) -> str:
-        """Name of the network: sequnet or wavenet."""
-        return self.trained.name
-
-    def apply(self, settings: Namespace, below: Namespace) -> None:
-        """Set shape and sample rate to those of the weights, and name what a config has instead.
-
-        Args:
-            settings: The settings with all flags; changed in place.
-            below: The settings without flags.
-
-        Raises:
-            UsageError: A flag contradicts the weights.
-        """
-        replaced = []
-        pairs = [(settings.model.init_args, below.model.init_args, self.trained.network.arguments)]
-        pairs += [(settings.data, below.data, {"sample_rate": self.trained.sample_rate})]
-        for ours, lower, theirs in pairs:
-            for name, value in theirs.items():
-                if ours[name] not in (value, lower[name]):
-                    raise UsageError(f"--{name} {ours[name]}, but {self.path} has {name} {value}; leave --{name} out")
-                if ours[name] != value:
-                    replaced.append(f"{name} {value} instead of {ours[name]}")
-                ours[name] = value
-        if replaced:
-            log.warning("as in %s: %s", self.path, ", ".join(replaced))
-
-    def load_weights(self, network: Network, labels: Sequence[str]) -> None:
-        """Set the weights of a network with these labels; averaged ones where the checkpoint has them.
-
-        A label that the checkpoint does not have starts as no label.
-        """
-        numbers = {name: number for number, name in enumerate(self.trained.labels, 1)}
-        self.trained.network.select_labels([numbers.get(name, 0) for name in labels])
-        network.load_state_dict(self.trained.network.state_dict())
+    UsageError where a flag contradicts the weights: it is in `settings`, and not in `below`.
+    """
+    replaced = []
+    pairs = [(settings.model.init_args, below.model.init_args, trained.network.arguments)]
+    pairs += [(settings.data, below.data, {"sample_rate": trained.sample_rate})]
+    for ours, lower, theirs in pairs:
+        for name, value in theirs.items():
+            if ours[name] not in (value, lower[name]):
+                raise UsageError(f"--{name} {ours[name]}, but {trained.path} has {name} {value}; leave --{name} out")
+            if ours[name] != value:
+                replaced.append(f"{name} {value} instead of {ours[name]}")
+            ours[name] = value
+    if replaced:
+        log.warning("as in %s: %s", trained.path, ", ".join(replaced))
 
 
-def start_from(settings: Mapping[str, Any], network: str | None, layers: int | None) -> Start:
-    """Return the weights that `init_from` names: a checkpoint, a folder of them, or a bundled network.
+def start_from(given: str, network: str | None, layers: int | None) -> Trained:
+    """Return the weights of a checkpoint, of the newest one in a folder, or of a bundled network.
 
     Args:
-        settings: Those that are known before the network is.
+        given: The path, or the name of the bundled network.
         network: The network that the command line names, if any.
         layers: Layers of each block; a published WaveNet does not contain them.
 
@@ -148,9 +118,7 @@ def start_from(settings: Mapping[str, Any], network: str | None, layers: int | N
         UsageError: The weights are those of another network, or `layers` is missing.
         UserError: There is no such checkpoint.
     """
-    if settings.get("ckpt_path") not in (None, "auto"):
-        raise UsageError(f"--init_from starts a new run, --ckpt_path {settings['ckpt_path']} resumes: leave one out")
-    given, path = settings["init_from"], Path(settings["init_from"])
+    path = Path(given)
     if not path.exists():
         if given in pretrained.names():
             path = pretrained.weights_of(given)
@@ -162,4 +130,4 @@ def start_from(settings: Mapping[str, Any], network: str | None, layers: int | N
     trained = load_trained(path, layers)
     if network not in (None, trained.name):
         raise UsageError(f"the model is {network}, but {path} is of {trained.name}; leave --model out")
-    return Start(path, trained)
+    return trained

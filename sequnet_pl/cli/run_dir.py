@@ -21,7 +21,7 @@ _OF_A_RUN = ("config.yaml", "metrics.csv", "run.json")
 
 @dataclass
 class RunDir:
-    """The directories of a run, locked by this process."""
+    """The directories of a run, which this process locks."""
 
     folder: Path
     checkpoints: Path
@@ -56,23 +56,11 @@ class RunDir:
                     folder.rmdir()
 
 
-def resume(folder: Path, checkpoints: Path) -> RunDir:
-    """Return the directories of a run that resumes. UsageError where another process uses them."""
-    return RunDir(folder, checkpoints, is_new=False).lock()
-
-
 def create(root: Path, name: str, checkpoints: Path | None, is_default_name: bool, again: bool) -> RunDir:
-    """Return the directories of a new run.
+    """Return the directories of a new run below `root`. UsageError where its name or `checkpoints` is taken.
 
-    Args:
-        root: Folder of the runs of a network.
-        name: Name of the run; a default name that is taken becomes `name`-2 and so on.
-        checkpoints: Folder of the checkpoints, if not checkpoints/ in the run folder.
-        is_default_name: Whether no name was given.
-        again: Whether a run that has no checkpoint yet may start from scratch in its folder.
-
-    Raises:
-        UsageError: The name or the folder of the checkpoints is taken.
+    A default name that is taken becomes `name`-2 and so on. With `again`, a run that has no checkpoint yet may start
+    from scratch in its folder. `checkpoints` is None for checkpoints/ in the run folder.
     """
     if ".." in Path(name).parts or not Path(name).name or Path(name).is_absolute():
         raise UsageError(f"--name {name} is not the name of a folder below {root}")

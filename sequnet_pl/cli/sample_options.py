@@ -76,7 +76,7 @@ class NetworkOptions:
 
     @property
     def device(self) -> int | None:
-        """Return the number of GPUs: 0 or 1, None if no option gives it."""
+        """Number of GPUs: 0 or 1, None if no option gives it."""
         return 1 if self.cuda else self.gpus
 
     @property
@@ -95,7 +95,6 @@ class Options(NetworkOptions):
     """Make sound with a trained network: wav files, their spectrograms, and a page to listen on.
 
     Args:
-        label: Labels of a network that was trained with some, one after the other, or `all`; none by default.
         conditional: 1: continue recordings of the test split, or the excerpts of a bundled network; 0: from silence.
         prompt: Any audio files to continue; several make a grid.
         prompt_start: Where in the file the prompt begins, in seconds (0).
@@ -117,7 +116,6 @@ class Options(NetworkOptions):
         play: Stream to the sound device; likewise.
     """
 
-    label: list[str] = ()  # type: ignore[assignment]
     conditional: Literal[0, 1] | None = None
     prompt: list[str] = ()  # type: ignore[assignment]
     prompt_start: NonNegativeFloat = 0.0
@@ -148,9 +146,10 @@ class Options(NetworkOptions):
         continues = self.conditional or (self.pretrained and self.conditional is None and not self.prompt)
         if self.audio_dir and not (continues or self.continue_clip):
             raise UsageError("--audio_dir has no use without --conditional 1, which continues recordings")
-        if (self.stdout or self.play) and (self.clips > 1 or "all" in self.label):
-            made = "several" if "all" in self.label else self.clips
-            raise UsageError(f"{'--play' if self.play else '--stdout'} takes one clip, but these options make {made}")
+        if (self.stdout or self.play) and self.clips > 1:
+            raise UsageError(
+                f"{'--play' if self.play else '--stdout'} takes one clip, but these options make {self.clips}"
+            )
 
     def samples(self, rate: int) -> int:
         """How many samples a clip to generate. UsageError for fewer than one."""
@@ -162,53 +161,36 @@ class Options(NetworkOptions):
     @property
     def clips(self) -> int:
         """How many are made."""
-        per_prompt = self.batch_size * self.num_batches * len(self.temp) * max(1, len(self.label))
-        return per_prompt * max(1, len(self.prompt))
+        return self.batch_size * self.num_batches * len(self.temp) * max(1, len(self.prompt))
 
 
 def given(options: Any, *names: str) -> str | None:
-    """The first of these that differs from its default."""
+    """Return the first of these options that differs from its default."""
     fields = type(options).__dataclass_fields__
-    return next((name for name in names if _plain(getattr(options, name)) != _plain(fields[name].default)), None)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
-
-
-def is_given(value: Any) -> bool:
-    """Whether the value of an option is not one that stands for none; 0 is a value."""
-    return value is not None and value is not False and value != [] and value != ()
+    for name in names:
+        value = getattr(options, name)
+        if (tuple(value) if isinstance(value, list) else value) != fields[name].default:
+            return name
+    return None
 
 
 def exclusive(options: Any, *pairs: tuple[str, str]) -> None:
-    """UsageError where both of a pair are given."""
+    """Raise UsageError where both of a pair are given."""
     for one, other in pairs:
-        if all(is_given(getattr(options, name)) for name in (one, other)):
+        if given(options, one) and given(options, other):
             raise UsageError(f"--{one} and --{other} cannot be given together: keep one of them")
 
 
 _OF_A_CLIP = (
-    "label",
-    "conditional",
-    "prompt",
-    "prompt_start",
-    "prompt_seconds",
-    "batch_size",
-    "num_batches",
-    "first_clip",
-    "lead_in",
-    "temp",
+    *("label", "conditional", "prompt", "prompt_start", "prompt_seconds", "audio_dir", "batch_size", "num_batches"),
+    *("first_clip", "lead_in", "temp", "top_k", "top_p", "seed", "pretrained", "double", "weights"),
 )
-_OF_A_CLIP += ("audio_dir", "top_k", "top_p", "seed", "pretrained", "double", "weights")
+"""Options that a clip which is continued has set already."""
 
 
 def parse(argv: Sequence[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    parser = Parser(
-        prog=program("sample"),
-        usage=f"{command('sample')} [options]",
-        description=str(Options.__doc__).partition("\n")[0],
-    )
+    description = str(Options.__doc__).partition("\n")[0]
+    parser = Parser(prog=program("sample"), usage=f"{command('sample')} [options]", description=description)
     parser.signature("", Options, {"continue_clip": "continue"})
     return Options(**parser.values(argv))

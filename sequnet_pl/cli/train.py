@@ -14,7 +14,7 @@ from rich.console import Console
 
 from sequnet_pl import atomic
 from sequnet_pl.cli import run_dir
-from sequnet_pl.cli.process import exit_with_launcher, filter_warnings, ignore_stray_ranks, is_rank_zero, use_threads
+from sequnet_pl.cli.process import exit_with_launcher, filter_warnings, ignore_stray_ranks, is_rank_zero
 from sequnet_pl.cli.resolve import agree, check_weights
 from sequnet_pl.cli.train_options import Request, read_command_line
 from sequnet_pl.data.datamodule import AudioDataModule
@@ -60,7 +60,8 @@ def train(argv: list[str]) -> int:
     if not launched and str(settings.trainer.devices) == "1" and settings.trainer.num_nodes == 1:
         ignore_stray_ranks()
     if settings.threads is not None:
-        use_threads(settings.threads)
+        torch.set_num_threads(int(settings.threads))
+        os.environ["OMP_NUM_THREADS"] = str(settings.threads)  # else Lightning divides the cores among its processes
     recordings = StoredRecordings.of(settings.data.as_dict())
     if is_rank_zero():
         recordings.check()  # before a network is built for them
@@ -93,11 +94,10 @@ def train(argv: list[str]) -> int:
             f"receptive field {field}, on {trainer.num_devices} {device}, "
             f"precision {trainer.precision}, in {folder}"
         )
-        if request.start:
-            trained = request.start.trained
-            request.start.load_weights(module.network, module.label_names)
-            report.begun_from = {"path": str(trained.path), "step": trained.step, "weights": trained.digest}
-            rank_zero_only(print)(f"starts from the weights of {trained.path}, step {trained.step:,}")
+        if start := request.start:
+            module.network.load_state_dict(start.with_labels(module.label_names).state_dict())
+            report.begun_from = {"path": str(start.path), "step": start.step, "weights": start.digest}
+            rank_zero_only(print)(f"starts from the weights of {start.path}, step {start.step:,}")
         if fits:
             check_memory(trainer, module, data.hparams)
         _run(request, trainer, module, data, folder)
@@ -130,7 +130,7 @@ def _folder(request: Request, chosen: str | None) -> tuple[Path, run_dir.RunDir 
     elif run and run_dir.is_same(run, root, settings.log_dir, settings.name):
         folder = run.folder
         if writes:
-            claim = run_dir.resume(folder, snapshots or folder / "checkpoints")
+            claim = run_dir.RunDir(folder, snapshots or folder / "checkpoints", is_new=False).lock()
     else:
         name = settings.name or chosen or run_dir.default_name(settings.trainer.num_nodes)
         folder = root / name
@@ -148,8 +148,8 @@ def _instantiate(request: Request) -> Namespace:
         return request.parser.instantiate(request.settings)
     except (ValueError, TypeError) as error:
         cause: BaseException = error
-        while cause.__cause__ or cause.__context__:
-            cause = cause.__cause__ or cause.__context__ or cause
+        while inner := cause.__cause__ or cause.__context__:
+            cause = inner
         raise UsageError(" ".join(str(cause).split())) from error
 
 
@@ -197,12 +197,13 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     callbacks += [RichProgressBar()] if options["enable_progress_bar"] else []
     callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
     callbacks += [SampleAudio(**built.sample_audio), NonFinite(**built.nonfinite)]
-    given = options.pop("callbacks") or []
-    callbacks += [*given, _GivenPatience(given)]
-    if fits and not settings.trainer.fast_dev_run:
-        callbacks.append(_SaveSettings(request, folder))
     most_recognised = None if settings.score_labels == "all" else settings.score_labels
-    callbacks += [ScoreReport(folder, most_recognised), report]
+    callbacks += [
+        *(options.pop("callbacks") or []),
+        _Settings(request, folder),
+        ScoreReport(folder, most_recognised),
+        report,
+    ]
     plugins = options.pop("plugins") or []
     plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
     options.pop("logger")
@@ -212,18 +213,23 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     return pl.Trainer(**options, logger=loggers, callbacks=callbacks, plugins=plugins)
 
 
-class _SaveSettings(pl.Callback):
-    """Writes config.yaml."""
+class _Settings(pl.Callback):
+    """Writes config.yaml, and keeps the patience of early stopping as given: a checkpoint would restore its own."""
 
     def __init__(self, request: Request, folder: Path) -> None:
         self.request, self.folder = request, folder
+        self.given: list[tuple[EarlyStopping, int]] = []
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if trainer.is_global_zero:
+        self.given = [(each, each.patience) for each in trainer.early_stopping_callbacks]
+        if stage == "fit" and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             settings = self.request.settings.clone()
             settings.ckpt_path = settings.best.dirpath = settings.last.dirpath = None
-            text = self.request.parser.dump(settings, skip_unset=False)
-            atomic.write_text(self.folder / CONFIG, text)
+            atomic.write_text(self.folder / CONFIG, self.request.parser.dump(settings, skip_unset=False))
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        for callback, patience in self.given:
+            callback.patience = patience
 
 
 def _run(
@@ -260,29 +266,19 @@ def _print_end(trainer: pl.Trainer, before: int) -> None:
             rank_zero_only(print)(f"early stopping: {callback.stopping_reason_message}")
 
 
-class _GivenPatience(pl.Callback):
-    """Keeps the patience of early stopping as given: a checkpoint would restore its own."""
-
-    def __init__(self, callbacks: list[pl.Callback]) -> None:
-        self.given = [(each, each.patience) for each in callbacks if isinstance(each, EarlyStopping)]
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for callback, patience in self.given:
-            callback.patience = patience
-
-
 def _validate_at_end(trainer: pl.Trainer, module: pl.LightningModule, data: AudioDataModule) -> None:
     """Validate a run that `max_steps` ended between two validations, on no more samples than it was trained on."""
     measures = next(each for each in trainer.callbacks if isinstance(each, Measures))  # type: ignore[attr-defined]
     scored = measures.scored_at == trainer.global_step
-    if trainer.global_step != trainer.max_steps or scored or not trainer.enable_validation:
+    if (
+        trainer.global_step != trainer.max_steps
+        or scored
+        or not (trainer.enable_validation and data.samples_to_validate)
+    ):
         return
-    if not data.samples_to_validate:
-        return
-    if measures.heard < data.samples_to_validate:
-        data.most_validated = measures.heard
-        text = f"validating on no more samples than were trained on: {measures.heard:,} of {data.samples_to_validate:,}"
-        rank_zero_only(print)(text)
+    if measures.samples_seen < data.samples_to_validate:
+        data.most_validated = measures.samples_seen
+        rank_zero_only(print)(f"validating on {measures.samples_seen:,} samples, as many as were trained on")
     loggers, trainer.loggers = trainer.loggers, []  # Lightning would log the scores at the step after the last one
     try:
         (scores,) = trainer.validate(module, data, verbose=False)

@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 import pytorch_lightning as pl
 from jsonargparse import Namespace
-from jsonargparse.typing import NonNegativeInt, PositiveFloat, restricted_number_type
+from jsonargparse.typing import restricted_number_type
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from sequnet_pl.cli.configs import network_of, read_config
-from sequnet_pl.cli.parsing import Parser, kind_of
-from sequnet_pl.cli.resolve import Start, find_checkpoint, settings_of_checkpoint, start_from
+from sequnet_pl.cli.parsing import NonNegativeInt, Parser, PositiveFloat, PositiveInt, kind_of
+from sequnet_pl.cli.resolve import adopt_shape, find_checkpoint, settings_of_checkpoint, start_from
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models import registry
@@ -23,6 +23,7 @@ from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.module import AudioModule
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import LastCheckpoint
+from sequnet_pl.training.trained import Trained
 
 COMMANDS = ("fit", "validate", "test")
 _Share = restricted_number_type("number from 0 to below 1", float, [(">=", 0), ("<", 1)])
@@ -67,31 +68,21 @@ Options of another network: COMMAND --model sashimi --help. All options, Lightni
 """
 _AT_LEAST = {"accumulate_grad_batches": 1, "check_val_every_n_epoch": 1, "num_nodes": 1, "gradient_clip_val": 0}
 _NOT_ZERO = ("max_steps", "max_epochs", "val_check_interval")
-_FIRST = ("model", "config", "print_config", "layers", "ckpt_path", "init_from", "log_dir", "name")
+_WHERE = ("ckpt_path", "init_from", "log_dir", "name")
+"""Options that lead to a checkpoint, and so to further settings."""
 
 
 @dataclass
 class Request:
-    """What a command line asks for.
+    """What a command line asks for."""
 
-    Attributes:
-        command: fit, validate or test.
-        network: Its name in the registry.
-        settings: The values of all options.
-        parser: The parser of these settings.
-        checkpoint: The checkpoint to resume from or to score.
-        start: The weights that a new run starts from.
-        again: Whether a run that has no checkpoint yet may start from scratch.
-        print_config: Print the settings and end.
-    """
-
-    command: str
-    network: str
+    command: str  # fit, validate or test
+    network: str  # its name in the registry
     settings: Namespace
     parser: Parser
-    checkpoint: Path | None
-    start: Start | None
-    again: bool
+    checkpoint: Path | None  # to resume from or to score
+    start: Trained | None  # the weights that a new run starts from
+    again: bool  # whether a run that has no checkpoint yet may start from scratch
     print_config: bool
 
 
@@ -113,7 +104,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         ("log_dir", str, "logs", "Root of the run folders."),
         ("name", str, "", "Name of the run; date and time by default."),
         ("snapshot_dir", str, None, "Folder of the checkpoints instead of checkpoints/ in the run folder."),
-        ("threads", int | None, None, "CPU threads of each process."),
+        ("threads", PositiveInt | None, None, "CPU threads of each process."),
         ("init_from", str, None, "Start a new run from these weights: a checkpoint, a folder, or a bundled network."),
         ("ckpt_path", str, None, "Resume from, or score, a checkpoint: a path, last, best, or auto."),
         ("weights_only", bool | None, None, "Not used: checkpoints are always loaded so."),
@@ -122,7 +113,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         ("score_labels", int | Literal["all"], 300, "Test recordings that are scored with each label."),
         ("gpu_precision", str, None, "Precision of a fit on a GPU that computes in bfloat16."),
     ):
-        parser.option(f"--{name}", group=run, default=default, help=text, **kind_of(kind, default, name))
+        parser.option(f"--{name}", group=run, default=default, help=text, **kind_of(kind, default))
     shorthand = parser.add_argument_group("shorthand")
     for name, number, text in (
         ("gpus", NonNegativeInt, "0 for the CPU; one GPU by default if there is one."),
@@ -135,7 +126,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         ("early_stopping", NonNegativeInt, "Stop after N validations without an improvement."),
         ("ema", _Share, "Validate, save and sample an exponential moving average of the weights with this decay."),
     ):
-        parser.option(f"--{name}", group=shorthand, help=text, **kind_of(number, None, name))
+        parser.option(f"--{name}", group=shorthand, help=text, **kind_of(number, None))
     parser.option("--cuda", group=shorthand, dest="gpus", action="store_const", const=1, help="The same as --gpus 1.")
     best = {
         "monitor": "val/bits_per_sample",
@@ -170,124 +161,83 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
         UsageError: The options are not valid or contradict each other.
         UserError: A checkpoint or a config is missing.
     """
-    asked, words = _command(argv)
+    asked, words = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("fit", argv)
+    if asked not in COMMANDS:
+        raise UsageError(f"there is no command {asked}: choose fit, validate or test; sample.py generates audio")
     first, rest = _first(words)
+    network = network_of({"model": first.model})
     if first.help:
-        model = network_of({"model": first.model}) or "sequnet"
-        train_parser(model, brief=words is argv).print_help()
+        train_parser(network or "sequnet", brief=words is argv).print_help()
         raise SystemExit(0)
     configs = [(f"the config {name}", read_config(name)) for name in first.config]
-    named = {name: getattr(first, name) for name in ("ckpt_path", "init_from", "log_dir", "name")}
-    given = {name: value for name, value in named.items() if value is not None}
+    given = {name: value for name in _WHERE if (value := getattr(first, name)) is not None}
     merged = {name: value for _, settings in configs for name, value in settings.items()} | given
-    network = _network(first.model, configs)
-    if "init_from" in given and asked == "fit" and given.get("ckpt_path") not in (None, "auto"):
-        raise UsageError(f"--init_from starts a new run, --ckpt_path {given['ckpt_path']} resumes one: leave one out")
-    if launched_checkpoint is None:
-        checkpoint = find_checkpoint(merged, network, asked)
-    else:
-        checkpoint = Path(launched_checkpoint) if launched_checkpoint else None
-    if merged.get("init_from") and asked != "fit" and "init_from" in given:
-        raise UsageError(f"--init_from starts a training; {asked} takes --ckpt_path")
+    if launched_checkpoint is not None:
+        merged["ckpt_path"] = launched_checkpoint or None
+    configured = [found for _, settings in configs if (found := network_of(settings))]
+    if network and any(found != network for found in configured):
+        raise UsageError(f"--model {network}, but --config is one of {configured[0]}; leave one of them out")
+    network = network or (configured[-1] if configured else None)
+    if "init_from" in given and (asked != "fit" or given.get("ckpt_path") not in (None, "auto")):
+        raise UsageError("--init_from starts a new run, and does not go with --ckpt_path, validate or test")
+    checkpoint = find_checkpoint(merged, network, asked)
     starts = asked == "fit" and not checkpoint and merged.get("init_from")
-    start = start_from(merged, network, first.layers) if starts else None
+    start = start_from(merged["init_from"], network, first.layers) if starts else None
     if checkpoint:
         found, base = settings_of_checkpoint(checkpoint, Path(merged.get("log_dir") or "logs"))
         if network not in (None, found):
             raise UsageError(f"--model {network}, but {checkpoint} is a checkpoint of {found}; leave --model out")
         network = found
     else:
-        network = network or (start.network if start else None)
+        network = network or (start.name if start else None)
         if network is None:
-            _check_names(rest)
             raise UsageError(f"name a model: --model {' or --model '.join(registry.NETWORKS)}, or a --config that does")
-        configured = any(network_of(settings) for _, settings in configs)
         published = CONFIGS / f"{network}.yaml"
         base = read_config(str(published)) if published.exists() and not configured else {}
     layers = [(f"the settings of {checkpoint}" if checkpoint else "", base), *configs]
     parser = train_parser(network)
+    parser.names |= {f"--{name}": name for name in vars(first)}
     if first.layers is not None:
         rest += ["--layers", str(first.layers)]
-    _check_flags(parser, network, rest)
     below = parser.values([], layers, _LENGTH)
-    settings = parser.values(rest, [*layers, ("", given)], _LENGTH)
-    folders = settings.data.audio_dir
-    for folder in folders if isinstance(folders, list) else [folders]:
-        if not isinstance(folder, str | None):
-            raise UsageError(f"audio_dir {folder}: expected a text; put it in quotes")
-    _choose_recordings(settings, parser.parse_args(rest, defaults=False).get("data") or {})
-    _shorthand(settings, below, rest)
+    settings = parser.values(rest, [("", given)], _LENGTH, below.clone())
+    _choose_recordings(settings, parser.given(rest))
+    _shorthand(settings, below)
     _check_trainer(settings, asked)
     if start:
-        start.apply(settings, below)
+        adopt_shape(start, settings, below)
+        settings.init_from = str(start.path)
     settings.ckpt_path = str(checkpoint) if checkpoint else None
-    settings.init_from = str(start.path) if start else settings.init_from
-    again = named["ckpt_path"] == "auto"
+    again = given.get("ckpt_path") == "auto"
     return Request(asked, network, settings, parser, checkpoint, start, again, first.print_config)
-
-
-def _command(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
-    """Return fit, validate or test, and the arguments after it."""
-    if not argv or argv[0].startswith("-"):
-        return "fit", argv
-    if argv[0] not in COMMANDS:
-        other = f"; {command('sample')} generates audio" if argv[0] in ("predict", "sample", "generate") else ""
-        raise UsageError(f"there is no command {argv[0]}: choose fit, validate or test{other}")
-    return argv[0], argv[1:]
 
 
 def _first(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Return the options that decide which others exist, and the remaining arguments. UsageError for empty values."""
-    for before, word in zip(["", *argv], argv, strict=False):
-        if not word:
-            raise UsageError(f"{before or 'an argument'} has an empty value")
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False, usage=argparse.SUPPRESS)
     parser.add_argument("--model", "--model.class_path")
     parser.add_argument("--config", action="append", default=[])
     parser.add_argument("--print_config", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
     parser.add_argument("--layers", type=int)  # not stored in a published WaveNet
-    for name in ("ckpt_path", "init_from", "log_dir", "name"):
+    for name in _WHERE:
         parser.add_argument(f"--{name}")
     try:
-        return parser.parse_known_args(argv)
+        first, rest = parser.parse_known_args(argv)
     except argparse.ArgumentError as error:
         raise UsageError(str(error)) from error
+    if empty := [name for name, value in vars(first).items() if value == ""]:
+        raise UsageError(f"--{empty[0]} has an empty value")
+    return first, rest
 
 
-def _network(given: str | None, configs: Sequence[tuple[str, dict[str, Any]]]) -> str | None:
-    """Return the network that --model or a config names. UsageError where they differ."""
-    configured = [(name, found) for name, settings in configs if (found := network_of(settings))]
-    if given is None:
-        return configured[-1][1] if configured else None
-    network = network_of({"model": given})
-    for name, found in configured:
-        if found != network:
-            raise UsageError(f"--model {network}, but {name} is one of {found}; leave one of them out")
-    return network
-
-
-def _check_names(argv: Sequence[str]) -> None:
-    """Raise UsageError for an option that no network has."""
-    parsers = [train_parser(network) for network in registry.NETWORKS]
-    first, *others = parsers
-    first.check_names(argv, [*(name for each in others for name in each.names), *(f"--{name}" for name in _FIRST)])
-
-
-def _check_flags(parser: Parser, network: str, argv: Sequence[str]) -> None:
-    """Raise UsageError for an option of another network, one that does not exist, or a value without an option."""
-    shapes = {name: inspect.signature(registry.network_class(name)).parameters for name in registry.NETWORKS}
-    for word in argv:
-        name = word.partition("=")[0].removeprefix("--")
-        owners = [other for other, shape in shapes.items() if name in shape]
-        if word.startswith("--") and owners and network not in owners:
-            raise UsageError(f"--{name} belongs to {' and '.join(owners)}, but the model is {network}")
-    parser.check_names(argv, [f"--{name}" for name in _FIRST])
-
-
-def _choose_recordings(settings: Namespace, typed: Namespace | dict[str, Any]) -> None:
-    """Let flags that choose recordings replace those that a config chooses."""
-    if sources := [name for name in ("dataset", *_SOURCES) if name in typed]:
+def _choose_recordings(settings: Namespace, given: set[str]) -> None:
+    """Let flags that choose recordings replace those that a config chooses. UsageError for a folder that is no text."""
+    folders = settings.data.audio_dir
+    for folder in folders if isinstance(folders, list) else [folders]:
+        if not isinstance(folder, str | None):
+            raise UsageError(f"audio_dir {folder}: expected a text; put it in quotes")
+    if sources := [name for name in ("dataset", *_SOURCES) if f"data.{name}" in given]:
         kept = ["builtin_takes"] if sources == ["dataset"] and settings.data.dataset == "builtin" else sources
         for name in set(_SOURCES) - set(kept):
             settings.data[name] = None
@@ -295,26 +245,16 @@ def _choose_recordings(settings: Namespace, typed: Namespace | dict[str, Any]) -
             settings.data.labels = None
 
 
-def _shorthand(settings: Namespace, below: Namespace, argv: Sequence[str]) -> None:
-    """Replace options that stand for several settings by these. UsageError where flags contradict each other."""
+def _shorthand(settings: Namespace, below: Namespace) -> None:
+    """Replace options that stand for several settings by these. UsageError where they make no sense."""
     names = ("gpus", "minutes", "seed", "early_stopping", "ema")
     gpus, minutes, seed, patience, decay = (settings.pop(name) for name in names)
     if minutes is not None:
         if settings.trainer.max_time is not None:
             raise UsageError("--minutes sets --trainer.max_time: leave one of them out")
-        settings.trainer.max_time = _days_to_seconds(minutes)
+        settings.trainer.max_time = _clock(minutes)
     if gpus is not None:
-        wanted = "gpu" if gpus else "cpu"
-        typed = [word.partition("=")[0] for word in argv]
-        if {"--cuda", "--gpus"} <= set(typed):
-            raise UsageError("--cuda is --gpus 1: leave one of them out")
-        for name, agrees in (
-            ("accelerator", settings.trainer.accelerator in (wanted, "cuda" if gpus else wanted)),
-            ("devices", not gpus or str(settings.trainer.devices) == str(gpus)),
-        ):
-            if f"--trainer.{name}" in typed and not agrees:
-                raise UsageError(f"--gpus {gpus} contradicts --trainer.{name} {settings.trainer[name]}")
-        settings.trainer.accelerator = wanted
+        settings.trainer.accelerator = "gpu" if gpus else "cpu"
         if gpus or (settings.trainer.devices == below.trainer.devices != 1 and below.trainer.accelerator != "cpu"):
             settings.trainer.devices = int(gpus) or 1
     if seed is not None:
@@ -327,7 +267,7 @@ def _shorthand(settings: Namespace, below: Namespace, argv: Sequence[str]) -> No
     _set_callback(settings, EMAWeightAveraging, decay, {"decay": float(decay or 0)})
 
 
-def _days_to_seconds(minutes: float) -> str:
+def _clock(minutes: float) -> str:
     """Return a time as DD:HH:MM:SS, of at least a second."""
     seconds = max(1, round(60 * minutes))
     return f"{seconds // 86400:02}:{seconds // 3600 % 24:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -16,17 +16,18 @@ from sequnet_pl.project import program
 
 LAST = "last.ckpt"
 
-_UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError)
 
+def read(path: Path, map_location: Any = "cpu", mmap: bool = False) -> dict[str, Any]:
+    """Return the content of a checkpoint; with `mmap` tensors are read from the file when they are used.
 
-def read(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """The content of a checkpoint. UserError where there is none, it is damaged, or it holds more than numbers."""
+    UserError where there is none, it is damaged, or it holds more than numbers.
+    """
     if not path.is_file():
         raise UserError(
             f"there is no checkpoint {path}; name one with --ckpt_path, or train one with {program('train')}"
         )
     try:
-        content = torch.load(path, map_location=map_location, weights_only=True)
+        content = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:
         raise UserError(f"refused the checkpoint {path}: it holds code or is damaged; nothing of it was run") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
@@ -162,19 +163,15 @@ def run_of_checkpoint(path: Path, root: Path) -> Run | None:
 
 
 def score_of(path: Path) -> float | None:
-    """The score that a checkpoint was kept for; None where it says none. Only that is read, not the weights."""
+    """Return the score that a checkpoint was kept for; None if it has none or cannot be read."""
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        scores = [state.get("current_score") for state in content["callbacks"].values()]
-    except (*_UNREADABLE, KeyError, AttributeError):
+        states = read(path, mmap=True).get("callbacks", {}).values()
+    except UserError:
         return None
-    return next((float(score) for score in scores if score is not None), None)
+    return next((float(state["current_score"]) for state in states if state.get("current_score") is not None), None)
 
 
 def best_of(run: Run) -> Path:
-    """The best checkpoint of a run. UserError where none was kept."""
-    scores = {path: score_of(path) for path in run.checkpoints.glob("best-*.ckpt")}
-    known = {path: score for path, score in scores.items() if score is not None}
-    if not known:  # a short run
-        return run.last
-    return min(known, key=lambda path: known[path])
+    """Return the best checkpoint of a run; the last one if none was kept, as in a short run."""
+    scores = {path: score for path in run.checkpoints.glob("best-*.ckpt") if (score := score_of(path)) is not None}
+    return min(scores, key=lambda path: scores[path], default=run.last)

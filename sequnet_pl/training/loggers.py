@@ -94,16 +94,12 @@ class AppendingCSVLogger(Logger):
 
 
 def can_log_to(folder: Path) -> bool:
-    """Return whether W&B and TensorBoard can write below a folder; log a warning if its name is not UTF-8."""
-    text = "W&B and TensorBoard cannot write below %s, whose name is not UTF-8; metrics.csv holds it all"
-    return _is_utf8(str(folder.absolute()), text, folder)
-
-
-def _is_utf8(checked: str, warning: str, *arguments: object) -> bool:
+    """Return whether folder and command line are UTF-8, as W&B and TensorBoard need; log a warning if not."""
     try:
-        checked.encode()
+        "".join([str(folder.absolute()), *sys.argv]).encode()
     except UnicodeEncodeError:
-        rank_zero_only(log.warning)(warning, *arguments)
+        text = "W&B and TensorBoard need UTF-8: %s and this command line are logged to metrics.csv alone"
+        rank_zero_only(log.warning)(text, folder)
         return False
     return True
 
@@ -125,9 +121,6 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     if mode not in _MODES:
         raise UsageError(f"WANDB_MODE is {mode!r}, but must be one of {', '.join(_MODES)}")
     if mode == "disabled":
-        return None
-    text = "W&B cannot record a command line that is not UTF-8: this run is logged to metrics.csv alone"
-    if not _is_utf8("".join(sys.argv), text):
         return None
     import wandb  # slow to import, and not everybody logs with it
 

@@ -1,4 +1,4 @@
-"""What a run has heard, how long it has taken, and how fast it goes: in one row with its scores."""
+"""How much audio a run has been trained on, for how long, and how fast: logged in one row with its scores."""
 
 import logging
 import resource
@@ -19,11 +19,6 @@ from sequnet_pl.training.sampling import SampleAudio
 
 log = logging.getLogger(__name__)
 
-UNIFORM_BITS = 8.0
-"""Bits per sample of a uniform guess."""
-_WARM_UP = 200
-"""Steps that a run may need to become better than a uniform guess."""
-
 
 def row_is_due(trainer: pl.Trainer, step: int) -> bool:
     """Return whether Lightning logs a row of training metrics after `step` steps."""
@@ -34,34 +29,36 @@ def row_is_due(trainer: pl.Trainer, step: int) -> bool:
 class Measures(Callback):
     """Logs, with each row of `train/` and `val/` scores, what these can be drawn over and compared with.
 
-    `hours_heard` (of audio, as targets, by all processes) and `wall_hours` (of training, validation and sampling) go on
-    where a run goes on. `speed/samples_per_second` and `speed/data_wait` (the share of time spent waiting for batches)
-    are of the steps since the row before, without validation and sampling; `speed/memory_gib` is the peak of the GPU,
-    or of this process on the CPU. `reference/` are bits per sample of tables of codes. A loss that stays above that of
-    a uniform guess, and data that is loaded more slowly than it is used, are warned of once each.
+    `hours_heard` (of audio, as targets, by all processes) and `wall_hours` (of training, validation and sampling)
+    continue when a run is resumed. `speed/samples_per_second` and `speed/data_wait` (the share of time spent waiting
+    for batches) are of the steps since the row before, without validation and sampling; `speed/memory_gib` is the peak
+    of the GPU, or of this process on the CPU. `reference/` are bits per sample of n-gram baselines. A warning is logged
+    once if batches take more than half of the time.
     """
 
     def __init__(self) -> None:
-        self._heard: Tensor | int = 0  # samples; on the device, which is not waited for
-        self._seconds = 0.0  # before the run was gone on with
+        self._samples: Tensor | int = 0  # on the device, which is not waited for
+        self._seconds = 0.0  # before the run was resumed
         self._began = time.monotonic()
         self._references: dict[str, float] = {}
         self.scored_at = -1
         """The step of the newest validation."""
-        self._mark: tuple[float, int, float] | None = None  # time without sampling, samples heard, seconds waited
+        self._mark: tuple[float, int, float] | None = None  # time without sampling, samples seen, seconds waited
         self._measured = (0.0, 0)  # seconds and samples of all steps whose speed is known
-        self._warned: set[str] = set()
+        self._warned = False
 
     def state_dict(self) -> dict[str, Any]:
-        return {"heard": self.heard, "seconds": self._wall_seconds}
+        return {"samples_seen": self.samples_seen, "seconds": self._wall_seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._heard, self._seconds = state_dict["heard"], state_dict["seconds"]
+        name = "samples_seen" if "samples_seen" in state_dict else "heard"  # as in older checkpoints
+        self._samples = state_dict[name]
+        self._seconds = state_dict["seconds"]
 
     @property
-    def heard(self) -> int:
-        """Samples learnt from, by all processes, and before the run was gone on with; waits for the device."""
-        return int(self._heard)
+    def samples_seen(self) -> int:
+        """Targets that the run was trained on, in all processes and before it was resumed; waits for the device."""
+        return int(self._samples)
 
     @property
     def samples_per_second(self) -> float:
@@ -83,7 +80,7 @@ class Measures(Callback):
             self._mark = self._now(trainer)
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
-        self._heard = self._heard + pl_module.batch_targets  # type: ignore[operator]
+        self._samples = self._samples + pl_module.batch_targets  # type: ignore[operator]
         if not ends_step(trainer) or not row_is_due(trainer, trainer.global_step):
             return
         speed = self._speed(trainer)
@@ -91,24 +88,10 @@ class Measures(Callback):
         if speed:
             rate = round(self.samples_per_second)
             pl_module.log("samples/s", rate, prog_bar=True, logger=False, batch_size=1)
-        bits, waiting = trainer.callback_metrics["train/bits_per_sample"], speed.get("speed/data_wait", 0.0)
-        if trainer.global_step >= _WARM_UP and bits > UNIFORM_BITS:
-            self._warn(
-                "loss",
-                f"after {trainer.global_step} steps the loss is {bits:.2f} bits per sample, worse than a uniform guess "
-                f"({UNIFORM_BITS:.0f}); try a lower --lr",
-            )
-        if waiting > 0.5:
-            self._warn(
-                "loading",
-                f"loading batches takes {waiting:.0%} of the time: try more --num_workers, or keep --data_dir on a "
-                "faster disk",
-            )
-
-    def _warn(self, kind: str, text: str) -> None:
-        if kind not in self._warned:
-            self._warned.add(kind)
-            log.warning(text)
+        waiting = speed.get("speed/data_wait", 0.0)
+        if waiting > 0.5 and not self._warned:
+            self._warned = True
+            log.warning("loading batches takes %.0f %% of the time: try more --num_workers", 100 * waiting)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == "fit":
@@ -133,7 +116,7 @@ class Measures(Callback):
     def clock(self, trainer: pl.Trainer) -> dict[str, float]:
         """Return the hours that scores can be drawn over."""
         rate = data_of(trainer).hparams["sample_rate"]
-        return {"hours_heard": self.heard / rate / 3600, "wall_hours": self._wall_seconds / 3600}
+        return {"hours_heard": self.samples_seen / rate / 3600, "wall_hours": self._wall_seconds / 3600}
 
     def _log(self, trainer: pl.Trainer, module: pl.LightningModule, speed: dict[str, float]) -> None:
         for name, value in (self.clock(trainer) | speed | self._references).items():
@@ -145,15 +128,15 @@ class Measures(Callback):
         self._mark = now
         if before is None or now[0] <= before[0]:
             return {}
-        seconds, heard, waited = (a - b for a, b in zip(now, before, strict=True))
-        self._measured = (self._measured[0] + seconds, self._measured[1] + int(heard))
-        return {"speed/samples_per_second": heard / seconds, "speed/data_wait": waited / seconds}
+        seconds, samples, waited = (a - b for a, b in zip(now, before, strict=True))
+        self._measured = (self._measured[0] + seconds, self._measured[1] + int(samples))
+        return {"speed/samples_per_second": samples / seconds, "speed/data_wait": waited / seconds}
 
     def _now(self, trainer: pl.Trainer) -> tuple[float, int, float]:
-        """Seconds on a clock that stands still while clips are made, samples heard, and seconds waited for batches."""
+        """Seconds on a clock that stands still while clips are made, samples seen, and seconds waited for batches."""
         loader = trainer.train_dataloader
         sampling = sum(each.seconds_taken for each in trainer.callbacks if isinstance(each, SampleAudio))  # type: ignore[attr-defined]
-        return time.monotonic() - sampling, self.heard, loader.waited if isinstance(loader, CropLoader) else 0.0
+        return time.monotonic() - sampling, self.samples_seen, loader.waited if isinstance(loader, CropLoader) else 0.0
 
 
 def _memory(device: torch.device) -> int:

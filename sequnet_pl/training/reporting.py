@@ -29,6 +29,8 @@ from sequnet_pl.training.sampling import SampleAudio
 log = logging.getLogger(__name__)
 
 _PROJECT = Path(__file__).parents[2]
+_MINUTES = 10
+"""Between two reports; after a validation a tenth of that."""
 
 
 def write_summary(
@@ -107,12 +109,10 @@ class RunReport(Callback):
         folder: The run folder.
         checkpoints: Where its checkpoints and the model card are.
         log_model: Whether W&B gets the best checkpoint, with the card, as an artifact when training ends.
-        every_n_minutes: At least so often where a batch ends; after a validation no sooner than a tenth of that.
     """
 
-    def __init__(self, folder: Path, checkpoints: Path, log_model: bool = False, every_n_minutes: float = 10.0) -> None:
+    def __init__(self, folder: Path, checkpoints: Path, log_model: bool = False) -> None:
         self.folder, self.checkpoints, self.log_model = folder, checkpoints, log_model
-        self.every_n_minutes = every_n_minutes
         self.begun_from: dict[str, Any] | None = None
         """Path, step and hash of the weights that the run begins with, where it does not begin anew."""
         self._on = self._failed = False
@@ -130,14 +130,14 @@ class RunReport(Callback):
         log_settings(trainer.loggers, read_config(self.folder) | {"run": facts})
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        self._write(trainer, self.every_n_minutes)
+        self._write(trainer, _MINUTES)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._write(trainer, self.every_n_minutes)
+        self._write(trainer, _MINUTES)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            self._write(trainer, self.every_n_minutes / 10)
+            self._write(trainer, _MINUTES / 10)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._end(trainer)

@@ -66,9 +66,7 @@ class SampleAudio(Callback):
             from_silence=from_silence,
             seconds=seconds,
             prompt_seconds=prompt_seconds,
-            temperatures=[
-                SamplingParams(value).temperature for value in temperatures
-            ],  # which refuses what makes no sense
+            temperatures=[SamplingParams(value).temperature for value in temperatures],  # UsageError below 0
             seed=seed,
         )
         self.last_step = -1

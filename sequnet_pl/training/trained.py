@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +46,12 @@ class Trained:
     def sample_rate(self) -> int:
         """Samples a second that the network has learnt."""
         return self.data.get("sample_rate", SAMPLE_RATE)
+
+    def with_labels(self, labels: Sequence[str]) -> Network:
+        """Return the network with these labels instead of its own. One that it does not have is as no label."""
+        numbers = {name: number for number, name in enumerate(self.labels, 1)}
+        self.network.select_labels([numbers.get(name, 0) for name in labels])
+        return self.network
 
     def label_numbers(self, label: str, clips: int) -> Tensor | None:
         """Return the labels (clips,) of clips that all have this one; None for an empty name.

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import sequnet_pl
 from sequnet_pl import project
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +46,6 @@ def test_help_needs_no_torch(tmp_path, name, command):
     assert (done.returncode, done.stderr) == (0, "False\n")
 
 
-@pytest.mark.parametrize("name", ["train.py", "sample.py", "sequnet-train", "sequnet-sample"])
-def test_version_needs_no_torch(tmp_path, name):
-    done = run(tmp_path, name, "'--version'")
-    assert (done.returncode, done.stdout, done.stderr) == (0, f"{sequnet_pl.__version__}\n", "False\n")
-
-
 @pytest.mark.parametrize("name", ["train.py", "sequnet-train"])
 def test_errors_begin_with_the_command(tmp_path, name):
     assert run(tmp_path, name, "'--model', 'sequnet', '--levels', ''").stderr.startswith(
@@ -72,8 +65,3 @@ def test_commands_that_are_printed_can_be_typed(monkeypatch, script, typed, agai
     monkeypatch.setattr(sys, "orig_argv", ["/usr/bin/python3", script, "my folder"])
     assert project.this_command() == typed
     assert project.command("train", "test", Path("my folder/last.ckpt")) == again
-
-
-def test_what_is_installed_without_the_clone_has_no_scripts(monkeypatch, tmp_path):
-    monkeypatch.setattr(project, "_CLONE", tmp_path)
-    assert project.command("sample") == "sequnet-sample"  # in a notebook, say

@@ -29,8 +29,15 @@ def with_torch(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "models.published"])
-@pytest.mark.parametrize(("signal", "word", "status"), [("INT", "interrupted", 130), ("TERM", "terminated", 143)])
+@pytest.mark.parametrize(
+    ("name", "signal", "word", "status"),
+    [
+        ("train.py", "INT", "interrupted", 130),
+        ("sample.py", "TERM", "terminated", 143),
+        ("evaluate", "TERM", "terminated", 143),
+        ("models.published", "INT", "interrupted", 130),
+    ],
+)
 def test_ended_while_modules_are_imported(with_torch, name, signal, word, status):
     torch = f"import os, signal\ntry:\n    os.kill(os.getpid(), signal.SIG{signal})\nexcept BaseException:\n    pass"
     done = with_torch(COMMANDS.get(name, ["-m", f"sequnet_pl.{name}"]), torch)

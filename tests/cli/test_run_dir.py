@@ -1,6 +1,5 @@
 """The directory of a run: its name, its lock, and what is left of a run that has not begun."""
 
-import re
 import subprocess
 import sys
 
@@ -15,7 +14,7 @@ HOLD = """
 import os, sys
 from pathlib import Path
 from sequnet_pl.cli import run_dir
-claim = run_dir.resume(Path(sys.argv[1]), Path(sys.argv[1]))
+claim = run_dir.RunDir(Path(sys.argv[1]), Path(sys.argv[1]), is_new=False).lock()
 if not os.fork():  # as a worker that outlives the run
     os.close(1)
     sys.stdin.read()
@@ -35,52 +34,22 @@ def begin(tmp_path):
     return begin
 
 
-@pytest.fixture
-def living():
-    """Have another process lock a folder."""
-    processes = []
-
-    def use(folder):
-        process = subprocess.Popen(
-            [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        processes.append(process)
-        assert process.stdout.readline() == "held\n"
-        return process
-
-    yield use
-    for process in processes:
-        process.communicate()
-
-
 def test_made_up_names_find_another(begin):
     names = [begin("now", is_default=True).folder.name for _ in range(3)]
     assert names == ["now", "now-2", "now-3"]
 
 
-def test_a_folder_with_other_files_is_free(begin, tmp_path):
-    notes = tmp_path / "logs" / "net" / "mine" / "notes.txt"
-    notes.parent.mkdir(parents=True)
-    notes.write_text("why")
-    claim = begin("mine")
-    assert claim.folder == notes.parent
-    claim.release(began=False)
-    assert notes.exists()
-
-
-def test_a_lock_dies_with_its_process_though_a_worker_lives(living, tmp_path):
-    process = living(tmp_path)
+def test_a_lock_dies_with_its_process_though_a_worker_lives(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    with pytest.raises(UsageError, match="in use by another run"):
+        run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock()
     process.kill()
     process.wait()
-    run_dir.resume(tmp_path, tmp_path).release(began=True)
-
-
-def test_a_disk_without_locks_is_used(tmp_path, monkeypatch):
-    def refuse(*_):
-        raise OSError(37, "No locks available")
-
-    monkeypatch.setattr("fcntl.lockf", refuse)
-    run_dir.resume(tmp_path, tmp_path).release(began=True)
+    run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock().release(began=True)
+    process.communicate()
 
 
 @pytest.mark.parametrize("name", ["last.ckpt", "best-step00000001.ckpt"])
@@ -127,17 +96,3 @@ def test_jobs_have_the_same_name_in_all_tasks_and_when_they_are_requeued():
         run_dir.job_name(JOB) == run_dir.job_name(JOB | {"SLURM_PROCID": "0", "SLURM_RESTART_COUNT": "2"}) == "job-12"
     )
     assert run_dir.job_name(JOB | {"SLURM_ARRAY_JOB_ID": "10", "SLURM_ARRAY_TASK_ID": "2"}) == "job-10_2"
-
-
-def test_an_interactive_shell_on_a_cluster_is_no_job():
-    assert run_dir.job_name(JOB | {"SLURM_JOB_NAME": "bash"}) is None
-    assert run_dir.job_name({}) is None
-
-
-def test_elsewhere_the_name_is_date_and_time():
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", run_dir.default_name())
-
-
-def test_several_nodes_need_a_name():
-    with pytest.raises(UsageError, match="--name"):
-        run_dir.default_name(nodes=2)

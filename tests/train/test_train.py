@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-import yaml
 from tiny import ROOT, TINY, fit, one_line, rows, run_folder
 
 from sequnet_pl.training.shipping import write_shipped
@@ -16,8 +15,9 @@ from sequnet_pl.training.snapshots import convert_snapshot
 
 @pytest.mark.parametrize("model", TINY)
 def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
-    assert run(fit(model, audio_folder, 5))[0] == 0
+    status, _, out = run(fit(model, audio_folder, 5))
     folder = run_folder(tmp_path, model)
+    assert (status, f"train.py test --ckpt_path {folder}/checkpoints/last.ckpt" in out.splitlines()[-1]) == (0, True)
     assert {"config.yaml", "metrics.csv", "checkpoints"} <= {path.name for path in folder.iterdir()}
     before = [row["train/bits_per_sample"] for row in rows(folder) if row["train/bits_per_sample"]]
     assert len(before) == 5
@@ -58,15 +58,6 @@ def test_snapshot_dir_and_log_dir_of_the_published_command(run, audio_folder, tm
     assert run_folder(tmp_path, "sequnet") == folder
 
 
-def test_a_checkpoint_alone_is_enough(run, audio_folder, tmp_path):
-    assert run(fit("wavenet", audio_folder, 3))[0] == 0
-    lonely = tmp_path / "lonely.ckpt"
-    (run_folder(tmp_path, "wavenet") / "checkpoints" / "last.ckpt").rename(lonely)
-    status, err, out = run(f"test --ckpt_path {lonely}")
-    assert status == 0, err
-    assert "this network" in out
-
-
 def test_a_converted_snapshot_is_scored(run, audio_folder, tmp_path):
     snapshot = ROOT / "tests" / "fixtures" / "snapshots" / "sequnet_l2_f5_d3_k7" / "checkpoint_300"
     convert_snapshot(snapshot, tmp_path / "out.ckpt")
@@ -95,33 +86,14 @@ def test_the_night_of_music_validates_and_samples_by_steps(run, audio_folder, tm
     """However short an epoch is."""
     config = ROOT / "configs" / "sequnet_music.yaml"
     line = f"--config {config} --audio_dir {audio_folder} --levels 3 --features 4 --output_size 512 --num_workers 0"
-    steps = " --max_steps 7 --trainer.val_check_interval 3 --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01"
-    status, err, _ = run(line + steps + " --hop_size 4000 --log_interval 1")
+    steps = " --max_steps 4 --trainer.val_check_interval 3 --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01"
+    status, err, _ = run(line + steps + " --hop_size 4000 --log_interval 1 --sample_audio.continuations 0")
     assert status == 0, err
     with (run_folder(tmp_path, "sequnet") / "metrics.csv").open(encoding="utf-8") as file:
         validated = [int(row["step"]) for row in csv.DictReader(file) if row["val/bits_per_sample"]]
-    assert validated == [2, 5, 6]
+    assert validated == [2, 3]
     samples = run_folder(tmp_path, "sequnet") / "samples"
-    assert sorted(path.name for path in samples.iterdir())[:2] == ["step-00000003", "step-00000006"]
-
-
-@pytest.mark.parametrize("config", ["sequnet", "wavenet", "demo"])
-def test_every_config_is_parsed(run, config):
-    path = ROOT / "configs" / f"{config}.yaml"
-    status, _, out = run(f"--config {path} --print_config", defaults=False)
-    assert status == 0
-    settings = yaml.safe_load(out)
-    assert settings["data"]["dataset"] == ("builtin" if config == "demo" else "piano")
-    if config == "sequnet":
-        shape = {"levels": 11, "features": 180, "depth": 2, "kernel_size": 5, "lr": 5e-4, "eps": 1e-8}
-        assert settings["model"]["init_args"].items() >= shape.items()
-    if config == "wavenet":
-        assert settings["model"]["init_args"]["layers"] == 13
-    if config != "demo":
-        data = settings["data"]
-        assert (data["batch_size"], data["output_size"], data["hop_size"]) == (16, 5000, 40_000)
-        assert settings["trainer"]["max_epochs"] == 10
-        assert settings["trainer"]["gradient_clip_val"] is None
+    assert [path.name for path in samples.iterdir()] == ["step-00000003"]
 
 
 def test_clips_are_sampled_and_leave_no_trace(run, audio_folder, tmp_path):
@@ -139,32 +111,3 @@ def test_clips_are_sampled_and_leave_no_trace(run, audio_folder, tmp_path):
     assert (folders[0] / "samples" / steps[0] / "silence-2.png").stat().st_size > 1000
     prompts = [soundfile.read(folders[0] / "samples" / step / "continuation-0.wav")[0][:800] for step in steps[:2]]
     assert np.array_equal(*prompts)  # always the same prompts
-
-
-def test_tensorboard(run, audio_folder, tmp_path):
-    pytest.importorskip("tensorboard")
-    sampling = " --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01 --logger tensorboard"
-    assert run(fit("sequnet", audio_folder, 3) + sampling)[0] == 0
-    assert list(run_folder(tmp_path, "sequnet").glob("events.out.tfevents.*"))
-
-
-def test_early_stopping_and_averaged_weights(run, audio_folder, tmp_path):
-    assert run(fit("sequnet", audio_folder, 12) + " --early_stopping 2 --ema 0.9")[0] == 0
-    last = torch.load(run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", weights_only=True)
-    assert "current_model_state" in last
-    scored = [row for row in rows(run_folder(tmp_path, "sequnet")) if row["val/bits_per_sample"]]
-    assert scored
-    assert run("test --ckpt_path last")[0] == 0
-
-
-def test_a_run_goes_on_with_less_memory(run, audio_folder, tmp_path):
-    """What is computed again changes no bit, so that it may be asked for after a run has started."""
-    for name, more in (("kept", ""), ("again", " --checkpoint_activations")):
-        assert run(fit("sequnet", audio_folder, 4) + f" --name {name}")[0] == 0
-        assert run(f"--ckpt_path last --name {name} --max_steps 8" + more)[0] == 0
-    kept, again = (
-        torch.load(tmp_path / f"logs/sequnet/{name}/checkpoints/last.ckpt", weights_only=True)
-        for name in ("kept", "again")
-    )
-    assert again["hyper_parameters"]["checkpoint_activations"]
-    assert all(torch.equal(kept["state_dict"][k], v) for k, v in again["state_dict"].items())

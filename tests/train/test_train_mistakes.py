@@ -28,19 +28,6 @@ def test_mistakes_are_one_line(run, line, status, message):
     assert message in one_line(err)
 
 
-def test_folders_without_audio(run, tmp_path):
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "text").mkdir()
-    (tmp_path / "text" / "note.txt").write_text("no audio")
-    (tmp_path / "fake").mkdir()
-    for number in range(3):
-        (tmp_path / "fake" / f"{number}.wav").write_text("this is not audio")
-    for folder in ("empty", "text", "fake"):
-        status, err, _ = run(f"--model sequnet --audio_dir {tmp_path / folder}")
-        assert status == 1
-        assert str(tmp_path / folder) in one_line(err)
-
-
 def test_a_piano_without_recordings_names_what_to_do(run, tmp_path, monkeypatch):
     asked = []
 
@@ -126,19 +113,3 @@ class Malicious:
 
     def __reduce__(self):
         return os.mkdir, (self.path,)
-
-
-def test_a_new_run_does_not_overwrite_another(run, audio_folder):
-    assert run(fit("sequnet", audio_folder, 2) + " --name mine")[0] == 0
-    status, err, _ = run(fit("sequnet", audio_folder, 2) + " --name mine")
-    assert status == 2
-    assert "--ckpt_path last resumes it" in one_line(err)
-
-
-def test_no_test_recordings_are_one_line(run, audio_folder, tmp_path):
-    assert run(fit("sequnet", audio_folder, 2))[0] == 0
-    path = tmp_path / "mine.csv"
-    path.write_text(f"path,split\n{audio_folder}/test/0.wav,train\n")
-    status, err, _ = run(f"test --ckpt_path last --audio_list {path}")
-    assert status == 1
-    assert "no recordings for this: the test split of" in one_line(err)

@@ -47,15 +47,8 @@ SMALL += ["--batch_size", "2", "--max_steps", "2", "--audio_dir", FOLDER]
 
 def test_a_run_goes_on_and_is_scored(folder: Path):
     said = train(folder, *SMALL, "--name", RUN, logger="wandb")
-    assert "cannot write below logs/sequnet/n\\udce9" in said and "\x1b[31m.wav" not in said
+    assert "need UTF-8: logs/sequnet/n\\udce9" in said and "\x1b[31m.wav" not in said
     train(folder, "fit", "--ckpt_path", "last", "--max_steps", "4")
     train(folder, "test", "--ckpt_path", "last")
     (run,) = (folder / "logs/sequnet").iterdir()
     assert (run / "report.html").is_file() and (run / "test.html").is_file()
-
-
-@pytest.mark.parametrize(("logger", "kept"), [("wandb", "metrics.csv"), ("tensorboard", "events.*")])
-def test_any_command_line_is_logged(folder: Path, logger: str, kept: str):
-    said = train(folder, *SMALL, "--name", "a", logger=logger)
-    assert list((folder / "logs/sequnet/a").rglob(kept))
-    assert ("W&B cannot record a command line" in said) == (logger == "wandb")

@@ -8,9 +8,11 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import ModelCheckpoint as BestCheckpoint
 
+from sequnet_pl.cli.main import run_main
+from sequnet_pl.cli.train import train
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.training.loggers import AppendingCSVLogger
-from sequnet_pl.training.module import SeqUNetModule
+from sequnet_pl.training.module import AudioModule, SeqUNetModule
 from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
 from sequnet_pl.training.scores import ScoreReport
 
@@ -113,3 +115,30 @@ def flat(value, name=""):
 def same_weights(one, other):
     pairs = zip(one.module.state_dict().items(), other.module.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for (_, a), b in pairs)
+
+
+def line(tmp_path, audio_folder, more=""):
+    """A command line of train.py: 39 steps, three epochs."""
+    return (
+        "--model sequnet --levels 2 --features 2 --depth 1 --kernel_size 3 --output_size 256 --batch_size 1 "
+        f"--hop_size 2000 --audio_dir {audio_folder} --log_dir {tmp_path}/logs --data_dir {tmp_path}/data --epochs 3 "
+        f"--gpus 0 --sample_audio.every_n_epochs 0 --trainer.log_every_n_steps 1 --logger none {more}"
+    )
+
+
+def last(tmp_path, name):
+    """The content of last.ckpt of a run that train.py made."""
+    return torch.load(tmp_path / "logs" / "sequnet" / name / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def train_acting(words, act, step, rank=0):
+    """Run train.py, in which one process does something in a step."""
+    original = AudioModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if (self.trainer.global_rank, self.trainer.global_step) == (rank, step):
+            act()
+        return original(self, batch, batch_idx)
+
+    AudioModule.training_step = training_step
+    return run_main("train.py", train, words.split())

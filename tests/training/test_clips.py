@@ -35,20 +35,6 @@ def codes_of(path):
     return mulaw.encode(soundfile.read(path, dtype="float32")[0])
 
 
-def test_excerpts_are_what_stands_before_and_after_a_place(data):
-    split = data.splits["train"]
-    excerpts = Excerpts(split, np.array([[1, 3000], [2, len(split.codes[: int(split.lengths[2])]) - 50]]))
-    for (recording, at), before, after in zip(
-        excerpts.places, excerpts.before(4000).numpy(), excerpts.after(200), strict=True
-    ):
-        offset, length = int(split.offsets[recording]), int(split.lengths[recording])
-        codes = split.codes[offset : offset + length]
-        np.testing.assert_array_equal(after, codes[at : at + 200])
-        expected = np.concatenate((np.full(max(0, 4000 - at), 128), codes[max(0, at - 4000) : at]))
-        np.testing.assert_array_equal(before, expected)
-    assert len(excerpts.after(200)[1]) == 50
-
-
 def test_places_are_spread_over_recordings_that_are_not_learnt_from(data):
     excerpts = Excerpts.spread(data, 2)
     assert excerpts.split is data.splits["val"]

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torchmetrics.classification import MulticlassCalibrationError
 
 from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan
 from sequnet_pl.training.metrics import margins, nats, targets_and_mask
@@ -77,27 +76,6 @@ def test_they_do_not_depend_on_batching(predictions, size):
     for one, other in zip(details_of(predictions, 100), details_of(predictions, size), strict=True):
         assert torch.equal(one.counts, other.counts)
         torch.testing.assert_close(one.totals, other.totals, rtol=1e-13, atol=0)
-
-
-def test_the_calibration_error_is_that_of_torchmetrics(predictions):
-    _, logits, targets, mask, _ = predictions
-    theirs = MulticlassCalibrationError(256, n_bins=CONFIDENCES, norm="l1")
-    keep = mask.flatten()
-    theirs.update(logits.movedim(1, -1).reshape(-1, 256)[keep], targets.flatten()[keep])
-    _, _, (totals, counts) = details_of(predictions, 100)
-    ours = (totals[0] - totals[1]).abs().sum() / counts.sum()
-    assert ours.item() == pytest.approx(theirs.compute().item(), abs=1e-6)
-
-
-def test_one_recording_and_no_edges(predictions):
-    batch, logits, targets, mask, tables = predictions
-    details = Details(tables, 1, [], torch.device("cpu"))
-    details.update(
-        batch._replace(recordings=batch.recordings * 0), nats(logits, targets), margins(logits, targets), mask
-    )
-    for binned in details.compute()[:2]:
-        assert binned.counts.tolist() == [LENGTHS.sum()]
-        assert binned.means.shape == (3, 1)
 
 
 def test_edges_are_powers_of_two_until_four_receptive_fields_or_the_longest_recording():

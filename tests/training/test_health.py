@@ -71,12 +71,6 @@ def test_steps_are_left_out_as_often_as_allowed(fit, monkeypatch, caplog):
     assert again.trainer.global_step == 21
 
 
-def test_accumulated_batches_are_all_named(fit, monkeypatch):
-    spoil(monkeypatch, infinite_gradients, at=(1,))
-    run = fit(callbacks=[NonFinite()], accumulate_grad_batches=2)
-    assert str(run.error).count(" from sample ") == 4
-
-
 @pytest.mark.parametrize(
     "error",
     [

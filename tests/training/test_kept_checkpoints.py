@@ -69,7 +69,3 @@ def test_checkpoints_of_older_versions_load_and_go_on(fit, tmp_path, fixture):
     assert (run.trainer.global_step, list(run.curve())) == (8, [5, 6, 7])
     (score,) = run.trainer.test(run.module, run.trainer.datamodule, ckpt_path=str(path), verbose=False)
     assert 0 < score["test/bits_per_sample"] < 12
-
-
-def test_every_format_has_a_fixture():
-    assert {path.name.split("-")[0] for path in FIXTURES} == {"sequnet", "wavenet"}

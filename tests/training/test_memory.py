@@ -46,11 +46,6 @@ def test_a_batch_that_does_not_fit_is_refused_with_one_that_does(monkeypatch, ca
     assert caplog.text.count("out of memory") == 1
 
 
-def test_processes_of_a_node_share_its_memory():
-    one, four = memory.free_bytes(CPU), memory.free_bytes(CPU, 4)
-    assert one is None or four == pytest.approx(one / 4, rel=0.5)
-
-
 def test_the_limit_of_a_control_group_counts(tmp_path):
     own = tmp_path / "cgroup"
     own.write_text("4:memory:/job\n0::/unit/task\n")

@@ -81,9 +81,3 @@ def test_what_is_not_finite_is_null(audio_folder, tmp_path):
     text = (tmp_path / "run" / "test.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["test/bits_per_sample"] is None
-
-
-def test_recordings_that_were_not_reached_are_null(audio_folder, tmp_path):
-    score(ScoreReport(tmp_path / "run"), SeqUNetModule(2, 2, 1, 3), audio_folder, tmp_path, limit_test_batches=1)
-    found = json.loads((tmp_path / "run" / "test.json").read_text())
-    assert [one["bits_per_sample"] is None for one in found["recordings"]] == [False, True]

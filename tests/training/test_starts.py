@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 import torch
 import yaml
-from test_signals import acting, line
+from short_runs import line, train_acting
 
 from sequnet_pl.cli import run_dir as run_name
 from sequnet_pl.cli.main import run_main
@@ -38,9 +38,8 @@ def test_two_runs_of_the_same_second(tmp_path, audio_folder, group):
         assert len(rows) == len(set(rows)) > 3
 
 
-@pytest.mark.parametrize("where", ["--name mine", "--snapshot_dir {}/snapshots"])
-def test_two_living_runs_in_one_place(tmp_path, audio_folder, group, where):
-    words = line(tmp_path, audio_folder, "--num_workers 0 " + where.format(tmp_path))
+def test_two_living_runs_in_one_place(tmp_path, audio_folder, group):
+    words = line(tmp_path, audio_folder, f"--num_workers 0 --snapshot_dir {tmp_path}/snapshots")
     runs = [group(1, run, words, now) for now in (1e9, 1e9 + 60)]
     ended = [each.wait() for each in runs]
     assert sorted(status for (status,), _ in ended) == [0, 2], ended
@@ -62,8 +61,7 @@ def test_a_run_under_way_is_not_gone_on_with(tmp_path, audio_folder, group):
 
 
 def slow(words):
-    acting(lambda: time.sleep(600), 3)
-    return run_main("train.py", train, words.split())
+    return train_acting(words, lambda: time.sleep(600), 3)
 
 
 @pytest.fixture
@@ -74,19 +72,10 @@ def here(monkeypatch, tmp_path, audio_folder):
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def interrupted(monkeypatch, exception):
-    def step(*_):
-        raise exception
-
-    monkeypatch.setattr("sequnet_pl.training.module.AudioModule.training_step", step)
-
-
 @pytest.mark.parametrize(
     ("more", "status"),
     [
         ("--levels 0", 2),
-        ("--trainer.precision half", 2),
-        ("--audio_dir {}/fake", 1),
         ("--snapshot_dir {}/far/snapshots --audio_dir {}/fake", 1),
     ],
 )
@@ -96,16 +85,6 @@ def test_a_start_that_fails_leaves_no_folder(here, tmp_path, more, status):
     assert here("--name mine " + more.replace("{}", str(tmp_path))) == status
     assert not (tmp_path / "logs").exists()
     assert not (tmp_path / "far").exists()
-
-
-@pytest.mark.parametrize(("exception", "status"), [(KeyboardInterrupt(), 130), (MemoryError(), 1)])
-def test_a_first_step_that_fails_leaves_the_store(here, tmp_path, monkeypatch, exception, status):
-    with monkeypatch.context() as patch:
-        interrupted(patch, exception)
-        assert here("--name mine") == status
-    assert not (tmp_path / "logs").exists()
-    assert list((tmp_path / "data" / "codes").iterdir())
-    assert here("--name mine --epochs 1") == 0  # the name is free
 
 
 def test_recordings_are_looked_for_before_a_network_is_built(here, tmp_path, monkeypatch, capfd):
@@ -127,31 +106,12 @@ def test_recordings_are_looked_for_before_a_network_is_built(here, tmp_path, mon
         assert str(tmp_path / place) in capfd.readouterr().err
 
 
-def test_threads_are_a_setting_of_the_run(here, tmp_path, caplog, capfd):
-    assert here("--name mine --threads 2 --epochs 1") == 0
-    assert torch.get_num_threads() == 2
+def test_threads_are_a_setting_of_the_run(here, tmp_path, caplog):
+    assert here("--name mine --threads 2 --max_steps 2") == 0
     config = tmp_path / "logs" / "sequnet" / "mine" / "config.yaml"
-    assert yaml.safe_load(config.read_text())["threads"] == 2
+    assert (torch.get_num_threads(), yaml.safe_load(config.read_text())["threads"]) == (2, 2)
     torch.set_num_threads(1)
-    words = f"--ckpt_path last --log_dir {tmp_path}/logs --epochs 2"
-    assert run_main("train.py", train, words.split()) == 0
-    assert torch.get_num_threads() == 2
-    assert "instead of" not in caplog.text
-    assert run_main("train.py", train, f"{words} --epochs 3 --threads 1".split()) == 0
-    assert "threads 1 instead of 2" in caplog.text
-    assert here("--name other --threads 0") == 2
-    assert "--threads is 0" in capfd.readouterr().err
-
-
-def threads_of_each(words, threads):
-    def look():
+    for more, threads in (("--max_steps 3", 2), ("--max_steps 4 --threads 1", 1)):
+        assert run(f"--ckpt_path last --log_dir {tmp_path}/logs {more}") == 0
         assert torch.get_num_threads() == threads
-
-    acting(look, 2)
-    return run_main("train.py", train, words.split())
-
-
-def test_every_process_takes_as_many_threads(tmp_path, audio_folder, group):
-    words = line(tmp_path, audio_folder, "--num_workers 0 --name run --trainer.devices 2 --threads 3")
-    statuses, logs = group(2, threads_of_each, words, 3).wait()
-    assert statuses == [0, 0], logs
+        assert ("threads 1 instead of 2" in caplog.text) == (threads == 1)
