@@ -95,6 +95,7 @@ class Options(NetworkOptions):
     """Make sound with a trained network: wav files, their spectrograms, and a page to listen on.
 
     Args:
+        label: Labels of a network that was trained with some, one after the other, or `all`; none by default.
         conditional: 1: continue recordings of the test split, or the excerpts of a bundled network; 0: from silence.
         prompt: Any audio files to continue; several make a grid.
         prompt_start: Where in the file the prompt begins, in seconds (0).
@@ -116,6 +117,7 @@ class Options(NetworkOptions):
         play: Stream to the sound device; likewise.
     """
 
+    label: list[str] = ()  # type: ignore[assignment]
     conditional: Literal[0, 1] | None = None
     prompt: list[str] = ()  # type: ignore[assignment]
     prompt_start: NonNegativeFloat = 0.0
@@ -146,10 +148,9 @@ class Options(NetworkOptions):
         continues = self.conditional or (self.pretrained and self.conditional is None and not self.prompt)
         if self.audio_dir and not (continues or self.continue_clip):
             raise UsageError("--audio_dir has no use without --conditional 1, which continues recordings")
-        if (self.stdout or self.play) and self.clips > 1:
-            raise UsageError(
-                f"{'--play' if self.play else '--stdout'} takes one clip, but these options make {self.clips}"
-            )
+        if (self.stdout or self.play) and (self.clips > 1 or "all" in self.label):
+            made = "several" if "all" in self.label else self.clips
+            raise UsageError(f"{'--play' if self.play else '--stdout'} takes one clip, but these options make {made}")
 
     def samples(self, rate: int) -> int:
         """How many samples a clip to generate. UsageError for fewer than one."""
@@ -161,7 +162,8 @@ class Options(NetworkOptions):
     @property
     def clips(self) -> int:
         """How many are made."""
-        return self.batch_size * self.num_batches * len(self.temp) * max(1, len(self.prompt))
+        per_prompt = self.batch_size * self.num_batches * len(self.temp) * max(1, len(self.label))
+        return per_prompt * max(1, len(self.prompt))
 
 
 def given(options: Any, *names: str) -> str | None:

@@ -198,12 +198,8 @@ def _trainer(request: Request, built: Namespace, folder: Path, report: RunReport
     callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
     callbacks += [SampleAudio(**built.sample_audio), NonFinite(**built.nonfinite)]
     most_recognised = None if settings.score_labels == "all" else settings.score_labels
-    callbacks += [
-        *(options.pop("callbacks") or []),
-        _Settings(request, folder),
-        ScoreReport(folder, most_recognised),
-        report,
-    ]
+    callbacks += [*(options.pop("callbacks") or []), _Settings(request, folder)]
+    callbacks += [ScoreReport(folder, most_recognised), report]
     plugins = options.pop("plugins") or []
     plugins = [*(plugins if isinstance(plugins, list) else [plugins]), AtomicCheckpointIO()]
     options.pop("logger")

@@ -201,7 +201,10 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
         rest += ["--layers", str(first.layers)]
     below = parser.values([], layers, _LENGTH)
     settings = parser.values(rest, [("", given)], _LENGTH, below.clone())
-    _choose_recordings(settings, parser.given(rest))
+    flags = parser.given(rest)
+    _choose_recordings(settings, flags)
+    if "gpus" in flags and (clash := flags & {"trainer.accelerator", "trainer.devices"}):
+        raise UsageError(f"--gpus sets the accelerator and its devices: leave --{sorted(clash)[0]} out")
     _shorthand(settings, below)
     _check_trainer(settings, asked)
     if start:
@@ -241,7 +244,7 @@ def _choose_recordings(settings: Namespace, given: set[str]) -> None:
         kept = ["builtin_takes"] if sources == ["dataset"] and settings.data.dataset == "builtin" else sources
         for name in set(_SOURCES) - set(kept):
             settings.data[name] = None
-        if not {"audio_dir", "audio_list"} & set(sources) and "labels" not in typed:
+        if not {"audio_dir", "audio_list"} & set(sources) and "data.labels" not in given:
             settings.data.labels = None
 
 
