@@ -15,8 +15,8 @@ from yt_dlp.utils import DownloadCancelled, match_filter_func
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import frames
 from sequnet_pl.audio.files import SUFFIXES
-from sequnet_pl.data.download import Entries, Entry, Options, write_report
 from sequnet_pl.data.download.items import Item
+from sequnet_pl.data.download.report import Entries, Entry, Options, write_report
 from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
