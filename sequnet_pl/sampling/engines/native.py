@@ -213,6 +213,7 @@ class _Program:
 
         Those without a matrix are frames that are added.
         """
+        assert len(operation.added) <= 2  # as the kernels take it
         found, added = [], []
         for number, ((ring, lag), weight) in enumerate(zip(operation.reads, output.weights, strict=True)):
             stride, known, batch = operation.shift - ring.shift, lag + self._rings.ahead.get(ring.written, 0), _SLOTS
