@@ -5,6 +5,7 @@ the best turn of each counts. Letters: B clips.
 """
 
 import argparse
+import copy
 import json
 import math
 import time
@@ -68,12 +69,18 @@ class Row:
     microseconds_per_step: float = 0.0
     peak_memory_mb: float = 0.0  # what making it and its first steps added
     times_published: float | None = None
+    labelled: bool = False
 
 
 def engine_run(network: Network, row: Row) -> Run:
     """Steps of one of our engines, drawing included."""
+    labels = None
+    if row.labelled:
+        network = copy.deepcopy(network)
+        network.select_labels([0, 0])
+        labels = torch.arange(row.clips) % 3
     engine = engine_for(network, row.engine, row.weights, row.clips)  # type: ignore[arg-type]  # checked by argparse
-    session = start(network, None, row.clips)
+    session = start(network, None, row.clips, labels)
     generator = torch.Generator(session.logits.device).manual_seed(0)
 
     def run(steps: int) -> None:
@@ -138,7 +145,7 @@ def table(rows: list[Row]) -> Table:
         result.add_column(header, justify="left" if header in ("network", "engine", "weights") else "right")
     for row in rows:
         result.add_row(
-            row.network,
+            f"{row.network}, label" if row.labelled else row.network,
             str(row.clips),
             row.engine,
             row.weights,
@@ -168,6 +175,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--engines", nargs="+", choices=get_args(EngineName), help="eager auto, on a GPU cuda graphs")
     parser.add_argument("--weights", nargs="+", default=list(WEIGHTS), choices=WEIGHTS)
     parser.add_argument("--clips", nargs="+", type=int, default=[1, 16], help="clips at once")
+    parser.add_argument("--labels", action="store_true", help="measure each engine with labels, too")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     parser.add_argument("--reference", type=Path, help="folder of a copy of github f90/Seq-U-Net to compare with")
@@ -190,7 +198,8 @@ def main(argv: list[str] | None = None) -> None:
         group = [Row(name, "published", "float32", clips)] if arguments.reference else []
         for engine, weights in product(engines, arguments.weights):
             if has_row(engine, weights, clips, arguments.device):
-                group.append(Row(name, engine, weights, clips))
+                labelled = [False, True] if arguments.labels else [False]
+                group += [Row(name, engine, weights, clips, labelled=each) for each in labelled]
         measure(network, group, arguments)
         rows += group
     console = Console()
