@@ -69,6 +69,9 @@ NOT_RUN = {
     "source .venv/bin/activate": "changes the shell",
     "pip install -c constraints.txt -e .": _NEEDS + "the installation of packages",
     "python train.py --config configs/demo.yaml --gpus 0": "takes minutes; it is what `make demo` runs",
+    "python train.py test --ckpt_path last --score_labels all": _TESTED + "tests/train/test_labels_of_runs.py",
+    "python -m benchmarks.sampling --networks demo --engines native --clips 1 --labels": _TESTED
+    + "tests/sampling/test_benchmark.py",
     "python train.py test --ckpt_path last --gpus 0": "follows the one before; runs without --gpus 0",
     "python sample.py --conditional 1 --batch_size 4 --gpus 0": "follows the one before; runs without --gpus 0",
     "python train.py --ckpt_path last": "runs with --model",
