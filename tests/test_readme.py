@@ -109,7 +109,7 @@ NOT_RUN = {
     + "a download; tests/data/download/test_download_command.py serves one",
     "python -m sequnet_pl.data.store list": "stands for the line above it",
     "python -m sequnet_pl.models.published convert SNAPSHOT OUT.ckpt": _TESTED + "tests/training/test_snapshots.py",
-    "python -m sequnet_pl.pretrained CHECKPOINT FOLDER": _TESTED + "tests/training/test_shipping.py",
+    "python -m sequnet_pl.pretrained CHECKPOINT FOLDER": _TESTED + "tests/training/test_export.py",
     "python -m benchmarks.sampling --reference FOLDER": _TESTED + "tests/sampling/test_benchmark.py",
     "python -m benchmarks.sampling --reference FOLDER --engines auto --clips 1 16 --threads 2": (
         "takes minutes; tests/sampling/test_benchmark.py runs a smaller one"

@@ -28,7 +28,7 @@ from sequnet_pl.report.card import recommended_checkpoint
 from sequnet_pl.report.page import receptive_field
 from sequnet_pl.report.run_folder import CONFIG, REPORT, Metrics
 from sequnet_pl.training import checkpoints
-from sequnet_pl.training.health import NonFinite, explained, said_by_a_library
+from sequnet_pl.training.health import NonFinite, explained, library_message
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.memory import check_memory
@@ -83,7 +83,7 @@ def train(argv: list[str]) -> int:
                 check_weights(request.checkpoint, module)
             trainer = _trainer(request, built, folder, report)
         except Exception as error:
-            if mistake := said_by_a_library(error):
+            if mistake := library_message(error):
                 raise mistake from error
             raise
         count = sum(parameter.numel() for parameter in module.network.parameters())

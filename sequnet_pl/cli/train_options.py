@@ -203,8 +203,9 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     settings = parser.values(rest, [("", given)], _LENGTH, below.clone())
     flags = parser.given(rest)
     _choose_recordings(settings, flags)
-    if "gpus" in flags and (clash := flags & {"trainer.accelerator", "trainer.devices"}):
-        raise UsageError(f"--gpus sets the accelerator and its devices: leave --{sorted(clash)[0]} out")
+    fixed = {"trainer.accelerator", "trainer.devices"} if settings.gpus else {"trainer.accelerator"}
+    if "gpus" in flags and (clash := flags & fixed):
+        raise UsageError(f"--gpus sets --{sorted(clash)[0]}: leave one of them out")
     _shorthand(settings, below)
     _check_trainer(settings, asked)
     if start:

@@ -9,7 +9,7 @@ from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.pretrained.excerpts import write_excerpts
 from sequnet_pl.project import command
 from sequnet_pl.sampling.load import held_out_excerpts
-from sequnet_pl.training.shipping import write_shipped
+from sequnet_pl.training.export import write_export
 from sequnet_pl.training.trained import load_trained, newest_checkpoint
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def export(argv: list[str]) -> None:
     if options.excerpts:
         written = write_excerpts(folder, held_out_excerpts(load_trained(checkpoint)))
         log.info("%s: excerpts of held-out recordings", written)
-    weights, scored = write_shipped(checkpoint, folder, Path(options.log_dir))
+    weights, scored = write_export(checkpoint, folder, Path(options.log_dir))
     size, named = weights.stat().st_size / 1e6, ("--ckpt_path", weights)
     log.info("%s: %.2f MB; listen to it with: %s", weights, size, command("sample", *named))
     if not scored:

@@ -89,19 +89,19 @@ def _within_epoch(completed: int) -> dict[str, int]:
 
 
 def hyper_parameters(checkpoint: dict[str, Any], key: str = "hyper_parameters") -> dict[str, Any]:
-    """What a checkpoint says of its module (or of its data), without what Lightning adds for itself."""
+    """Return the hyper-parameters of the module (or of the data) in a checkpoint, without those of Lightning."""
     return {name: value for name, value in checkpoint.get(key, {}).items() if not name.startswith("_")}
 
 
 def data_state(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says of the recordings that it learnt from, by AudioDataModule.state_dict; {} if nothing."""
+    """Return the state of the AudioDataModule in a checkpoint; {} if there is none."""
     states = (state for state in checkpoint.values() if isinstance(state, dict) and "fingerprint" in state)
     return next(states, {})
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run folder, as its config.yaml tells."""
+    """A run folder, as its config.yaml describes it."""
 
     folder: Path
     network: str

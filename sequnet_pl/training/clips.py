@@ -48,7 +48,7 @@ class Excerpts:
         halfway = np.stack((np.arange(len(split.lengths)), (split.lengths + 1) // 2), axis=1)
         usable = plan[plan[:, 1] > 0] if (plan[:, 1] > 0).any() else halfway
         places = usable[[len(usable) * (2 * place + 1) // (2 * count) for place in range(count)]]
-        all_labels = data.recording_labels(held_out_split(data))
+        all_labels = data.recording_labels(held_out_split(data)) if label_names else [""] * len(split.lengths)
         labels = [label if (label := all_labels[each]) in label_names else "" for each in places[:, 0]]
         names = []
         for (each, at), label in zip(places.tolist(), labels, strict=True):
@@ -62,7 +62,7 @@ class Excerpts:
         """Codes (B, samples) that end at the places; before a recording's start lies silence."""
         return Crops(self.split, samples - 1, 0).__getitems__(self.places).codes
 
-    def heard(self, samples: int) -> list[int]:
+    def prompt_lengths(self, samples: int) -> list[int]:
         """How long prompts of so many samples are: shorter where a recording starts within."""
         return np.minimum(samples, self.places[:, 1]).tolist()
 
@@ -142,7 +142,7 @@ def _clips(program: Program, module: AudioModule, data: AudioDataModule) -> Iter
     """
     network, rate = module.network, data.hparams["sample_rate"]
     engine = engine_for(network)
-    heard, samples = (max(1, round(seconds * rate)) for seconds in (program.prompt_seconds, program.seconds))
+    prompt, samples = (max(1, round(seconds * rate)) for seconds in (program.prompt_seconds, program.seconds))
 
     def drawn(
         prompts: Tensor | None, numbers: range, temperature: float, labels: Tensor | None = None
@@ -166,14 +166,15 @@ def _clips(program: Program, module: AudioModule, data: AudioDataModule) -> Iter
     numbers, temperature = range(program.continuations), program.temperatures[0]
     if numbers:
         excerpts = Excerpts.spread(data, program.continuations, module.label_names)
-        prompts = excerpts.before(max(heard, network.context(heard)))
+        prompts = excerpts.before(max(prompt, network.context(prompt)))
         real = zip(
             excerpts.after(samples),
             excerpts.bits_per_sample(network, samples, data.hparams["output_size"]),
             strict=True,
         )
         generated = drawn(prompts, numbers, temperature, excerpts.labels)
-        heads = [row[len(row) - count :] for row, count in zip(prompts.numpy(), excerpts.heard(heard), strict=True)]
+        lengths = excerpts.prompt_lengths(prompt)
+        heads = [row[len(row) - count :] for row, count in zip(prompts.numpy(), lengths, strict=True)]
         rows = zip(numbers, excerpts.names, heads, generated, real, strict=True)
         for n, source, head, drawing, recorded in rows:
             yield clip(f"continuation-{n}", head, drawing, temperature, source)

@@ -26,7 +26,7 @@ BACKEND = "inductor"
 Loss = Callable[[Network, Batch, Tensor | None], Tensor]
 
 
-def loss_sum(network: Network, batch: Batch, labels: Tensor | None) -> Tensor:
+def loss_sum(network: Network, batch: Batch, labels: Tensor | None = None) -> Tensor:
     """Nats of all targets of a batch that count, added up; its crops may have labels (B,)."""
     logits = network(batch.codes[:, :-1], labels)
     targets, mask = targets_and_mask(batch, logits.shape[-1])
@@ -58,8 +58,8 @@ class Compilation:
     def begin(self, trainer: pl.Trainer, network: Network) -> None:
         """Compile for the batches to come, where that was asked for or pays, and try it forward and backward.
 
-        Where compiling fails, in any process, all go on without, after one warning. What fails without it too, too
-        little memory say, is raised.
+        Where compiling fails, in any process, all train without it, after one warning. What fails without it too, such
+        as too little memory, is raised.
         """
         self._shape = None
         data = trainer.datamodule  # type: ignore[attr-defined]
@@ -84,7 +84,7 @@ class Compilation:
         if trainer.strategy.reduce_boolean_decision(failure is None, all=True):
             self._shape = codes.shape
         else:
-            rank_zero_warn(f"training goes on without torch.compile, which failed: {failure or 'in another process'}")
+            rank_zero_warn(f"training without torch.compile, which failed: {failure or 'in another process'}")
 
 
 def _failure(attempt: Callable[[Loss], None]) -> str | None:

@@ -45,7 +45,7 @@ class NonFinite(Callback):
     A run whose mean loss over all processes stays high after the warm-up has diverged, and ends too.
 
     Args:
-        skip: So many times in all, leave the step out instead and go on.
+        skip: So many times in all, skip the step instead.
         bits: Bits per sample above which 50 steps in a row end the run; 0 never ends it.
     """
 
@@ -153,18 +153,18 @@ def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
     if isinstance(error, RuntimeError) and re.search(_LOST_WORKER, text):
         return UserError(
             "a process that gathers batches was killed, most likely for want of memory; "
-            "try fewer --num_workers, and go on with --ckpt_path last"
+            "try fewer --num_workers, and resume with --ckpt_path last"
         )
     if isinstance(error, RuntimeError) and trainer.world_size > 1 and re.search(_LOST_PROCESS, text):
         return UserError(
             f"process {trainer.global_rank} of {trainer.world_size} has lost another one, which ended or was killed "
-            f"({' '.join(text.split())[:120]}): look for its own message, and go on with --ckpt_path last"
+            f"({' '.join(text.split())[:120]}): look for its own message, and resume with --ckpt_path last"
         )
-    return said_by_a_library(error)
+    return library_message(error)
 
 
-def said_by_a_library(error: BaseException) -> UserError | None:
-    """What Lightning says of settings in an error that it raises itself, or W&B of its own; others may wrap them."""
+def library_message(error: BaseException) -> UserError | None:
+    """Return the message of an error that Lightning raises about settings, or W&B; other errors may wrap it."""
     if not (frames := list(traceback.walk_tb(error.__traceback__))):
         return None
     libraries = [frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames]
@@ -173,7 +173,7 @@ def said_by_a_library(error: BaseException) -> UserError | None:
         return UsageError(text)
     if "wandb" in libraries and not isinstance(error, OSError):
         return UserError(f"W&B: {text}; --logger none trains without it")
-    return said_by_a_library(error.__cause__) if error.__cause__ else None
+    return library_message(error.__cause__) if error.__cause__ else None
 
 
 def _out_of_memory(trainer: pl.Trainer) -> UserError:

@@ -212,7 +212,7 @@ class AudioModule(pl.LightningModule):
         optimizer: Optimizer | LightningOptimizer,
         optimizer_closure: Callable[[], Any] | None = None,
     ) -> None:
-        """See LightningModule. Gradients leave at once: the forward pass of the next step has use for their room."""
+        """See LightningModule. Gradients are freed at once: the next forward pass can use their memory."""
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
         optimizer.zero_grad()
 

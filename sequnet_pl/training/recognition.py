@@ -1,4 +1,4 @@
-"""How well a network with labels tells them apart: the label of a recording for which it needs the fewest bits."""
+"""Recognition by a network with labels: the label with which a recording takes the fewest bits."""
 
 import math
 

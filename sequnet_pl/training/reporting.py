@@ -85,7 +85,7 @@ class _Notes(logging.Handler):
         self._folder = folder
 
     def emit(self, record: logging.LogRecord) -> None:
-        with suppress(UserError):  # a full disk is told by others
+        with suppress(UserError):  # of a full disk, which other writers report
             note(self._folder, record.getMessage())
 
 

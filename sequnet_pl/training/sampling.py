@@ -27,15 +27,15 @@ class SampleAudio(Callback):
 
     They go to `samples/` in the run folder, beside what really follows the prompts, and to the loggers that take audio.
     The weights are those that a checkpoint would hold now. One process samples, and the others wait for it however long
-    it takes; weights, mode and random state stay as they were. Where clips cannot be made, a warning says why.
+    it takes; weights, mode and random state stay as they were. Where clips cannot be made, a warning gives the reason.
 
     Args:
         every_n_steps: Steps between two samplings; 0 is never.
         every_n_epochs: Epochs between two samplings; 0 is never.
-        continuations: Clips that go on from recordings (of val, else test, else train).
+        continuations: Clips that continue recordings (of val, else test, else train).
         from_silence: Clips that start from silence, at each temperature.
         seconds: Length of what is generated.
-        prompt_seconds: Length of the prompt that is heard before a continuation; less where a recording is shorter.
+        prompt_seconds: Length of the prompt at the start of a continuation; less where a recording is shorter.
         temperature: Of the draws; 0 takes the likeliest code.
         second_temperature: Of further clips from silence; None makes none.
         seed: Of the random numbers.

@@ -39,8 +39,8 @@ from sequnet_pl.training.recognition import recognise
 
 CONFIDENCES = 20
 """Bins of the confidence, each 5 % wide."""
-_NEAREST = 16  # samples; what lies nearer to the start is too little to tell apart
-_FIELDS = 4  # receptive fields, beyond which distance is told apart no more
+_NEAREST = 16  # samples; what lies nearer to the start is one bin
+_FIELDS = 4  # receptive fields, beyond which all is one bin
 
 
 def distance_edges(receptive_field: int | None, longest: int) -> list[int]:
@@ -232,5 +232,5 @@ def _names(recordings: Sequence[Recording]) -> list[str]:
 
 
 def _number(value: float | Tensor) -> float | None:
-    """None where it is not finite, which JSON cannot say."""
+    """None where it is not finite, which JSON does not have."""
     return float(value) if math.isfinite(value) else None

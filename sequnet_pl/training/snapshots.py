@@ -26,7 +26,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 def convert_snapshot(snapshot: Path, out: Path, layers: int = PUBLISHED_LAYERS) -> int:
     """Write the checkpoint that Lightning would have written at the step of a published snapshot; gives that step.
 
-    Adam's moments come along, so that training goes on where it stopped.
+    Adam's moments are converted too, so that training continues where it stopped.
 
     Args:
         snapshot: The file.
@@ -52,7 +52,7 @@ def convert_snapshot(snapshot: Path, out: Path, layers: int = PUBLISHED_LAYERS) 
     try:
         moments = _moments(network, list(content["model_state_dict"]), adam["state"])
     except (KeyError, IndexError, RuntimeError):
-        log.warning("%s does not hold what Adam remembers; training goes on with a fresh Adam", snapshot)
+        log.warning("%s does not hold the moments of Adam; training continues with new ones", snapshot)
     else:
         for name, parameter in module.network.named_parameters():
             optimizer.state[parameter] = {moment: moments[moment][name].contiguous() for moment in _MOMENTS}

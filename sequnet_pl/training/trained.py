@@ -22,12 +22,12 @@ from sequnet_pl.training import checkpoints
 from sequnet_pl.training.optimization import LEARNING
 
 PUBLISHED_LAYERS = 13
-"""Layers a block of the published WaveNet, which its weights do not tell."""
+"""Layers a block of the published WaveNet, which its weights do not contain."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A network with its weights, and what its checkpoint says of it."""
+    """A network with its weights, and the settings in its checkpoint."""
 
     path: Path
     network: Network

@@ -12,7 +12,7 @@ import yaml
 from sequnet_pl import pretrained
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
-from sequnet_pl.training.shipping import write_shipped
+from sequnet_pl.training.export import write_export
 from sequnet_pl.training.trained import load_trained
 
 SNAPSHOTS = Path(__file__).parents[1] / "fixtures" / "snapshots"
@@ -37,7 +37,7 @@ def test_network_and_rate_are_those_of_the_weights_and_all_else_is_published(set
 
 def test_a_network_of_the_package_by_its_name(settings, run, tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path)
-    weights, _ = write_shipped(SEQUNET, tmp_path / "mine", tmp_path)
+    weights, _ = write_export(SEQUNET, tmp_path / "mine", tmp_path)
     found = settings("--init_from mine")
     assert (found["init_from"], shape(found)) == (str(weights), SHAPE)
     assert "did you mean mine?" in run("--init_from mina")[1]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.models.layers import CodeConv
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
@@ -111,8 +112,13 @@ def edited(network, monkeypatch):
     return network
 
 
+class BoundedCodeConv(CodeConv):
+    def forward(self, *arguments, **named):
+        return torch.tanh(super().forward(*arguments, **named))
+
+
 def with_another_layer(network, _):
-    network.start = torch.nn.Sequential(network.start, torch.nn.Tanh())
+    network.start = BoundedCodeConv(5)
     return network
 
 

@@ -291,7 +291,7 @@ def test_every_engine_continues_a_session_that_was_made_again(network, name):
 def test_equal_prompts_are_read_once(network, monkeypatch):
     one, two = prompts(2, 20)
     read, prefill = [], network.prefill
-    monkeypatch.setattr(network, "prefill", lambda codes: read.append(len(codes)) or prefill(codes))
+    monkeypatch.setattr(network, "prefill", lambda codes, labels=None: read.append(len(codes)) or prefill(codes))
     session, alone = start(network, torch.stack((two, one, two, one)), 4), start(network, torch.stack((two, one)), 2)
     assert read == [2, 2]
     torch.testing.assert_close(session.logits, alone.logits.repeat(2, 1), rtol=0, atol=1e-10)

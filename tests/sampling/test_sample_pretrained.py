@@ -14,7 +14,7 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.pretrained.__main__ import export
 from sequnet_pl.pretrained.excerpts import Excerpt, excerpts_of, write_excerpts
 from sequnet_pl.report.clip import level
-from sequnet_pl.training.shipping import write_shipped
+from sequnet_pl.training.export import write_export
 from sequnet_pl.training.trained import load_trained
 
 
@@ -22,7 +22,7 @@ from sequnet_pl.training.trained import load_trained
 def tiny(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The checkpoint of a network that comes with the package and is called tiny."""
     monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "shipped")
-    return write_shipped(trained, tmp_path / "shipped" / "tiny", tmp_path)[0]
+    return write_export(trained, tmp_path / "shipped" / "tiny", tmp_path)[0]
 
 
 def clips(folder: str) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ import soundfile
 import torch
 from tiny import ROOT, TINY, fit, one_line, rows, run_folder
 
-from sequnet_pl.training.shipping import write_shipped
+from sequnet_pl.training.export import write_export
 from sequnet_pl.training.snapshots import convert_snapshot
 
 
@@ -69,7 +69,7 @@ def test_a_converted_snapshot_is_scored(run, audio_folder, tmp_path):
 
 def test_weights_alone_are_scored_and_begun_with_but_not_gone_on_with(run, audio_folder, tmp_path):
     assert run(fit("sequnet", audio_folder, 2))[0] == 0
-    weights, _ = write_shipped(
+    weights, _ = write_export(
         run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", tmp_path / "mine", tmp_path
     )
     where = f"--audio_dir {audio_folder} --output_size 256"

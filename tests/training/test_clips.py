@@ -40,8 +40,8 @@ def test_places_are_spread_over_recordings_that_are_not_learnt_from(data):
     assert excerpts.split is data.splits["val"]
     np.testing.assert_array_equal(excerpts.places, Excerpts.spread(data, 2).places)
     assert excerpts.names[0].endswith("val/0.wav, 0.15 s")  # half of a short one
-    assert excerpts.heard(1000) == [1000, 1000]
-    assert excerpts.heard(RATE) == [2480, 2480]
+    assert excerpts.prompt_lengths(1000) == [1000, 1000]
+    assert excerpts.prompt_lengths(RATE) == [2480, 2480]
     data.splits = data.splits | {"val": data.splits["test"]}
     assert Excerpts.spread(data, 1).split is data.splits["test"]
 

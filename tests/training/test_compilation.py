@@ -56,9 +56,9 @@ def count(monkeypatch):
     shapes, real = [], compilation.compiled_loss_sum
 
     def counting(name):
-        def loss(network, batch):
+        def loss(network, batch, labels=None):
             shapes.append(tuple(batch.codes.shape))
-            return real(name)(network, batch)
+            return real(name)(network, batch, labels)
 
         return loss
 
@@ -101,14 +101,14 @@ def test_auto_compiles_where_it_pays(wanted, kind, steps, expected):
 
 
 def test_what_fails_without_a_compiler_too_is_raised(fit, monkeypatch):
-    def broken(network, batch):
+    def broken(network, batch, labels):
         raise ValueError("a mistake of the user's")
 
     monkeypatch.setattr(compilation, "compiled_loss_sum", lambda backend: broken)
     monkeypatch.setattr(compilation, "loss_sum", broken)
     assert isinstance(fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2).error, ValueError)
 
-    def full(network, batch):
+    def full(network, batch, labels):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.undo()

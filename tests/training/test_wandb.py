@@ -7,7 +7,7 @@ import pytest
 import wandb
 
 from sequnet_pl.errors import UsageError
-from sequnet_pl.training.health import said_by_a_library
+from sequnet_pl.training.health import library_message
 from sequnet_pl.training.loggers import wandb_logger
 
 
@@ -42,7 +42,7 @@ def test_what_wandb_refuses_is_not_kept(tmp_path, monkeypatch, variable, value):
     monkeypatch.setenv(f"WANDB_{variable}", value)
     with pytest.raises((wandb.errors.UsageError, ValueError)) as caught:
         wandb_logger(tmp_path, "sequnet-run", "sequnet")
-    said = said_by_a_library(caught.value)
+    said = library_message(caught.value)
     assert said is not None and str(said).startswith("W&B: ")
     monkeypatch.delenv(f"WANDB_{variable}")
     assert arguments(tmp_path)["id"] == kept

@@ -15,7 +15,7 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.errors import UsageError
 from sequnet_pl.pretrained.__main__ import export
 from sequnet_pl.report.card import RIGHTS
-from sequnet_pl.training.shipping import write_shipped
+from sequnet_pl.training.export import write_export
 from sequnet_pl.training.trained import load_trained
 
 BITS = {"trigram baseline": 3.8, "this network": 2.25}
@@ -28,7 +28,7 @@ def last(tmp_path: Path, audio_folder: Path) -> Path:
 
 def shipped(checkpoint: Path, folder: Path) -> tuple[dict, str]:
     """The content of the new checkpoint, and the card."""
-    weights, _ = write_shipped(checkpoint, folder, folder / "logs")
+    weights, _ = write_export(checkpoint, folder, folder / "logs")
     return torch.load(weights, weights_only=True), (folder / "MODEL.md").read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""A trained network to give to others: its weights in bfloat16 and no more, and a card that says what it is."""
+"""A trained network to give to others: its weights in bfloat16 and no more, and a model card."""
 
 import json
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ _EXCERPTS = (
 )
 
 
-def write_shipped(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, bool]:
+def write_export(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, bool]:
     """Write the network of a checkpoint to `folder`; gives its new checkpoint, and whether the card has a score.
 
     That can be sampled, scored and fine-tuned as any other. The score is that of a `test.json` in `folder`, where it is
@@ -44,12 +44,12 @@ def write_shipped(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, 
     if not _lies_at(weights, trained, data):
         content = {
             "network": trained.name,
-            "hyper_parameters": trained.network.arguments,
+            "hyper_parameters": trained.network.arguments | {"label_names": list(trained.labels) or None},
             "datamodule_hyper_parameters": data,
             "state_dict": {f"network.{name}": tensor for name, tensor in rounded.items()},
             "global_step": trained.step,
             "pytorch-lightning_version": version("pytorch-lightning"),
-            "callbacks": {},  # so that a test says after how many steps
+            "callbacks": {},  # which Lightning requires
         }
         AtomicCheckpointIO().save_checkpoint(content, weights)
     run = run_of_checkpoint(checkpoint, log_dir)
@@ -88,8 +88,8 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
     content, facts = read(checkpoint), read_summary(run) if run else {}
     config = (read_config(run) if run else {}) or {"model": hyper_parameters(content), "data": trained.data}
     network, data = trained.network, trained.data
-    heard = [data.get(source) for source in ("audio_dir", "audio_list", "recordings")]
-    ours = data.get("dataset") == "builtin" and not any([*heard, facts.get("begun_from")])
+    sources = [data.get(source) for source in ("audio_dir", "audio_list", "recordings")]
+    ours = data.get("dataset") == "builtin" and not any([*sources, facts.get("begun_from")])
     ships = folder.parent == pretrained.FOLDER
     averaged = " These are averaged weights." if "averaging_state" in content else ""
     lines = [
