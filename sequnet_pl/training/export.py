@@ -100,6 +100,7 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
         f"{receptive_field(network.receptive_field, trained.sample_rate)}; {trained.step:,} steps of training."
         f"{averaged} Hash of the weights: {trained.digest}.",
         *begun_from(facts),
+        *([f"Labels, for `sample.py --label`: {', '.join(trained.labels)}."] if trained.labels else []),
         "## Data and licence",
         _BUILTIN if ours else RIGHTS,
         "\n".join(data_lines(facts.get("data", {}))),

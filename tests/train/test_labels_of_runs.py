@@ -12,6 +12,7 @@ from tones import tone
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.sample import sample
 from sequnet_pl.cli.sample_options import parse
+from sequnet_pl.training.export import write_export
 from sequnet_pl.training.trained import load_trained
 
 
@@ -79,6 +80,13 @@ def test_a_run_with_labels_from_training_to_sound(run, music, tmp_path, caplog):
     sample(longer)
     (clip,) = json.loads((tmp_path / "longer" / "clips.json").read_text())["clips"]
     assert clip["label"] == "liszt"
+
+
+def test_an_export_keeps_the_labels(run, music, tmp_path):
+    run(words(music, 2))
+    weights, _ = write_export(last(tmp_path), tmp_path / "given", tmp_path / "logs")
+    assert load_trained(weights).labels == ("bach", "liszt")
+    assert "Labels, for `sample.py --label`: bach, liszt." in (tmp_path / "given" / "MODEL.md").read_text()
 
 
 @pytest.mark.parametrize(
