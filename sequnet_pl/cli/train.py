@@ -97,6 +97,8 @@ def train(argv: list[str]) -> int:
         if start := request.start:
             module.network.load_state_dict(start.with_labels(module.label_names).state_dict())
             report.begun_from = {"path": str(start.path), "step": start.step, "weights": start.digest}
+            if dropped := [label for label in start.labels if label not in module.label_names]:
+                rank_zero_only(print)(f"labels of the checkpoint that are not kept: {', '.join(dropped)}")
             rank_zero_only(print)(f"starts from the weights of {start.path}, step {start.step:,}")
         if fits:
             check_memory(trainer, module, data.hparams)

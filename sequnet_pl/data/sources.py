@@ -1,6 +1,7 @@
 """Where recordings come from: folders, a list of files, a list to download, the published piano, or built in."""
 
 import os
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -172,7 +173,7 @@ def read_files(path: Path) -> list[Parts]:
 def _listed_labels(path: Path, recordings: list[str]) -> list[str]:
     """Return the labels of recordings of a csv, from its column `label`. Raise UserError where it has none."""
     rows = [row for _, row in read_rows(path, {"label"}, errors="surrogateescape")]
-    found = {str((path.parent / row["path"]).absolute()): row["label"] for row in rows}
+    found = {str((path.parent / row["path"]).absolute()): unicodedata.normalize("NFC", row["label"]) for row in rows}
     return [found.get(recording, "") for recording in recordings]
 
 

@@ -6,6 +6,7 @@ A file in several splits is split in time among them, once it is decoded (see `d
 import hashlib
 import logging
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -121,11 +122,14 @@ def split_names(names: Sequence[str]) -> dict[str, str]:
 
 
 def label_of(path: Path, folder: Path) -> str:
-    """Return the name of the first folder below the split that a file of a folder is in; empty where there is none."""
+    """Return the name of the first folder below the split that a file of a folder is in; empty where there is none.
+
+    It is in Unicode's composed form, as systems differ in how they write an accent.
+    """
     *below, _ = path.relative_to(folder.absolute()).parts
     if below and below[0] in split_names(_subfolders(folder)):
         below = below[1:]
-    return below[0] if below else ""
+    return unicodedata.normalize("NFC", below[0]) if below else ""
 
 
 def find_audio(folder: Path) -> list[Path]:

@@ -137,7 +137,9 @@ class StoredRecordings:
         parts = self.source.split(self.source.planned(), self._rule())
         if names := sorted(set(self._labels([str(path.absolute()) for path in parts["train"]])) - {""}):
             return names
-        raise UserError("--labels folder finds no labels: put recordings into a folder for each label below train/")
+        raise UserError(
+            "--labels folder finds no labels: put recordings into a folder for each label, or fill the column label of the list"
+        )
 
     def recording_labels(self, split: str) -> list[str]:
         """Return the label of each recording of a split, empty for none."""

@@ -162,8 +162,15 @@ class Scores:
     @property
     def label_rows(self) -> list[tuple[str, str, str, str]]:
         """Rows of a table under LABEL_HEAD."""
-        bits = [(fixed(one.bits_per_sample), fixed(one.table_bits_per_sample)) for one in self.labels]
-        return [(one.name or "none", str(one.recordings), *each) for one, each in zip(self.labels, bits, strict=True)]
+        return [
+            (
+                one.name or "no label",
+                str(one.recordings),
+                fixed(one.bits_per_sample),
+                fixed(one.table_bits_per_sample),
+            )
+            for one in self.labels
+        ]
 
 
 HEAD = ("recording", "seconds", NETWORK, TABLE)

@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -54,7 +55,9 @@ def new_clips(options: Options) -> Plan:
     engine = engine_for(trained.network, options.engine, options.weights, options.batch_size)
     if options.prompt or options.conditional:
         prompts.length(options.prompt_seconds, trained.sample_rate)
-    labels = list(trained.labels) if options.label == ["all"] and trained.labels else list(options.label)
+    labels = [unicodedata.normalize("NFC", label) for label in dict.fromkeys(options.label)]
+    if "all" in labels and trained.labels:
+        labels = list(trained.labels)
     for label in labels:
         trained.label_numbers(label, 1)
     options = replace(options, label=labels)

@@ -24,6 +24,8 @@ _BUILTIN = (
     "the MIT licence, as the project is."
 )
 
+_SOURCES = ("audio_dir", "audio_list", "recordings")
+
 _EXCERPTS = (
     f"`{excerpts.FILE}` holds excerpts of held-out recordings, which `sample.py --pretrained` continues, as mu-law "
     "codes. They are their owners' as the recordings are."
@@ -41,6 +43,8 @@ def write_export(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, b
     rounded = {name: tensor.bfloat16() for name, tensor in trained.network.state_dict().items()}
     trained.network.load_state_dict(rounded)
     data = {name: value for name, value in trained.data.items() if name not in PRIVATE}
+    if any(trained.data.get(name) for name in _SOURCES):
+        data.pop("dataset", None)  # which these replaced
     if not _lies_at(weights, trained, data):
         content = {
             "network": trained.name,
@@ -88,7 +92,7 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
     content, facts = read(checkpoint), read_summary(run) if run else {}
     config = (read_config(run) if run else {}) or {"model": hyper_parameters(content), "data": trained.data}
     network, data = trained.network, trained.data
-    sources = [data.get(source) for source in ("audio_dir", "audio_list", "recordings")]
+    sources = [data.get(source) for source in _SOURCES]
     ours = data.get("dataset") == "builtin" and not any([*sources, facts.get("begun_from")])
     ships = folder.parent == pretrained.FOLDER
     averaged = " These are averaged weights." if "averaging_state" in content else ""

@@ -121,10 +121,11 @@ class AudioModule(pl.LightningModule):
         scored = {"fit": "val", "validate": "val", "test": "test"}.get(stage)
         for split in data.splits.keys() - self._labels.keys():
             labels = data.recording_labels(split)
-            unknown = sorted(set(labels) - numbers.keys())
+            unknown = [label for label in labels if not numbers.get(label)]
             if unknown and split in ("train", scored):
-                text = "the labels %s of recordings of %s are not known to the network, and count as no label"
-                rank_zero_only(log.warning)(text, ", ".join(unknown), split)
+                text = "%s: %d of %d recordings have no label that the network knows (%s), and count as no label"
+                names = sorted({label or "none given" for label in unknown})
+                rank_zero_only(log.warning)(text, split, len(unknown), len(labels), ", ".join(names))
             self._labels[split] = torch.tensor([numbers.get(label, 0) for label in labels], dtype=torch.int64)
 
     def recording_labels(self, split: str) -> NDArray[np.int64]:

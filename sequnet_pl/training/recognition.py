@@ -23,11 +23,11 @@ def recognise(trainer: pl.Trainer, module: AudioModule, most: int | None) -> Rec
         most: Recordings that are scored at most, spread evenly; None takes all, 0 none.
 
     Returns:
-        None where the network has no labels, or no recording has one of them.
+        None where the network has fewer than two labels, or no recording has one of them.
     """
     numbers = module.recording_labels("test")
     labelled = np.flatnonzero(numbers)
-    if not len(labelled) or (most is not None and most < 1):
+    if not len(labelled) or len(module.label_names) < 2 or (most is not None and most < 1):
         return None
     if most is not None and most < len(labelled):
         labelled = labelled[np.linspace(0, len(labelled) - 1, most).round().astype(int)]

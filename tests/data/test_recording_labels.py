@@ -50,6 +50,14 @@ def test_folders_without_splits_are_labels(tmp_path):
     assert found == {f"{number}.wav": "dev" if number % 2 else "bach" for number in range(6)}
 
 
+def test_an_accent_is_the_same_however_a_system_writes_it(tmp_path):
+    for split, name in (("train", "Dvor\u030ca\u0301k"), ("test", "Dvo\u0159\u00e1k")):
+        tone(tmp_path / "music" / split / name / "1.wav", 0.2)
+    recordings = stored(tmp_path, audio_dir=str(tmp_path / "music"))
+    assert recordings.label_names() == ["Dvo\u0159\u00e1k"]
+    assert labels_of(recordings)["test"] == [("1.wav", "Dvo\u0159\u00e1k")]
+
+
 def test_several_folders_each_have_labels(tmp_path):
     paths = [tmp_path / "one" / "a" / "1.wav", tmp_path / "two" / "b" / "2.wav", tmp_path / "two" / "a" / "3.wav"]
     for path in paths:

@@ -52,7 +52,7 @@ def test_a_run_with_labels_from_training_to_sound(run, music, tmp_path, caplog):
     assert trained.network.input_layer.label_rows.abs().amax(1).min() > 0  # that of no label, too
     status, err, out = run(f"test --ckpt_path {last(tmp_path)}")
     assert status == 0, err
-    assert "the labels ravel of recordings of test are not known to the network, and count as no label" in caplog.text
+    assert "test: 1 of 3 recordings have no label that the network knows (ravel)" in caplog.text
     scores = json.loads((tmp_path / "logs" / "sequnet" / "run" / "test.json").read_text())
     assert {one["name"]: one["recordings"] for one in scores["labels"]} == {"": 1, "bach": 1, "liszt": 1}
     total = sum(one["samples"] * one["bits_per_sample"] for one in scores["labels"])
@@ -65,7 +65,7 @@ def test_a_run_with_labels_from_training_to_sound(run, music, tmp_path, caplog):
     page = (tmp_path / "logs" / "sequnet" / "run" / "test.html").read_text()
     assert "<td>bach</td>" in page
 
-    assert drawn(tmp_path, f"--label all --output_dir {tmp_path}/clips --temp 1 0.5") == 0
+    assert drawn(tmp_path, f"--label liszt all bach --output_dir {tmp_path}/clips --temp 1 0.5") == 0
     clips = json.loads((tmp_path / "clips" / "clips.json").read_text())["clips"]
     assert [clip["label"] for clip in clips] == ["bach", "bach", "liszt", "liszt"]
     page = (tmp_path / "clips" / "index.html").read_text()
@@ -85,6 +85,7 @@ def test_a_run_with_labels_from_training_to_sound(run, music, tmp_path, caplog):
 def test_an_export_keeps_the_labels(run, music, tmp_path):
     run(words(music, 2))
     weights, _ = write_export(last(tmp_path), tmp_path / "given", tmp_path / "logs")
+    assert "dataset" not in load_trained(weights).data  # it was not trained on it
     assert load_trained(weights).labels == ("bach", "liszt")
     assert "Labels, for `sample.py --label`: bach, liszt." in (tmp_path / "given" / "MODEL.md").read_text()
 
@@ -131,8 +132,10 @@ def test_a_run_starts_from_weights_with_and_without_labels(run, music, tmp_path,
     run(words(music, 5).replace("--labels folder ", before))
     (music / "train" / "liszt").rename(music / "train" / "aaron")  # another label takes its number
     start = f"--init_from {last(tmp_path)} --audio_dir {music} {after}--lr 1e-12 --max_steps 1 --name new"
-    status, err, _ = run(f"{start} --output_size 256 --batch_size 1")
+    status, err, out = run(f"{start} --output_size 256 --batch_size 1")
     assert status == 0, err
+    kept = "labels of the checkpoint that are not kept: " + ("liszt" if after else "bach, liszt")
+    assert (kept in out) == bool(before)
     old = load_trained(last(tmp_path)).network
     new = load_trained(tmp_path / "logs" / "sequnet" / "new" / "checkpoints" / "last.ckpt").network
     assert new.label_count == (2 if after else 0)
