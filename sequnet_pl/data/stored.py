@@ -137,9 +137,8 @@ class StoredRecordings:
         parts = self.source.split(self.source.planned(), self._rule())
         if names := sorted(set(self._labels([str(path.absolute()) for path in parts["train"]])) - {""}):
             return names
-        raise UserError(
-            "--labels folder finds no labels: put recordings into a folder for each label, or fill the column label of the list"
-        )
+        advice = "put recordings into a folder for each label, or fill the column label of the list"
+        raise UserError(f"--labels folder finds no labels: {advice}")
 
     def recording_labels(self, split: str) -> list[str]:
         """Return the label of each recording of a split, empty for none."""
