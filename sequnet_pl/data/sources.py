@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -14,7 +14,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import PIANO_LIST, read_list, read_rows
-from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, find_audio, label_of, list_folder
+from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, find_audio, folder_labels, list_folder
 from sequnet_pl.data.store.appending import lock
 from sequnet_pl.errors import UsageError, UserError
 
@@ -37,7 +37,7 @@ class Source:
         planned: Returns the same before anything is made or downloaded.
         check: Raises UserError for what is wrong before anything is made or downloaded.
         has_splits: Whether the source itself gives all splits, so that no checkpoint needs to keep them.
-        labels: Returns the label of each recording, empty for none, by their absolute paths; None where there are none.
+        labels: Returns the labels of recordings by their absolute paths, empty for none; None where there are none.
     """
 
     identity: str
@@ -47,7 +47,7 @@ class Source:
     planned: Callable[[], list[Parts]]
     check: Callable[[], object]
     has_splits: bool = False
-    labels: Callable[[list[str]], list[str]] | None = None
+    labels: Callable[[Sequence[str]], dict[str, str]] | None = None
 
     def split(self, found: list[Parts], rule: SplitRule = BY_NAME) -> Parts:
         """Return the files of each split. Raises UserError where nothing trains."""
@@ -135,11 +135,11 @@ def _of_folders(paths: list[Path]) -> Source:
     def listed() -> list[Parts]:
         return [list_folder(path) for path in paths]
 
-    def labels(recordings: list[str]) -> list[str]:
-        return [
-            next(label_of(Path(each), path) for path in paths if Path(each).is_relative_to(path.absolute()))
-            for each in recordings
-        ]
+    def labels(recordings: Sequence[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path in paths:
+            found |= folder_labels(path, recordings)
+        return found
 
     def check() -> list[list[Path]]:
         return [find_audio(path) for path in paths]
@@ -170,11 +170,12 @@ def read_files(path: Path) -> list[Parts]:
     return [parts]
 
 
-def _listed_labels(path: Path, recordings: list[str]) -> list[str]:
-    """Return the labels of recordings of a csv, from its column `label`. Raise UserError where it has none."""
-    rows = [row for _, row in read_rows(path, {"label"}, errors="surrogateescape")]
-    found = {str((path.parent / row["path"]).absolute()): unicodedata.normalize("NFC", row["label"]) for row in rows}
-    return [found.get(recording, "") for recording in recordings]
+def _listed_labels(path: Path, recordings: Sequence[str]) -> dict[str, str]:
+    """Return the labels in a csv, from its column `label`. Raise UserError where it has none."""
+    found: dict[str, str] = {}
+    for _, row in read_rows(path, {"label"}, errors="surrogateescape"):
+        found[str((path.parent / row["path"]).absolute())] = unicodedata.normalize("NFC", row["label"])
+    return found
 
 
 def _of_downloads(identity: str, name: str, path: Path, folder: Path) -> Source:

@@ -121,15 +121,19 @@ def split_names(names: Sequence[str]) -> dict[str, str]:
     return split_of
 
 
-def label_of(path: Path, folder: Path) -> str:
-    """Return the name of the first folder below the split that a file of a folder is in; empty where there is none.
+def folder_labels(folder: Path, recordings: Sequence[str]) -> dict[str, str]:
+    """Return the label of each of these recordings that is in a folder, empty for none.
 
-    It is in Unicode's composed form, as systems differ in how they write an accent.
+    It is the name of the first folder below the split, in Unicode's composed form: systems differ in how they write an
+    accent.
     """
-    *below, _ = path.relative_to(folder.absolute()).parts
-    if below and below[0] in split_names(_subfolders(folder)):
-        below = below[1:]
-    return unicodedata.normalize("NFC", below[0]) if below else ""
+    splits, root, labels = split_names(_subfolders(folder)), folder.absolute(), dict[str, str]()
+    for recording in recordings:
+        if Path(recording).is_relative_to(root):
+            *folders, _ = Path(recording).relative_to(root).parts
+            below = folders[1:] if folders and folders[0] in splits else folders
+            labels[recording] = unicodedata.normalize("NFC", below[0]) if below else ""
+    return labels
 
 
 def find_audio(folder: Path) -> list[Path]:

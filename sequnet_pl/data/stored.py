@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -75,16 +75,15 @@ class StoredRecordings:
 
         Raises UserError where there is nothing to learn from.
         """
-        update = partial(make_store, folder=self.folder, rate=self.sample_rate, workers=self.store_workers)
-        update = partial(update, channel=self.channel, loudness=self.loudness, skip_silence=self.skip_silence)
-        found, rule = self.source.fetch(), self._rule()
+        found = self.source.fetch()
+        rule = self._rule()
         parts = self.source.split(found, rule)
-        report = update(parts)
+        report = self._update(parts)
         skipped = frozenset(entry.source for entry in report.skipped)
         if skipped != rule.undecodable:  # files that decode are held out, once it is known which do
             again = self.source.split(found, replace(rule, undecodable=skipped))
             if again != parts:
-                report = replace(update(again), made=report.made)
+                report = replace(self._update(again), made=report.made)
         if self.split_time is False:
             report = replace(report, recordings=opened_index(self.folder, unsplit=True).splits)
         if empty := [split for split in SPLITS if not report.recordings.get(split)]:
@@ -102,6 +101,17 @@ class StoredRecordings:
         parts = self.source.split(self.source.planned(), self._rule())
         paths = [path for split in parts.values() for path in split]
         return len(set(paths)) < len(paths)
+
+    def _update(self, parts: Mapping[str, list[Path]]) -> Report:
+        return make_store(
+            parts,
+            self.folder,
+            self.sample_rate,
+            channel=self.channel,
+            loudness=self.loudness,
+            skip_silence=self.skip_silence,
+            workers=self.store_workers,
+        )
 
     def names(self) -> dict[str, list[str]]:
         """Return the names of val and test for the checkpoint; none where they are given or split in time."""
@@ -147,7 +157,8 @@ class StoredRecordings:
     def _labels(self, recordings: list[str]) -> list[str]:
         if self.labels is None or self.source.labels is None:
             return [""] * len(recordings)
-        return self.source.labels(recordings)
+        found = self.source.labels(recordings)
+        return [found.get(recording, "") for recording in recordings]
 
     def kept_split_time(self, state: Mapping[str, Any]) -> bool | None:
         """Return the `split_time` with which a run is resumed with the split that it had.

@@ -48,15 +48,15 @@ class Excerpts:
         halfway = np.stack((np.arange(len(split.lengths)), (split.lengths + 1) // 2), axis=1)
         usable = plan[plan[:, 1] > 0] if (plan[:, 1] > 0).any() else halfway
         places = usable[[len(usable) * (2 * place + 1) // (2 * count) for place in range(count)]]
-        all_labels = data.recording_labels(held_out_split(data)) if label_names else [""] * len(split.lengths)
-        labels = [label if (label := all_labels[each]) in label_names else "" for each in places[:, 0]]
-        names = []
-        for (each, at), label in zip(places.tolist(), labels, strict=True):
+        names, numbers = [], []
+        labels = data.recording_labels(held_out_split(data)) if label_names else []
+        for each, at in places.tolist():
             recording = split.recordings[each]
             name = f"{recording.source}, {(recording.start + at) / rate:.2f} s"
-            names.append(f"{name}, label {label}" if label else name)
-        numbers = torch.tensor([[*("", *label_names)].index(label) for label in labels])
-        return cls(split, places, names, numbers if label_names else None)
+            is_known = bool(label_names) and labels[each] in label_names
+            numbers.append(1 + label_names.index(labels[each]) if is_known else 0)
+            names.append(f"{name}, label {labels[each]}" if is_known else name)
+        return cls(split, places, names, torch.tensor(numbers) if label_names else None)
 
     def before(self, samples: int) -> Tensor:
         """Codes (B, samples) that end at the places; before a recording's start lies silence."""

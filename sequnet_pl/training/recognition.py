@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from sequnet_pl.data.crops import Batch, Crops, scoring_plan
+from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.report.scores import Recognition
 from sequnet_pl.training.metrics import nats, targets_and_mask
@@ -33,7 +34,7 @@ def recognise(trainer: pl.Trainer, module: AudioModule, most: int | None) -> Rec
         labelled = labelled[np.linspace(0, len(labelled) - 1, most).round().astype(int)]
     sums = torch.zeros(4, dtype=torch.float64, device=module.device)  # right, samples, bits with the label and without
     for recording in labelled[trainer.global_rank :: trainer.world_size].tolist():
-        bits, samples = _bits_by_label(module, data_of(trainer).batch_size, trainer, recording)
+        bits, samples = _bits_by_label(module, data_of(trainer), recording)
         label = numbers[recording]
         right = float(bits[1:].argmin() + 1 == label)
         sums += torch.tensor([right, samples, bits[label], bits[0]], dtype=torch.float64, device=module.device)
@@ -47,17 +48,14 @@ def recognise(trainer: pl.Trainer, module: AudioModule, most: int | None) -> Rec
     )
 
 
-def _bits_by_label(
-    module: AudioModule, batch_size: int, trainer: pl.Trainer, recording: int
-) -> tuple[torch.Tensor, int]:
+def _bits_by_label(module: AudioModule, data: AudioDataModule, recording: int) -> tuple[torch.Tensor, int]:
     """Return the bits of a recording with no label and with each (1 + labels,), and how many samples these are of."""
-    data = data_of(trainer)
     split, window = data.splits["test"], module.network.scoring_window(data.hparams["output_size"])
     plan = scoring_plan(split.lengths[recording : recording + 1], window.outputs)
     plan[:, 0] = recording
     bits, samples = torch.zeros(1 + len(module.label_names), dtype=torch.float64), 0
-    for first in range(0, len(plan), batch_size):
-        batch = Crops(split, *window).__getitems__(plan[first : first + batch_size])
+    for first in range(0, len(plan), data.batch_size):
+        batch = Crops(split, *window).__getitems__(plan[first : first + data.batch_size])
         batch = Batch(*(field.to(module.device) for field in batch))
         targets, mask = targets_and_mask(batch, window.outputs)
         samples += int(mask.sum())

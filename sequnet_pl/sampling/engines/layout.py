@@ -120,10 +120,12 @@ def _not_kept(plan: Schedule, slots: dict[Ring, Slot]) -> int:
     return max(map(sum, lost))
 
 
-def _allocate_shared(plan: Schedule, packets: dict[Ring, Slot], width: int, room: int) -> tuple[dict[Ring, Slot], int]:
+def _allocate_shared(
+    plan: Schedule, packets: dict[Ring, Slot], width: int, capacity: int
+) -> tuple[dict[Ring, Slot], int]:
     """Keep rings in shared memory, frequent ones first; return all slots, and where the frames of the others begin.
 
-    Raises ValueError where there is no room for the input's.
+    Raises ValueError where the capacity does not suffice for the input's.
     """
     first = plan.input
     newest = {ring for operation in plan.operations for ring, lag in operation.reads if not lag}
@@ -133,7 +135,7 @@ def _allocate_shared(plan: Schedule, packets: dict[Ring, Slot], width: int, room
     for ring in order:
         count = _power_of_two(ring.max_lag + 1)
         tried = slots | {ring: slots[ring]._replace(shared=used, kept=count)}
-        if used + (count + _not_kept(plan, tried)) * width <= room:
+        if used + (count + _not_kept(plan, tried)) * width <= capacity:
             slots, used = tried, used + count * width
         elif ring is first:
             raise ValueError("the GPU has too little shared memory for this network")
@@ -184,8 +186,8 @@ class Layout:
         steps = sum(map(len, plan.patterns)) + len(plan.patterns) + 1
         table = len(OperationRow._fields) * len(operations) + len(TargetRow._fields) * targets
         table += len(SegmentRow._fields) * segments + fetches + steps  # at most
-        room = (limits.shared - _WORKSPACE) // 4 - sums - table
-        self._slots, frames = _allocate_shared(plan, packets, self._width, room)
+        capacity = (limits.shared - _WORKSPACE) // 4 - sums - table
+        self._slots, frames = _allocate_shared(plan, packets, self._width, capacity)
         self.table, self.numbers = self._tables(frames)
         self.shared = _WORKSPACE + 4 * (self.numbers["frames_size"] + self.numbers["table_size"] + sums)
         held = max(map(self._loads, operations, self._splits))
