@@ -196,40 +196,54 @@ def sampling_speeds(scale: Scale, gpus: int) -> Results:
     settings = Namespace(seconds=scale.repetition, rounds=1, reference=None)
     found: Results = {"engine": engine_for(networks[scale.networks[0]]).name}
     for clips in CLIPS:
-        rows = [[sampling.Row(name, "auto", "float32", clips) for name in networks] for _ in range(_ROUNDS)]
-        for row in (row for round_rows in rows for row in round_rows):
-            sampling.measure(networks[row.network], [row], settings)
-        repetitions = zip(*rows, strict=True)
-        found[str(clips)] = [statistics.median(row.steps_per_second for row in each) for each in repetitions]
+        speeds: dict[str, list[float]] = {name: [] for name in networks}
+        for _ in range(_ROUNDS):
+            for name, network in networks.items():
+                row = sampling.Row(name, "auto", "float32", clips)
+                sampling.measure(network, [row], settings)
+                speeds[name].append(row.steps_per_second)
+        found[str(clips)] = [statistics.median(each) for each in speeds.values()]
     return found
 
 
 def table(found: Mapping[str, Results]) -> list[list[str]]:
     """Rows under HEADER, from the results of all stages."""
-    worse, lines = bool(worse_than_bigram(found)), []
+    worse = bool(worse_than_bigram(found))
+    lines: list[list[str]] = []
 
     def add(
-        name: str, values: Sequence[float], digits: str, claim: str = "", claimed: float = 0.0, higher: bool = False
+        name: str,
+        values: Sequence[float],
+        digits: str,
+        claim: str = "",
+        claimed: float = 0.0,
+        higher: bool = False,
+        errors: Sequence[float] = (),
     ) -> None:
         one, other = values
+        texts = [f"{value:{digits}}" for value in values]
+        if errors:
+            texts = [f"{text} ± {error:{digits}}" for text, error in zip(texts, errors, strict=True)]
         if claim:  # `claimed`: how many times better Seq-U-Net is
             better = one / other if higher else other / one
             claim += ": not reached" if worse or better < claimed else ": reached"
         ratio = f"{one / other:.2f}" if other else "–"
-        lines.append([name, f"{one:{digits}}", f"{other:{digits}}", ratio, claim or "–"])
+        lines.append([name, *texts, ratio, claim or "–"])
 
-    trained, tested, evaluated = (
-        [found[f"{stage} {network}"] for network in NETWORKS] for stage in ("train", "test", "evaluate")
-    )
-    distances, speeds, fast = [one["distance"] for one in evaluated], found["training"], "over 4 times as fast"
-    bounds = [
-        f"{name} {distances[0][key]['value']:.1f}" for name, key in (("other recordings", "real"), ("noise", "noise"))
-    ]
+    trained = [found[f"train {network}"] for network in NETWORKS]
+    tested = [found[f"test {network}"] for network in NETWORKS]
+    evaluated = [found[f"evaluate {network}"] for network in NETWORKS]
+    distances = [one["distance"] for one in evaluated]
+    speeds, fast = found["training"], "over 4 times as fast"
+    real, noise = distances[0]["real"]["value"], distances[0]["noise"]["value"]
     add("bits per sample, test", _bits(tested), ".3f", "as good", 1)
     add("accuracy, test", [one["accuracy"] for one in tested], ".2%")
-    add(f"log-mel Fréchet distance ({', '.join(bounds)}), dB", [one["generated"]["value"] for one in distances], ".1f")
-    errors = [f" ± {one['generated']['error']:.1f}" for one in distances]
-    lines[-1][1:3] = [value + error for value, error in zip(lines[-1][1:3], errors, strict=True)]
+    add(
+        f"log-mel Fréchet distance (other recordings {real:.1f}, noise {noise:.1f}), dB",
+        [one["generated"]["value"] for one in distances],
+        ".1f",
+        errors=[one["generated"]["error"] for one in distances],
+    )
     add("silent clips", [one["silent"] for one in evaluated], ".0%")
     add("parameters", [one["parameters"] for one in trained], ",.0f")
     add("receptive field, samples", [one["receptive_field"] for one in trained], ",.0f")

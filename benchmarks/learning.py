@@ -150,9 +150,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--data_dir", default=str(Path(tempfile.gettempdir()) / "sequnet_pl-learning"))
     parser.add_argument("--json", type=Path, default=Path("learning.json"))
     arguments = parser.parse_args()
-    arguments.variants = [
-        (network, setting) for own, setting in arguments.settings for network in ([own] if own else arguments.networks)
-    ]
+    arguments.variants = []
+    for named_network, setting in arguments.settings:
+        networks = [named_network] if named_network else arguments.networks
+        arguments.variants += [(network, setting) for network in networks]
     arguments.others = arguments.variants
     if arguments.as_long_as:
         other, its_setting, arguments.steps = arguments.as_long_as

@@ -182,7 +182,10 @@ class Runner:
 def measure(variants: list[Variant], arguments: argparse.Namespace) -> list[Row]:
     """Return a row for each variant."""
     runners: list[Runner] = []
-    for group in [[each] for each in variants] if arguments.device == "cuda" else [variants]:
+    groups = [variants]
+    if arguments.device == "cuda":
+        groups = [[variant] for variant in variants]
+    for group in groups:
         now = [Runner(variant, arguments) for variant in group]
         for _ in range(arguments.rounds):
             for runner in now:

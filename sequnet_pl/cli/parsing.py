@@ -121,8 +121,11 @@ class Parser(ArgumentParser):
             short = {key: self.names[f"--{key}"] for key in layer if f"--{key}" in self.names}
             whole = {key: value for key, value in layer.items() if key not in short}
             try:
-                for part in (whole, {key: layer[name] for name, key in short.items()}):
-                    values = self.parse_object(part, namespace=values) if part else values
+                if whole:
+                    values = self.parse_object(whole, namespace=values)
+                if short:
+                    by_key = {key: layer[name] for name, key in short.items()}
+                    values = self.parse_object(by_key, namespace=values)
             except ArgumentError as error:
                 raise UsageError(f"{where}: {_one_line(error)}") from error
             _replace(values, {*_dotted(whole), *short.values()}, alternatives)
