@@ -7,6 +7,7 @@ cuda.bindings. Letters: B clips, T time, C channels, Q = 256 classes.
 import ctypes
 import functools
 import hashlib
+import importlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -258,8 +259,8 @@ class CudaDevice:
 
     def __init__(self, device: torch.device) -> None:
         # not there with torch's builds for CPUs
-        from cuda.bindings import driver, nvrtc  # pyright: ignore[reportMissingImports]
-
+        driver = importlib.import_module("cuda.bindings.driver")
+        nvrtc = importlib.import_module("cuda.bindings.nvrtc")
         self._driver, self._nvrtc, self._device = driver, nvrtc, device
         properties = torch.cuda.get_device_properties(device)
         self._architecture = f"sm_{properties.major}{properties.minor}"
