@@ -35,6 +35,7 @@ PAGE = "compare.html"
 
 _FEW = 5  # runs up to which their training curves are drawn, too
 _PROMPTS = 4  # more make the page large
+_OWN_RECORDINGS = ("data.audio_dir", "data.audio_list", "data.recordings")
 _PATHS = {
     "name",
     "log_dir",
@@ -155,9 +156,13 @@ def _charts(runs: Sequence[ComparedRun]) -> Iterator[tuple[str, Chart]]:
 def differing(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Settings that differ between configs, with the value in each; "–" for a missing one.
 
-    Names and folders are left out, since they always differ. A setting is named by its last word if that is unique.
+    Names and folders are left out, since they always differ, and `dataset` where own recordings replace it. A setting
+    is named by its last word if that is unique.
     """
     flat = [dict(_flat(config)) for config in configs]
+    for settings in flat:
+        if any(name in settings for name in _OWN_RECORDINGS):
+            settings.pop("data.dataset", None)
     names = dict.fromkeys(name for settings in flat for name in settings if name not in _PATHS)
     values = {name: [settings.get(name, "–") for settings in flat] for name in names}
     found = {name: each for name, each in values.items() if len(set(each)) > 1}

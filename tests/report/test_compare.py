@@ -87,6 +87,15 @@ def test_only_settings_that_differ_are_shown(logs: Path) -> None:
     assert other == {"model": "SeqUNetModule", "layers": "–", "levels": "5"}
 
 
+def test_a_data_set_that_a_folder_replaces_is_no_setting_that_differs() -> None:
+    own = [{"data": {"dataset": name, "audio_dir": "music"}} for name in ("piano", "builtin")]
+    assert differing(own) == {}
+    assert differing([own[0], {"data": {"dataset": "builtin", "audio_dir": None}}]) == {
+        "dataset": ["–", "builtin"],
+        "audio_dir": ["music", "–"],
+    }
+
+
 def test_the_same_prompt_is_shown_from_each(logs: Path) -> None:
     def shown() -> list[str]:
         found = re.findall(r"<p>after ([^<]*)</p>|<h3>(.*?)\s*</h3>", page_of(logs))
