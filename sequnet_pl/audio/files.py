@@ -1,20 +1,20 @@
-"""Find audio files, read parts of them as mono samples at a rate, and write clips."""
+"""Find audio files, read parts of them as mono samples at a rate, and write wav files, from codes without loss."""
 
 import logging
 import os
+import struct
 import unicodedata
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.decode import Channel, DecodeError, TruncatedAudioError, mono
-from sequnet_pl.audio.pcm import wav_header
+from sequnet_pl.audio import mulaw
+from sequnet_pl.audio.decode import Channel, DecodeError, TruncatedAudioError, frames, mono
 from sequnet_pl.errors import UsageError
-
-__all__ = ["SAMPLE_RATE", "SUFFIXES", "Channel", "find", "read", "relative_name", "write_wav"]
 
 SAMPLE_RATE = 16_000
 """Default sample rate in Hz."""
@@ -25,6 +25,9 @@ SUFFIXES = frozenset(
     ]
 )
 """Suffixes of audio files: lower case, with the dot."""
+
+_MOST_BYTES = 2**32 - 1 - 36  # the largest size in the header of a wav file
+_PCM = np.round(mulaw.decode(np.arange(mulaw.CLASSES)) * 32767).astype("<i2")  # no two codes share a sample
 
 log = logging.getLogger(__name__)
 
@@ -87,3 +90,49 @@ def write_wav(path: Path, samples: NDArray[np.floating], rate: int) -> None:
     pcm = np.round(np.clip(samples, -1.0, 1.0) * 32767).astype("<i2")
     with atomic.replacing(path) as temporary:
         temporary.write_bytes(wav_header(rate, len(pcm)) + pcm.tobytes())
+
+
+def to_pcm(codes: NDArray[np.uint8]) -> bytes:
+    """Codes (T,) as signed 16-bit little-endian samples."""
+    return _PCM[codes].tobytes()
+
+
+def wav_header(rate: int, samples: int | None = None) -> bytes:
+    """The header of a mono 16-bit wav file; None is a length that is not known yet, as in a pipe."""
+    size = _MOST_BYTES if samples is None else min(2 * samples, _MOST_BYTES)
+    layout = (b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", size)
+    return struct.pack("<4sI4s4sIHHIIHH4sI", *layout)
+
+
+def read_codes(path: Path) -> NDArray[np.uint8]:
+    """Return the codes (T,) of a wav file that was written from codes. Raise UserError where it cannot be read."""
+    return np.concatenate([mulaw.encode(block[:, 0]) for _, block in frames(path)])
+
+
+class GrowingWav:
+    """A wav file that is written as its samples come; see `growing_wav`."""
+
+    def __init__(self, path: Path, temporary: Path) -> None:
+        self.path, self.samples, self._temporary = path, 0, temporary
+
+    def write(self, codes: NDArray[np.uint8]) -> None:
+        """Append samples (T,). Raises OSError where there is no space; `samples` counts those that fitted."""
+        try:  # opened anew, since a batch may have more clips than a process may open files
+            with self._temporary.open("ab") as file:
+                file.write(to_pcm(codes))
+        finally:
+            self.samples = (self._temporary.stat().st_size - len(wav_header(0))) // 2
+
+
+@contextmanager
+def growing_wav(path: Path, rate: int) -> Iterator[GrowingWav]:
+    """A mono 16-bit wav file that appears under its name, whole, when the context is left; not after an exception.
+
+    Raises UserError where it cannot be written.
+    """
+    with atomic.replacing(path) as temporary:
+        temporary.write_bytes(wav_header(rate, 0))
+        wav = GrowingWav(path, temporary)
+        yield wav
+        with temporary.open("r+b") as file:
+            file.write(wav_header(rate, wav.samples))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sequnet_pl.audio import mulaw
-from sequnet_pl.audio.pcm import GrowingWav, growing_wav
+from sequnet_pl.audio.files import GrowingWav, growing_wav
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.report.clip import SILENT_BELOW, read_clip, save_spectrogram

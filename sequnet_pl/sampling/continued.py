@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.mulaw import SILENCE
-from sequnet_pl.audio.pcm import read_codes
+from sequnet_pl.audio.files import read_codes
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.sampling.clip_folder import LIST, read_list
@@ -65,7 +65,7 @@ def read_clip(wav: Path) -> Continued:
     clip = read_list(wav.parent).get(wav.name)
     if clip is None:
         raise UserError(f"{wav} cannot be continued: it is not in {wav.with_name(LIST)}")
-    codes = np.concatenate([np.empty(0, np.uint8), *read_codes(wav)])
+    codes = read_codes(wav)
     if len(codes) != clip.samples or clip.wav_sha256 not in ("", digest(wav)):
         raise UserError(f"{wav} has changed since it was made: it cannot be continued")
     if not clip.wav_sha256:

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from sequnet_pl.audio.pcm import to_pcm, wav_header
+from sequnet_pl.audio.files import to_pcm, wav_header
 from sequnet_pl.errors import UserError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sequnet_pl.audio.pcm import read_codes
+from sequnet_pl.audio.files import read_codes
 
 RATE = 16_000
 
@@ -18,4 +18,4 @@ def made(folder: Path = Path("generated")) -> list[dict[str, Any]]:
 
 def codes(path: Path) -> np.ndarray:
     """The codes of a clip (T,)."""
-    return np.concatenate(list(read_codes(path)))
+    return read_codes(path)

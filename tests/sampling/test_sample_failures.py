@@ -12,7 +12,7 @@ import torch
 from sample_run import RATE, codes, made
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.pcm import GrowingWav
+from sequnet_pl.audio.files import GrowingWav
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.clip import save_spectrogram
 from sequnet_pl.sampling import clips as making

@@ -11,8 +11,7 @@ import pytest
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import mulaw
-from sequnet_pl.audio.files import write_wav
-from sequnet_pl.audio.pcm import growing_wav, read_codes, to_pcm, wav_header
+from sequnet_pl.audio.files import growing_wav, read_codes, to_pcm, wav_header, write_wav
 from sequnet_pl.errors import UserError
 
 CODES = np.arange(256, dtype=np.uint8)
@@ -24,7 +23,7 @@ def test_every_code_comes_back(tmp_path: Path) -> None:
             wav.write(part)
         assert wav.samples == 256
         assert not (tmp_path / "a.wav").exists()
-    assert np.array_equal(np.concatenate(list(read_codes(tmp_path / "a.wav"))), CODES)
+    assert np.array_equal(read_codes(tmp_path / "a.wav"), CODES)
     write_wav(tmp_path / "b.wav", mulaw.decode(CODES), 16_000)
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
 
@@ -46,7 +45,7 @@ def test_a_header_for_a_pipe(tmp_path: Path) -> None:
 def test_no_wav_file(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_text("no sound")
     with pytest.raises(UserError, match=r"cannot read .*a\.wav"):
-        list(read_codes(tmp_path / "a.wav"))
+        read_codes(tmp_path / "a.wav")
 
 
 def test_a_clip_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
