@@ -29,9 +29,7 @@ from pathlib import Path
 from sequnet_pl.data.store import make_store
 if __name__ == "__main__":
     folder, rate, workers, *files = sys.argv[1:]
-    report = make_store(
-        {"train": [Path(file) for file in files]}, Path(folder), int(rate), workers=int(workers), progress=False
-    )
+    report = make_store({"train": [Path(file) for file in files]}, Path(folder), workers=int(workers), progress=False)
     print(sum(recording.length for recording in report.recordings["train"]) / int(rate) / 3600)
 """
 _HERE = Path(__file__).parents[1]

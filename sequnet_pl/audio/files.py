@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import mulaw
-from sequnet_pl.audio.decode import Channel, DecodeError, TruncatedAudioError, frames, mono
+from sequnet_pl.audio.decode import DecodeError, TruncatedAudioError, frames, mono
 from sequnet_pl.errors import UsageError
 
 SAMPLE_RATE = 16_000

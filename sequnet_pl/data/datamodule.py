@@ -9,7 +9,8 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
-from sequnet_pl.audio.files import SAMPLE_RATE, Channel
+from sequnet_pl.audio.decode import Channel
+from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.data import sources, summary
 from sequnet_pl.data.crops import Crops, Plan, check_weights, scoring_plan, training_plan, weighted_groups
 from sequnet_pl.data.loader import CropLoader, Shard

@@ -4,7 +4,7 @@ import os
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from hashlib import sha256
 from itertools import permutations
 from pathlib import Path
@@ -14,7 +14,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import PIANO_LIST, read_list, read_rows
-from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, find_audio, folder_labels, list_folder
+from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, folder_labels, list_folder
 from sequnet_pl.data.store.appending import lock
 from sequnet_pl.errors import UsageError, UserError
 
@@ -33,9 +33,9 @@ class Source:
         identity: A text that no other recordings have.
         name: A short name for people.
         roots: Folders, each of which is split by itself.
-        fetch: Returns the files of each root, after making or downloading them. Raises UserError where none are there.
-        planned: Returns the same before anything is made or downloaded.
-        check: Raises UserError for what is wrong before anything is made or downloaded.
+        planned: Returns the files of each root before anything is made or downloaded. Raises UserError where options or
+            a list are wrong, or a folder has none.
+        fetch: Returns the files after making or downloading them. Raises UserError where none are there.
         has_splits: Whether the source itself gives all splits, so that no checkpoint needs to keep them.
         labels: Returns the labels of recordings by their absolute paths, empty for none; None where there are none.
     """
@@ -43,9 +43,8 @@ class Source:
     identity: str
     name: str
     roots: tuple[Path, ...]
-    fetch: Callable[[], list[Parts]]
     planned: Callable[[], list[Parts]]
-    check: Callable[[], object]
+    fetch: Callable[[], list[Parts]]
     has_splits: bool = False
     labels: Callable[[Sequence[str]], dict[str, str]] | None = None
 
@@ -106,9 +105,9 @@ def choose(
         return _of_folders([Path(folder) for folder in folders_of(audio_dir)])
     if audio_list:
         path = Path(audio_list)
-        listed = partial(read_files, path)
+        listed = cache(partial(read_files, path))
         identity = f"list {os.path.realpath(path)}"
-        return Source(identity, path.stem, (path.parent,), listed, listed, listed, labels=partial(_listed_labels, path))
+        return Source(identity, path.stem, (path.parent,), listed, listed, labels=partial(_listed_labels, path))
     if recordings:
         path = Path(recordings)
         identity = f"downloads {os.path.realpath(path)}"
@@ -120,7 +119,7 @@ def choose(
         folder = downloads / name / f"builtin-v{builtin.VERSION}-{rate}"
         planned = partial(builtin.recordings, folder, renditions)
         made = partial(builtin.write_recordings, folder, rate, renditions, workers)
-        return Source(name, name, (folder,), lambda: [made()], lambda: [planned()], planned, has_splits=True)
+        return Source(name, name, (folder,), lambda: [planned()], lambda: [made()], has_splits=True)
     return _of_downloads(dataset, dataset, PIANO_LIST, downloads)
 
 
@@ -132,6 +131,7 @@ def _of_folders(paths: list[Path]) -> Source:
             raise UsageError(f"--audio_dir: {paths[one]} is {paths[other]} or lies in it; name each folder once")
     name = real[0].name if len(real) == 1 else f"{real[0].name}+{len(real) - 1}"
 
+    @cache  # its warnings are logged once
     def listed() -> list[Parts]:
         return [list_folder(path) for path in paths]
 
@@ -141,10 +141,7 @@ def _of_folders(paths: list[Path]) -> Source:
             found |= folder_labels(path, recordings)
         return found
 
-    def check() -> list[list[Path]]:
-        return [find_audio(path) for path in paths]
-
-    return Source("\n".join(map(str, real)), name, tuple(paths), listed, listed, check, labels=labels)
+    return Source("\n".join(map(str, real)), name, tuple(paths), listed, listed, labels=labels)
 
 
 def read_files(path: Path) -> list[Parts]:
@@ -193,4 +190,4 @@ def _of_downloads(identity: str, name: str, path: Path, folder: Path) -> Source:
         with lock(atomic.make_folder(folder)):
             return listed({file.stem: file for file in download.download_list(path, folder)})
 
-    return Source(identity, name, (folder,), fetch, planned, lambda: read_list(path))
+    return Source(identity, name, (folder,), planned, fetch)

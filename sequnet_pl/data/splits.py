@@ -51,9 +51,15 @@ def split_folder(folder: Path, in_time: bool = False) -> Parts:
 
 
 def list_folder(folder: Path) -> Parts:
-    """Return the audio files of a folder, by split if it has subfolders of splits (see `split_folders`)."""
-    found = find_audio(folder)
-    if not (places := split_folders(folder)):
+    """Return the audio files of a folder, by split if it has subfolders of splits (see `split_folders`).
+
+    Raises UserError for a folder that is missing, cannot be read or has no audio.
+    """
+    places, found = split_folders(folder), files.find(folder)
+    if not found:
+        suffixes = ", ".join(sorted(files.SUFFIXES))
+        raise UserError(f"the folder {folder} holds no audio files (what counts ends in {suffixes})")
+    if not places:
         return {"": found}
     parts = {split: [path for place in places[split] for path in files.find(place)] for split in SPLITS}
     if outside := len(found) - sum(map(len, parts.values())):
@@ -134,15 +140,6 @@ def folder_labels(folder: Path, recordings: Sequence[str]) -> dict[str, str]:
             below = folders[1:] if folders and folders[0] in splits else folders
             labels[recording] = unicodedata.normalize("NFC", below[0]) if below else ""
     return labels
-
-
-def find_audio(folder: Path) -> list[Path]:
-    """Return all audio files. Raise UserError for a folder that is missing, cannot be read or has no audio."""
-    _subfolders(folder)
-    if found := files.find(folder):
-        return found
-    suffixes = ", ".join(sorted(files.SUFFIXES))
-    raise UserError(f"the folder {folder} holds no audio files (what counts ends in {suffixes})")
 
 
 def _subfolders(folder: Path) -> list[str]:

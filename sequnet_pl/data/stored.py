@@ -10,11 +10,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from sequnet_pl.audio.files import SAMPLE_RATE, Channel
+from sequnet_pl.audio.decode import Channel
+from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.data import sources
 from sequnet_pl.data.splits import SPLITS, HeldOut, SplitRule
-from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
-from sequnet_pl.data.store.index import Options, opened_index, read_index
+from sequnet_pl.data.store import Options, Report, Split, fingerprint, make_store, open_split
+from sequnet_pl.data.store.index import opened_index, read_index
 from sequnet_pl.errors import UsageError, UserError
 
 log = logging.getLogger(__name__)
@@ -57,14 +58,13 @@ class StoredRecordings:
 
         Without temporal splits it is the store of the default, whose segments are then ignored.
         """
-        options = Options(self.sample_rate, self.channel, self.loudness, self.skip_silence)
-        identity = f"{self.source.identity}\n{options.key()}" + "\nsplit_time" * (self.split_time is True)
+        identity = f"{self.source.identity}\n{self._options.key()}" + "\nsplit_time" * (self.split_time is True)
         digest = hashlib.sha256(os.fsencode(identity)).hexdigest()[:8]
         return Path(self.data_dir) / "codes" / f"{self.source.name}-{digest}"
 
     def check(self) -> None:
         """Raise UserError for what is wrong before anything is made, UsageError for a temporal split of nothing."""
-        self.source.check()
+        self.source.planned()
         if self.labels and self.source.labels is None:
             raise UsageError("--labels folder needs --audio_dir, or --audio_list with a column label")
         if self.split_time and not self._is_split_in_time():
@@ -103,15 +103,11 @@ class StoredRecordings:
         return len(set(paths)) < len(paths)
 
     def _update(self, parts: Mapping[str, list[Path]]) -> Report:
-        return make_store(
-            parts,
-            self.folder,
-            self.sample_rate,
-            channel=self.channel,
-            loudness=self.loudness,
-            skip_silence=self.skip_silence,
-            workers=self.store_workers,
-        )
+        return make_store(parts, self.folder, self._options, self.store_workers)
+
+    @property
+    def _options(self) -> Options:
+        return Options(self.sample_rate, self.channel, self.loudness, self.skip_silence)
 
     def names(self) -> dict[str, list[str]]:
         """Return the names of val and test for the checkpoint; none where they are given or split in time."""

@@ -24,6 +24,7 @@ from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.cli.evaluate_options import CLIPS, OUT, Options, parse
 from sequnet_pl.data.sources import folders_of
 from sequnet_pl.data.splits import split_folders
+from sequnet_pl.data.store import Options as StoreOptions
 from sequnet_pl.data.store import Split, make_store, open_split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate import clips, results
@@ -131,12 +132,11 @@ def _held_out_folder(folder: Path, trained: Trained | None, rate: int) -> Split:
     if not found:
         raise UserError(f"the folder {folder} has no recordings to compare with")
     settings = trained.data if trained else {}
-    channel, loudness = settings.get("channel", "mix"), settings.get("loudness")
-    silence = settings.get("skip_silence")
-    identity = f"held out {folder.resolve()} {rate} {channel} {loudness} {silence}"
+    options = StoreOptions(rate, settings.get("channel", "mix"), settings.get("loudness"), settings.get("skip_silence"))
+    identity = f"held out {folder.resolve()} {options.key()}"
     name = f"{folder.resolve().name}-{hashlib.sha256(identity.encode(errors='surrogateescape')).hexdigest()[:8]}"
     store = Path(settings.get("data_dir", "data")) / "codes" / name
-    make_store({"test": found}, store, rate, channel=channel, loudness=loudness, skip_silence=silence)
+    make_store({"test": found}, store, options)
     return open_split(store, "test")
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.audio.files import read_codes
+from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.sampling.clip_folder import LIST, read_list

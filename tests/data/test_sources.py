@@ -41,7 +41,7 @@ def listed(folder: Path, text: str) -> str:
 def test_a_link_to_itself_is_one_line(tmp_path: Path, option: str) -> None:
     (tmp_path / "round").symlink_to("round")
     with pytest.raises(UserError, match=r"cannot read the .*round: Too many levels"):
-        chosen(tmp_path, **{option: str(tmp_path / "round")}).check()
+        chosen(tmp_path, **{option: str(tmp_path / "round")}).planned()
 
 
 def test_a_list_gives_the_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,7 +75,7 @@ def test_a_list_gives_the_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_lists_that_are_of_no_use(tmp_path: Path, text: str, message: str) -> None:
     touch(tmp_path, "a.wav", "b.wav")
     with pytest.raises(UserError, match=message) as caught:
-        chosen(tmp_path, audio_list=listed(tmp_path, text)).check()
+        chosen(tmp_path, audio_list=listed(tmp_path, text)).planned()
     assert "\n" not in str(caught.value)
 
 
@@ -182,7 +182,6 @@ def test_the_builtin_recordings_are_rendered(tmp_path: Path, monkeypatch: pytest
     pieces = (Piece(split, split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in SPLITS)
     monkeypatch.setattr(sources.builtin, "PIECES", tuple(pieces))
     source = chosen(tmp_path, dataset="builtin", builtin_takes=1)
-    source.check()
     assert source.roots == (tmp_path / "recordings/builtin-1/builtin-v1-16000",)
     assert all(not path.exists() for paths in source.split(source.planned()).values() for path in paths)
     assert all(path.is_file() for split in SPLITS for path in source.split(source.fetch())[split])

@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.files import SAMPLE_RATE, Channel
 from sequnet_pl.data.store.appending import append, lock
 from sequnet_pl.data.store.encode import identity
 from sequnet_pl.data.store.index import (
@@ -35,7 +34,7 @@ from sequnet_pl.data.store.index import (
 from sequnet_pl.errors import UserError
 from sequnet_pl.processes import cores
 
-__all__ = ["Recording", "Report", "Skipped", "Split", "fingerprint", "make_store", "open_split"]
+__all__ = ["Options", "Recording", "Report", "Skipped", "Split", "fingerprint", "make_store", "open_split"]
 
 log = logging.getLogger(__name__)
 
@@ -72,24 +71,18 @@ class Split:
 def make_store(
     files: Mapping[str, Sequence[Path]],
     folder: Path,
-    rate: int = SAMPLE_RATE,
-    *,
-    channel: Channel = "mix",
-    loudness: float | None = None,
-    skip_silence: float | None = None,
+    options: Options | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> Report:
     """Make the store in `folder` hold exactly the audio `files` of each split, and decode only what it does not have.
 
     A file in several splits is split in time among them (see `Index.arranged`), and stored once. A file is known by its
-    path, size and time. `rate` in Hz; `loudness` in LUFS and `skip_silence` in seconds are off by default (see
-    Options); `workers` processes decode, by default one for each core; `progress` shows a bar. Files that cannot be
-    used are skipped, with a warning and in the report.
+    path, size and time. `workers` processes decode, by default one for each core; `progress` shows a bar. Files that
+    cannot be used are skipped, with a warning and in the report.
     Raises UserError where nothing can be used or the folder cannot be written; the splits are then as they were.
     """
-    folder = atomic.make_folder(Path(folder))
-    options = Options(rate, channel, loudness, skip_silence)
+    folder, options = atomic.make_folder(Path(folder)), options or Options()
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
     index = _usable(folder, options)
     if any(index.splits.values()) and not _changed(index, sources) and index.arranged(sources) == index:

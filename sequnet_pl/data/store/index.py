@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from sequnet_pl import atomic
-from sequnet_pl.audio.files import SAMPLE_RATE, Channel
+from sequnet_pl.audio.decode import Channel
+from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.errors import UsageError, UserError
 
 SPLITS = ("train", "val", "test")

@@ -8,16 +8,18 @@ import pytest
 import recordings
 
 from sequnet_pl.audio import files, mulaw
-from sequnet_pl.data.store import Report, make_store, open_split
+from sequnet_pl.data.store import Options, Report, make_store, open_split
 
 
 def noise(path: Path, seconds: float = 0.2, seed: int = 0, rate: int = 16_000, channels: int = 1) -> Path:
     return recordings.noise(path, seconds, seed, rate, channels)
 
 
-def make(folder: Path, train: Iterable[Path], val: Iterable[Path] = (), **options) -> Report:
+def make(
+    folder: Path, train: Iterable[Path], val: Iterable[Path] = (), workers: int = 1, progress: bool = False, **options
+) -> Report:
     parts = {"train": list(train), "val": list(val), "test": []}
-    return make_store(parts, folder, **{"workers": 1, "progress": False, **options})
+    return make_store(parts, folder, Options(**options), workers, progress)
 
 
 def assert_holds(folder: Path, split: str, paths: list[Path], rate: int = 16_000) -> None:

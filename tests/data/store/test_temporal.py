@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from recordings import noise
 
-from sequnet_pl.data.store import Report, Split, fingerprint, make_store, open_split
+from sequnet_pl.data.store import Options, Report, Split, fingerprint, make_store, open_split
 from sequnet_pl.data.store.__main__ import main as look_into
 
 RATE = 1000
@@ -15,7 +15,7 @@ SPLITS = ("train", "val", "test")
 
 
 def make(folder: Path, **parts: list[Path]) -> Report:
-    return make_store({name: parts.get(name, []) for name in SPLITS}, folder, RATE, workers=1, progress=False)
+    return make_store({name: parts.get(name, []) for name in SPLITS}, folder, Options(RATE), workers=1, progress=False)
 
 
 def split_in_time(folder: Path, *files: Path) -> Report:
