@@ -4,10 +4,10 @@ import errno
 import os
 import pickle
 import signal
-import socket
 import struct
 import subprocess
 import sys
+from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from sequnet_pl.errors import UserError
 
 TONE = sine(1, 16_000)
 LIST = b"LIST" + struct.pack("<I", 26) + b"INFOISFT" + struct.pack("<I", 14) + b"a program 1.0\0"
+ID3 = b"id3 " + struct.pack("<I", 4000) + b"ID3" + b"\x55" * 3997
 
 
 @pytest.mark.parametrize(
@@ -57,42 +58,28 @@ def test_packets_that_do_not_decode_are_counted(tmp_path: Path, name: str):
         whole(written(tmp_path / name, bytes(content)))
 
 
-@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0xFFFFFFDB, 0x7FFFF000, 0x80000000, 8_000], ids=hex)
-@pytest.mark.parametrize("tail", [b"", LIST], ids=["alone", "list"])
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0xFFFFFFDB, 0x7FFFF000, 0x80000000, 8_000, 32_000], ids=hex)
+@pytest.mark.parametrize("tail", [b"", bytes(300), LIST, LIST + ID3], ids=["alone", "zeros", "list", "tag"])
 def test_a_wav_is_as_long_as_its_samples(tmp_path: Path, size: int, tail: bytes):
-    """Of a size that has wrapped, is unknown or was never filled in. A chunk behind unknown sizes may sound."""
+    """Of a size that has wrapped, is unknown, not filled in or right. A chunk behind unknown sizes may sound."""
     sf.write(tmp_path / "a.wav", TONE, 16_000)
     content = (tmp_path / "a.wav").read_bytes()
     at = content.index(b"data") + 4
     path = written(tmp_path / "a.wav", content[:at] + struct.pack("<I", size) + content[at + 4 :] + tail)
     assert_close(whole(path)[:16_000], TONE, 1e-3, slack=0)
-    assert len(whole(path)) - 16_000 <= len(tail)
-
-
-def test_chunks_after_the_samples_are_no_sound(tmp_path: Path):
-    sf.write(tmp_path / "a.wav", TONE, 16_000)
-    content = (tmp_path / "a.wav").read_bytes()
-    for tail in (LIST, bytes(300), LIST + b"id3 " + struct.pack("<I", 4000) + b"ID3" + b"\x55" * 3997):
-        assert_close(whole(written(tmp_path / "b.wav", content + tail)), TONE, 1e-3, slack=0)
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [({"subtype": "G721_32"}, "G.721"), ({"subtype": "NMS_ADPCM_16"}, "NMS"), ({"endian": "BIG"}, "big-endian")],
-)
-def test_codecs_that_ffmpeg_takes_for_others_are_refused(tmp_path: Path, options: dict[str, Any], reason: str):
-    sf.write(tmp_path / "a.wav", TONE, 8_000, **options)
-    with pytest.raises(DecodeError, match=reason):
-        whole(tmp_path / "a.wav")
+    assert len(whole(path)) - 16_000 <= len(tail) * (size != 32_000)
 
 
 MOOV_CUT = b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0" + bytes(5000)
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nother.wav\n#EXT-X-ENDLIST\n"
 
 
-def _with_value(value: float):
-    samples = np.where(np.arange(90_000) == 80_000, value, 0.1)
-    return lambda path: sf.write(path, samples, 16_000, format="WAV", subtype="FLOAT")
+def _samples(samples: np.ndarray, **options: Any) -> Callable[[Path], None]:
+    return lambda path: sf.write(path, samples, 16_000, format="WAV", **options)
+
+
+def _with_value(value: float) -> Callable[[Path], None]:
+    return _samples(np.where(np.arange(90_000) == 80_000, value, 0.1), subtype="FLOAT")
 
 
 def _film_without_sound(path: Path) -> None:
@@ -102,19 +89,21 @@ def _film_without_sound(path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "name", "reason"),
     [
-        (b"words of a song\n" * 50, "a.wav", "not audio"),
         (np.random.default_rng(0).bytes(100_000), "a.mp3", "cannot|not audio"),
         (b"fLaC" + bytes(60), "a.flac", "audio"),
         (b"RIFF\0\0\0\0WAVEdata" + b"\xff" * 60, "a.wav", "audio"),
         (b"", "a.wav", "not audio"),
         (_with_value(np.nan), "a.wav", "NaN or infinite samples"),
         (_with_value(-np.inf), "a.wav", "NaN or infinite"),
-        (lambda path: sf.write(path, np.empty(0), 16_000, format="WAV"), "a.wav", "no audio"),
+        (_samples(np.empty(0)), "a.wav", "no audio"),
+        (_samples(TONE, subtype="G721_32"), "a.wav", "G.721"),
+        (_samples(TONE, subtype="NMS_ADPCM_16"), "a.wav", "NMS"),
+        (_samples(TONE, endian="BIG"), "a.wav", "big-endian"),
         (PLAYLIST, "a.m4a", "not audio"),
         (MOOV_CUT, "a.m4a", "not audio"),
         (_film_without_sound, "a.mp4", "has no audio in"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_what_cannot_be_decoded_is_one_line(tmp_path: Path, content, name: str, reason: str):
     sf.write(tmp_path / "other.wav", TONE, 16_000)
@@ -125,22 +114,19 @@ def test_what_cannot_be_decoded_is_one_line(tmp_path: Path, content, name: str, 
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "folder", "nothing", "loop"])
-def test_only_regular_files_are_opened(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)  # the name of a socket is short
-    path = Path("a.wav")
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "nothing"])
+def test_only_regular_files_are_opened(tmp_path: Path, kind: str):
+    path = tmp_path / "a.wav"
     make = {
         "pipe": lambda: os.mkfifo(path),
-        "socket": lambda: socket.socket(socket.AF_UNIX).bind(str(path)),
         "device": lambda: path.symlink_to("/dev/zero"),
         "folder": path.mkdir,
         "nothing": lambda: path.symlink_to("gone"),
-        "loop": lambda: path.symlink_to(path),
     }
     make[kind]()
     with pytest.raises(UnavailableError):
         open_regular(path)
-    with pytest.raises(UserError, match=r"cannot read a\.wav: "):  # as with --prompt
+    with pytest.raises(UserError, match=r"cannot read .*a\.wav: "):  # as with --prompt
         files.read(path, 16_000)
 
 

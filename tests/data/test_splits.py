@@ -127,17 +127,30 @@ def test_how_splits_may_be_spelt(
         assert sum(map(len, parts.values())) == 4 * len(inside)
 
 
-def test_a_folder_that_cannot_be_read_is_one_line(tmp_path: Path, unprivileged: list[str]):
-    touch(tmp_path / "all", "a.wav")
+def test_folders_that_cannot_be_read(tmp_path: Path, unprivileged: list[str]):
+    """One inside is among the files, so that it is reported when they are opened; the folder itself is one line."""
+    folder = tmp_path / "all"
+    touch(folder, "locked/a.wav", "closed/b.wav", "open/c.wav")
     code = (
         "import pathlib, sys\n"
         "from sequnet_pl.data.splits import split_folder; from sequnet_pl.errors import UserError\n"
-        "try: split_folder(pathlib.Path(sys.argv[1]))\n"
-        "except UserError as error: print(error)"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "try: found = sum(split_folder(folder).values(), [])\n"
+        "except UserError as error: sys.exit(print(error))\n"
+        "print(*sorted(path.relative_to(folder).as_posix() for path in found))"
     )
-    for mode, path in ((0o0, "all/within"), (0o300, "all")):
-        (tmp_path / "all").chmod(mode)
-        command = [*unprivileged, sys.executable, "-c", code, str(tmp_path / path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        (tmp_path / "all").chmod(0o700)
-        assert done.stdout == f"cannot read the folder {tmp_path / path}: Permission denied\n", done.stderr
+
+    def printed(path: Path) -> str:
+        command = [*unprivileged, sys.executable, "-c", code, str(path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    try:
+        (folder / "locked").chmod(0)
+        (folder / "closed").chmod(0o600)  # it can be listed, and nothing in it opened
+        assert printed(folder) == "closed/b.wav locked open/c.wav\n"
+        for mode, path in ((0, folder / "within"), (0o300, folder)):
+            folder.chmod(mode)
+            assert printed(path) == f"cannot read the folder {path}: Permission denied\n"
+    finally:
+        for path in (folder, folder / "locked", folder / "closed"):
+            path.chmod(0o700)
