@@ -19,6 +19,13 @@ def noise(
     return path
 
 
+def touch(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    return folder
+
+
 def prepared(data_dir: Path, **options) -> AudioDataModule:
     settings: dict[str, Any] = {"sample_rate": 1000, "output_size": 64, "batch_size": 2, "num_workers": 0} | options
     data = AudioDataModule(data_dir=str(data_dir), **settings)
