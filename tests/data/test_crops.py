@@ -1,6 +1,7 @@
 """Every sample is a target as often as it should be, in its place, with its own past before it."""
 
 import pickle
+from itertools import islice
 from multiprocessing.reduction import ForkingPickler
 from types import SimpleNamespace
 from typing import Any
@@ -115,21 +116,13 @@ def loader(workers, batch_size=4):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("stop", [0, 5, 14, 15])
 def test_a_resumed_loader_sees_what_the_unbroken_one_would_have(workers, stop):
-    unbroken = loader(0)
+    unbroken, first, second = loader(0), loader(workers), loader(2 - workers)
     expected = [batch for epoch in range(2) for batch in epoch_of(unbroken, epoch)]
-    first = loader(workers)
     assert len(first) == 15
-    seen = []
-    first.shard.set_epoch(0)
-    iterator = iter(first)
-    for _ in range(stop):
-        seen.append(next(iterator))
-    second = loader(2 - workers)
+    seen = list(islice(first, stop))
     second.load_state_dict(first.state_dict())
-    second.shard.set_epoch(0 if stop < len(first) else 1)
-    seen += list(second)
-    if stop < len(first):
-        seen += epoch_of(second, 1)
+    for epoch in range(0 if stop < len(first) else 1, 2):
+        seen += epoch_of(second, epoch)
     assert len(seen) == len(expected)
     for batch, other in zip(seen, expected, strict=True):
         assert all(torch.equal(*fields) for fields in zip(batch, other, strict=True))
@@ -150,9 +143,7 @@ def test_without_anybody_counting_epochs_the_loader_does():
 
 def test_another_batch_size_goes_on_near_the_same_place():
     first, second = loader(0), loader(0, batch_size=8)
-    iterator = iter(first)
-    for _ in range(5):
-        next(iterator)
+    assert len(list(islice(first, 5))) == 5
     second.load_state_dict(first.state_dict())
     assert second.shard.batches_done == 2  # 16 of the 20 crops; the other 4 are seen again
 

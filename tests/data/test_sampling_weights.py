@@ -10,7 +10,6 @@ from recordings import noise, prepared
 
 from sequnet_pl.data.crops import Groups, training_plan, weighted_groups
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.sources import choose
 from sequnet_pl.errors import UsageError, UserError
 
 LENGTHS = np.array([1000, 64, 7000, 300, 10_000, 90_000])
@@ -48,33 +47,27 @@ def test_a_small_weight_gives_a_crop_in_some_epochs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("weights", "message"),
-    [([1.0], "has 1 for 2 folders"), ([3.0, 0.0], "has 0, but a sampling weight is"), ([1.0, math.nan], "has nan,")],
-)
-def test_weights_that_make_no_sense(weights: list[float], message: str) -> None:
-    with pytest.raises(UsageError, match=f"--audio_weights {message}"):
-        AudioDataModule(audio_dir=["a", "b"], audio_weights=weights)
-
-
-@pytest.mark.parametrize(
-    ("folders", "message"),
+    ("folders", "weights", "message"),
     [
-        (["a", "link"], "a is link or lies in it; name each folder once"),
-        (["a/sub", "b", "a"], "a/sub is a or lies in it"),
-        (["a", ""], "audio_dir is empty"),
-        ([], "audio_dir is empty"),
+        (["a", "b"], [1.0], "--audio_weights has 1 for 2 folders"),
+        (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a sampling weight is"),
+        (["a", "b"], [1.0, math.nan], "--audio_weights has nan,"),
+        (["a", "link"], None, "a is link or lies in it; name each folder once"),
+        (["a/sub", "b", "a"], None, "a/sub is a or lies in it"),
+        (["a", ""], None, "audio_dir is empty"),
+        ([], None, "audio_dir is empty"),
     ],
 )
-def test_folders_that_are_not_several(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: list[str], message: str
+def test_folders_and_weights_that_make_no_sense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: list[str], weights: list[float] | None, message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("a/sub", "b", "ab"):
         Path(name).mkdir(parents=True)
     Path("link").symlink_to("a")
+    AudioDataModule(audio_dir=["a", "ab"])
     with pytest.raises(UsageError, match=message):
-        choose(tmp_path, 16_000, "piano", folders, None, None)
-    choose(tmp_path, 16_000, "piano", ["a", "ab"], None, None)
+        AudioDataModule(audio_dir=folders, audio_weights=weights)
 
 
 @pytest.fixture
@@ -106,12 +99,8 @@ def test_recordings_are_known_by_their_folders_however_these_are_written(
     for folders in ([str(music / "long"), str(music / "many")], ["./long", "many/"], ["long/../long", "link"]):
         split = prepared(tmp_path, audio_dir=folders).splits["train"]
         assert weighted_groups(split, folders, [3, 1]).numbers.tolist() == [0, 1, 1]
-
-
-def test_a_weight_of_nothing(tmp_path: Path, music: Path) -> None:
-    (music / "none").mkdir()
-    (music / "none/text.wav").write_text("not audio")
-    folders = [str(music / "many"), str(music / "none")]
-    split = prepared(tmp_path, audio_dir=folders).splits["train"]
+    Path("none").mkdir()
+    Path("none/text.wav").write_text("not audio")
+    split = prepared(tmp_path, audio_dir=["many", "none"]).splits["train"]
     with pytest.raises(UserError, match="none has nothing to train on, so it can have no sampling weight"):
-        weighted_groups(split, folders, [1, 1])
+        weighted_groups(split, ["many", "none"], [1, 1])

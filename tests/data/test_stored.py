@@ -23,33 +23,21 @@ def splits_of(data: StoredRecordings) -> dict[str, str]:
     return {Path(recording.source).name: split for split, found in made.items() for recording in found}
 
 
-def test_one_file_is_split_in_time_and_the_table_shows_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    noise(tmp_path / "music/long.wav", 106)
-    data = prepared(tmp_path, audio_dir=str(tmp_path / "music"))
-    assert lengths(data) == [[80_000], [10_000], [10_000]]
-    assert "train10.0221val10.0031test10.0031" in squeezed(capfd.readouterr().err), "each segment has a note"
-    assert [r.description() for r in data.splits["val"].recordings] == ["83.00 to 93.00 s of 106.00 s"]
-    prepared(tmp_path, audio_dir=str(tmp_path / "music"))
-    assert not capfd.readouterr().err
-
-
-def test_two_files_are_split_in_time_and_three_by_file(tmp_path: Path) -> None:
+def test_one_or_two_files_are_split_in_time_and_three_by_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     options = {"audio_dir": str(tmp_path / "music")}
     for number in range(3):
         noise(tmp_path / f"music/{number}.wav", 26, number)
         counts = [len(split) for split in lengths(prepared(tmp_path, **options))]
         assert counts == ([number + 1] * 3 if number < 2 else [1, 1, 1])
+    assert "train10.0041val10.0011test10.0011" in squeezed(capfd.readouterr().err), "each segment has a note"
     assert [len(split) for split in lengths(prepared(tmp_path, **options, split_time=True))] == [3, 3, 3]
     (tmp_path / "list.csv").write_text("path,split\nmusic/0.wav,train\n")
     assert lengths(prepared(tmp_path, audio_list=str(tmp_path / "list.csv"))) == [[20_700], [2300], []]
-
-
-def test_a_file_that_is_too_short_trains(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    noise(tmp_path / "music/short.wav", 15)
-    data = prepared(tmp_path, audio_dir=str(tmp_path / "music"))
-    assert lengths(data) == [[15_000], [], []]
-    assert "too short to be split in time" in data.splits["train"].recordings[0].description()
-    assert "music: no recordings for val and test" in caplog.text
+    noise(tmp_path / "short/short.wav", 15)
+    assert lengths(prepared(tmp_path, audio_dir=str(tmp_path / "short"))) == [[15_000], [], []]
+    assert "short: no recordings for val and test" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["audio_dir", "audio_list", "recordings", "dataset"])

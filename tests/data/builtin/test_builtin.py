@@ -10,6 +10,7 @@ import soundfile
 from sequnet_pl.data import builtin
 from sequnet_pl.data.builtin.pieces import PIECES, Piece
 from sequnet_pl.data.builtin.synth import Note, chord_notes, melody_notes, record, render, synthesise
+from sequnet_pl.data.splits import Parts
 from sequnet_pl.errors import UserError
 
 RATE = 16_000
@@ -25,6 +26,10 @@ def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
+
+
+def contents(made: Parts) -> list[bytes]:
+    return [path.read_bytes() for paths in made.values() for path in paths]
 
 
 def test_a_score_is_read() -> None:
@@ -77,15 +82,14 @@ def test_recordings_are_written_once_and_more_renditions_are_added(tmp_path: Pat
     }
     about = soundfile.info(two["val"][0])
     assert (about.samplerate, about.channels, about.subtype) == (RATE, 1, "PCM_16")
-    stamps = stamps_of(tmp_path)
+    stamps = {path: path.stat().st_mtime_ns for paths in two.values() for path in paths}
     five = builtin.write_recordings(tmp_path / "made", renditions=5, workers=3)
     assert [path.name for path in five["train"]] == [f"train_piece_{number}.flac" for number in range(1, 6)]
     assert [len(five[split]) for split in ("val", "test")] == [1, 1]
-    assert {path: stamp for path, stamp in stamps_of(tmp_path).items() if path in stamps} == stamps
-    builtin.write_recordings(tmp_path / "again", renditions=5)
-    contents = contents_of(tmp_path / "made")
-    assert contents == contents_of(tmp_path / "again")
-    assert len(set(contents.values())) == len(contents) == 7
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    again = builtin.write_recordings(tmp_path / "again", renditions=5)
+    assert contents(five) == contents(again)
+    assert len(set(contents(five))) == 7
 
 
 def test_recordings_are_what_they_were() -> None:
@@ -110,11 +114,3 @@ def test_what_ends_a_process_is_one_line_and_the_rest_is_made_the_next_time(
         builtin.write_recordings(tmp_path)
     (tmp_path / "val").unlink()
     assert all(path.is_file() for paths in builtin.write_recordings(tmp_path).values() for path in paths)
-
-
-def stamps_of(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-
-
-def contents_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
