@@ -15,8 +15,10 @@ def noise(path: Path, seconds: float = 0.2, seed: int = 0, rate: int = 16_000, c
     return recordings.noise(path, seconds, seed, rate, channels)
 
 
-def make(folder: Path, train: Iterable[Path], val: Iterable[Path] = (), **options) -> Report:
-    parts = {"train": list(train), "val": list(val), "test": []}
+def make(
+    folder: Path, train: Iterable[Path] = (), val: Iterable[Path] = (), test: Iterable[Path] = (), **options
+) -> Report:
+    parts = {"train": list(train), "val": list(val), "test": list(test)}
     return make_store(parts, folder, **{"workers": 1, "progress": False, **options})
 
 
