@@ -5,9 +5,8 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,8 @@ from small_stores import assert_holds, make, noise, on_disk
 
 from sequnet_pl.audio.decode import mono
 from sequnet_pl.data.store import appending, encode, fingerprint
+from sequnet_pl.data.store.appending import lock
 from sequnet_pl.data.store.index import read_index
-from sequnet_pl.processes import run_all
 
 FORK = multiprocessing.get_context("fork")
 
@@ -93,23 +92,6 @@ def test_ctrl_c_to_the_group_keeps_what_is_finished(tmp_path: Path, music: list[
     assert_holds(folder, "train", music)
 
 
-def test_an_interrupt_in_an_update_leaves_the_splits_as_they_were(
-    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch
-):
-    make(tmp_path / "store", five[:2])
-
-    def interrupted(*arguments) -> Iterator[object]:
-        yield from islice(run_all(*arguments), 1)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(appending, "run_all", interrupted)
-        make(tmp_path / "store", five)
-    assert_holds(tmp_path / "store", "train", five[:2])
-    assert make(tmp_path / "store", five).made == 2
-    assert_holds(tmp_path / "store", "train", five)
-
-
 @pytest.mark.parametrize("again", [True, False])
 def test_a_worker_that_is_killed_costs_at_most_its_file(
     tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, again: bool
@@ -138,3 +120,32 @@ def test_two_that_ask_at_once_make_it_once(tmp_path: Path, music: list[Path]):
     for process, _ in makers:
         wait_for_all_of(process)
     assert_holds(tmp_path / "store", "train", music)
+
+
+def test_a_complete_store_waits_for_nobody(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
+    made = make(tmp_path / "store", five)
+    with lock(tmp_path / "store"):  # another job makes it larger, which takes hours
+        assert make(tmp_path / "store", five).recordings == made.recordings
+    assert not caplog.records
+
+
+def test_another_ones_lock_is_waited_for_and_one_that_cannot_be_made_is_not_needed(
+    tmp_path: Path, unprivileged: list[str]
+):
+    code = (
+        "import logging, pathlib, sys; from sequnet_pl.data.store.appending import lock\n"
+        "with lock(pathlib.Path(sys.argv[1])): print('mine', flush=True)"
+    )
+    command = [*unprivileged, sys.executable, "-c", code, str(tmp_path)]
+    with lock(tmp_path):
+        (tmp_path / ".lock").chmod(0o444)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr and "waiting for another process" in process.stderr.readline()
+        assert process.poll() is None
+    assert process.communicate(timeout=60)[0] == "mine\n"
+    (tmp_path / ".lock").unlink()
+    tmp_path.chmod(0o555)
+    try:
+        assert subprocess.run(command, capture_output=True, text=True, timeout=60).stdout == "mine\n"
+    finally:
+        tmp_path.chmod(0o755)

@@ -1,12 +1,14 @@
 """Bad recordings, full disks, damaged stores: the store is the old one or the new one, and nothing is lost."""
 
 import errno
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import Mock
+from typing import Any
+from unittest.mock import DEFAULT, Mock
 
 import numpy as np
 import pytest
@@ -15,6 +17,8 @@ from small_stores import assert_holds, make, noise, on_disk
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import UnavailableError, mono
+from sequnet_pl.data.download.items import PIANO_LIST, read_list
+from sequnet_pl.data.sources import choose
 from sequnet_pl.data.store import encode, fingerprint, open_split
 from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UserError
@@ -105,18 +109,26 @@ def test_a_folder_that_cannot_be_made_or_written(tmp_path: Path, five: list[Path
         make(tmp_path / "store", five)
 
 
-@pytest.mark.parametrize("place", [(shutil, "copyfileobj"), (atomic, "_publish")], ids=["codes", "index"])
+ENOSPC = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("place", "effects", "kept"),
+    [((shutil, "copyfileobj"), [DEFAULT, ENOSPC], 1), ((atomic, "_publish"), ENOSPC, 0)],
+    ids=["codes", "index"],
+)
 def test_a_full_disk_leaves_the_old_store(
-    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, place: tuple[object, str]
+    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, place: tuple[Any, str], effects: Any, kept: int
 ):
-    make(tmp_path / "store", five[:4])
+    """What was decoded until then is kept for the next run, in none of the splits."""
+    make(tmp_path / "store", five[:2])
     before = fingerprint(tmp_path / "store")
     with monkeypatch.context() as patch, pytest.raises(UserError, match="No space left on device"):
-        patch.setattr(*place, Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+        patch.setattr(*place, Mock(wraps=getattr(*place), side_effect=effects))
         make(tmp_path / "store", five)
     assert before == fingerprint(tmp_path / "store")
-    assert_holds(tmp_path / "store", "train", five[:4])
-    make(tmp_path / "store", five)
+    assert_holds(tmp_path / "store", "train", five[:2])
+    assert make(tmp_path / "store", five).made == 3 - kept
     assert_holds(tmp_path / "store", "train", five)
     assert on_disk(tmp_path / "store") == ["codes.u8"]
 
@@ -169,3 +181,59 @@ def test_damaged_codes(tmp_path: Path, five: list[Path], damage, caplog: pytest.
     assert make(tmp_path / "store", five).made == 5
     assert "is missing or too short" in caplog.text
     assert_holds(tmp_path / "store", "train", five)
+
+
+CODE = """
+import ast, sys
+from sequnet_pl.data import builtin
+from sequnet_pl.data.builtin.pieces import Piece
+from sequnet_pl.data.download import fetch
+from sequnet_pl.data.stored import StoredRecordings
+builtin.PIECES = [Piece(split, split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in ("train", "val")]
+fetch.fetch_all = lambda *_: "the server is down"
+for data_dir, options in ast.literal_eval(sys.argv[1]).items():
+    data = StoredRecordings(data_dir=data_dir, **options)
+    data.make()
+    print(data.fingerprint, {name: len(split.codes) for name, split in data.splits.items()})
+"""
+
+
+def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: list[Path], unprivileged: list[str]):
+    """Of each kind of recordings there is; of those to download two are there, and the others could not be had."""
+    data, urls = tmp_path / "data", tmp_path / "list.txt"
+    urls.write_text("http://127.0.0.1:9/a.wav\nhttp://127.0.0.1:9/b.wav\n")
+    recordings = choose(data / "recordings", 16_000, "piano", None, None, str(urls))
+    for folder, items in {data / "piano/recordings": PIANO_LIST, recordings.roots[0]: urls}.items():
+        for number, item in enumerate(read_list(items)[:2]):
+            noise(folder / item.split / f"{item.stem}.wav", seed=7 + number)
+    kinds = {"audio_dir": {"audio_dir": str(five[0].parent)}, "recordings": {"recordings": str(urls)}}
+    kinds |= {kind: {"dataset": kind} for kind in ("builtin", "piano")}
+    kinds = {str(data / kind): options for kind, options in kinds.items()}
+
+    def printed() -> str:
+        command = [*unprivileged, sys.executable, "-c", CODE, repr(kinds)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first = printed()
+    assert len(first.splitlines()) == len(kinds)
+    for path in data.rglob(".lock"):
+        path.unlink()
+    paths = [data, *data.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        assert printed() == first
+    finally:
+        for path in paths:
+            path.chmod(0o755)
+    assert not list(data.rglob(".lock"))
+
+
+def test_a_file_system_without_locks(
+    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(fcntl, "lockf", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
+    assert make(tmp_path / "store", five).made == 5
+    assert "let only one process make it" in caplog.text
