@@ -1,5 +1,6 @@
 """Every sample is a target as often as it should be, in its place, with its own past before it."""
 
+import hashlib
 import pickle
 from itertools import islice
 from multiprocessing.reduction import ForkingPickler
@@ -11,7 +12,7 @@ import pytest
 import torch
 
 from sequnet_pl.audio.mulaw import SILENCE
-from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan, training_plan
+from sequnet_pl.data.crops import EMPTY, Crops, Groups, scoring_plan, training_plan
 from sequnet_pl.data.loader import CropLoader, Shard
 
 
@@ -90,6 +91,40 @@ def test_training_uses_every_sample_about_equally_often():
     expected = epochs * outputs / length
     assert used.min() > 0.4 * expected
     assert used.max() < 1.7 * expected
+
+
+LONG = np.array([1000, 64, 7000, 300, 10_000, 90_000])
+NUMBERS = np.array([0, 0, 0, 1, 1, 2])
+
+
+def weighted(epoch: int, *weights: float, hop: int = 100) -> np.ndarray:
+    return training_plan(LONG, 64, hop, 3, epoch, Groups(NUMBERS, np.array(weights)))
+
+
+def counts_of(found: np.ndarray) -> list[int]:
+    return np.bincount(NUMBERS[found[:, 0]], minlength=3).tolist()
+
+
+def test_the_plan_without_weights_is_that_of_before() -> None:
+    digest = hashlib.sha256(training_plan(LONG, 64, 100, seed=3, epoch=2).tobytes()).hexdigest()
+    assert digest[:12] == "868096ab98f9"
+
+
+def test_weights_hold_in_every_epoch_and_its_length_stays() -> None:
+    usual = len(training_plan(LONG, 64, 100, 3, 0))
+    for epoch in range(20):
+        found = weighted(epoch, 6, 3, 1)
+        assert len(found) == usual
+        for count, weight in zip(counts_of(found), (0.6, 0.3, 0.1), strict=True):
+            assert abs(count - weight * usual) < 1
+        assert np.array_equal(found, weighted(epoch, 0.6, 0.3, 0.1)), "a pure function, whatever the weights add up to"
+    assert not np.array_equal(weighted(0, 6, 3, 1), weighted(1, 6, 3, 1))
+
+
+def test_a_small_weight_gives_a_crop_in_some_epochs() -> None:
+    drawn = np.array([counts_of(weighted(epoch, 1, 1, 0.01, hop=20_000)) for epoch in range(2000)])
+    assert set(drawn.sum(1)) == {10} and set(drawn[:, 2]) == {0, 1}
+    assert 0.02 < drawn[:, 2].mean() < 0.08  # 10 * 0.01 / 2.01
 
 
 @pytest.mark.parametrize(("ranks", "batch_size"), [(1, 4), (2, 1), (3, 4)])

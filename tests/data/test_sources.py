@@ -1,16 +1,19 @@
 """Which files are asked for: by a folder, a list, a list to download, or the name of a data set."""
 
 import logging
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from download_server import QUICK, Page, Server
-from recordings import touch
+from recordings import noise, prepared, touch
 
 from sequnet_pl.data import download, sources
 from sequnet_pl.data.builtin.pieces import Piece
+from sequnet_pl.data.crops import weighted_groups
+from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.download.items import PIANO_LIST, read_list
 from sequnet_pl.data.sources import choose
 from sequnet_pl.data.splits import SPLITS, Parts
@@ -173,3 +176,63 @@ def test_the_builtin_recordings_are_rendered(tmp_path: Path, monkeypatch: pytest
     assert source.roots == (tmp_path / "recordings/builtin-1/builtin-v1-16000",)
     assert all(not path.exists() for paths in source.split(source.planned()).values() for path in paths)
     assert all(path.is_file() for split in SPLITS for path in source.split(source.fetch())[split])
+
+
+@pytest.mark.parametrize(
+    ("folders", "weights", "message"),
+    [
+        (["a", "b"], [1.0], "--audio_weights has 1 for 2 folders"),
+        (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a sampling weight is"),
+        (["a", "b"], [1.0, math.nan], "--audio_weights has nan,"),
+        (["a", "link"], None, "a is link or lies in it; name each folder once"),
+        (["a/sub", "b", "a"], None, "a/sub is a or lies in it"),
+        (["a", ""], None, "audio_dir is empty"),
+        ([], None, "audio_dir is empty"),
+    ],
+)
+def test_folders_and_weights_that_make_no_sense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: list[str], weights: list[float] | None, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/sub", "b", "ab"):
+        Path(name).mkdir(parents=True)
+    Path("link").symlink_to("a")
+    AudioDataModule(audio_dir=["a", "ab"])
+    with pytest.raises(UsageError, match=message):
+        AudioDataModule(audio_dir=folders, audio_weights=weights)
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    """Four files, a long one, and splits that are given."""
+    seconds = {"many/1": 1, "many/2": 1, "many/3": 1, "many/4": 1, "long/a": 26, "given/train/b": 2, "given/val/c": 3}
+    for number, name in enumerate(seconds):
+        noise(tmp_path / "music" / f"{name}.wav", seconds[name], number)
+    return tmp_path / "music"
+
+
+def held(data: AudioDataModule) -> dict[str, list[tuple[str, int, int]]]:
+    return {name: [(r.source, r.start, r.length) for r in split.recordings] for name, split in data.splits.items()}
+
+
+def test_each_folder_is_split_by_itself(tmp_path: Path, music: Path) -> None:
+    folders = [str(music / name) for name in ("many", "long", "given")]
+    together = held(prepared(tmp_path, audio_dir=folders))
+    alone = [held(prepared(tmp_path, audio_dir=folder)) for folder in folders]
+    assert together == {name: [entry for each in alone for entry in each[name]] for name in together}
+    assert [len(entries) for entries in together.values()] == [4, 3, 2]
+
+
+def test_recordings_are_known_by_their_folders_however_these_are_written(
+    tmp_path: Path, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(music)
+    Path("link").symlink_to("many")
+    for folders in ([str(music / "long"), str(music / "many")], ["./long", "many/"], ["long/../long", "link"]):
+        split = prepared(tmp_path, audio_dir=folders).splits["train"]
+        assert weighted_groups(split, folders, [3, 1]).numbers.tolist() == [0, 1, 1]
+    Path("none").mkdir()
+    Path("none/text.wav").write_text("not audio")
+    split = prepared(tmp_path, audio_dir=["many", "none"]).splits["train"]
+    with pytest.raises(UserError, match="none has nothing to train on, so it can have no sampling weight"):
+        weighted_groups(split, ["many", "none"], [1, 1])
