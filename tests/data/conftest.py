@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 from download_server import KINDS, QUICK, Server
-from recordings import noise
+from recordings import noise_16k
 from rich.console import Console
 
 from sequnet_pl.data.download import Options, Result, download
@@ -19,7 +19,7 @@ from sequnet_pl.data.download.items import item
 
 @pytest.fixture
 def five(tmp_path: Path) -> list[Path]:
-    return [noise(tmp_path / f"music/{number}.wav", 0.3 - 0.02 * number, number, 16_000) for number in range(5)]
+    return [noise_16k(tmp_path / f"music/{number}.wav", 0.3 - 0.02 * number, number) for number in range(5)]
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile as sf
-from small_stores import assert_holds, make, noise, on_disk
+from recordings import assert_holds, make, noise_16k, on_disk
 
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.store import __main__ as command
@@ -22,11 +22,11 @@ Captured = pytest.CaptureFixture[str]
 
 def test_stored_codes_are_those_of_the_files(tmp_path: Path):
     train = [
-        noise(tmp_path / "music/b.wav", 0.3, 1, rate=48_000, channels=2),
-        noise(tmp_path / "music/a.flac", 0.1, 2, rate=8_000),
-        noise(tmp_path / "music/c.mp3", 1.0, 3, rate=44_100, channels=2),
+        noise_16k(tmp_path / "music/b.wav", 0.3, 1, rate=48_000, channels=2),
+        noise_16k(tmp_path / "music/a.flac", 0.1, 2, rate=8_000),
+        noise_16k(tmp_path / "music/c.mp3", 1.0, 3, rate=44_100, channels=2),
     ]
-    val = [noise(tmp_path / "music/d.ogg", 0.5, 4, rate=22_050)]
+    val = [noise_16k(tmp_path / "music/d.ogg", 0.5, 4, rate=22_050)]
     report = make(tmp_path / "store", train, val)
     assert (report.made, report.skipped) == (4, ())
     assert {split: len(found) for split, found in report.recordings.items()} == {"train": 3, "val": 1, "test": 0}
@@ -48,7 +48,7 @@ def test_codes_are_read_only_travel_to_other_processes_and_stay_while_the_store_
         opened.codes[0] = 0
     sent, codes = pickle.dumps(opened), np.array(opened.codes)
     assert len(sent) < 5000
-    make(tmp_path / "store", [*five[3:], noise(tmp_path / "music/new.wav", 0.3, 9)])
+    make(tmp_path / "store", [*five[3:], noise_16k(tmp_path / "music/new.wav", 0.3, 9)])
     for reader in (opened, late, pickle.loads(sent)):  # noqa: S301
         assert np.array_equal(reader.codes, codes)
     assert opened_index(tmp_path / "store").unused == opened.lengths[:3].sum()
@@ -82,7 +82,7 @@ def test_only_what_changed_is_decoded(tmp_path: Path, five: list[Path]):
     make(store, five)
     old = fingerprint(store)
     assert make(store, five).made == 0
-    more = [noise(tmp_path / "music/00.wav", 0.3, 9), *five, noise(tmp_path / "music/zz.wav", 0.3, 10)]
+    more = [noise_16k(tmp_path / "music/00.wav", 0.3, 9), *five, noise_16k(tmp_path / "music/zz.wav", 0.3, 10)]
     assert make(store, more).made == 2
     assert_holds(store, "train", more)
     os.utime(five[0], ns=(1, 1))
@@ -91,7 +91,7 @@ def test_only_what_changed_is_decoded(tmp_path: Path, five: list[Path]):
     assert_holds(store, "train", five)
     assert fingerprint(store) == old
     size = five[2].stat().st_size
-    noise(five[2], 0.26, seed=77)
+    noise_16k(five[2], 0.26, seed=77)
     os.utime(five[2], ns=(1, 1))
     assert five[2].stat().st_size == size and make(store, five).made == 1
     assert fingerprint(store) != old
@@ -107,7 +107,7 @@ def test_only_what_changed_is_decoded(tmp_path: Path, five: list[Path]):
 @pytest.fixture
 def shown(tmp_path: Path) -> Path:
     """A store of two recordings, one of which clips, and of a file that was skipped."""
-    plain, odd, text = noise(tmp_path / "a.wav"), tmp_path / "odd [red] name.wav", tmp_path / "text.wav"
+    plain, odd, text = noise_16k(tmp_path / "a.wav"), tmp_path / "odd [red] name.wav", tmp_path / "text.wav"
     sf.write(odd, np.array([0.0, 1.5, -2.0, 0.25] * 400), 16_000, subtype="FLOAT")
     text.write_text("words")
     make(tmp_path / "store", [plain, odd, text])
@@ -143,7 +143,7 @@ def test_verify(shown: Path, capsys: Captured):
     assert command.main(["verify", str(shown)]) == 0
     assert "all 2 recordings are whole" in capsys.readouterr().out
     (shown.parent / "odd [red] name.wav").unlink()
-    noise(shown.parent / "a.wav", 0.1)
+    noise_16k(shown.parent / "a.wav", 0.1)
     assert command.main(["verify", str(shown)]) == 0
     assert capsys.readouterr().out.count("the audio file has changed or is gone") == 2
     codes = np.memmap(shown / "codes.u8", np.uint8, "r+")

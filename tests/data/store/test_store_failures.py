@@ -13,7 +13,7 @@ from unittest.mock import DEFAULT, Mock
 import numpy as np
 import pytest
 import soundfile as sf
-from small_stores import assert_holds, make, noise, on_disk
+from recordings import assert_holds, make, noise_16k, on_disk
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import UnavailableError, mono
@@ -23,28 +23,37 @@ from sequnet_pl.data.store import encode, fingerprint, open_split
 from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UserError
 
-LATIN_1 = os.fsdecode(b"caf\xe9.wav")
-MAKE = (
-    "import pathlib, sys; from sequnet_pl.data import store; from sequnet_pl.errors import UserError\n"
-    "folder, *files = map(pathlib.Path, sys.argv[1:])\n"
-    "try: report = store.make_store({'train': files}, folder, workers=1, progress=False)\n"
-    "except UserError as error: sys.exit(f'one line: {error}')\n"
-    "print(len(report.recordings['train']), *(s.source[-5:] + ' ' + s.reason for s in report.skipped), sep=';')"
-)
+CODE = """
+import ast, sys
+from pathlib import Path
+from sequnet_pl.data import builtin
+from sequnet_pl.data.builtin.pieces import Piece
+from sequnet_pl.data.download import fetch
+from sequnet_pl.data.stored import StoredRecordings
+from sequnet_pl.errors import UserError
+builtin.PIECES = [Piece(split, split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in ("train", "val")]
+fetch.fetch_all = lambda *_: "the server is down"
+for options in ast.literal_eval(sys.argv[1]):
+    data = StoredRecordings(data_dir="data", store_workers=1, **options)
+    try: skipped = data.make().skipped
+    except UserError as error: sys.exit(f"one line: {error}")
+    print(data.fingerprint, len(data.splits["train"].codes), *(f"{Path(s.source).name} {s.reason}" for s in skipped))
+"""
 
 
-def run(folder: Path, paths: list[Path], *before: str, limit: str = "") -> subprocess.CompletedProcess[str]:
-    command = [*before, sys.executable, "-c", limit + MAKE, str(folder), *map(str, paths)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+def run(folder: Path, sources: list[dict[str, str]], *before: str, limit: str = "") -> subprocess.CompletedProcess[str]:
+    """Make the stores of sources in `folder`/data, in a process of its own."""
+    command = [*before, sys.executable, "-c", limit + CODE, repr(sources)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
 def test_bad_files_are_skipped_each_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     names = ("good.wav", "text.wav", "nan.wav", "half.wav", "pipe.wav", "gone.wav")
     everything = good, text, nan, half, pipe, _ = [tmp_path / name for name in names]
-    noise(good)
+    noise_16k(good)
     text.write_text("not a wave")
     sf.write(nan, np.array([0.1, np.nan, 0.1] * 100), 16_000, subtype="FLOAT")
-    half.write_bytes(noise(half, 2, seed=9).read_bytes()[:32_022])
+    half.write_bytes(noise_16k(half, 2, seed=9).read_bytes()[:32_022])
     os.mkfifo(pipe)
 
     report = make(tmp_path / "store", everything)
@@ -61,26 +70,26 @@ def test_bad_files_are_skipped_each_with_its_reason(tmp_path: Path, caplog: pyte
 
     pipe.unlink()
     for seed, path in enumerate((text, pipe), 1):
-        noise(path, seed=seed)
+        noise_16k(path, seed=seed)
     report = make(tmp_path / "store", everything)
     assert (report.made, len(report.skipped)) == (2, 2), "a mended file is retried, and no other one"
 
 
 def test_names_that_are_not_utf8_or_have_two_lines(tmp_path: Path):
-    paths = [noise(tmp_path / LATIN_1), noise(tmp_path / "line\nend.wav", seed=1)]
+    paths = [noise_16k(tmp_path / os.fsdecode(b"caf\xe9.wav")), noise_16k(tmp_path / "line\nend.wav", seed=1)]
     assert [make(tmp_path / "store", paths).made for _ in range(2)] == [2, 0]
     assert_holds(tmp_path / "store", "train", paths)
 
 
-def test_permission_that_is_given_later(tmp_path: Path, unprivileged: list[str]):
-    paths = [noise(tmp_path / f"{name}.wav", seed=seed) for seed, name in enumerate(("music/a", "music/b", "deep/c"))]
-    paths[0].chmod(0)
-    paths[2].parent.chmod(0)
-    expected = "1;c.wav Permission denied;a.wav Permission denied\n"
-    assert run(tmp_path / "store", paths, *unprivileged).stdout == expected
-    paths[0].chmod(0o600)
-    paths[2].parent.chmod(0o700)
-    assert run(tmp_path / "store", paths, *unprivileged).stdout == "3\n"
+def test_permission_that_is_given_later(tmp_path: Path, five: list[Path], unprivileged: list[str]):
+    closed = noise_16k(tmp_path / "music/deep/6.wav", seed=6).parent
+    five[0].chmod(0)
+    closed.chmod(0)
+    skipped = " 16000 0.wav Permission denied deep Permission denied\n"
+    assert run(tmp_path, [{"audio_dir": "music"}], *unprivileged).stdout.endswith(skipped)
+    five[0].chmod(0o600)
+    closed.chmod(0o700)
+    assert run(tmp_path, [{"audio_dir": "music"}], *unprivileged).stdout.endswith(" 25600\n")
 
 
 def test_nothing_that_can_be_used_or_written(tmp_path: Path, five: list[Path]):
@@ -128,10 +137,11 @@ def test_a_full_disk_leaves_the_old_store(
 def test_a_disk_that_fills_while_decoding_stops_at_once(tmp_path: Path, five: list[Path]):
     """The limit on the size of a file stands in for the disk: it reaches the decoding process too."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
-    done = run(tmp_path / "store", five, limit=limit)
+    done = run(tmp_path, [{"audio_dir": str(five[0].parent)}], limit=limit)
     assert done.returncode == 1 and "one line: cannot write" in done.stderr and "Traceback" not in done.stderr
-    assert on_disk(tmp_path / "store") == ["codes.u8"], "nothing half-written"
-    assert make(tmp_path / "store", five).made == 5
+    (store,) = (tmp_path / "data/codes").iterdir()
+    assert on_disk(store) == ["codes.u8"], "nothing half-written"
+    assert make(store, five).made == 5
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken(
@@ -175,42 +185,23 @@ def test_damaged_codes(tmp_path: Path, five: list[Path], damage, caplog: pytest.
     assert_holds(tmp_path / "store", "train", five)
 
 
-CODE = """
-import ast, sys
-from sequnet_pl.data import builtin
-from sequnet_pl.data.builtin.pieces import Piece
-from sequnet_pl.data.download import fetch
-from sequnet_pl.data.stored import StoredRecordings
-builtin.PIECES = [Piece(split, split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in ("train", "val")]
-fetch.fetch_all = lambda *_: "the server is down"
-for options in ast.literal_eval(sys.argv[1]):
-    data = StoredRecordings(data_dir="data", **options)
-    data.make()
-    print(data.fingerprint, len(data.splits["train"].codes))
-"""
-
-
 def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: list[Path], unprivileged: list[str]):
     """Of those to download, some are there, and the others could not be had."""
     data, urls = tmp_path / "data", tmp_path / "list.txt"
     urls.write_text("\n".join(f"http://127.0.0.1:9/{name}.wav" for name in "abc"))
     for number, item in enumerate(read_list(urls)[:2]):
         folder = choose(data, 16_000, "piano", None, None, str(urls)).roots[0]
-        noise(folder / f"{item.stem}.wav", seed=7 + number)
-    kinds = [{"audio_dir": str(five[0].parent)}, {"recordings": str(urls)}, {"dataset": "builtin"}]
-
-    def printed() -> str:
-        command = [*unprivileged, sys.executable, "-c", CODE, repr(kinds)]
-        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, timeout=120).stdout
-
-    first = printed()
+        noise_16k(folder / f"{item.stem}.wav", seed=7 + number)
+    sources = [{"audio_dir": str(five[0].parent)}, {"recordings": str(urls)}, {"dataset": "builtin"}]
+    first = run(tmp_path, sources, *unprivileged)
+    assert not first.returncode
     for path in data.rglob(".lock"):
         path.unlink()
     paths = [data, *data.rglob("*")]
     for path in paths:
         path.chmod(0o555 if path.is_dir() else 0o444)
     try:
-        assert printed() == first
+        assert run(tmp_path, sources, *unprivileged).stdout == first.stdout
     finally:
         for path in paths:
             path.chmod(0o755)

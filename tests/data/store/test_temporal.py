@@ -5,14 +5,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import small_stores
+import recordings
 from recordings import noise
 
 from sequnet_pl.data.splits import SPLITS
 from sequnet_pl.data.store import Split, fingerprint, open_split
 
 RATE = 1000
-make = partial(small_stores.make, rate=RATE)
+make = partial(recordings.make, rate=RATE)
 
 
 def stretches(split: Split) -> list[tuple[str, int, int]]:
