@@ -256,10 +256,6 @@ def _samples(samples: np.ndarray, **options: Any) -> Callable[[Path], None]:
     return lambda path: sf.write(path, samples, 16_000, format="WAV", **options)
 
 
-def _with_value(value: float) -> Callable[[Path], None]:
-    return _samples(np.where(np.arange(90_000) == 80_000, value, 0.1), subtype="FLOAT")
-
-
 def _film_without_sound(path: Path) -> None:
     made(path.parent, path.name, "-f", "lavfi", "-i", "color=c=black:s=16x16:d=0.2", "-map", "1:v")
 
@@ -271,8 +267,8 @@ def _film_without_sound(path: Path) -> None:
         (b"fLaC" + bytes(60), "a.flac", "audio"),
         (b"RIFF\0\0\0\0WAVEdata" + b"\xff" * 60, "a.wav", "audio"),
         (b"", "a.wav", "not audio"),
-        (_with_value(np.nan), "a.wav", "NaN or infinite samples"),
-        (_with_value(-np.inf), "a.wav", "NaN or infinite"),
+        (_samples(np.append(np.zeros(80_000), np.nan), subtype="FLOAT"), "a.wav", "NaN or infinite samples"),
+        (_samples(np.append(np.zeros(80_000), -np.inf), subtype="FLOAT"), "a.wav", "NaN or infinite"),
         (_samples(np.empty(0)), "a.wav", "no audio"),
         (_samples(TONE, subtype="G721_32"), "a.wav", "G.721"),
         (_samples(TONE, subtype="NMS_ADPCM_16"), "a.wav", "NMS"),

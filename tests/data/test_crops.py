@@ -29,6 +29,8 @@ def recording(split, index):
 
 
 LENGTHS = [1, 7, 64, 65, 1000, 333, 2, 128]
+LONG = np.array([1000, 64, 7000, 300, 10_000, 90_000])
+NUMBERS = np.array([0, 0, 0, 1, 1, 2])  # of three groups with weights
 
 
 def test_a_crop_is_the_recording_between_silence():
@@ -80,6 +82,8 @@ def test_training_crops():
             assert start + 64 <= lengths[index] or start == 0  # only a short recording has a tail
     plans = [training_plan(lengths, 64, 100, *seeds) for seeds in ((1, 2), (1, 2), (1, 3), (2, 2))]
     assert [np.array_equal(plans[0], plan) for plan in plans] == [True, True, False, False]
+    digest = hashlib.sha256(training_plan(LONG, 64, 100, seed=3, epoch=2).tobytes()).hexdigest()
+    assert digest[:12] == "868096ab98f9", "resumed runs of earlier versions continue with their plan"
 
 
 def test_training_uses_every_sample_about_equally_often():
@@ -93,21 +97,12 @@ def test_training_uses_every_sample_about_equally_often():
     assert used.max() < 1.7 * expected
 
 
-LONG = np.array([1000, 64, 7000, 300, 10_000, 90_000])
-NUMBERS = np.array([0, 0, 0, 1, 1, 2])
-
-
 def weighted(epoch: int, *weights: float, hop: int = 100) -> np.ndarray:
     return training_plan(LONG, 64, hop, 3, epoch, Groups(NUMBERS, np.array(weights)))
 
 
 def counts_of(found: np.ndarray) -> list[int]:
     return np.bincount(NUMBERS[found[:, 0]], minlength=3).tolist()
-
-
-def test_the_plan_without_weights_is_that_of_before() -> None:
-    digest = hashlib.sha256(training_plan(LONG, 64, 100, seed=3, epoch=2).tobytes()).hexdigest()
-    assert digest[:12] == "868096ab98f9"
 
 
 def test_weights_hold_in_every_epoch_and_its_length_stays() -> None:
@@ -119,11 +114,8 @@ def test_weights_hold_in_every_epoch_and_its_length_stays() -> None:
             assert abs(count - weight * usual) < 1
         assert np.array_equal(found, weighted(epoch, 0.6, 0.3, 0.1)), "a pure function, whatever the weights add up to"
     assert not np.array_equal(weighted(0, 6, 3, 1), weighted(1, 6, 3, 1))
-
-
-def test_a_small_weight_gives_a_crop_in_some_epochs() -> None:
     drawn = np.array([counts_of(weighted(epoch, 1, 1, 0.01, hop=20_000)) for epoch in range(2000)])
-    assert set(drawn.sum(1)) == {10} and set(drawn[:, 2]) == {0, 1}
+    assert set(drawn.sum(1)) == {10} and set(drawn[:, 2]) == {0, 1}, "a small weight gives a crop in some epochs"
     assert 0.02 < drawn[:, 2].mean() < 0.08  # 10 * 0.01 / 2.01
 
 

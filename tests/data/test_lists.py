@@ -43,19 +43,10 @@ def test_other_sites_are_named_by_a_hash(url: str) -> None:
     assert item(url).stem != item(url + "?").stem
 
 
-WRONG = [
-    "",
-    "abc",
-    VIDEO + "x",
-    "../../../a.b",
-    "http:///a",
-    "example.org/a.mp3",
-    "file:///etc/passwd",
-    "ftp://x/a.mp3",
-]
-
-
-@pytest.mark.parametrize("text", [*WRONG, "https://x/a b", "https://x/\x1b[31m", "https://x/\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["", VIDEO + "x", "example.org/a.mp3", "http:///a", "file:///etc/passwd", "https://x/a b", "https://x/\x1b[31m"],
+)
 def test_neither_id_nor_url(text: str) -> None:
     with pytest.raises(UsageError, match="neither a YouTube id"):
         item(text)

@@ -1,7 +1,6 @@
 """Which files are asked for, by a folder, a list or the name of a data set, and which train, validate and test."""
 
 import logging
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.download.items import PIANO_LIST, read_list
 from sequnet_pl.data.sources import choose
 from sequnet_pl.data.splits import SPLITS, Parts, split_folder
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.errors import UserError
 
 
 def chosen(data_dir: Path, **options: Any) -> sources.Source:
@@ -36,33 +35,6 @@ def test_a_link_to_itself_is_one_line(tmp_path: Path, option: str) -> None:
     (tmp_path / "round").symlink_to("round")
     with pytest.raises(UserError, match=r"cannot read the .*round: Too many levels"):
         chosen(tmp_path, **{option: str(tmp_path / "round")}).check()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"audio_dir": "x", "audio_list": "x"}, "--audio_dir x and --audio_list x"),
-        ({"audio_dir": ["a", "b"], "recordings": "x"}, "--audio_dir a b and --recordings x each say"),
-        ({"builtin_takes": 40}, "--builtin_takes 40 goes with --dataset builtin, not with --dataset piano"),
-        ({"builtin_takes": 40, "audio_dir": "x"}, "goes with --dataset builtin, not with --audio_dir x"),
-        ({"builtin_takes": 40, "dataset": "builtin", "recordings": "x"}, "not with --recordings x"),
-        *(({"builtin_takes": n, "dataset": "builtin"}, f"--builtin_takes is {n}, but .* 1 to") for n in (0, -1, 1001)),
-    ],
-)
-def test_options_that_clash(tmp_path: Path, options: dict, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        chosen(tmp_path, **options)
-
-
-def test_identities_of_sources(tmp_path: Path) -> None:
-    touch(tmp_path, "a/x.csv", "b/x.csv")
-    options = [{"dataset": "builtin"}, {"dataset": "builtin", "builtin_takes": 3}, {"dataset": "piano"}]
-    options += [{kind: f"{tmp_path}/{folder}/x.csv"} for kind in ("audio_list", "recordings") for folder in "ab"]
-    options += [{"audio_dir": str(tmp_path / folder)} for folder in "ab"]
-    identities = [chosen(tmp_path, **given).identity for given in options]
-    assert len(set(identities)) == len(options)
-    for same, number in (({"audio_dir": f"{tmp_path}/a/../b"}, -1), ({"dataset": "builtin", "builtin_takes": 2}, 0)):
-        assert chosen(tmp_path, **same).identity == identities[number]
 
 
 def test_piano_takes_what_came_and_nothing_else(
@@ -131,19 +103,15 @@ def test_the_builtin_recordings_are_rendered(tmp_path: Path, monkeypatch: pytest
     assert all(path.is_file() for split in SPLITS for path in source.split(source.fetch())[split])
 
 
-def names(parts: dict[str, list[Path]], folder: Path) -> dict[str, list[str]]:
-    assert tuple(parts) == SPLITS
-    return {split: [path.relative_to(folder).as_posix() for path in paths] for split, paths in parts.items()}
-
-
 def test_subfolders_give_the_splits(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     touch(tmp_path, "train/b.wav", "train/deep/a.mp3", "val/c.ogg", "test/d.flac", "train/readme.txt")
-    expected = {"train": ["train/b.wav", "train/deep/a.mp3"], "val": ["val/c.ogg"], "test": ["test/d.flac"]}
+    names = {"train": ["train/b.wav", "train/deep/a.mp3"], "val": ["val/c.ogg"], "test": ["test/d.flac"]}
+    expected = {split: [tmp_path / name for name in names[split]] for split in SPLITS}
     for in_time in (False, True):
-        assert names(split_folder(tmp_path, in_time), tmp_path) == expected
+        assert split_folder(tmp_path, in_time) == expected
     assert not caplog.records
     touch(tmp_path, "d.wav", "bonus/e.wav")
-    assert names(split_folder(tmp_path), tmp_path) == expected
+    assert split_folder(tmp_path) == expected
     assert "2 files outside train/, val/ and test/ are not used" in caplog.text
 
 
@@ -174,19 +142,6 @@ def test_a_split_outlives_a_move_an_added_file_and_another_unicode_form(tmp_path
     touch(tmp_path / "one", "new file.wav")
     after = {path.stem.split()[1]: split for split, paths in split_folder(tmp_path / "one").items() for path in paths}
     assert sum(after[number] != split for number, split in found[0].items()) <= 2
-
-
-@pytest.mark.parametrize(
-    ("folder", "count", "in_time"),
-    [("", 1, False), ("", 2, False), ("", 7, True), ("train/", 1, False), ("train/", 5, True)],
-)
-def test_too_few_files_are_split_in_time_and_all_where_that_is_asked_for(
-    tmp_path: Path, folder: str, count: int, in_time: bool
-):
-    files = [f"{folder}{number}.wav" for number in range(count)]
-    touch(tmp_path, *files)
-    expected = {"train": files, "val": files, "test": [] if folder else files}
-    assert names(split_folder(tmp_path, in_time), tmp_path) == expected
 
 
 @pytest.mark.parametrize(
@@ -257,30 +212,6 @@ def test_folders_that_cannot_be_read(tmp_path: Path, unprivileged: list[str]):
     finally:
         for path in (folder, folder / "locked", folder / "closed"):
             path.chmod(0o700)
-
-
-@pytest.mark.parametrize(
-    ("folders", "weights", "message"),
-    [
-        (["a", "b"], [1.0], "--audio_weights has 1 for 2 folders"),
-        (["a", "b"], [3.0, 0.0], "--audio_weights has 0, but a sampling weight is"),
-        (["a", "b"], [1.0, math.nan], "--audio_weights has nan,"),
-        (["a", "link"], None, "a is link or lies in it; name each folder once"),
-        (["a/sub", "b", "a"], None, "a/sub is a or lies in it"),
-        (["a", ""], None, "audio_dir is empty"),
-        ([], None, "audio_dir is empty"),
-    ],
-)
-def test_folders_and_weights_that_make_no_sense(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folders: list[str], weights: list[float] | None, message: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("a/sub", "b", "ab"):
-        Path(name).mkdir(parents=True)
-    Path("link").symlink_to("a")
-    AudioDataModule(audio_dir=["a", "ab"])
-    with pytest.raises(UsageError, match=message):
-        AudioDataModule(audio_dir=folders, audio_weights=weights)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """From the options to a store: splits, the table of its content, and what checkpoints keep and compare."""
 
+import math
 import shutil
 import unicodedata
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytorch_lightning as pl
-from recordings import lengths, noise, prepared, squeezed
+from recordings import lengths, noise, prepared, squeezed, touch
 
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.stored import StoredRecordings
@@ -46,8 +47,7 @@ def test_one_or_two_files_are_split_in_time_and_three_by_file(
 
 @pytest.mark.parametrize("kind", ["audio_dir", "audio_list", "recordings", "dataset"])
 def test_split_time_where_nothing_can_be_split(tmp_path: Path, kind: str) -> None:
-    for name in ("train/a", "val/b", "test/c"):
-        noise(tmp_path / f"music/{name}.wav", 26)
+    touch(tmp_path, "music/train/a.wav", "music/val/b.wav", "music/test/c.wav")
     (tmp_path / "list.csv").write_text("path,split\nmusic/train/a.wav,train\nmusic/val/b.wav,val\n")
     (tmp_path / "urls.csv").write_text("url,split\nhttp://localhost/a,train\nhttp://localhost/b,val\n")
     names = {"audio_dir": "music", "audio_list": "list.csv", "recordings": "urls.csv"}
@@ -89,22 +89,14 @@ def test_a_resumed_run_keeps_its_split(
     assert data.state_dict()["split_time"] == (now is not False and (files == 1 or now is True))
 
 
-@pytest.mark.parametrize(
-    ("rates", "line"),
-    [
-        ([500, 500], "0.5 kHz: nothing above 0.25 kHz to learn, in 2 of 2"),
-        ([250, 500, 2000], "0.5 kHz: nothing above 0.25 kHz to learn, in 1 of 3"),
-        ([1000, 2000], ""),
-    ],
-)
-def test_lower_source_sample_rates_are_in_the_table(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], rates: list[int], line: str
-) -> None:
-    for number, rate in enumerate(rates):
+def test_lower_source_sample_rates_are_in_the_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for number, rate in enumerate((250, 500, 500, 2000)):
         noise(tmp_path / f"music/{number}.wav", 26, number, rate)
     prepared(tmp_path, audio_dir=str(tmp_path / "music"))
     printed = squeezed(capfd.readouterr().err)
-    assert squeezed(line) in printed and ("tolearn" in printed) == bool(line)
+    assert squeezed("0.25 kHz: nothing above 0.125 kHz to learn, in 1 of 4") in printed
+    assert squeezed("0.5 kHz: nothing above 0.25 kHz to learn, in 2 of 4") in printed
+    assert printed.count("tolearn") == 2
 
 
 @pytest.mark.parametrize("bad", range(3))
@@ -189,14 +181,20 @@ def test_what_was_used_and_what_was_not_is_one_table(
     assert "test2" in squeezed(capfd.readouterr().err)
 
 
-def test_options_of_the_store_make_other_stores(tmp_path: Path) -> None:
+def test_other_recordings_and_other_options_have_stores_of_their_own(tmp_path: Path) -> None:
     for split in ("train", "val", "test"):
         noise(tmp_path / "music" / split / f"{split}.wav", 4, channels=2)
-    changes = {"plain": {}, "left": {"channel": "left"}, "loud": {"loudness": -30.0}, "slow": {"sample_rate": 500}}
-    changes |= {"short": {"skip_silence": 0.1}, "right": {"channel": "right"}}
-    stores = {name: prepared(tmp_path, audio_dir=str(tmp_path / "music"), **given) for name, given in changes.items()}
-    assert len({data.store for data in stores.values()}) == len({data.fingerprint for data in stores.values()}) == 6
-    assert stores["slow"].splits["train"].lengths.tolist() == [2000]
+    options: list[dict[str, Any]] = [{}, {"channel": "left"}, {"channel": "right"}, {"loudness": -30.0}]
+    options += [{"skip_silence": 0.1}, {"sample_rate": 500}]
+    stores = [prepared(tmp_path, audio_dir=str(tmp_path / "music"), **given) for given in options]
+    assert len({data.fingerprint for data in stores}) == len(options)
+    assert stores[-1].splits["train"].lengths.tolist() == [2000]
+    others: list[dict[str, Any]] = [{"dataset": "builtin"}, {"dataset": "builtin", "builtin_takes": 3}, {}]
+    others += [{kind: f"{folder}/x.csv"} for kind in ("audio_dir", "audio_list", "recordings") for folder in "ab"]
+    folders = [StoredRecordings(data_dir=str(tmp_path), **given).folder for given in others]
+    assert len({*folders, *(data.store for data in stores)}) == len(options) + len(others)
+    for same, number in (({"audio_dir": "c/../a/x.csv"}, 3), ({"dataset": "builtin", "builtin_takes": 2}, 0)):
+        assert StoredRecordings(data_dir=str(tmp_path), **same).folder == folders[number]
 
 
 @pytest.mark.parametrize(
@@ -206,11 +204,30 @@ def test_options_of_the_store_make_other_stores(tmp_path: Path) -> None:
         ({"loudness": 3.0}, "loudness of 3.0 LUFS"),
         ({"skip_silence": 0.0}, "silence of 0.0 s"),
         ({"sample_rate": -1}, "sample_rate is -1"),
+        ({"audio_dir": "x", "audio_list": "x"}, "--audio_dir x and --audio_list x"),
+        ({"audio_dir": ["a", "b"], "recordings": "x"}, "--audio_dir a b and --recordings x each say"),
+        ({"builtin_takes": 40}, "--builtin_takes 40 goes with --dataset builtin, not with --dataset piano"),
+        ({"builtin_takes": 40, "dataset": "builtin", "recordings": "x"}, "not with --recordings x"),
+        *(({"builtin_takes": n, "dataset": "builtin"}, f"--builtin_takes is {n}, but .* 1 to") for n in (0, -1, 1001)),
+        ({"audio_dir": ["a", "b"], "audio_weights": [1.0]}, "--audio_weights has 1 for 2 folders"),
+        ({"audio_dir": ["a", "b"], "audio_weights": [3.0, 0.0]}, "--audio_weights has 0, but a sampling weight is"),
+        ({"audio_dir": ["a", "b"], "audio_weights": [1.0, math.nan]}, "--audio_weights has nan,"),
+        ({"audio_dir": ["a", "link"]}, "a is link or lies in it; name each folder once"),
+        ({"audio_dir": ["a/sub", "b", "a"]}, "a/sub is a or lies in it"),
+        ({"audio_dir": ["a", ""]}, "audio_dir is empty"),
+        ({"audio_dir": []}, "audio_dir is empty"),
     ],
+    ids=range(18),
 )
-def test_options_that_make_no_sense(options: dict[str, object], message: str) -> None:
+def test_options_that_make_no_sense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "a/sub/x.wav", "b/x.wav")
+    Path("link").symlink_to("a")
+    AudioDataModule(audio_dir=["a", "ab"])
     with pytest.raises(UsageError, match=message):
-        AudioDataModule(**options)  # type: ignore[arg-type]
+        AudioDataModule(**options)
 
 
 def trainer() -> pl.Trainer:
@@ -223,11 +240,8 @@ def trainer() -> pl.Trainer:
 def test_other_recordings_than_the_checkpoint_learnt_from_are_named(
     tmp_path: Path, music: Path, caplog: pytest.LogCaptureFixture, stage: str
 ) -> None:
-    module, fit, checkpoint = (
-        SeqUNetModule(levels=2, features=3, depth=1, kernel_size=3),
-        trainer(),
-        tmp_path / "x.ckpt",
-    )
+    module, fit = SeqUNetModule(levels=2, features=3, depth=1, kernel_size=3), trainer()
+    checkpoint = tmp_path / "x.ckpt"
     fit.fit(module, first := prepared(tmp_path, audio_dir=str(music)))
     fit.save_checkpoint(checkpoint)
     shutil.copytree(music, tmp_path / "moved")
