@@ -1,7 +1,9 @@
-"""Every sample is a target as often as it should be, in its place, with its own past before it."""
+"""Every sample is a target as often as it should be, with its own past before it; n-gram baselines of a split."""
 
 import hashlib
+import math
 import pickle
+from collections import Counter
 from itertools import islice
 from multiprocessing.reduction import ForkingPickler
 from types import SimpleNamespace
@@ -12,13 +14,15 @@ import pytest
 import torch
 
 from sequnet_pl.audio.mulaw import SILENCE
+from sequnet_pl.data import entropy
 from sequnet_pl.data.crops import EMPTY, Crops, Groups, scoring_plan, training_plan
+from sequnet_pl.data.entropy import learn_tables, table_keys
 from sequnet_pl.data.loader import CropLoader, Shard
 
 
 def split_of(lengths, seed=0) -> Any:
     """A split with random codes, as the store would open it."""
-    lengths = np.array(lengths)
+    lengths = np.array(lengths, int)
     codes = np.random.default_rng(seed).integers(0, 256, lengths.sum(), dtype=np.uint8)
     offsets = np.cumsum(lengths) - lengths
     return SimpleNamespace(codes=codes, lengths=lengths, offsets=offsets)
@@ -186,3 +190,40 @@ def test_a_batch_travels_between_processes_and_an_empty_crop_has_no_targets():
         assert torch.equal(field, other)
         field += 1  # it may be written to
     assert not torch.equal(sent.codes, batch.codes)
+
+
+@pytest.mark.parametrize("stretch", [7, 64, 10_000])
+def test_n_gram_tables_are_those_of_counting_by_hand(monkeypatch, stretch):
+    monkeypatch.setattr(entropy, "_STRETCH", stretch)
+    monkeypatch.setattr(entropy, "_TOGETHER", 2)
+    split = split_of([1, 3, 500, 70, 129])
+    split.codes %= 5  # so that much is seen often
+    counts = Counter()
+    for index in range(5):
+        codes = [SILENCE, SILENCE, *recording(split, index).tolist()]
+        for end in range(3, len(codes) + 1):
+            counts.update([*((size, *codes[end - size : end]) for size in (1, 2, 3)), (0,)])
+            counts.update([(4, size, *codes[end - size : end - 1]) for size in (2, 3)])
+
+    def probability(*codes):
+        own = counts[len(codes), *codes]
+        if len(codes) == 1:
+            return (own + 1) / (counts[(0,)] + 256)
+        return (own + probability(*codes[1:])) / (counts[4, len(codes), *codes[:-1]] + 1)
+
+    tables = learn_tables(split)
+    for codes in ((0, 1, 2), (3, 3, 3), (SILENCE, SILENCE, 4), (SILENCE, 2, 1), (200, 1, 2), (200, 201, 202)):
+        for size, table in enumerate(tables, 1):
+            key = table_keys(torch.tensor([codes], dtype=torch.uint8), 1).item() % len(table)
+            assert table[key].item() == pytest.approx(-math.log2(probability(*codes[-size:])), rel=1e-6)
+
+
+def test_n_gram_tables_of_a_large_split_read_in_part_and_of_an_empty_one(monkeypatch):
+    monkeypatch.setattr(entropy, "_STRETCH", 16)
+    split = split_of([2048])
+    split.codes[:] = np.repeat([1, 2], 1024)
+    single, *_ = learn_tables(split, most=64)
+    for code, seen in ((1, 32), (2, 32), (3, 0)):
+        assert single[code].item() == pytest.approx(-math.log2((seen + 1) / (64 + 256)))
+    for table in learn_tables(split_of([])):
+        assert torch.allclose(table, torch.tensor(8.0))

@@ -81,11 +81,10 @@ def test_a_resumed_run_keeps_its_split(
 ) -> None:
     for number in range(files):
         noise(tmp_path / f"music/{number}.wav", 26, number)
-    options = {"audio_dir": str(tmp_path / "music"), "data_dir": str(tmp_path), "sample_rate": 1000, "split_time": now}
     data = prepared(tmp_path, audio_dir=str(tmp_path / "music"), split_time=now)
     state = {"fingerprint": "", "store": data.store.name, "split_time": had}
-    assert StoredRecordings.of(options).kept_split_time(state) is expected
-    assert StoredRecordings.of(options).kept_split_time(state | {"store": "another"}) is now
+    assert StoredRecordings.of(data.hparams).kept_split_time(state) is expected
+    assert StoredRecordings.of(data.hparams).kept_split_time(state | {"store": "another"}) is now
     assert data.state_dict()["split_time"] == (now is not False and (files == 1 or now is True))
 
 

@@ -10,22 +10,16 @@ import soundfile
 from sequnet_pl.data import builtin
 from sequnet_pl.data.builtin.pieces import PIECES, Piece
 from sequnet_pl.data.builtin.synth import Note, chord_notes, melody_notes, record, render, synthesise
-from sequnet_pl.data.splits import Parts
+from sequnet_pl.data.splits import SPLITS, Parts
 from sequnet_pl.errors import UserError
 
 RATE = 16_000
-SHORT = tuple(
-    Piece(f"{split}_piece", split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in ("train", "val", "test")
-)
 
 
 @pytest.fixture
 def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builtin, "PIECES", SHORT)
-
-
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
+    pieces = [Piece(f"{split}_piece", split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in SPLITS]
+    monkeypatch.setattr(builtin, "PIECES", pieces)
 
 
 def contents(made: Parts) -> list[bytes]:
@@ -50,7 +44,7 @@ def test_two_renditions_differ_and_one_seed_repeats() -> None:
 
 @pytest.mark.parametrize("pitch", [40, 60, 69, 84])
 def test_a_tone_has_its_pitch_and_dies_away(pitch: int) -> None:
-    sound = synthesise([Note(0.0, 2.0, pitch, 0.6)], RATE, rng())
+    sound = synthesise([Note(0.0, 2.0, pitch, 0.6)], RATE, np.random.default_rng(0))
     assert sound.dtype == np.float32
     spectrum = np.abs(np.fft.rfft(sound[2000:18_000]))
     partial = np.argmax(spectrum) / (440 * 2 ** ((pitch - 69) / 12))  # the window is a second: bins are Hz
@@ -65,11 +59,11 @@ def test_a_tone_has_its_pitch_and_dies_away(pitch: int) -> None:
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 def test_level_and_length_at_any_rate(rate: int) -> None:
     notes = [Note(0.0, 0.5, 60, 0.9), Note(0.4, 0.6, 88, 0.2)]
-    sound = synthesise(notes, rate, rng())
+    sound = synthesise(notes, rate, np.random.default_rng(0))
     assert 0.49 < np.abs(sound).max() < 0.91
     assert len(sound) == pytest.approx(2.23 * rate, abs=2)
-    assert np.array_equal(sound, synthesise(notes, rate, rng()))
-    assert 0 < np.abs(synthesise([], rate, rng())).max() < 0.001  # the noise of a room
+    assert np.array_equal(sound, synthesise(notes, rate, np.random.default_rng(0)))
+    assert 0 < np.abs(synthesise([], rate, np.random.default_rng(0))).max() < 0.001  # the noise of a room
 
 
 @pytest.mark.usefixtures("short_pieces")
