@@ -36,7 +36,7 @@ def test_the_error_is_at_most_a_step_of_the_code(samples: np.ndarray):
     assert np.all(error <= 1e-4 + 0.0221 * (np.abs(clipped) + 1 / 255))  # half a step is ln(256) / 255 / 2 of it
 
 
-def test_every_code_comes_back(tmp_path: Path) -> None:
+def test_every_code_comes_back_from_samples_and_from_wav_files(tmp_path: Path) -> None:
     assert np.array_equal(mulaw.encode(mulaw.decode(CODES)), CODES)
     assert mulaw.encode(np.zeros(3, np.float32)).tolist() == [mulaw.SILENCE] * 3
     with growing_wav(tmp_path / "a.wav", 16_000) as wav:
@@ -47,11 +47,8 @@ def test_every_code_comes_back(tmp_path: Path) -> None:
     assert np.array_equal(np.concatenate(list(read_codes(tmp_path / "a.wav"))), CODES)
     write_wav(tmp_path / "b.wav", mulaw.decode(CODES), 16_000)
     assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
-
-
-def test_a_header_for_a_pipe(tmp_path: Path) -> None:
-    (tmp_path / "a.wav").write_bytes(wav_header(8000) + to_pcm(CODES))
-    with wave.open(str(tmp_path / "a.wav")) as file:
+    (tmp_path / "pipe.wav").write_bytes(wav_header(8000) + to_pcm(CODES))
+    with wave.open(str(tmp_path / "pipe.wav")) as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
         assert file.readframes(1000) == to_pcm(CODES)
 

@@ -113,17 +113,16 @@ def test_fewer_than_three_files_that_decode_are_split_in_time(bad: int, tmp_path
 
 @pytest.mark.parametrize("folders", ["a", "ab"])
 def test_added_files_train_where_a_run_is_resumed(tmp_path: Path, folders: str) -> None:
-    def add(name: str, number: int) -> None:
-        noise(tmp_path / folders[number % len(folders)] / name, 0.2, number)
+    def add(numbers: range) -> None:
+        for number in numbers:
+            noise(tmp_path / folders[number % len(folders)] / f"{number:02}.wav", 0.2, number)
 
-    for number in range(12):
-        add(f"{number:02}.wav", number)
+    add(range(12))
     data = replace(stored(tmp_path / "a"), audio_dir=[str(tmp_path / folder) for folder in folders])
     before, names = splits_of(data), data.names()
     assert len(folders) == 1 or {name[:2] for split in names.values() for name in split} == {"0/", "1/"}
-    added = {f"new {number}.wav": "train" for number in range(12, 18)}
-    for number, name in enumerate(added, 12):
-        add(name, number)
+    add(range(12, 18))
+    added = {f"{number:02}.wav": "train" for number in range(12, 18)}
     state = {"store": data.folder.name, "held_out": names}
     assert splits_of(replace(data, held_out=data.kept_names(state))) == before | added
     assert data.kept_names({"store": "another", "held_out": names}) is None

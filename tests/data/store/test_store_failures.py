@@ -49,7 +49,8 @@ def run(folder: Path, sources: list[dict[str, str]], *before: str, limit: str = 
 
 def test_bad_files_are_skipped_each_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     names = ("good.wav", "text.wav", "nan.wav", "half.wav", "pipe.wav", "gone.wav")
-    everything = good, text, nan, half, pipe, _ = [tmp_path / name for name in names]
+    everything = [tmp_path / name for name in names]
+    good, text, nan, half, pipe, _ = everything
     noise_16k(good)
     text.write_text("not a wave")
     sf.write(nan, np.array([0.1, np.nan, 0.1] * 100), 16_000, subtype="FLOAT")
