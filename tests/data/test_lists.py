@@ -105,7 +105,7 @@ def test_a_list_gives_the_splits_of_files(tmp_path: Path, monkeypatch: pytest.Mo
 def test_bad_list_is_one_line_with_its_number(tmp_path: Path, option: str, text: str, message: str) -> None:
     touch(tmp_path, "a.wav", "b.wav")
     with pytest.raises(UserError, match=message) as caught:
-        StoredRecordings(**{option: str(written(tmp_path, text))}).check()
+        StoredRecordings.of({option: str(written(tmp_path, text))}).check()
     assert "\n" not in str(caught.value)
 
 

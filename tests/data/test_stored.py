@@ -192,7 +192,7 @@ def test_other_recordings_and_other_options_have_stores_of_their_own(tmp_path: P
     folders = [StoredRecordings(data_dir=str(tmp_path), **given).folder for given in others]
     assert len({*folders, *(data.store for data in stores)}) == len(options) + len(others)
     for same, number in (({"audio_dir": "c/../a/x.csv"}, 3), ({"dataset": "builtin", "builtin_takes": 2}, 0)):
-        assert StoredRecordings(data_dir=str(tmp_path), **same).folder == folders[number]
+        assert StoredRecordings.of({"data_dir": str(tmp_path), **same}).folder == folders[number]
 
 
 @pytest.mark.parametrize(
