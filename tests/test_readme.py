@@ -106,7 +106,7 @@ NOT_RUN = {
     "python -m sequnet_pl.evaluate --pretrained piano --clips 24 --seconds 2": "takes a minute; runs with a checkpoint",
     "python sample.py --pretrained sequnet": _NEEDS + "a download; tests/pretrained/test_archive.py serves one",
     "python -m sequnet_pl.data.download --limit 10 --sleep 20 --cookies cookies.txt": _NEEDS
-    + "a download; tests/data/download/test_download_command.py serves one",
+    + "a download; tests/data/download/test_download.py serves one",
     "python -m sequnet_pl.data.store list": "stands for the line above it",
     "python -m sequnet_pl.models.published convert SNAPSHOT OUT.ckpt": _TESTED + "tests/training/test_snapshots.py",
     "python -m sequnet_pl.pretrained CHECKPOINT FOLDER": _TESTED + "tests/training/test_export.py",

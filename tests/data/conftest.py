@@ -1,4 +1,4 @@
-"""A web server with audio of several types, and a way to download from it."""
+"""A folder of short recordings; a web server with audio of several types, and a way to download from it."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -10,10 +10,16 @@ import numpy as np
 import pytest
 import soundfile as sf
 from download_server import KINDS, QUICK, Server
+from recordings import noise_16k
 from rich.console import Console
 
 from sequnet_pl.data.download import Options, Result, download
 from sequnet_pl.data.download.items import item
+
+
+@pytest.fixture
+def five(tmp_path: Path) -> list[Path]:
+    return [noise_16k(tmp_path / f"music/{number}.wav", 0.3 - 0.02 * number, number) for number in range(5)]
 
 
 @pytest.fixture(scope="session")

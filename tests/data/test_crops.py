@@ -1,6 +1,10 @@
-"""Every sample is a target as often as it should be, in its place, with its own past before it."""
+"""Every sample is a target as often as it should be, with its own past before it; n-gram baselines of a split."""
 
+import hashlib
+import math
 import pickle
+from collections import Counter
+from itertools import islice
 from multiprocessing.reduction import ForkingPickler
 from types import SimpleNamespace
 from typing import Any
@@ -10,13 +14,15 @@ import pytest
 import torch
 
 from sequnet_pl.audio.mulaw import SILENCE
-from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan, training_plan
+from sequnet_pl.data import entropy
+from sequnet_pl.data.crops import EMPTY, Crops, Groups, scoring_plan, training_plan
+from sequnet_pl.data.entropy import learn_tables, table_keys
 from sequnet_pl.data.loader import CropLoader, Shard
 
 
 def split_of(lengths, seed=0) -> Any:
     """A split with random codes, as the store would open it."""
-    lengths = np.array(lengths)
+    lengths = np.array(lengths, int)
     codes = np.random.default_rng(seed).integers(0, 256, lengths.sum(), dtype=np.uint8)
     offsets = np.cumsum(lengths) - lengths
     return SimpleNamespace(codes=codes, lengths=lengths, offsets=offsets)
@@ -27,6 +33,8 @@ def recording(split, index):
 
 
 LENGTHS = [1, 7, 64, 65, 1000, 333, 2, 128]
+LONG = np.array([1000, 64, 7000, 300, 10_000, 90_000])
+NUMBERS = np.array([0, 0, 0, 1, 1, 2])  # of three groups with weights
 
 
 def test_a_crop_is_the_recording_between_silence():
@@ -78,6 +86,8 @@ def test_training_crops():
             assert start + 64 <= lengths[index] or start == 0  # only a short recording has a tail
     plans = [training_plan(lengths, 64, 100, *seeds) for seeds in ((1, 2), (1, 2), (1, 3), (2, 2))]
     assert [np.array_equal(plans[0], plan) for plan in plans] == [True, True, False, False]
+    digest = hashlib.sha256(training_plan(LONG, 64, 100, seed=3, epoch=2).tobytes()).hexdigest()
+    assert digest[:12] == "868096ab98f9", "resumed runs of earlier versions continue with their plan"
 
 
 def test_training_uses_every_sample_about_equally_often():
@@ -89,6 +99,28 @@ def test_training_uses_every_sample_about_equally_often():
     expected = epochs * outputs / length
     assert used.min() > 0.4 * expected
     assert used.max() < 1.7 * expected
+
+
+def weighted(epoch: int, *weights: float, hop: int = 100) -> np.ndarray:
+    return training_plan(LONG, 64, hop, 3, epoch, Groups(NUMBERS, np.array(weights)))
+
+
+def counts_of(found: np.ndarray) -> list[int]:
+    return np.bincount(NUMBERS[found[:, 0]], minlength=3).tolist()
+
+
+def test_weights_hold_in_every_epoch_and_its_length_stays() -> None:
+    usual = len(training_plan(LONG, 64, 100, 3, 0))
+    for epoch in range(20):
+        found = weighted(epoch, 6, 3, 1)
+        assert len(found) == usual
+        for count, weight in zip(counts_of(found), (0.6, 0.3, 0.1), strict=True):
+            assert abs(count - weight * usual) < 1
+        assert np.array_equal(found, weighted(epoch, 0.6, 0.3, 0.1)), "a pure function, whatever the weights add up to"
+    assert not np.array_equal(weighted(0, 6, 3, 1), weighted(1, 6, 3, 1))
+    drawn = np.array([counts_of(weighted(epoch, 1, 1, 0.01, hop=20_000)) for epoch in range(2000)])
+    assert set(drawn.sum(1)) == {10} and set(drawn[:, 2]) == {0, 1}, "a small weight gives a crop in some epochs"
+    assert 0.02 < drawn[:, 2].mean() < 0.08  # 10 * 0.01 / 2.01
 
 
 @pytest.mark.parametrize(("ranks", "batch_size"), [(1, 4), (2, 1), (3, 4)])
@@ -115,21 +147,13 @@ def loader(workers, batch_size=4):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("stop", [0, 5, 14, 15])
 def test_a_resumed_loader_sees_what_the_unbroken_one_would_have(workers, stop):
-    unbroken = loader(0)
+    unbroken, first, second = loader(0), loader(workers), loader(2 - workers)
     expected = [batch for epoch in range(2) for batch in epoch_of(unbroken, epoch)]
-    first = loader(workers)
     assert len(first) == 15
-    seen = []
-    first.shard.set_epoch(0)
-    iterator = iter(first)
-    for _ in range(stop):
-        seen.append(next(iterator))
-    second = loader(2 - workers)
+    seen = list(islice(first, stop))
     second.load_state_dict(first.state_dict())
-    second.shard.set_epoch(0 if stop < len(first) else 1)
-    seen += list(second)
-    if stop < len(first):
-        seen += epoch_of(second, 1)
+    for epoch in range(0 if stop < len(first) else 1, 2):
+        seen += epoch_of(second, epoch)
     assert len(seen) == len(expected)
     for batch, other in zip(seen, expected, strict=True):
         assert all(torch.equal(*fields) for fields in zip(batch, other, strict=True))
@@ -150,9 +174,7 @@ def test_without_anybody_counting_epochs_the_loader_does():
 
 def test_another_batch_size_goes_on_near_the_same_place():
     first, second = loader(0), loader(0, batch_size=8)
-    iterator = iter(first)
-    for _ in range(5):
-        next(iterator)
+    assert len(list(islice(first, 5))) == 5
     second.load_state_dict(first.state_dict())
     assert second.shard.batches_done == 2  # 16 of the 20 crops; the other 4 are seen again
 
@@ -168,3 +190,40 @@ def test_a_batch_travels_between_processes_and_an_empty_crop_has_no_targets():
         assert torch.equal(field, other)
         field += 1  # it may be written to
     assert not torch.equal(sent.codes, batch.codes)
+
+
+@pytest.mark.parametrize("stretch", [7, 64, 10_000])
+def test_n_gram_tables_are_those_of_counting_by_hand(monkeypatch, stretch):
+    monkeypatch.setattr(entropy, "_STRETCH", stretch)
+    monkeypatch.setattr(entropy, "_TOGETHER", 2)
+    split = split_of([1, 3, 500, 70, 129])
+    split.codes %= 5  # so that much is seen often
+    counts = Counter()
+    for index in range(5):
+        codes = [SILENCE, SILENCE, *recording(split, index).tolist()]
+        for end in range(3, len(codes) + 1):
+            counts.update([*((size, *codes[end - size : end]) for size in (1, 2, 3)), (0,)])
+            counts.update([(4, size, *codes[end - size : end - 1]) for size in (2, 3)])
+
+    def probability(*codes):
+        own = counts[len(codes), *codes]
+        if len(codes) == 1:
+            return (own + 1) / (counts[(0,)] + 256)
+        return (own + probability(*codes[1:])) / (counts[4, len(codes), *codes[:-1]] + 1)
+
+    tables = learn_tables(split)
+    for codes in ((0, 1, 2), (3, 3, 3), (SILENCE, SILENCE, 4), (SILENCE, 2, 1), (200, 1, 2), (200, 201, 202)):
+        for size, table in enumerate(tables, 1):
+            key = table_keys(torch.tensor([codes], dtype=torch.uint8), 1).item() % len(table)
+            assert table[key].item() == pytest.approx(-math.log2(probability(*codes[-size:])), rel=1e-6)
+
+
+def test_n_gram_tables_of_a_large_split_read_in_part_and_of_an_empty_one(monkeypatch):
+    monkeypatch.setattr(entropy, "_STRETCH", 16)
+    split = split_of([2048])
+    split.codes[:] = np.repeat([1, 2], 1024)
+    single, *_ = learn_tables(split, most=64)
+    for code, seen in ((1, 32), (2, 32), (3, 0)):
+        assert single[code].item() == pytest.approx(-math.log2((seen + 1) / (64 + 256)))
+    for table in learn_tables(split_of([])):
+        assert torch.allclose(table, torch.tensor(8.0))

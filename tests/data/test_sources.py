@@ -1,24 +1,27 @@
-"""Which files are asked for: by a folder, a list, a list to download, or the name of a data set."""
+"""Which files are asked for, by a folder, a list or the name of a data set, and which train, validate and test."""
 
 import logging
-import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from download_server import QUICK, Page, Server
+from recordings import noise, prepared, touch
 
 from sequnet_pl.data import download, sources
 from sequnet_pl.data.builtin.pieces import Piece
+from sequnet_pl.data.crops import weighted_groups
+from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.download.items import PIANO_LIST, read_list
-from sequnet_pl.data.sources import choose
-from sequnet_pl.data.splits import SPLITS, Parts
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.data.splits import SPLITS, Parts, split_folder
+from sequnet_pl.data.stored import StoredRecordings
+from sequnet_pl.errors import UserError
 
 
 def chosen(data_dir: Path, **options: Any) -> sources.Source:
-    defaults = {"dataset": "piano", "audio_dir": None, "audio_list": None, "recordings": None}
-    return choose(data_dir, 16_000, **defaults | options)
+    return StoredRecordings(data_dir=str(data_dir), **options).source
 
 
 def found(data_dir: Path, **options: Any) -> Parts:
@@ -26,101 +29,11 @@ def found(data_dir: Path, **options: Any) -> Parts:
     return source.split(source.fetch())
 
 
-def touch(folder: Path, *names: str) -> None:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-
-
-def listed(folder: Path, text: str) -> str:
-    (folder / "list.csv").write_text(text)
-    return str(folder / "list.csv")
-
-
 @pytest.mark.parametrize("option", ["audio_dir", "audio_list", "recordings"])
 def test_a_link_to_itself_is_one_line(tmp_path: Path, option: str) -> None:
     (tmp_path / "round").symlink_to("round")
     with pytest.raises(UserError, match=r"cannot read the .*round: Too many levels"):
         chosen(tmp_path, **{option: str(tmp_path / "round")}).planned()
-
-
-def test_a_list_gives_the_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch(tmp_path, "a/1.wav", "2, two.mp3", "3.flac", "4.ogg", "list/x")
-    rows = f'split, path\nval,../a/1.wav\ntrain,"../2, two.mp3"\n\nval,../3.flac\ntest,{tmp_path}/4.ogg\n'
-    listed(tmp_path / "list", rows)
-    monkeypatch.chdir(tmp_path)
-    parts = found(tmp_path, audio_list="list/list.csv")
-    assert {split: [path.name for path in paths] for split, paths in parts.items()} == {
-        "train": ["2, two.mp3"],
-        "val": ["1.wav", "3.flac"],
-        "test": ["4.ogg"],
-    }
-    assert all(path.is_file() for paths in parts.values() for path in paths)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("path,split\na.wav,train\nb.wav,training\n", "line 3: the split is 'training', but must be one of train, val"),
-        ("path,split\n,train\n", "line 2: the path is missing"),
-        ("path,split\na.wav,train\n\ngone.wav,val\n", "line 4: there is no file .*gone.wav"),
-        ("path,split\na.wav,train\nb.wav,val\n./a.wav,test\n", r"line 4: ./a.wav stands in line 2 already"),
-        ("path,split\nb.wav,val\n", "list.csv has no audio to train on"),
-        ("", "has no column path and split"),
-        ("file,split\na.wav,train\n", "has no column path;"),
-        ('path,split\n"' + "a" * 200_000 + '",train\n', "not a csv"),
-    ],
-    ids=range(8),
-)
-def test_lists_that_are_of_no_use(tmp_path: Path, text: str, message: str) -> None:
-    touch(tmp_path, "a.wav", "b.wav")
-    with pytest.raises(UserError, match=message) as caught:
-        chosen(tmp_path, audio_list=listed(tmp_path, text)).planned()
-    assert "\n" not in str(caught.value)
-
-
-def test_lists_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot read the list .*gone\.csv"):
-        sources.read_files(tmp_path / "gone.csv")
-    (tmp_path / "bad.csv").write_bytes(b"path,split\n\xff.wav,train\n")
-    with pytest.raises(UserError, match="line 2: there is no file"):
-        sources.read_files(tmp_path / "bad.csv")
-    touch(tmp_path, os.fsdecode(b"\xff.wav"))
-    assert [os.fsencode(path.name) for path in sources.read_files(tmp_path / "bad.csv")[0]["train"]] == [b"\xff.wav"]
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"audio_dir": "x", "audio_list": "x"}, "--audio_dir x and --audio_list x"),
-        ({"audio_dir": ["a", "b"], "recordings": "x"}, "--audio_dir a b and --recordings x each say"),
-        ({"builtin_takes": 40}, "--builtin_takes 40 goes with --dataset builtin, not with --dataset piano"),
-        ({"builtin_takes": 40, "audio_dir": "x"}, "goes with --dataset builtin, not with --audio_dir x"),
-        ({"builtin_takes": 40, "dataset": "builtin", "recordings": "x"}, "not with --recordings x"),
-        *(({"builtin_takes": n, "dataset": "builtin"}, f"--builtin_takes is {n}, but .* 1 to") for n in (0, -1, 1001)),
-    ],
-)
-def test_options_that_clash(tmp_path: Path, options: dict, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        chosen(tmp_path, **options)
-
-
-def test_identities_of_sources(tmp_path: Path) -> None:
-    touch(tmp_path, "a/x.csv", "b/x.csv")
-    options = [{"dataset": "builtin"}, {"dataset": "builtin", "builtin_takes": 3}, {"dataset": "piano"}]
-    options += [{kind: f"{tmp_path}/{folder}/x.csv"} for kind in ("audio_list", "recordings") for folder in "ab"]
-    options += [{"audio_dir": str(tmp_path / folder)} for folder in "ab"]
-    identities = [chosen(tmp_path, **given).identity for given in options]
-    assert len(set(identities)) == len(options)
-    for same, number in (({"audio_dir": f"{tmp_path}/a/../b"}, -1), ({"dataset": "builtin", "builtin_takes": 2}, 0)):
-        assert chosen(tmp_path, **same).identity == identities[number]
-
-
-@pytest.fixture
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Downloads without the polite pauses."""
-    fetch = download.download
-    monkeypatch.setattr(download, "download", lambda items, folder: fetch(items, folder, QUICK))
 
 
 def test_piano_takes_what_came_and_nothing_else(
@@ -156,11 +69,12 @@ def test_a_piano_of_which_nothing_is_left_names_other_recordings(
         found(tmp_path)
 
 
-@pytest.mark.usefixtures("at_once")
 @pytest.mark.parametrize("has_splits", [False, True])
 def test_a_list_is_downloaded_and_split(
-    audio: dict[str, bytes], server: Server, tmp_path: Path, has_splits: bool
+    audio: dict[str, bytes], server: Server, tmp_path: Path, has_splits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fetch = download.download
+    monkeypatch.setattr(download, "download", lambda items, folder: fetch(items, folder, QUICK))
     server.pages |= {f"/{number}.mp3": Page(audio["mp3"]) for number in range(4)}
     path = tmp_path / "urls.csv"
     splits = ["train", "train", "val", "test", "test"]  # there is no 4
@@ -185,3 +99,148 @@ def test_the_builtin_recordings_are_rendered(tmp_path: Path, monkeypatch: pytest
     assert source.roots == (tmp_path / "recordings/builtin-1/builtin-v1-16000",)
     assert all(not path.exists() for paths in source.split(source.planned()).values() for path in paths)
     assert all(path.is_file() for split in SPLITS for path in source.split(source.fetch())[split])
+
+
+def test_subfolders_give_the_splits(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    touch(tmp_path, "train/b.wav", "train/deep/a.mp3", "val/c.ogg", "test/d.flac", "train/readme.txt")
+    names = {"train": ["train/b.wav", "train/deep/a.mp3"], "val": ["val/c.ogg"], "test": ["test/d.flac"]}
+    expected = {split: [tmp_path / name for name in names[split]] for split in SPLITS}
+    for in_time in (False, True):
+        assert split_folder(tmp_path, in_time) == expected
+    assert not caplog.records
+    touch(tmp_path, "d.wav", "bonus/e.wav")
+    assert split_folder(tmp_path) == expected
+    assert "2 files outside train/, val/ and test/ are not used" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("folder", "count", "held_out"),
+    [("train/", 2, 1), ("train/", 5, 1), ("train/", 40, 4), ("", 3, 1), ("", 11, 1), ("", 37, 4)],
+)
+def test_a_tenth_of_the_files_is_held_out_for_each_split_that_is_not_given(
+    tmp_path: Path, folder: str, count: int, held_out: int
+):
+    names = [f"{folder}album {number % 4}/{number:02d}.wav" for number in range(count)]
+    names += ["test/a.wav"] if folder else []
+    touch(tmp_path, *names)
+    parts = split_folder(tmp_path)
+    assert len(parts["val"]) == held_out and len(parts["test"]) == (1 if folder else held_out)
+    everything = [path for split in SPLITS for path in parts[split]]
+    assert sorted(everything) == sorted(tmp_path / name for name in names)
+    assert all(paths == sorted(paths) for paths in parts.values())
+
+
+def test_a_split_outlives_a_move_an_added_file_and_another_unicode_form(tmp_path: Path):
+    found = []
+    for folder, name in (("one", "\u00e9tude {:02d}.wav"), ("some/where/else", "e\u0301tude {:02d}.wav")):
+        touch(tmp_path / folder, *(name.format(number) for number in range(60)))
+        parts = split_folder(tmp_path / folder)
+        found.append({path.stem.split()[1]: split for split, paths in parts.items() for path in paths})
+    assert found[0] == found[1]
+    touch(tmp_path / "one", "new file.wav")
+    after = {path.stem.split()[1]: split for split, paths in split_folder(tmp_path / "one").items() for path in paths}
+    assert sum(after[number] != split for number, split in found[0].items()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("files", "folder", "message"),
+    [
+        ([], "nowhere", r"no folder .*nowhere"),
+        (["a.wav"], "a.wav", "no folder"),
+        (["a.txt", ".hidden.wav"], "", r"holds no audio files.*\.wav"),
+        (["train/a.txt", "test/a.txt"], "", "holds no audio files"),
+        (["test/a.wav"], "", "no audio to train on"),
+    ],
+)
+def test_folders_that_cannot_be_split(tmp_path: Path, files: list[str], folder: str, message: str):
+    touch(tmp_path, *files)
+    with pytest.raises(UserError, match=message):
+        split_folder(tmp_path / folder)
+
+
+@pytest.mark.parametrize(
+    ("folders", "expected"),
+    [
+        ("TRAIN tEST valid", {"train": ["TRAIN"], "val": ["valid"], "test": ["tEST"]}),
+        ("train dev test", {"train": ["train"], "val": ["dev"], "test": ["test"]}),
+        ("train val Valid DEV", {"train": ["train"], "val": ["DEV", "Valid", "val"]}),
+        ("train Eval test", {"train": ["train"], "val": ["Eval"], "test": ["test"]}),
+        ("train eval val test", {"train": ["train"], "val": ["eval", "val"], "test": ["test"]}),
+        ("songs other", {}),
+    ],
+)
+def test_how_splits_may_be_spelt(
+    tmp_path: Path, folders: str, expected: dict[str, list[str]], caplog: pytest.LogCaptureFixture
+):
+    for name in folders.split():
+        touch(tmp_path, *(f"{name}/{number}.wav" for number in range(4)))
+    parts = split_folder(tmp_path)
+    inside = {split: sorted({path.parent.name for path in paths}) for split, paths in parts.items() if paths}
+    assert inside == expected if expected else len(inside) == 3
+    odd = {name for name in folders.split() if name not in (*SPLITS, "songs", "other")}
+    assert {name for name in odd if f"{name}/" in caplog.text} == odd, "each is logged"
+    assert bool(odd) == ("is taken as" in caplog.text)
+
+
+def test_folders_that_cannot_be_read(tmp_path: Path, unprivileged: list[str]):
+    """One inside is among the files, so that it is reported when they are opened; the folder itself is one line."""
+    folder = tmp_path / "all"
+    touch(folder, "locked/a.wav", "closed/b.wav", "open/c.wav")
+    code = (
+        "import pathlib, sys\n"
+        "from sequnet_pl.data.splits import split_folder; from sequnet_pl.errors import UserError\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "try: found = sum(split_folder(folder).values(), [])\n"
+        "except UserError as error: print(error)\n"
+        "else: print(*sorted(path.relative_to(folder).as_posix() for path in found))"
+    )
+
+    def printed(path: Path) -> str:
+        command = [*unprivileged, sys.executable, "-c", code, str(path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+    try:
+        (folder / "locked").chmod(0)
+        (folder / "closed").chmod(0o600)  # it can be listed, and nothing in it opened
+        assert printed(folder) == "closed/b.wav locked open/c.wav\n"
+        folder.chmod(0o300)
+        assert printed(folder) == f"cannot read the folder {folder}: Permission denied\n"
+    finally:
+        for path in (folder, folder / "locked", folder / "closed"):
+            path.chmod(0o700)
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    """Four files, a long one, and splits that are given."""
+    seconds = {"many/1": 1, "many/2": 1, "many/3": 1, "many/4": 1, "long/a": 26, "given/train/b": 2, "given/val/c": 3}
+    for number, name in enumerate(seconds):
+        noise(tmp_path / "music" / f"{name}.wav", seconds[name], number)
+    return tmp_path / "music"
+
+
+def held(data: AudioDataModule) -> dict[str, list[tuple[str, int, int]]]:
+    return {name: [(r.source, r.start, r.length) for r in split.recordings] for name, split in data.splits.items()}
+
+
+def test_each_folder_is_split_by_itself(tmp_path: Path, music: Path) -> None:
+    folders = [str(music / name) for name in ("many", "long", "given")]
+    together = held(prepared(tmp_path, audio_dir=folders))
+    alone = [held(prepared(tmp_path, audio_dir=folder)) for folder in folders]
+    assert together == {name: [entry for each in alone for entry in each[name]] for name in together}
+    assert [len(entries) for entries in together.values()] == [4, 3, 2]
+
+
+def test_recordings_are_known_by_their_folders_however_these_are_written(
+    tmp_path: Path, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(music)
+    Path("link").symlink_to("many")
+    for folders in ([str(music / "long"), str(music / "many")], ["./long", "many/"], ["long/../long", "link"]):
+        split = prepared(tmp_path, audio_dir=folders).splits["train"]
+        assert weighted_groups(split, folders, [3, 1]).numbers.tolist() == [0, 1, 1]
+    Path("none").mkdir()
+    Path("none/text.wav").write_text("not audio")
+    split = prepared(tmp_path, audio_dir=["many", "none"]).splits["train"]
+    with pytest.raises(UserError, match="none has nothing to train on, so it can have no sampling weight"):
+        weighted_groups(split, ["many", "none"], [1, 1])

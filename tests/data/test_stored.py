@@ -1,15 +1,20 @@
-"""Temporal splits of long files, splits by file, and the split that a resumed run keeps."""
+"""From the options to a store: splits, the table of its content, and what checkpoints keep and compare."""
 
+import math
+import shutil
 import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from recordings import lengths, noise, prepared, squeezed
+import pytorch_lightning as pl
+from recordings import lengths, noise, prepared, squeezed, touch
 
+from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError
+from sequnet_pl.training.module import SeqUNetModule
 
 
 def stored(folder: Path) -> StoredRecordings:
@@ -23,39 +28,26 @@ def splits_of(data: StoredRecordings) -> dict[str, str]:
     return {Path(recording.source).name: split for split, found in made.items() for recording in found}
 
 
-def test_one_file_is_split_in_time_and_the_table_shows_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    noise(tmp_path / "music/long.wav", 106)
-    data = prepared(tmp_path, audio_dir=str(tmp_path / "music"))
-    assert lengths(data) == [[80_000], [10_000], [10_000]]
-    assert "train10.0221val10.0031test10.0031" in squeezed(capfd.readouterr().err), "each segment has a note"
-    assert [r.description() for r in data.splits["val"].recordings] == ["83.00 to 93.00 s of 106.00 s"]
-    prepared(tmp_path, audio_dir=str(tmp_path / "music"))
-    assert not capfd.readouterr().err
-
-
-def test_two_files_are_split_in_time_and_three_by_file(tmp_path: Path) -> None:
+def test_one_or_two_files_are_split_in_time_and_three_by_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     options = {"audio_dir": str(tmp_path / "music")}
     for number in range(3):
         noise(tmp_path / f"music/{number}.wav", 26, number)
         counts = [len(split) for split in lengths(prepared(tmp_path, **options))]
         assert counts == ([number + 1] * 3 if number < 2 else [1, 1, 1])
+    assert "train10.0041val10.0011test10.0011" in squeezed(capfd.readouterr().err), "each segment has a note"
     assert [len(split) for split in lengths(prepared(tmp_path, **options, split_time=True))] == [3, 3, 3]
     (tmp_path / "list.csv").write_text("path,split\nmusic/0.wav,train\n")
     assert lengths(prepared(tmp_path, audio_list=str(tmp_path / "list.csv"))) == [[20_700], [2300], []]
-
-
-def test_a_file_that_is_too_short_trains(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    noise(tmp_path / "music/short.wav", 15)
-    data = prepared(tmp_path, audio_dir=str(tmp_path / "music"))
-    assert lengths(data) == [[15_000], [], []]
-    assert "too short to be split in time" in data.splits["train"].recordings[0].description()
-    assert "music: no recordings for val and test" in caplog.text
+    noise(tmp_path / "short/short.wav", 15)
+    assert lengths(prepared(tmp_path, audio_dir=str(tmp_path / "short"))) == [[15_000], [], []]
+    assert "short: no recordings for val and test" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["audio_dir", "audio_list", "recordings", "dataset"])
 def test_split_time_where_nothing_can_be_split(tmp_path: Path, kind: str) -> None:
-    for name in ("train/a", "val/b", "test/c"):
-        noise(tmp_path / f"music/{name}.wav", 26)
+    touch(tmp_path, "music/train/a.wav", "music/val/b.wav", "music/test/c.wav")
     (tmp_path / "list.csv").write_text("path,split\nmusic/train/a.wav,train\nmusic/val/b.wav,val\n")
     (tmp_path / "urls.csv").write_text("url,split\nhttp://localhost/a,train\nhttp://localhost/b,val\n")
     names = {"audio_dir": "music", "audio_list": "list.csv", "recordings": "urls.csv"}
@@ -89,30 +81,21 @@ def test_a_resumed_run_keeps_its_split(
 ) -> None:
     for number in range(files):
         noise(tmp_path / f"music/{number}.wav", 26, number)
-    options = {"audio_dir": str(tmp_path / "music"), "data_dir": str(tmp_path), "sample_rate": 1000, "split_time": now}
     data = prepared(tmp_path, audio_dir=str(tmp_path / "music"), split_time=now)
     state = {"fingerprint": "", "store": data.store.name, "split_time": had}
-    assert StoredRecordings.of(options).kept_split_time(state) is expected
-    assert StoredRecordings.of(options).kept_split_time(state | {"store": "another"}) is now
+    assert StoredRecordings.of(data.hparams).kept_split_time(state) is expected
+    assert StoredRecordings.of(data.hparams).kept_split_time(state | {"store": "another"}) is now
     assert data.state_dict()["split_time"] == (now is not False and (files == 1 or now is True))
 
 
-@pytest.mark.parametrize(
-    ("rates", "line"),
-    [
-        ([500, 500], "0.5 kHz: nothing above 0.25 kHz to learn, in 2 of 2"),
-        ([250, 500, 2000], "0.5 kHz: nothing above 0.25 kHz to learn, in 1 of 3"),
-        ([1000, 2000], ""),
-    ],
-)
-def test_lower_source_sample_rates_are_in_the_table(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], rates: list[int], line: str
-) -> None:
-    for number, rate in enumerate(rates):
+def test_lower_source_sample_rates_are_in_the_table(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for number, rate in enumerate((250, 500, 500, 2000)):
         noise(tmp_path / f"music/{number}.wav", 26, number, rate)
     prepared(tmp_path, audio_dir=str(tmp_path / "music"))
     printed = squeezed(capfd.readouterr().err)
-    assert squeezed(line) in printed and ("tolearn" in printed) == bool(line)
+    assert squeezed("0.25 kHz: nothing above 0.125 kHz to learn, in 1 of 4") in printed
+    assert squeezed("0.5 kHz: nothing above 0.25 kHz to learn, in 2 of 4") in printed
+    assert printed.count("tolearn") == 2
 
 
 @pytest.mark.parametrize("bad", range(3))
@@ -130,17 +113,16 @@ def test_fewer_than_three_files_that_decode_are_split_in_time(bad: int, tmp_path
 
 @pytest.mark.parametrize("folders", ["a", "ab"])
 def test_added_files_train_where_a_run_is_resumed(tmp_path: Path, folders: str) -> None:
-    def add(name: str, number: int) -> None:
-        noise(tmp_path / folders[number % len(folders)] / name, 0.2, number)
+    def add(numbers: range) -> None:
+        for number in numbers:
+            noise(tmp_path / folders[number % len(folders)] / f"{number:02}.wav", 0.2, number)
 
-    for number in range(12):
-        add(f"{number:02}.wav", number)
+    add(range(12))
     data = replace(stored(tmp_path / "a"), audio_dir=[str(tmp_path / folder) for folder in folders])
     before, names = splits_of(data), data.names()
     assert len(folders) == 1 or {name[:2] for split in names.values() for name in split} == {"0/", "1/"}
-    added = {f"new {number}.wav": "train" for number in range(12, 18)}
-    for number, name in enumerate(added, 12):
-        add(name, number)
+    add(range(12, 18))
+    added = {f"{number:02}.wav": "train" for number in range(12, 18)}
     state = {"store": data.folder.name, "held_out": names}
     assert splits_of(replace(data, held_out=data.kept_names(state))) == before | added
     assert data.kept_names({"store": "another", "held_out": names}) is None
@@ -165,3 +147,108 @@ def test_names_in_the_other_unicode_form_are_the_same_recordings(tmp_path: Path)
     decomposed = replace(stored(tmp_path / "music"), held_out=names)
     decomposed.make()
     assert (decomposed.fingerprint, decomposed.names()) == (fingerprint, names)
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    """Mixed rates, channels and depths, and two files that are no audio."""
+    noise(tmp_path / "music/train/a.wav", 0.3, 0, 44_100, 2, subtype="PCM_24")
+    noise(tmp_path / "music/train/b.flac", 0.3, 1, 8_000)
+    noise(tmp_path / "music/val/c.ogg", 0.3, 2, 48_000, 2)
+    noise(tmp_path / "music/test/d.wav", 0.3, 3, subtype="FLOAT")
+    for name in ("train/[bold]text.wav", "test/text.mp3"):
+        (tmp_path / "music" / name).write_text("not audio")
+    return tmp_path / "music"
+
+
+def test_what_was_used_and_what_was_not_is_one_table(
+    tmp_path: Path, music: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    data = prepared(tmp_path, audio_dir=str(music))
+    shown = capfd.readouterr().err
+    for split, count in (("train", 2), ("val", 1), ("test", 1)):
+        assert f"{split}{count}0.0000" in squeezed(shown)
+    assert "skipped2" in squeezed(shown) and f"python -m sequnet_pl.data.store list {data.store}" in shown
+    assert "[bold]text.wav: not audio" in caplog.text
+    (music / "train/[bold]text.wav").unlink()
+    (music / "test/text.mp3").unlink()
+    prepared(tmp_path, audio_dir=str(music))
+    assert not capfd.readouterr().err, "nothing changed"
+    shutil.move(music / "train/a.wav", music / "test/a.wav")
+    prepared(tmp_path, audio_dir=str(music))
+    assert "test2" in squeezed(capfd.readouterr().err)
+
+
+def test_other_recordings_and_other_options_have_stores_of_their_own(tmp_path: Path) -> None:
+    for split in ("train", "val", "test"):
+        noise(tmp_path / "music" / split / f"{split}.wav", 4, channels=2)
+    options: list[dict[str, Any]] = [{}, {"channel": "left"}, {"channel": "right"}, {"loudness": -30.0}]
+    options += [{"skip_silence": 0.1}, {"sample_rate": 500}]
+    stores = [prepared(tmp_path, audio_dir=str(tmp_path / "music"), **given) for given in options]
+    assert len({data.fingerprint for data in stores}) == len(options)
+    assert stores[-1].splits["train"].lengths.tolist() == [2000]
+    others: list[dict[str, Any]] = [{"dataset": "builtin"}, {"dataset": "builtin", "builtin_takes": 3}, {}]
+    others += [{kind: f"{folder}/x.csv"} for kind in ("audio_dir", "audio_list", "recordings") for folder in "ab"]
+    folders = [StoredRecordings(data_dir=str(tmp_path), **given).folder for given in others]
+    assert len({*folders, *(data.store for data in stores)}) == len(options) + len(others)
+    for same, number in (({"audio_dir": "c/../a/x.csv"}, 3), ({"dataset": "builtin", "builtin_takes": 2}, 0)):
+        assert StoredRecordings.of({"data_dir": str(tmp_path), **same}).folder == folders[number]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"channel": "middle"}, "channel 'middle'"),
+        ({"loudness": 3.0}, "loudness of 3.0 LUFS"),
+        ({"skip_silence": 0.0}, "silence of 0.0 s"),
+        ({"sample_rate": -1}, "sample_rate is -1"),
+        ({"audio_dir": "x", "audio_list": "x"}, "--audio_dir x and --audio_list x"),
+        ({"audio_dir": ["a", "b"], "recordings": "x"}, "--audio_dir a b and --recordings x each say"),
+        ({"builtin_takes": 40}, "--builtin_takes 40 goes with --dataset builtin, not with --dataset piano"),
+        ({"builtin_takes": 40, "dataset": "builtin", "recordings": "x"}, "not with --recordings x"),
+        *(({"builtin_takes": n, "dataset": "builtin"}, f"--builtin_takes is {n}, but .* 1 to") for n in (0, -1, 1001)),
+        ({"audio_dir": ["a", "b"], "audio_weights": [1.0]}, "--audio_weights has 1 for 2 folders"),
+        ({"audio_dir": ["a", "b"], "audio_weights": [3.0, 0.0]}, "--audio_weights has 0, but a sampling weight is"),
+        ({"audio_dir": ["a", "b"], "audio_weights": [1.0, math.nan]}, "--audio_weights has nan,"),
+        ({"audio_dir": ["a", "link"]}, "a is link or lies in it; name each folder once"),
+        ({"audio_dir": ["a/sub", "b", "a"]}, "a/sub is a or lies in it"),
+        ({"audio_dir": ["a", ""]}, "audio_dir is empty"),
+        ({"audio_dir": []}, "audio_dir is empty"),
+    ],
+    ids=range(18),
+)
+def test_options_that_make_no_sense(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "a/sub/x.wav", "b/x.wav")
+    Path("link").symlink_to("a")
+    AudioDataModule(audio_dir=["a", "ab"])
+    with pytest.raises(UsageError, match=message):
+        AudioDataModule(**options)
+
+
+def trainer() -> pl.Trainer:
+    quiet: dict[str, Any] = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar"), False)
+    quiet |= {"enable_model_summary": False, "use_distributed_sampler": False, "num_sanity_val_steps": 0}
+    return pl.Trainer(accelerator="cpu", max_steps=1, **quiet)
+
+
+@pytest.mark.parametrize("stage", ["fit", "test"])
+def test_other_recordings_than_the_checkpoint_learnt_from_are_named(
+    tmp_path: Path, music: Path, caplog: pytest.LogCaptureFixture, stage: str
+) -> None:
+    module, fit = SeqUNetModule(levels=2, features=3, depth=1, kernel_size=3), trainer()
+    checkpoint = tmp_path / "x.ckpt"
+    fit.fit(module, first := prepared(tmp_path, audio_dir=str(music)))
+    fit.save_checkpoint(checkpoint)
+    shutil.copytree(music, tmp_path / "moved")
+    noise(shutil.copytree(music, tmp_path / "more") / "train" / "z.wav", seed=7)
+    for folder, is_other in (("music", False), ("moved", False), ("more", True)):
+        caplog.clear()
+        data = prepared(tmp_path, audio_dir=str(tmp_path / folder))
+        getattr(trainer(), stage)(module, datamodule=data, ckpt_path=str(checkpoint), weights_only=True)
+        warnings = [message for message in caplog.messages if "other recordings" in message]
+        assert bool(warnings) == is_other, folder
+    for named in (first.store.name, first.fingerprint, data.store.name, data.fingerprint):
+        assert named in warnings[0]

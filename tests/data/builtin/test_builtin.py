@@ -10,21 +10,20 @@ import soundfile
 from sequnet_pl.data import builtin
 from sequnet_pl.data.builtin.pieces import PIECES, Piece
 from sequnet_pl.data.builtin.synth import Note, chord_notes, melody_notes, record, render, synthesise
+from sequnet_pl.data.splits import SPLITS, Parts
 from sequnet_pl.errors import UserError
 
 RATE = 16_000
-SHORT = tuple(
-    Piece(f"{split}_piece", split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in ("train", "val", "test")
-)
 
 
 @pytest.fixture
 def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builtin, "PIECES", SHORT)
+    pieces = [Piece(f"{split}_piece", split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in SPLITS]
+    monkeypatch.setattr(builtin, "PIECES", pieces)
 
 
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
+def contents(made: Parts) -> list[bytes]:
+    return [path.read_bytes() for paths in made.values() for path in paths]
 
 
 def test_a_score_is_read() -> None:
@@ -45,7 +44,7 @@ def test_two_renditions_differ_and_one_seed_repeats() -> None:
 
 @pytest.mark.parametrize("pitch", [40, 60, 69, 84])
 def test_a_tone_has_its_pitch_and_dies_away(pitch: int) -> None:
-    sound = synthesise([Note(0.0, 2.0, pitch, 0.6)], RATE, rng())
+    sound = synthesise([Note(0.0, 2.0, pitch, 0.6)], RATE, np.random.default_rng(0))
     assert sound.dtype == np.float32
     spectrum = np.abs(np.fft.rfft(sound[2000:18_000]))
     partial = np.argmax(spectrum) / (440 * 2 ** ((pitch - 69) / 12))  # the window is a second: bins are Hz
@@ -60,11 +59,11 @@ def test_a_tone_has_its_pitch_and_dies_away(pitch: int) -> None:
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100])
 def test_level_and_length_at_any_rate(rate: int) -> None:
     notes = [Note(0.0, 0.5, 60, 0.9), Note(0.4, 0.6, 88, 0.2)]
-    sound = synthesise(notes, rate, rng())
+    sound = synthesise(notes, rate, np.random.default_rng(0))
     assert 0.49 < np.abs(sound).max() < 0.91
     assert len(sound) == pytest.approx(2.23 * rate, abs=2)
-    assert np.array_equal(sound, synthesise(notes, rate, rng()))
-    assert 0 < np.abs(synthesise([], rate, rng())).max() < 0.001  # the noise of a room
+    assert np.array_equal(sound, synthesise(notes, rate, np.random.default_rng(0)))
+    assert 0 < np.abs(synthesise([], rate, np.random.default_rng(0))).max() < 0.001  # the noise of a room
 
 
 @pytest.mark.usefixtures("short_pieces")
@@ -77,15 +76,14 @@ def test_recordings_are_written_once_and_more_renditions_are_added(tmp_path: Pat
     }
     about = soundfile.info(two["val"][0])
     assert (about.samplerate, about.channels, about.subtype) == (RATE, 1, "PCM_16")
-    stamps = stamps_of(tmp_path)
+    stamps = {path: path.stat().st_mtime_ns for paths in two.values() for path in paths}
     five = builtin.write_recordings(tmp_path / "made", renditions=5, workers=3)
     assert [path.name for path in five["train"]] == [f"train_piece_{number}.flac" for number in range(1, 6)]
     assert [len(five[split]) for split in ("val", "test")] == [1, 1]
-    assert {path: stamp for path, stamp in stamps_of(tmp_path).items() if path in stamps} == stamps
-    builtin.write_recordings(tmp_path / "again", renditions=5)
-    contents = contents_of(tmp_path / "made")
-    assert contents == contents_of(tmp_path / "again")
-    assert len(set(contents.values())) == len(contents) == 7
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in stamps.items())
+    again = builtin.write_recordings(tmp_path / "again", renditions=5)
+    assert contents(five) == contents(again)
+    assert len(set(contents(five))) == 7
 
 
 def test_recordings_are_what_they_were() -> None:
@@ -110,11 +108,3 @@ def test_what_ends_a_process_is_one_line_and_the_rest_is_made_the_next_time(
         builtin.write_recordings(tmp_path)
     (tmp_path / "val").unlink()
     assert all(path.is_file() for paths in builtin.write_recordings(tmp_path).values() for path in paths)
-
-
-def stamps_of(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
-
-
-def contents_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,6 +1,10 @@
-"""yt-dlp against a server on this machine: files, statuses with their reasons, reruns, and streams without an end."""
+"""Downloads from a server on this machine: files, statuses, reruns, streams without an end, and the command."""
 
-from dataclasses import replace
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +13,11 @@ from yt_dlp import YoutubeDL
 from yt_dlp.utils import DownloadError
 
 from sequnet_pl.audio.decode import frames
+from sequnet_pl.cli.main import run_main
 from sequnet_pl.data.download import Options, download
+from sequnet_pl.data.download.__main__ import main as command_line
 from sequnet_pl.data.download.items import item
+from sequnet_pl.errors import UserError
 from sequnet_pl.printing import printable
 
 
@@ -23,7 +30,6 @@ def test_audio_is_kept_as_it_came(kind: str, audio: Audio, server: Server, fetch
     assert file.name == item(server.url(f"/music.{kind}")).stem + "." + kind
     assert file.read_bytes() == audio[kind]
     assert next(frames(file))[0] == 48_000
-    assert result.entries[0].status == "ok"
     assert files_in(result.folder) == {file.name, "report.csv"}
 
 
@@ -73,7 +79,6 @@ def test_only_http_is_followed(
         "link": Page(f"<html><title>x</title><audio src='{goal}'></audio></html>".encode(), "text/html"),
     }[where]
     result = fetch("/a.mp3")
-    assert result.files == []
     assert result.entries[0].status == "gone"
     assert files_in(result.folder) == {"report.csv"}
 
@@ -87,10 +92,8 @@ def test_names_from_the_network_have_no_effect(
     server.pages |= {"/disposed": Page(audio["mp3"], headers=attached), "/title.sh": Page(title, "text/html")}
     result = fetch("/disposed", "/title.sh")
     assert result.entries[1].status == "ok"
-    stems = {item(server.url(path)).stem for path in ("/disposed", "/title.sh")}
-    assert {path.parent for path in result.files} == {tmp_path / "out"}
-    assert {path.stem for path in result.files} <= stems
-    assert files_in(tmp_path) == {f"out/{name}" for name in {*(path.name for path in result.files), "report.csv"}}
+    assert {path.stem for path in result.files} <= {item(server.url(path)).stem for path in ("/disposed", "/title.sh")}
+    assert files_in(tmp_path) == {"out/report.csv", *(f"out/{path.name}" for path in result.files)}
 
 
 @pytest.mark.parametrize("stalls", [False, True])
@@ -171,22 +174,87 @@ def test_status_of_a_message_of_youtube(message: str, tmp_path: Path, monkeypatc
     assert result.entries[0].reason == printable(f"[youtube] x: {message}")
 
 
-@pytest.mark.parametrize(("pause", "limits"), [(0, {"max_bytes": 300_000}), (0.02, {"max_hours": 0.5 / 3600})])
-def test_radio_is_refused_once_and_the_next_one_is_downloaded(
-    audio: Audio, server: Server, fetch: Fetch, pause: float, limits: dict[str, float]
-) -> None:
-    server.pages |= {"/radio": Page(audio["mp3"], endless=pause), "/good.mp3": Page(audio["mp3"])}
-    options = replace(QUICK, **limits)
-    result = fetch("/radio", "/good.mp3", options=options)
-    refused, came = rows(result.folder)
-    assert refused["status"] == "gone" and "unknown length" in refused["reason"]
-    assert came["status"] == "ok" and len(result.files) == 1
-    assert files_in(result.folder) == {"report.csv", came["file"]}, "the partial file is removed"
-    asked = len(server.requests)
-    fetch("/radio", "/good.mp3", options=options)
-    assert len(server.requests) == asked, "neither is asked for again"
-
-
 def test_a_stream_that_ends_within_the_limits_is_kept(audio: Audio, server: Server, fetch: Fetch) -> None:
     server.pages["/a.mp3"] = Page(audio["mp3"], endless=0, pieces=2)
     assert fetch("/a.mp3").files[0].read_bytes() == 2 * audio["mp3"]
+
+
+@pytest.fixture
+def main(server: Server, tmp_path: Path) -> Callable[..., int]:
+    """Run the command on a list of recordings of the server, with further options; returns the exit status."""
+
+    def run(listed: str, *options: str) -> int:
+        (tmp_path / "list.csv").write_text(listed.replace(" /", f",{server.url('/')}"))
+        arguments = ["--list", str(tmp_path / "list.csv"), "--output", str(tmp_path / "out"), "--sleep", "0"]
+        return run_main("download", command_line, [*arguments, *options])
+
+    return run
+
+
+@pytest.mark.parametrize(("pause", "limits"), [(0, "--max-gb 0.0003 --max-hours 1"), (0.02, "--max-hours 0.0001")])
+def test_radio_is_refused_once_and_the_next_one_is_downloaded(
+    audio: Audio, server: Server, main: Callable[..., int], tmp_path: Path, pause: float, limits: str
+) -> None:
+    server.pages |= {"/radio": Page(audio["mp3"], endless=pause), "/good.mp3": Page(audio["mp3"])}
+    listed = "split,url\ntrain /radio\ntrain /good.mp3"
+    assert main(listed, *limits.split()) == 0
+    refused, came = rows(tmp_path / "out")
+    assert refused["status"] == "gone" and "of unknown length, and no end within" in refused["reason"]
+    assert came["status"] == "ok"
+    assert files_in(tmp_path / "out") == {"report.csv", came["file"]}, "the partial file is removed"
+    asked = len(server.requests)
+    main(listed, *limits.split())
+    assert len(server.requests) == asked, "neither is asked for again"
+
+
+def test_interrupt_keeps_what_came(audio: Audio, server: Server, fetch: Fetch, tmp_path: Path) -> None:
+    server.pages |= {"/a.mp3": Page(audio["mp3"]), "/b.mp3": Page(audio["mp3"], stops=[40_000, 20_000], stalls=True)}
+    (tmp_path / "list.txt").write_text("\n".join(map(server.url, ("/a.mp3", "/b.mp3"))))
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "sequnet_pl.data.download", "--list", str(tmp_path / "list.txt")]
+    process = subprocess.Popen([*command, "--output", str(out), "--sleep", "0"], stderr=subprocess.PIPE, text=True)
+    ends = time.monotonic() + 20
+    while not (out / "report.csv").exists() or not any(path.stat().st_size for path in out.glob(".partial/*.part")):
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors and "interrupted" in errors.splitlines()[-1]
+    assert [row["status"] for row in rows(out)] == ["ok"]
+    result = fetch("/a.mp3", "/b.mp3")
+    assert [entry.status for entry in result.entries] == ["ok", "ok"]
+    assert server.requests[-1][1] is not None  # resumed
+    assert result.files[1].read_bytes() == audio["mp3"]
+
+
+def test_command_sorts_by_split(
+    audio: Audio, server: Server, main: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.pages |= {f"/{name}.mp3": Page(audio["mp3"]) for name in "abc"}
+    listed = "split,url\ntrain /a.mp3\ntest /b.mp3\ntrain /c.mp3"
+    assert main(listed, "--dry-run") == 0
+    assert (server.requests, (tmp_path / "out").exists()) == ([], False)
+    assert capsys.readouterr().out.count("to fetch") == 3
+    assert main(listed, "--limit", "1") == 0
+    assert [row["split"] for row in rows(tmp_path / "out")] == ["train"]
+    assert main(listed) == 0
+    folders = sorted(path.split("/")[0] for path in files_in(tmp_path / "out") if "/" in path)
+    assert folders == ["test", "train", "train"]
+    for wrong in ("--limit 0", "--max-gb 0", "--sleep -1"):
+        assert main(listed, *wrong.split()) == 2
+
+
+def test_cookies_are_sent_and_left_as_they_are(audio: Audio, server: Server, fetch: Fetch, tmp_path: Path) -> None:
+    server.pages["/a.mp3"] = Page(audio["mp3"], headers={"Set-Cookie": "other=1"})
+    options = Options(sleep=0, cookies=tmp_path / "cookies.txt")
+    for content in (None, "name=value; other=1\n", "\xff"):
+        if content:
+            (tmp_path / "cookies.txt").write_text(content, encoding="latin-1")
+        with pytest.raises(UserError, match="cannot read the cookies"):
+            fetch("/a.mp3", options=options)
+    text = "# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tname\tvalue\n"
+    (tmp_path / "cookies.txt").write_text(text)
+    assert len(fetch("/a.mp3", options=options).files) == 1
+    assert "name=value" in server.cookies[0]
+    assert (tmp_path / "cookies.txt").read_text() == text

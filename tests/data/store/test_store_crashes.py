@@ -5,33 +5,32 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-from small_stores import assert_holds, make, noise, on_disk
+from recordings import assert_holds, make, noise_16k, on_disk
 
 from sequnet_pl.audio.decode import mono
-from sequnet_pl.data.store import appending, encode, fingerprint
+from sequnet_pl.data.store import appending, encode
+from sequnet_pl.data.store.appending import lock
 from sequnet_pl.data.store.index import read_index
-from sequnet_pl.processes import run_all
 
 FORK = multiprocessing.get_context("fork")
 
 
-def _make(folder: Path, files: list[Path], interval: float, made: Any) -> None:
-    os.setsid()  # a group of its own
-    appending._INTERVAL = interval
-    made.put(make(folder, files, workers=2).made)
-
-
 def start(folder: Path, files: list[Path], interval: float = 60) -> tuple[Any, Any]:
     """Start a process that makes a store; it puts the number of files that it decoded into the queue."""
+
+    def run() -> None:
+        os.setsid()  # a group of its own
+        appending._INTERVAL = interval
+        made.put(make(folder, files, workers=2).made)
+
     made = FORK.SimpleQueue()
-    process = FORK.Process(target=_make, args=(folder, files, interval, made))
+    process = FORK.Process(target=run)
     process.start()
     return process, made
 
@@ -53,27 +52,26 @@ def wait_for_all_of(process: Any) -> None:
 def music(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Recordings that take a while."""
     folder = tmp_path_factory.mktemp("music")
-    return [noise(folder / f"{number}.wav", 10, number, 48_000) for number in range(8)]
+    return [noise_16k(folder / f"{number}.wav", 10, number, rate=48_000) for number in range(8)]
 
 
 @pytest.fixture(scope="module")
-def complete(tmp_path_factory: pytest.TempPathFactory, music: list[Path]) -> tuple[str, float]:
-    """The fingerprint of their store, and the seconds that it takes."""
-    folder, started = tmp_path_factory.mktemp("complete"), time.monotonic()
-    make(folder, music, workers=2)
-    return fingerprint(folder), time.monotonic() - started
+def seconds(tmp_path_factory: pytest.TempPathFactory, music: list[Path]) -> float:
+    """The time that their store takes."""
+    started = time.monotonic()
+    make(tmp_path_factory.mktemp("complete"), music, workers=2)
+    return time.monotonic() - started
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_kill_at_any_moment(tmp_path: Path, music: list[Path], complete: tuple[str, float], seed: int):
+def test_kill_at_any_moment(tmp_path: Path, music: list[Path], seconds: float, seed: int):
     """No process is left, and the next run completes the store and leaves nothing else."""
     store, draw = tmp_path / "store", random.Random(seed)
     process, _ = start(store, music, interval=draw.choice((0, 60)))
-    time.sleep(draw.uniform(0, complete[1]))
+    time.sleep(draw.uniform(0, seconds))
     process.kill()
     wait_for_all_of(process)
     make(store, music, workers=2)
-    assert fingerprint(store) == complete[0]
     assert_holds(store, "train", music)
     assert on_disk(store) == ["codes.u8"]
 
@@ -91,23 +89,6 @@ def test_ctrl_c_to_the_group_keeps_what_is_finished(tmp_path: Path, music: list[
         assert index and index.pending and not index.splits
         assert make(folder, music).made == len(music) - len(index.pending)
     assert_holds(folder, "train", music)
-
-
-def test_an_interrupt_in_an_update_leaves_the_splits_as_they_were(
-    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch
-):
-    make(tmp_path / "store", five[:2])
-
-    def interrupted(*arguments) -> Iterator[object]:
-        yield from islice(run_all(*arguments), 1)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(appending, "run_all", interrupted)
-        make(tmp_path / "store", five)
-    assert_holds(tmp_path / "store", "train", five[:2])
-    assert make(tmp_path / "store", five).made == 2
-    assert_holds(tmp_path / "store", "train", five)
 
 
 @pytest.mark.parametrize("again", [True, False])
@@ -138,3 +119,24 @@ def test_two_that_ask_at_once_make_it_once(tmp_path: Path, music: list[Path]):
     for process, _ in makers:
         wait_for_all_of(process)
     assert_holds(tmp_path / "store", "train", music)
+
+
+def test_a_complete_store_waits_for_nobody(tmp_path: Path, five: list[Path], caplog: pytest.LogCaptureFixture):
+    made = make(tmp_path / "store", five)
+    with lock(tmp_path / "store"):  # another job makes it larger, which takes hours
+        assert make(tmp_path / "store", five).recordings == made.recordings
+    assert not caplog.records
+
+
+def test_another_ones_lock_is_waited_for(tmp_path: Path, unprivileged: list[str]):
+    code = (
+        "import logging, pathlib, sys; from sequnet_pl.data.store.appending import lock\n"
+        "with lock(pathlib.Path(sys.argv[1])): print('mine', flush=True)"
+    )
+    command = [*unprivileged, sys.executable, "-c", code, str(tmp_path)]
+    with lock(tmp_path):
+        (tmp_path / ".lock").chmod(0o444)  # it may be another user's
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr and "waiting for another process" in process.stderr.readline()
+        assert process.poll() is None
+    assert process.communicate(timeout=60)[0] == "mine\n"

@@ -1,49 +1,61 @@
 """Bad recordings, full disks, damaged stores: the store is the old one or the new one, and nothing is lost."""
 
 import errno
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import Mock
+from typing import Any
+from unittest.mock import DEFAULT, Mock
 
 import numpy as np
 import pytest
 import soundfile as sf
-from small_stores import assert_holds, make, noise, on_disk
+from recordings import assert_holds, make, noise_16k, on_disk
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.decode import UnavailableError, mono
+from sequnet_pl.data.download.items import read_list
+from sequnet_pl.data.sources import choose
 from sequnet_pl.data.store import encode, fingerprint, open_split
 from sequnet_pl.data.store.index import Options
 from sequnet_pl.errors import UserError
 
-LATIN_1 = os.fsdecode(b"caf\xe9.wav")
-MAKE = (
-    "import pathlib, sys; from sequnet_pl.data import store; from sequnet_pl.errors import UserError\n"
-    "folder, *files = map(pathlib.Path, sys.argv[1:])\n"
-    "try: report = store.make_store({'train': files}, folder, workers=1, progress=False)\n"
-    "except UserError as error: sys.exit(f'one line: {error}')\n"
-    "print(len(report.recordings['train']), *(s.source[-5:] + ' ' + s.reason for s in report.skipped), sep=';')"
-)
+CODE = """
+import ast, sys
+from pathlib import Path
+from sequnet_pl.data import builtin
+from sequnet_pl.data.builtin.pieces import Piece
+from sequnet_pl.data.download import fetch
+from sequnet_pl.data.stored import StoredRecordings
+from sequnet_pl.errors import UserError
+builtin.PIECES = [Piece(split, split, 240, 4, "c4:1 e g c5", "C", ((0,), (1, 2)), 1) for split in ("train", "val")]
+fetch.fetch_all = lambda *_: "the server is down"
+for options in ast.literal_eval(sys.argv[1]):
+    data = StoredRecordings(data_dir="data", store_workers=1, **options)
+    try: skipped = data.make().skipped
+    except UserError as error: sys.exit(f"one line: {error}")
+    print(data.fingerprint, len(data.splits["train"].codes), *(f"{Path(s.source).name} {s.reason}" for s in skipped))
+"""
 
 
-def run(folder: Path, paths: list[Path], *before: str, limit: str = "") -> subprocess.CompletedProcess[str]:
-    command = [*before, sys.executable, "-c", limit + MAKE, str(folder), *map(str, paths)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+def run(folder: Path, sources: list[dict[str, str]], *before: str, limit: str = "") -> subprocess.CompletedProcess[str]:
+    """Make the stores of sources in `folder`/data, in a process of its own."""
+    command = [*before, sys.executable, "-c", limit + CODE, repr(sources)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
 def test_bad_files_are_skipped_each_with_its_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     names = ("good.wav", "text.wav", "nan.wav", "half.wav", "pipe.wav", "gone.wav")
-    good, text, nan, half, pipe, gone = (tmp_path / name for name in names)
-    content = noise(half, 2, seed=9).read_bytes()
-    half.write_bytes(content[: len(content) // 2])
-    noise(good)
+    everything = [tmp_path / name for name in names]
+    good, text, nan, half, pipe, _ = everything
+    noise_16k(good)
     text.write_text("not a wave")
     sf.write(nan, np.array([0.1, np.nan, 0.1] * 100), 16_000, subtype="FLOAT")
+    half.write_bytes(noise_16k(half, 2, seed=9).read_bytes()[:32_022])
     os.mkfifo(pipe)
-    everything = [good, text, nan, half, pipe, gone]
 
     report = make(tmp_path / "store", everything)
     assert {Path(s.source).name: s.reason for s in report.skipped} == {
@@ -54,69 +66,71 @@ def test_bad_files_are_skipped_each_with_its_reason(tmp_path: Path, caplog: pyte
     }
     notes = [r.note for r in report.recordings["train"]]
     assert notes == ["", "used as far as it decodes: it ends at 1.00 s of 2.00 s, cut off or damaged"]
-    assert open_split(tmp_path / "store", "train").lengths.tolist() == [3200, 15_989]
-    for name in ("nan.wav", "half.wav"):
+    for name in names[1:]:
         assert sum(name in message for message in caplog.messages) == 1
 
-    report = make(tmp_path / "store", everything)
-    assert (report.made, len(report.skipped)) == (0, 4)
     pipe.unlink()
-    for seed, path in enumerate((text, pipe)):
-        noise(path, seed=seed + 1)
+    for seed, path in enumerate((text, pipe), 1):
+        noise_16k(path, seed=seed)
     report = make(tmp_path / "store", everything)
-    assert (report.made, len(report.skipped)) == (2, 2), "a mended file is retried"
+    assert (report.made, len(report.skipped)) == (2, 2), "a mended file is retried, and no other one"
 
 
 def test_names_that_are_not_utf8_or_have_two_lines(tmp_path: Path):
-    paths = [noise(tmp_path / LATIN_1), noise(tmp_path / "line\nend.wav", seed=1)]
+    paths = [noise_16k(tmp_path / os.fsdecode(b"caf\xe9.wav")), noise_16k(tmp_path / "line\nend.wav", seed=1)]
     assert [make(tmp_path / "store", paths).made for _ in range(2)] == [2, 0]
     assert_holds(tmp_path / "store", "train", paths)
 
 
-def test_permission_that_is_given_later(tmp_path: Path, unprivileged: list[str]):
-    paths = [noise(tmp_path / f"{name}.wav", seed=seed) for seed, name in enumerate(("music/a", "music/b", "deep/c"))]
-    paths[0].chmod(0)
-    paths[2].parent.chmod(0)
-    expected = "1;c.wav Permission denied;a.wav Permission denied\n"
-    assert run(tmp_path / "store", paths, *unprivileged).stdout == expected
-    paths[0].chmod(0o600)
-    paths[2].parent.chmod(0o700)
-    assert run(tmp_path / "store", paths, *unprivileged).stdout == "3\n"
+def test_permission_that_is_given_later(tmp_path: Path, five: list[Path], unprivileged: list[str]):
+    closed = noise_16k(tmp_path / "music/deep/6.wav", seed=6).parent
+    five[0].chmod(0)
+    closed.chmod(0)
+    skipped = " 16000 0.wav Permission denied deep Permission denied\n"
+    assert run(tmp_path, [{"audio_dir": "music"}], *unprivileged).stdout.endswith(skipped)
+    five[0].chmod(0o600)
+    closed.chmod(0o700)
+    assert run(tmp_path, [{"audio_dir": "music"}], *unprivileged).stdout.endswith(" 25600\n")
 
 
-def test_nothing_that_can_be_used(tmp_path: Path, five: list[Path]):
-    (tmp_path / "text.wav").write_text("not a wave")
+def test_nothing_that_can_be_used_or_written(tmp_path: Path, five: list[Path]):
+    text = tmp_path / "text.wav"
+    text.write_text("not a wave")
     make(tmp_path / "store", five)
     before = fingerprint(tmp_path / "store")
-    for folder in ("new", "store"):
-        reason = r"none of 1 audio files can be used; the first, .*text\.wav: not audio[^\n]*$"
+    (tmp_path / "folder/codes.u8").mkdir(parents=True)
+    for folder, files, reason in (
+        ("new", [text], r"none of 1 audio files can be used; the first, .*text\.wav: not audio[^\n]*$"),
+        ("store", [text], "none of 1"),
+        ("new", [], "none of 0"),
+        ("text.wav/store", five, "cannot make the folder"),
+        ("folder", five, r"cannot write .*codes\.u8: Is a directory"),
+    ):
         with pytest.raises(UserError, match=reason):
-            make(tmp_path / folder, [tmp_path / "text.wav"])
+            make(tmp_path / folder, files)
     assert fingerprint(tmp_path / "store") == before
-    with pytest.raises(UserError, match="none of 0"):
-        make(tmp_path / "new", [])
 
 
-def test_a_folder_that_cannot_be_made_or_written(tmp_path: Path, five: list[Path]):
-    with pytest.raises(UserError, match="cannot make the folder"):
-        make(five[0] / "store", five)
-    (tmp_path / "store/codes.u8").mkdir(parents=True)
-    with pytest.raises(UserError, match=r"cannot write .*codes\.u8: Is a directory"):
-        make(tmp_path / "store", five)
+ENOSPC = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize("place", [(shutil, "copyfileobj"), (atomic, "_publish")], ids=["codes", "index"])
+@pytest.mark.parametrize(
+    ("place", "effects", "kept"),
+    [((shutil, "copyfileobj"), [DEFAULT, ENOSPC], 1), ((atomic, "_publish"), ENOSPC, 0)],
+    ids=["codes", "index"],
+)
 def test_a_full_disk_leaves_the_old_store(
-    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, place: tuple[object, str]
+    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, place: tuple[Any, str], effects: Any, kept: int
 ):
-    make(tmp_path / "store", five[:4])
+    """What was decoded until then is kept for the next run, in none of the splits."""
+    make(tmp_path / "store", five[:2])
     before = fingerprint(tmp_path / "store")
     with monkeypatch.context() as patch, pytest.raises(UserError, match="No space left on device"):
-        patch.setattr(*place, Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+        patch.setattr(*place, Mock(wraps=getattr(*place), side_effect=effects))
         make(tmp_path / "store", five)
     assert before == fingerprint(tmp_path / "store")
-    assert_holds(tmp_path / "store", "train", five[:4])
-    make(tmp_path / "store", five)
+    assert_holds(tmp_path / "store", "train", five[:2])
+    assert make(tmp_path / "store", five).made == 3 - kept
     assert_holds(tmp_path / "store", "train", five)
     assert on_disk(tmp_path / "store") == ["codes.u8"]
 
@@ -124,10 +138,11 @@ def test_a_full_disk_leaves_the_old_store(
 def test_a_disk_that_fills_while_decoding_stops_at_once(tmp_path: Path, five: list[Path]):
     """The limit on the size of a file stands in for the disk: it reaches the decoding process too."""
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))\n"
-    done = run(tmp_path / "store", five, limit=limit)
+    done = run(tmp_path, [{"audio_dir": str(five[0].parent)}], limit=limit)
     assert done.returncode == 1 and "one line: cannot write" in done.stderr and "Traceback" not in done.stderr
-    assert on_disk(tmp_path / "store") == ["codes.u8"], "nothing half-written"
-    assert make(tmp_path / "store", five).made == 5
+    (store,) = (tmp_path / "data/codes").iterdir()
+    assert on_disk(store) == ["codes.u8"], "nothing half-written"
+    assert make(store, five).made == 5
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_taken(
@@ -169,3 +184,34 @@ def test_damaged_codes(tmp_path: Path, five: list[Path], damage, caplog: pytest.
     assert make(tmp_path / "store", five).made == 5
     assert "is missing or too short" in caplog.text
     assert_holds(tmp_path / "store", "train", five)
+
+
+def test_complete_stores_on_a_disk_that_cannot_be_written(tmp_path: Path, five: list[Path], unprivileged: list[str]):
+    """Of those to download, some are there, and the others could not be had."""
+    data, urls = tmp_path / "data", tmp_path / "list.txt"
+    urls.write_text("\n".join(f"http://127.0.0.1:9/{name}.wav" for name in "abc"))
+    for number, item in enumerate(read_list(urls)[:2]):
+        folder = choose(data, 16_000, "piano", None, None, str(urls)).roots[0]
+        noise_16k(folder / f"{item.stem}.wav", seed=7 + number)
+    sources = [{"audio_dir": str(five[0].parent)}, {"recordings": str(urls)}, {"dataset": "builtin"}]
+    first = run(tmp_path, sources, *unprivileged)
+    assert not first.returncode
+    for path in data.rglob(".lock"):
+        path.unlink()
+    paths = [data, *data.rglob("*")]
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        assert run(tmp_path, sources, *unprivileged).stdout == first.stdout
+    finally:
+        for path in paths:
+            path.chmod(0o755)
+    assert not list(data.rglob(".lock"))
+
+
+def test_a_file_system_without_locks(
+    tmp_path: Path, five: list[Path], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(fcntl, "lockf", Mock(side_effect=OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))))
+    assert make(tmp_path / "store", five).made == 5
+    assert "let only one process make it" in caplog.text

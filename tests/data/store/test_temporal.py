@@ -1,25 +1,18 @@
 """Temporal splits: a file that several splits name is stored once, and each has a segment."""
 
-import logging
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
+import recordings
 from recordings import noise
 
-from sequnet_pl.data.store import Options, Report, Split, fingerprint, make_store, open_split
-from sequnet_pl.data.store.__main__ import main as look_into
+from sequnet_pl.data.splits import SPLITS
+from sequnet_pl.data.store import Split, fingerprint, open_split
 
 RATE = 1000
-SPLITS = ("train", "val", "test")
-
-
-def make(folder: Path, **parts: list[Path]) -> Report:
-    return make_store({name: parts.get(name, []) for name in SPLITS}, folder, Options(RATE), workers=1, progress=False)
-
-
-def split_in_time(folder: Path, *files: Path) -> Report:
-    return make(folder, train=[*files], val=[*files], test=[*files])
+make = partial(recordings.make, rate=RATE)
 
 
 def stretches(split: Split) -> list[tuple[str, int, int]]:
@@ -32,7 +25,7 @@ def codes(split: Split) -> list[bytes]:
 
 
 def whole(tmp_path: Path, file: Path) -> bytes:
-    make(tmp_path / f"whole-{file.stem}", train=[file])
+    make(tmp_path / f"whole-{file.stem}", [file])
     return codes(open_split(tmp_path / f"whole-{file.stem}", "train"))[0]
 
 
@@ -68,9 +61,9 @@ def test_segments_are_80_10_10_with_3_s_between_and_views_into_one_recording(
 
 def test_the_fingerprint_includes_the_segments(tmp_path: Path) -> None:
     file = noise(tmp_path / "music/long.wav", 30)
-    split_in_time(tmp_path / "three", file)
-    make(tmp_path / "two", train=[file], val=[file])
-    make(tmp_path / "one", train=[file])
+    make(tmp_path / "three", [file], [file], [file])
+    make(tmp_path / "two", [file], [file])
+    make(tmp_path / "one", [file])
     assert len({fingerprint(tmp_path / name) for name in ("one", "two", "three")}) == 3
     assert {fingerprint(tmp_path / name, unsplit=True) for name in ("two", "three")} == {fingerprint(tmp_path / "one")}
     assert fingerprint(tmp_path / "one") == "edd4151d95f5"  # of the version before there were temporal splits
@@ -79,7 +72,6 @@ def test_the_fingerprint_includes_the_segments(tmp_path: Path) -> None:
 def test_segments_come_and_go_without_decoding_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Whatever the splits were before, each holds the codes that it should."""
     a, b, c = (noise(tmp_path / f"music/{name}.wav", 20 + number, number) for number, name in enumerate("abc"))
-    store = tmp_path / "store"
     contents = {file.name: whole(tmp_path, file) for file in (a, b, c)}
     steps = [
         ({"train": [a], "val": [b], "test": [c]}, 3),
@@ -91,26 +83,21 @@ def test_segments_come_and_go_without_decoding_again(tmp_path: Path, caplog: pyt
         ({"train": [a], "val": [b], "test": []}, 1),  # b was removed
     ]
     for parts, made in steps:
-        assert make(store, **parts).made == made
+        assert make(tmp_path / "store", **parts).made == made
         for name in SPLITS:
-            split = open_split(store, name)
+            split = open_split(tmp_path / "store", name)
             segments = zip(stretches(split), codes(split), strict=True)
             assert all(contents[file][start : start + length] == found for (file, start, length), found in segments)
             assert {file for file, _, _ in stretches(split)} == {file.name for file in parts[name]}
-        assert look_into(["verify", str(store)]) == 0
-        before = (store / "index.json").stat().st_mtime_ns
-        report = make(store, **parts)
+        report = make(tmp_path / "store", **parts)
         assert (report.made, report.is_changed) == (0, False)
-        assert (store / "index.json").stat().st_mtime_ns == before
-        assert {path.name for path in store.iterdir()} == {".lock", "codes.u8", "index.json"}
     assert "same recording" not in caplog.text
 
 
 def test_a_copy_leaks_only_where_what_is_learnt_is_scored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = noise(tmp_path / "music/a.wav", 30)
     twin = Path(shutil.copy(file, tmp_path / "music/twin.wav"))
-    with caplog.at_level(logging.WARNING):
-        split_in_time(tmp_path / "store", file, twin)
-        assert "same recording" not in caplog.text
-        make(tmp_path / "store", train=[file, twin], val=[file], test=[file])
+    make(tmp_path / "store", *[[file, twin]] * 3)
+    assert "same recording" not in caplog.text
+    make(tmp_path / "store", [file, twin], [file], [file])
     assert caplog.text.count("same recording") == 2
