@@ -9,27 +9,26 @@ precision is the median of the ratios of each round.
 import argparse
 import contextlib
 import functools
-import json
 import statistics
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import multiprocessing
 from torch.nn import functional as F
 from torch.utils.benchmark import Timer
 
 from benchmarks.memory import PeakMemory
 from benchmarks.published import published_network
+from benchmarks.rows import add_options, show
 from benchmarks.sampling import NETWORKS
-from sequnet_pl.atomic import write_text
+from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.precision import float32_products
@@ -55,19 +54,19 @@ class Variant:
 
 @dataclass
 class Row:
-    """One line of the table; `error` where the variant could not be measured."""
+    """Figures of a variant; an `error` instead where it could not be measured."""
 
     network: str
+    variant: str
+    precision: str
     output_size: int
     batch: int
-    precision: str
-    variant: str
-    error: str = ""
-    seconds: float = 0.0
-    predicted_per_second: float = 0.0
-    peak_memory_mb: float = 0.0
-    time_of_published: float | None = None
+    seconds: float | None = None  # of a step
+    predicted_per_second: float | None = None
+    peak_memory_mb: float | None = None
+    time_of_published: float | None = None  # as a share of that of the published code in the same precision
     memory_of_published: float | None = None
+    error: str = ""
 
 
 def step_of(variant: Variant, device: torch.device) -> tuple[Callable[[], None], int]:
@@ -165,26 +164,24 @@ class Runner:
     def row(self, published: "Runner | None") -> Row:
         """The figures, beside those of the published code in the same precision."""
         variant = self.variant
-        row = Row(variant.network, self.outputs, variant.batch, variant.precision, variant.option, self.error)
-        if variant.reference:
-            row.variant = "published"
-        if not self.error:
-            row.peak_memory_mb = self.megabytes
-            row.seconds = statistics.median(self.repetitions)
-            row.predicted_per_second = variant.batch * self.outputs / row.seconds
-        if published and not self.error and not published.error:
+        name = "published" if variant.reference else variant.option
+        row = Row(variant.network, name, variant.precision, self.outputs, variant.batch, error=self.error)
+        if self.error:
+            return row
+        row.peak_memory_mb = self.megabytes
+        row.seconds = statistics.median(self.repetitions)
+        row.predicted_per_second = variant.batch * self.outputs / row.seconds
+        if published and not published.error:
             ratios = [seconds / other for seconds, other in zip(self.repetitions, published.repetitions, strict=True)]
             row.time_of_published = statistics.median(ratios)
             row.memory_of_published = self.megabytes / published.megabytes
         return row
 
 
-def measure(variants: list[Variant], arguments: argparse.Namespace) -> list[Row]:
-    """Return a row for each variant."""
+def measure(variants: Sequence[Variant], arguments: argparse.Namespace) -> list[Row]:
+    """Return a row for each variant, measured in turns on a CPU, one after the other on a GPU."""
+    groups = [[variant] for variant in variants] if arguments.device == "cuda" else [variants]
     runners: list[Runner] = []
-    groups = [variants]
-    if arguments.device == "cuda":
-        groups = [[variant] for variant in variants]
     for group in groups:
         now = [Runner(variant, arguments) for variant in group]
         for _ in range(arguments.rounds):
@@ -197,21 +194,7 @@ def measure(variants: list[Variant], arguments: argparse.Namespace) -> list[Row]
     return [runner.row(published.get(runner.variant.precision)) for runner in runners]
 
 
-def table(rows: list[Row]) -> Table:
-    """Format the rows."""
-    result = Table("network", "variant", "precision", title="Training")
-    headers = ("outputs", "batch", "s/step", "predicted/s", "peak MB", "time of published", "memory of published")
-    for header in headers:
-        result.add_column(header, justify="right")
-    for row in rows:
-        figures = (f"{row.seconds:.3f}", f"{row.predicted_per_second:,.0f}", f"{row.peak_memory_mb:,.0f}")
-        ratios = ("" if ratio is None else f"{ratio:.2f}" for ratio in (row.time_of_published, row.memory_of_published))
-        heading = (row.network, row.variant, row.precision, f"{row.output_size:,}", str(row.batch))
-        result.add_row(*heading, *((row.error,) if row.error else (*figures, *ratios)))
-    return result
-
-
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str]) -> None:
     """Measure, print the table, write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Speed of training steps.")
     parser.add_argument("--networks", nargs="+", default=["sequnet", "wavenet"], choices=NETWORKS)
@@ -219,12 +202,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output_sizes", nargs="+", type=int, default=[5000], help="predicted samples of a crop")
     parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     parser.add_argument("--options", nargs="+", default=["plain"], choices=OPTIONS)
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
-    parser.add_argument("--reference", type=Path, help="folder of a copy of github f90/Seq-U-Net to compare with")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of a repetition, a step at least")
-    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each variant")
-    parser.add_argument("--json", type=Path, help="file to write the rows to")
+    add_options(parser)
     arguments = parser.parse_args(argv)
     rows: list[Row] = []
     for network, outputs, batch in product(arguments.networks, arguments.output_sizes, arguments.batches):
@@ -235,17 +213,8 @@ def main(argv: list[str] | None = None) -> None:
             variants += [Variant(*shape, each, "plain", arguments.reference) for each in precisions]
         variants += [Variant(*shape, *each, None) for each in product(arguments.precisions, arguments.options)]
         rows += measure(variants, arguments)
-    console = Console()
-    console.width = max(console.width, 130)  # a file or a pipe counts as 80 columns wide
-    console.print(table(rows))
-    if arguments.json:
-        device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
-        heading = {"device": device, "threads": arguments.threads, "torch": torch.__version__}
-        write_text(arguments.json, json.dumps(heading | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+    show("Training", rows, arguments)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error
+    exit_main("benchmarks.training", main, sys.argv[1:])
