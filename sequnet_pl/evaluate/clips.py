@@ -18,8 +18,8 @@ from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate.comparison import LEAST_CLIPS
 from sequnet_pl.models.network import Network
-from sequnet_pl.sampling import metadata, prompts
-from sequnet_pl.sampling.clip_folder import LIST
+from sequnet_pl.sampling import prompts
+from sequnet_pl.sampling.clip_folder import read_list
 from sequnet_pl.sampling.clips import Batch, drawn_blocks
 from sequnet_pl.sampling.engines import Block, Engine
 from sequnet_pl.sampling.generate import start
@@ -125,10 +125,11 @@ def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tupl
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name one that holds clips")
-    prompts_there = _prompts(folder, rate)
+    listed = {folder / name: clip.metadata for name, clip in read_list(folder).items()}
+    prompt_ends = {path: round(made.prompt_samples * rate / made.sample_rate) for path, made in listed.items()}
     found, paths, short = [], [], 0
     for path in files.find(folder):
-        skipped = prompts_there.get(path, 0)
+        skipped = prompt_ends.get(path, 0)
         codes = mulaw.encode(files.read(path, rate, 0.0, (skipped + samples) / rate))[skipped:]
         if len(codes) < samples:
             short += 1
@@ -144,14 +145,3 @@ def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tupl
         )
     chosen = evenly(len(found), min(most or len(found), len(found)))
     return np.stack([found[i] for i in chosen]), [paths[i] for i in chosen]
-
-
-def _prompts(folder: Path, rate: int) -> dict[Path, int]:
-    """Samples of the prompt at `rate` in each file that sample.py made there."""
-    if not (path := folder / LIST).is_file():
-        return {}
-    try:
-        made = metadata.load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a list of clips, so what is prompt is not known; move it away") from error
-    return {folder / clip.wav: round(clip.metadata.prompt_samples * rate / clip.metadata.sample_rate) for clip in made}

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def check_output_dir(folder: Path) -> None:
 def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
     """The text of evaluation.json: `made`, how the evaluation was made, and all numbers; missing ones are null."""
     features = comparison.features
+    keys = [scalar.key for scalar in SCALARS]
     numbers = {
         "clips": comparison.clips,
         "seconds": comparison.samples / comparison.rate,
@@ -49,29 +51,18 @@ def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
             "code_histogram": {name: found.histogram().tolist() for name, found in features.items()},
         },
         "features_of_clips": {
-            name: {
-                scalar.key: [_number(value) for value in column]
-                for scalar, column in zip(SCALARS, found.scalars.T.tolist(), strict=True)
-            }
-            for name, found in features.items()
+            name: dict(zip(keys, found.scalars.T.tolist(), strict=True)) for name, found in features.items()
         },
     }
-    return json.dumps({"format": FORMAT, **made, **numbers}, indent=1, allow_nan=False) + "\n"
+    text = json.dumps({"format": FORMAT, **made, **numbers})
+    plain = json.loads(text, parse_constant=lambda _: None)  # NaN
+    return json.dumps(plain, indent=1) + "\n"
 
 
 def _plain(result: Result) -> dict[str, Any]:
     values: dict[str, Any] = {"name": result.measure.name, "unit": result.measure.unit}
-    values["distance"] = {
-        name: {"value": _number(found.value), "error": _number(found.error)} for name, found in result.distance.items()
-    }
-    if result.mean:
-        values["mean"] = {name: _number(value) for name, value in result.mean.items()}
-        values["missing_clips"] = result.missing
-    return values
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    values["distance"] = {name: asdict(found) for name, found in result.distance.items()}
+    return values | ({"mean": result.mean, "missing_clips": result.missing} if result.mean else {})
 
 
 def verdict(comparison: Comparison) -> str:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Column, Table
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import files, mulaw
@@ -32,6 +31,7 @@ from sequnet_pl.evaluate.comparison import Comparison, check_length, compare
 from sequnet_pl.report.clip import PageClip
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import run_pages, run_title
+from sequnet_pl.report.scores import text_table
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.clip_folder import ROOT, ClipFolder, new_folder
 from sequnet_pl.sampling.engines import engine_for
@@ -92,10 +92,7 @@ def evaluate(argv: list[str]) -> None:
     _write(folder, run, argv, options, sound, comparison)
     if in_root:
         ClipFolder(ROOT).write_page()
-    table = Table(*(Column(name, justify="right" if name else "left") for name in results.HEADINGS))
-    for row in results.distances(comparison):
-        table.add_row(*row)
-    Console().print(table)
+    Console().print(text_table(results.HEADINGS, results.distances(comparison)))
     Console().print(results.verdict(comparison), highlight=False)
     log.info("numbers: %s\ncharts and clips: %s", folder / results.NUMBERS, folder / results.PAGE)
 
