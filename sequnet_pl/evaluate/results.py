@@ -152,7 +152,7 @@ def write_evaluation_page(
         means=means(comparison),
         spectra=_chart("long-term spectra, dB", "Hz", mel_frequencies(comparison.rate), spectra, log_x=True),
         histograms=_chart("histograms of codes, share", "code", np.arange(256.0), logarithmic, log_y=True),
-        clips=[[view(clip, path) for clip in row] for row in clips],
+        clips=[[view(clip) for clip in row] for row in clips],
     )
 
 

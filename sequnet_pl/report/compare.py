@@ -16,7 +16,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.models import registry
 from sequnet_pl.report.charts import COLOURS, OVER, Chart, references, score_chart, series
 from sequnet_pl.report.clip import PageClip, view
-from sequnet_pl.report.page import duration, fixed, percent, relative_url, write_page
+from sequnet_pl.report.page import duration, fixed, percent, write_page
 from sequnet_pl.report.run import page_clip
 from sequnet_pl.report.run_folder import (
     REPORT,
@@ -48,11 +48,10 @@ _PATHS = {
 
 
 class ComparedRun:
-    """A run: its files, its name among the others, its colour, and the address of its report, which may be empty."""
+    """A run: its files, its name among the others, and its colour."""
 
-    def __init__(self, folder: Path, name: str, colour: str, page: Path) -> None:
-        self.name, self.colour = name, colour
-        self.url = relative_url(folder / REPORT, page) if (folder / REPORT).is_file() else ""
+    def __init__(self, folder: Path, name: str, colour: str) -> None:
+        self.name, self.colour, self.report = name, colour, folder / REPORT
         self.metrics, self.facts, self.config = Metrics(folder), read_summary(folder), read_config(folder)
         self.test = read_json(folder / "test.json")
         measures = read_json(folder / "evaluation" / "evaluation.json").get("measures", {})
@@ -81,7 +80,7 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
 
 def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     """Write the page of two runs or more to `path`, the best validation first. Raises UserError if that fails."""
-    runs = _ranked(folders, path)
+    runs = _ranked(folders)
     write_page(
         path,
         "compare.html",
@@ -91,18 +90,18 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
         scores=_scores(runs),
         charts=list(_charts(runs)),
         settings=differing([run.config for run in runs]),
-        prompts=[(source, [view(clip, path) for clip in clips]) for source, clips in _same_prompts(runs)],
+        prompts=[(source, [[view(clip)] for clip in clips]) for source, clips in _same_prompts(runs)],
     )
 
 
-def _ranked(folders: Sequence[Path], page: Path) -> list[ComparedRun]:
+def _ranked(folders: Sequence[Path]) -> list[ComparedRun]:
     """The best validation first; a run is named by its path below the folder that holds all."""
     best = {folder: Metrics(folder).best("val/bits_per_sample") or (0, float("inf")) for folder in folders}
     root = os.path.commonpath([folder.resolve().parent for folder in folders])
     runs = []
     for number, folder in enumerate(sorted(folders, key=lambda folder: best[folder][1])):
         colour = COLOURS[number] if len(folders) <= len(COLOURS) else f"hsl({360 * number // len(folders)} 60% 50%)"
-        runs.append(ComparedRun(folder, Path(os.path.relpath(folder.resolve(), root)).as_posix(), colour, page))
+        runs.append(ComparedRun(folder, Path(os.path.relpath(folder.resolve(), root)).as_posix(), colour))
     return runs
 
 
