@@ -175,12 +175,12 @@ def evaluate(run: Path, scale: Scale, gpus: int) -> Results:
 
 def training_speeds(scale: Scale, data: Mapping[str, Any], gpus: int) -> Results:
     """Seconds of a step, and megabytes at its peak, of both networks; `data` has the sizes of a batch."""
-    sizes = (data["output_size"], data["batch_size"], "float32", "plain", None)
     device, threads = "cuda" if gpus else "cpu", torch.get_num_threads()
     settings = Namespace(device=device, threads=threads, seconds=scale.repetition, rounds=_ROUNDS)
-    measured = training.measure([training.Variant(name, *sizes) for name in scale.networks], settings)
+    rows = [training.Row(name, "plain", "float32", data["output_size"], data["batch_size"]) for name in scale.networks]
+    training.measure(rows, settings)
     name = torch.cuda.get_device_name() if gpus else f"CPU, threads: {threads}"
-    figures = {"seconds": [row.seconds for row in measured], "megabytes": [row.peak_memory_mb for row in measured]}
+    figures = {"seconds": [row.seconds for row in rows], "megabytes": [row.peak_memory_mb for row in rows]}
     return figures | {"device": name, "torch": torch.__version__}
 
 
