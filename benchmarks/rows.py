@@ -42,7 +42,7 @@ def show(title: str, rows: Sequence[Any], arguments: argparse.Namespace) -> None
     for row in values:
         table.add_row(*(_text(row[name]) for name in names))
     console = Console()
-    console.width = max(console.width, 130)  # a file or a pipe counts as 80 columns wide
+    console.width = max(console.width, 150)  # a file or a pipe counts as 80 columns wide
     console.print(table)
     if arguments.json:
         heading = {"gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None, **vars(arguments)}
