@@ -30,10 +30,12 @@ log = logging.getLogger(__name__)
 
 
 class Stretch(NamedTuple):
-    """A position in a split: `start` in samples of its recording."""
+    """Where a part of a recording starts."""
 
-    recording: int
-    start: int
+    begin: int  # in the codes of the split
+    before: int  # samples of the recording before it
+    file: str
+    second: float  # of the file
 
 
 def evenly(things: int, count: int) -> list[int]:
@@ -62,31 +64,27 @@ def choose(split: Split, samples: int, clips: int, rate: int) -> list[Stretch]:
     count = 2 * min(most, clips)
     chosen = evenly(int(ends[-1]), count)
     recordings = np.searchsorted(ends, chosen, side="right")
-    return [
-        Stretch(int(index), (slot - int(ends[index] - slots[index])) * samples)
-        for slot, index in zip(chosen, recordings, strict=True)
-    ]
+    starts = (np.array(chosen) - (ends - slots)[recordings]) * samples
+    return [stretch(split, index, start, rate) for index, start in zip(recordings, starts.tolist(), strict=True)]
+
+
+def stretch(split: Split, index: int, start: int, rate: int) -> Stretch:
+    """The part of a recording from its sample `start` on."""
+    recording = split.recordings[index]
+    return Stretch(recording.offset + start, start, recording.source, (recording.start + start) / rate)
 
 
 def read(split: Split, stretches: Sequence[Stretch], samples: int) -> NDArray[np.uint8]:
     """The codes there, (N, T)."""
-    starts = [int(split.offsets[stretch.recording]) + stretch.start for stretch in stretches]
-    return np.stack([split.codes[begin : begin + samples] for begin in starts])
+    return np.stack([split.codes[one.begin : one.begin + samples] for one in stretches])
 
 
-def source(split: Split, stretch: Stretch, rate: int) -> tuple[str, float]:
-    """The file of a stretch, and the second of it at which the stretch starts."""
-    recording = split.recordings[stretch.recording]
-    return recording.source, (recording.start + stretch.start) / rate
-
-
-def prompt(split: Split, stretch: Stretch, context: int, rate: int) -> Prompt:
+def prompt(split: Split, after: Stretch, context: int) -> Prompt:
     """The samples before a stretch, at most `context`; silence at the start of a recording."""
-    end = int(split.offsets[stretch.recording]) + stretch.start
-    file, seconds = source(split, stretch, rate)
-    if not stretch.start:
-        return replace(prompts.SILENCE, source=file)
-    return Prompt(np.array(split.codes[end - min(context, stretch.start) : end]), 0, file, seconds)
+    if not after.before:
+        return replace(prompts.SILENCE, source=after.file)
+    codes = np.array(split.codes[after.begin - min(context, after.before) : after.begin])
+    return Prompt(codes, 0, after.file, after.second)
 
 
 def generate(

@@ -11,7 +11,7 @@ from sequnet_pl.audio.files import write_wav
 from sequnet_pl.data.store import Options, Split, make_store, open_split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate import clips
-from sequnet_pl.evaluate.clips import Stretch
+from sequnet_pl.evaluate.clips import stretch
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import Block, engine_for
@@ -33,17 +33,19 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
 
 def test_all_stretches_are_taken_where_all_are_needed(split: Split) -> None:
     lengths = enumerate((2500, 900, 4000, 1000))
-    every = [Stretch(recording, start) for recording, length in lengths for start in range(0, length - 499, 500)]
+    starts = [(recording, start) for recording, length in lengths for start in range(0, length - 499, 500)]
+    every = [stretch(split, recording, start, RATE) for recording, start in starts]
     assert clips.choose(split, 500, 8, RATE) == every
     assert clips.choose(split, 500, 4, RATE) == every[1::2]
 
 
 def test_stretches_are_spread_evenly_and_do_not_overlap(split: Split) -> None:
     found = clips.choose(split, 250, 4, RATE)
+    recordings = ["abcd".index(Path(one.file).stem) for one in found]
     begins = np.cumsum(split.lengths) - split.lengths
-    positions = [int(begins[stretch.recording]) + stretch.start for stretch in found]
+    positions = begins[recordings] + [one.before for one in found]
     assert len(positions) == 8 and (np.diff(positions) >= 250).all()
-    assert {stretch.recording for stretch in found} == {0, 1, 2, 3}
+    assert set(recordings) == {0, 1, 2, 3}
     gaps = np.diff(positions)
     assert gaps.max() < 2 * 8400 / 8
     assert found == clips.choose(split, 250, 4, RATE)
@@ -60,21 +62,21 @@ def test_too_short_recordings(split: Split) -> None:
 
 
 def test_a_prompt_is_what_comes_before(split: Split) -> None:
-    stretch = Stretch(2, 300)
-    (codes,) = clips.read(split, [stretch], 100)
+    part = stretch(split, 2, 300, RATE)
+    (codes,) = clips.read(split, [part], 100)
     begin = int(split.offsets[2])
     assert np.array_equal(codes, split.codes[begin + 300 : begin + 400])
     for context, samples in ((50, 50), (1000, 300)):
-        found = clips.prompt(split, stretch, context, RATE)
+        found = clips.prompt(split, part, context)
         assert np.array_equal(found.codes, split.codes[begin + 300 - samples : begin + 300])
         assert found.end == 0.3 and found.source.endswith("c.wav")
-    assert (clips.prompt(split, Stretch(2, 0), 50, RATE).codes == mulaw.SILENCE).all()
+    assert (clips.prompt(split, stretch(split, 2, 0, RATE), 50).codes == mulaw.SILENCE).all()
 
 
 def test_what_is_generated_does_not_depend_on_the_batches(split: Split) -> None:
     torch.manual_seed(0)
     network = SeqUNet(3, 4, 1, 3).double().eval()
-    samples = [clips.prompt(split, Stretch(2, start), 40, RATE) for start in (0, 10, 200, 300, 400)]
+    samples = [clips.prompt(split, stretch(split, 2, start, RATE), 40) for start in (0, 10, 200, 300, 400)]
     base = ClipMetadata(
         checkpoint="", weights_sha256="", step=0, network="sequnet", sample_rate=RATE, kind="continuation",
         seed=3, clip=0, first_clip=0, batch_size=5,

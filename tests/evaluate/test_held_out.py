@@ -52,9 +52,9 @@ def test_of_a_folder_that_trained_only_what_was_held_out(tmp_path: Path, trained
 
 def test_pieces_are_told_by_their_time_in_the_recording(tmp_path: Path, trained: Any) -> None:
     long = held_out(str(tmp_path / "long"), trained, RATE)
-    stretch = clips.Stretch(0, 1500)
-    assert clips.source(long, stretch, RATE) == (str(tmp_path / "long/a.wav"), 43.5)
-    assert clips.prompt(long, stretch, 100, RATE).end == 43.5
+    part = clips.stretch(long, 0, 1500, RATE)
+    assert (part.file, part.second) == (str(tmp_path / "long/a.wav"), 43.5)
+    assert clips.prompt(long, part, 100).end == 43.5
     prompt = prompts.from_split(long, RATE, 100, 0.5, seed=0, clip=0)
     assert 42.5 <= prompt.end <= 46
     end = round((prompt.end - 42) * RATE) + int(long.offsets[0])
