@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if "class_path" in path.read_text(encoding="utf-8"))
 """Those of a training."""
+STEPS = 6  # that are measured
 INITIAL = "piano"
 """The bundled network whose weights finetune starts from."""
 
@@ -71,10 +72,8 @@ def measure(row: Row, steps: int, threads: int) -> None:
     """Train some steps and add their figures. Raises SystemExit with the status of train.py if it fails."""
     with tempfile.TemporaryDirectory() as folder:
         initial = ["--init_from", INITIAL] if row.config == "finetune" else []
-        words = (
-            f"--config {CONFIGS / row.config}.yaml --log_dir {folder} --name run --dataset builtin --builtin_takes 1 "
-        )
-        words += f"--gpus 0 --threads {threads} --logger none --log_interval 1 --max_steps {steps} "
+        words = f"--config {CONFIGS / row.config}.yaml --log_dir {folder} --name run --dataset builtin "
+        words += f"--builtin_takes 1 --gpus 0 --threads {threads} --logger none --log_interval 1 --max_steps {steps} "
         words += "--trainer.limit_val_batches 0 --sample_audio.every_n_steps 0 --sample_audio.every_n_epochs 0"
         status = subprocess.run([sys.executable, ROOT / "train.py", *words.split(), *initial]).returncode
         if status:
@@ -92,17 +91,14 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.configs", description="Figures of the configs.")
     parser.add_argument("names", nargs="*", default=list(NAMES), metavar="NAME", help=f"of {', '.join(NAMES)} (all)")
     parser.add_argument("--measure", action="store_true", help="train some steps of each on a CPU")
-    parser.add_argument("--steps", type=int, default=6, help="number of these steps, at least 3")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     add_json(parser)
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.names) - set(NAMES):
         parser.error(f"there is no config {', '.join(sorted(unknown))}")
-    if arguments.steps < 3:
-        parser.error(f"--steps is {arguments.steps}, but must be 3 or more")
     rows = [estimate(name) for name in arguments.names]
     for row in rows if arguments.measure else []:
-        measure(row, arguments.steps, arguments.threads)
+        measure(row, STEPS, arguments.threads)
     show("Configs", rows, arguments)
 
 
