@@ -121,10 +121,15 @@ def compare(
     if resamples < 2:
         raise UsageError(f"resamples is {resamples}, but must be 2 or more")
     reference, other = real[::2], real[1::2]
-    sources = {"generated": generated, "real": other, "noise": noise_like(other, seed), "reference": reference}
-    found = {name: features(mulaw.encode(source), rate) for name, source in sources.items()}
-    whole = found | {"real": found["real"].joined(found["reference"])}
-    spread = _spread(whole["real"])
+    every = features(mulaw.encode(np.concatenate([other, reference])), rate)
+    found = {
+        "generated": features(mulaw.encode(generated), rate),
+        "real": every.take(np.arange(clips)),
+        "noise": features(mulaw.encode(noise_like(other, seed)), rate),
+        "reference": every.take(np.arange(clips, 2 * clips)),
+    }
+    whole = found | {"real": every}
+    spread = _spread(every)
     estimates = {name: _estimates(found[name], found["reference"], spread, seed, resamples) for name in SETS}
     results = {}
     for index, measure in enumerate(MEASURES):

@@ -70,11 +70,6 @@ class Features:
         """The features of some clips, any of them as often as it is named."""
         return type(self)(*(getattr(self, field.name)[clips] for field in fields(self)))
 
-    def joined(self, other: Self) -> Self:
-        """Of the clips of both sets."""
-        names = [field.name for field in fields(self)]
-        return type(self)(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
-
     def histogram(self) -> NDArray[np.float64]:
         """Share of each code, (256,)."""
         counts = self.codes.sum(axis=0)
