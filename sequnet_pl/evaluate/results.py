@@ -60,7 +60,7 @@ def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
 
 
 def _plain(result: Result) -> dict[str, Any]:
-    values: dict[str, Any] = {"name": result.measure.name, "unit": result.measure.unit}
+    values: dict[str, Any] = {"name": result.measure.name, "unit": result.unit}
     values["distance"] = {name: asdict(found) for name, found in result.distance.items()}
     return values | ({"mean": result.mean, "missing_clips": result.missing} if result.mean else {})
 
@@ -77,7 +77,7 @@ def verdict(comparison: Comparison) -> str:
         where = "Closer to noise than to the recordings"
     else:
         where = "Closer to the recordings than to noise"
-    distance, *bounds = (f"{_estimate(one)} {result.measure.unit}" for one in (generated, real, noise))
+    distance, *bounds = (f"{_estimate(one)} {result.unit}" for one in (generated, real, noise))
     return (
         f"{where}: {result.measure.name} {distance}; other recordings {bounds[0]}, noise {bounds[1]}; "
         f"{comparison.silent['generated']:.0%} of the generated clips are silent, {comparison.silent['real']:.0%} of "
@@ -88,7 +88,7 @@ def verdict(comparison: Comparison) -> str:
 def distances(comparison: Comparison) -> list[list[str]]:
     """Rows under HEADINGS: measure, and distance with standard error of each of SETS."""
     return [
-        [_with_unit(result.measure.name, result.measure.unit), *(_estimate(result.distance[name]) for name in SETS)]
+        [_with_unit(result.measure.name, result.unit), *(_estimate(result.distance[name]) for name in SETS)]
         for result in comparison.results.values()
     ]
 
