@@ -7,7 +7,6 @@ written to report.html and report.md, with the ratios that the paper claims. An 
 import hashlib
 import json
 import shlex
-import statistics
 import subprocess
 import sys
 from argparse import Namespace
@@ -18,14 +17,14 @@ from typing import Any, Literal
 
 import torch
 from rich.console import Console
-from rich.table import Table
+from rich.markdown import Markdown
 
 from benchmarks import sampling, training
 from benchmarks.sampling import NETWORKS as SHAPES
 from sequnet_pl import atomic
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.cli.parsing import Parser
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.cli.parsing import NonNegativeInt, Parser
+from sequnet_pl.errors import UserError
 from sequnet_pl.models import registry
 from sequnet_pl.models.network import Network
 from sequnet_pl.report.compare import write_comparison
@@ -39,12 +38,12 @@ NETWORKS = ("sequnet", "wavenet")
 NAMES = {name: registry.title(name) for name in NETWORKS}
 CLIPS = (1, 16)
 """Numbers of clips at once whose sampling is timed."""
-HEADER = ("", *NAMES.values(), "ratio", "claim")
 CLAIM = (
     "The claims are those of Stoller, Tian, Ewert and Dixon 2020 (https://arxiv.org/abs/1911.06393) for the published "
     "networks on a GPU: over 4 times as fast in training and in sampling, less memory, as good in bits per sample."
 )
 
+_FAST = "over 4 times as fast"
 _ROOT = Path(__file__).parents[1]
 _ROUNDS = 5  # repetitions of each network
 _GOOD = ("--beta2=0.95", "--warmup=0.1", "--anneal", "--clip=1.0", "--code_frequency=10")
@@ -97,20 +96,15 @@ def main(argv: list[str]) -> None:
     parser = Parser(prog=PROGRAM, description=__doc__ or "", usage=f"{PROGRAM} --scale NAME [options]")
     parser.option("--scale", type=Literal[tuple(SCALES)], required=True, metavar="NAME", help=", ".join(SCALES))
     parser.option("--audio_dir", type=str | None, metavar="DIR", help="recordings instead of the scale's own")
-    parser.option("--gpus", type=int | None, metavar="N", help="0 is the CPU (1 if there is one)")
+    parser.option("--gpus", type=NonNegativeInt | None, metavar="N", help="0 is the CPU (1 if there is one)")
     parser.option("--out", type=str | None, metavar="DIR", help="folder of the results (comparison/<scale>)")
     options = parser.values(argv)
     gpus = min(1, torch.cuda.device_count()) if options.gpus is None else options.gpus
-    if gpus < 0:
-        raise UsageError(f"--gpus is {gpus}, but must be 0 or more")
     folder, scale = Path(options.out or f"comparison/{options.scale}"), SCALES[options.scale]
     recordings = f"--audio_dir={options.audio_dir}" if options.audio_dir else f"--dataset={scale.dataset}"
     found = compare(folder, scale, recordings, gpus)
     write_report(folder, shlex.join([*PROGRAM.split(), *argv]), found)
-    printed = Table(*HEADER)
-    for cells in table(found):
-        printed.add_row(*cells)
-    Console().print(printed, f"report: {folder / 'report.html'}")
+    Console().print(Markdown((folder / "report.md").read_text(encoding="utf-8")), f"report: {folder / 'report.html'}")
 
 
 def compare(folder: Path, scale: Scale, recordings: str, gpus: int) -> dict[str, Results]:
@@ -181,88 +175,68 @@ def evaluate(run: Path, scale: Scale, gpus: int) -> Results:
 
 def training_speeds(scale: Scale, data: Mapping[str, Any], gpus: int) -> Results:
     """Seconds of a step, and megabytes at its peak, of both networks; `data` has the sizes of a batch."""
-    sizes = (data["output_size"], data["batch_size"], "float32", "plain", None)
     device, threads = "cuda" if gpus else "cpu", torch.get_num_threads()
     settings = Namespace(device=device, threads=threads, seconds=scale.repetition, rounds=_ROUNDS)
-    measured = training.measure([training.Variant(name, *sizes) for name in scale.networks], settings)
+    rows = [training.Row(name, "plain", "float32", data["output_size"], data["batch_size"]) for name in scale.networks]
+    training.measure(rows, settings)
     name = torch.cuda.get_device_name() if gpus else f"CPU, threads: {threads}"
-    figures = {"seconds": [row.seconds for row in measured], "megabytes": [row.peak_memory_mb for row in measured]}
+    figures = {"seconds": [row.seconds for row in rows], "megabytes": [row.peak_memory_mb for row in rows]}
     return figures | {"device": name, "torch": torch.__version__}
 
 
 def sampling_speeds(scale: Scale, gpus: int) -> Results:
     """Steps a second of both networks at each number of CLIPS, and the engine."""
     networks = {name: SHAPES[name]().to("cuda" if gpus else "cpu").eval() for name in scale.networks}
-    settings = Namespace(seconds=scale.repetition, rounds=1, reference=None)
     found: Results = {"engine": engine_for(networks[scale.networks[0]]).name}
     for clips in CLIPS:
-        speeds: dict[str, list[float]] = {name: [] for name in networks}
-        for _ in range(_ROUNDS):
-            for name, network in networks.items():
-                row = sampling.Row(name, "auto", "float32", clips)
-                sampling.measure(network, [row], settings)
-                speeds[name].append(row.steps_per_second)
-        found[str(clips)] = [statistics.median(each) for each in speeds.values()]
+        rows = [sampling.Row(name, "auto", "float32", clips) for name in networks]
+        sampling.measure(networks, rows, Namespace(seconds=scale.repetition, rounds=_ROUNDS))
+        found[str(clips)] = [row.steps_per_second for row in rows]
     return found
 
 
 def table(found: Mapping[str, Results]) -> list[list[str]]:
-    """Rows under HEADER, from the results of all stages."""
-    worse = bool(worse_than_bigram(found))
+    """Name, both values, ratio and claim of each line, from the results of all stages."""
+    trained, tested, evaluated = (
+        [found[f"{stage} {network}"] for network in NETWORKS] for stage in ("train", "test", "evaluate")
+    )
+    worse = worse_than_bigram(found)
     lines: list[list[str]] = []
 
-    def add(
-        name: str,
-        values: Sequence[float],
-        digits: str,
-        claim: str = "",
-        claimed: float = 0.0,
-        higher: bool = False,
-        errors: Sequence[float] = (),
-    ) -> None:
-        one, other = values
-        texts = [f"{value:{digits}}" for value in values]
-        if errors:
-            texts = [f"{text} ± {error:{digits}}" for text, error in zip(texts, errors, strict=True)]
-        if claim:  # `claimed`: how many times better Seq-U-Net is
-            better = one / other if higher else other / one
-            claim += ": not reached" if worse or better < claimed else ": reached"
-        ratio = f"{one / other:.2f}" if other else "–"
-        lines.append([name, *texts, ratio, claim or "–"])
+    def add(name: str, values: Sequence[float], digits: str, claim: str = "", reached: bool = False) -> None:
+        ratio = f"{values[0] / values[1]:.2f}" if values[1] else "–"
+        verdict = f"{claim}: {'reached' if reached and not worse else 'not reached'}" if claim else "–"
+        lines.append([name, *(f"{value:{digits}}" for value in values), ratio, verdict])
 
-    trained = [found[f"train {network}"] for network in NETWORKS]
-    tested = [found[f"test {network}"] for network in NETWORKS]
-    evaluated = [found[f"evaluate {network}"] for network in NETWORKS]
-    distances = [one["distance"] for one in evaluated]
-    speeds, fast = found["training"], "over 4 times as fast"
-    real, noise = distances[0]["real"]["value"], distances[0]["noise"]["value"]
-    add("bits per sample, test", _bits(tested), ".3f", "as good", 1)
+    bits = [one["bits_per_sample"][NETWORK] for one in tested]
+    add("bits per sample, test", bits, ".3f", "as good", bits[0] <= bits[1])
     add("accuracy, test", [one["accuracy"] for one in tested], ".2%")
+    distances = [one["distance"] for one in evaluated]
+    real, noise = (distances[0][name]["value"] for name in ("real", "noise"))
     add(
         f"log-mel Fréchet distance (other recordings {real:.1f}, noise {noise:.1f}), dB",
         [one["generated"]["value"] for one in distances],
         ".1f",
-        errors=[one["generated"]["error"] for one in distances],
     )
+    for column, one in enumerate(distances, 1):
+        lines[-1][column] += f" ± {one['generated']['error']:.1f}"
     add("silent clips", [one["silent"] for one in evaluated], ".0%")
     add("parameters", [one["parameters"] for one in trained], ",.0f")
     add("receptive field, samples", [one["receptive_field"] for one in trained], ",.0f")
-    add("training: seconds a step", speeds["seconds"], ".3g", fast, 4)
-    add("training: peak memory, MB", speeds["megabytes"], ",.0f", "less", 1)
+    seconds, megabytes = found["training"]["seconds"], found["training"]["megabytes"]
+    add("training: seconds a step", seconds, ".3g", _FAST, 4 * seconds[0] <= seconds[1])
+    add("training: peak memory, MB", megabytes, ",.0f", "less", megabytes[0] <= megabytes[1])
     for clips in CLIPS:
-        add(f"sampling: steps a second, clips: {clips}", found["sampling"][str(clips)], ",.0f", fast, 4, higher=True)
+        speeds = found["sampling"][str(clips)]
+        add(f"sampling: steps a second, clips: {clips}", speeds, ",.0f", _FAST, speeds[0] >= 4 * speeds[1])
     return lines
-
-
-def _bits(tested: Sequence[Results]) -> list[float]:
-    return [one["bits_per_sample"][NETWORK] for one in tested]
 
 
 def worse_than_bigram(found: Mapping[str, Results]) -> str:
     """A remark if a network is worse than the bigram baseline, so that no claim is reached; else an empty string."""
-    tested = [found[f"test {network}"] for network in NETWORKS]
-    for name, value, one in zip(NAMES.values(), _bits(tested), tested, strict=True):
-        bigram = one["bits_per_sample"]["bigram baseline"]
+    for network, name in NAMES.items():
+        bits = found[f"test {network}"]["bits_per_sample"]
+        value, bigram = bits[NETWORK], bits["bigram baseline"]
         if value > bigram:
             why = f"{name} has {value:.3f} bits per sample, more than the bigram baseline, {bigram:.3f}; train longer."
             return f"No claim is reached: {why}"
@@ -275,16 +249,17 @@ def write_report(folder: Path, command: str, found: Mapping[str, Results]) -> No
     steps = " and ".join(f"{found[f'train {network}']['steps']:,}" for network in NETWORKS)
     recordings = Path(data["audio_dir"]).name if data["audio_dir"] else data["dataset"]
     seconds = found["test sequnet"]["samples"] / data["sample_rate"]
-    lines = [HEADER, ("---", "---:", "---:", "---:", "---"), *table(found)]
+    lines = [("", *NAMES.values(), "ratio", "claim"), ("---", "---:", "---:", "---:", "---"), *table(found)]
     text = [
         "# Seq-U-Net and WaveNet",
         "\n".join(f"| {' | '.join(cells)} |" for cells in lines),
         CLAIM,
         worse_than_bigram(found),
         f"Trained on {recordings} for {steps} steps of {data['batch_size']} x {data['output_size']:,} targets, tested "
-        f"on {seconds:,.0f} s, {found['evaluate sequnet']['clips']} clips of each network. Speeds are medians of "
-        f"repetitions of both networks in turns, measured after training: {found['training']['device']}, torch "
-        f"{found['training']['torch']}, sampling engine {found['sampling']['engine']}.",
+        f"on {seconds:,.0f} s, {found['evaluate sequnet']['clips']} clips of each network. Speeds are "
+        "measured after training, both networks in turns, the median of training and the best turn of sampling: "
+        f"{found['training']['device']}, torch {found['training']['torch']}, sampling engine "
+        f"{found['sampling']['engine']}.",
         f"    {command}",
         "Learning curves, clips and settings: [report.html](report.html)",
     ]

@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from rich.console import Console
-from rich.table import Column, Table
 
+from benchmarks.rows import add_json, show
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models import registry
 from sequnet_pl.report.run_folder import Metrics
@@ -29,8 +28,9 @@ from sequnet_pl.training.trained import load_pretrained
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
-NAMES = ("demo", "finetune", "piano_small", "sequnet", "sequnet_fast", "sequnet_music", "wavenet", "wavenet_fast")
-NAMES += ("sashimi", "sashimi_small")
+NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml") if "class_path" in path.read_text(encoding="utf-8"))
+"""Those of a training."""
+STEPS = 6  # that are measured
 INITIAL = "piano"
 """The bundled network whose weights finetune starts from."""
 
@@ -39,9 +39,9 @@ INITIAL = "piano"
 class Row:
     """Figures of a config; the measured ones are None if it was not trained."""
 
-    name: str  # file name without its end
+    config: str
     parameters: int
-    batch: int  # crops of a step
+    crops: int  # of a step
     targets: int  # predicted samples of a crop
     estimated_gib: float  # memory of a step
     checkpoint_mb: float  # last.ckpt; weights and states of the optimizer if it was not trained
@@ -71,9 +71,9 @@ def estimate(name: str) -> Row:
 def measure(row: Row, steps: int, threads: int) -> None:
     """Train some steps and add their figures. Raises SystemExit with the status of train.py if it fails."""
     with tempfile.TemporaryDirectory() as folder:
-        initial = ["--init_from", INITIAL] if row.name == "finetune" else []
-        words = f"--config {CONFIGS / row.name}.yaml --log_dir {folder} --name run --dataset builtin --builtin_takes 1 "
-        words += f"--gpus 0 --threads {threads} --logger none --log_interval 1 --max_steps {steps} "
+        initial = ["--init_from", INITIAL] if row.config == "finetune" else []
+        words = f"--config {CONFIGS / row.config}.yaml --log_dir {folder} --name run --dataset builtin "
+        words += f"--builtin_takes 1 --gpus 0 --threads {threads} --logger none --log_interval 1 --max_steps {steps} "
         words += "--trainer.limit_val_batches 0 --sample_audio.every_n_steps 0 --sample_audio.every_n_epochs 0"
         status = subprocess.run([sys.executable, ROOT / "train.py", *words.split(), *initial]).returncode
         if status:
@@ -81,7 +81,7 @@ def measure(row: Row, steps: int, threads: int) -> None:
         (metrics,) = Path(folder).rglob("metrics.csv")
         run = Metrics(metrics.parent)
         speeds = run.curve("speed/samples_per_second")[1][1:]  # the first step allocates
-        row.seconds = row.batch * row.targets / float(np.median(speeds))
+        row.seconds = row.crops * row.targets / float(np.median(speeds))
         row.peak_gib = float(run.curve("speed/memory_gib")[1].max())
         row.checkpoint_mb = (metrics.parent / "checkpoints" / "last.ckpt").stat().st_size / 1e6
 
@@ -91,23 +91,15 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.configs", description="Figures of the configs.")
     parser.add_argument("names", nargs="*", default=list(NAMES), metavar="NAME", help=f"of {', '.join(NAMES)} (all)")
     parser.add_argument("--measure", action="store_true", help="train some steps of each on a CPU")
-    parser.add_argument("--steps", type=int, default=6, help="number of these steps, at least 3")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
+    add_json(parser)
     arguments = parser.parse_args(argv)
     if unknown := set(arguments.names) - set(NAMES):
         parser.error(f"there is no config {', '.join(sorted(unknown))}")
-    if arguments.steps < 3:
-        parser.error(f"--steps is {arguments.steps}, but must be 3 or more")
-    headers = ("parameters", "crops x targets", "estimated GiB", "last.ckpt MB", "s/step", "peak GiB")
-    table = Table("config", *(Column(header, justify="right") for header in headers))
-    for name in arguments.names:
-        row = estimate(name)
-        if arguments.measure:
-            measure(row, arguments.steps, arguments.threads)
-        sizes = (f"{row.parameters:,}", f"{row.batch} x {row.targets:,}", f"{row.estimated_gib:.2f}")
-        measured = ("" if value is None else f"{value:.2f}" for value in (row.seconds, row.peak_gib))
-        table.add_row(name, *sizes, f"{row.checkpoint_mb:.1f}", *measured)
-    Console(width=100).print(table)
+    rows = [estimate(name) for name in arguments.names]
+    for row in rows if arguments.measure else []:
+        measure(row, STEPS, arguments.threads)
+    show("Configs", rows, arguments)
 
 
 if __name__ == "__main__":

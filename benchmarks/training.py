@@ -9,27 +9,26 @@ precision is the median of the ratios of each round.
 import argparse
 import contextlib
 import functools
-import json
 import statistics
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from torch import multiprocessing
 from torch.nn import functional as F
 from torch.utils.benchmark import Timer
 
 from benchmarks.memory import PeakMemory
 from benchmarks.published import published_network
+from benchmarks.rows import add_options, show
 from benchmarks.sampling import NETWORKS
-from sequnet_pl.atomic import write_text
+from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.precision import float32_products
@@ -41,45 +40,36 @@ PRECISIONS = ("float32", "bf16-mixed")
 FIRST_STEPS = 5  # memory of a CPU grows for some steps, until the gaps in it are of use
 
 
-@dataclass(frozen=True)
-class Variant:
-    """What is trained, and how; the published code where `reference`, a copy of its repository, is given."""
-
-    network: str
-    output_size: int
-    batch: int
-    precision: str
-    option: str
-    reference: Path | None
-
-
 @dataclass
 class Row:
-    """One line of the table; `error` where the variant could not be measured."""
+    """What is trained, and its figures; an `error` instead where it could not be measured."""
 
     network: str
+    variant: str  # "published" or one of OPTIONS
+    precision: str
     output_size: int
     batch: int
-    precision: str
-    variant: str
-    error: str = ""
-    seconds: float = 0.0
-    predicted_per_second: float = 0.0
-    peak_memory_mb: float = 0.0
-    time_of_published: float | None = None
+    seconds: float | None = None  # of a step
+    predicted_per_second: float | None = None
+    peak_memory_mb: float | None = None
+    time_of_published: float | None = None  # as a share of that of the published code in the same precision
     memory_of_published: float | None = None
+    error: str = ""
 
 
-def step_of(variant: Variant, device: torch.device) -> tuple[Callable[[], None], int]:
-    """Return a function that makes one step, and the number of samples that it predicts of each crop."""
+def step_of(row: Row, reference: Path | None, device: torch.device) -> tuple[Callable[[], None], int]:
+    """Return a function that makes one step, and the number of samples that it predicts of each crop.
+
+    `reference` is a copy of the repository of the published code, which is trained if it is given.
+    """
     torch.manual_seed(0)
-    network = NETWORKS[variant.network]()
-    inputs, outputs = network.window(variant.output_size)
-    codes = torch.randint(256, (variant.batch, inputs + 1), dtype=torch.uint8).to(device)
-    autocast = functools.partial(torch.autocast, device.type, torch.bfloat16, enabled=variant.precision == "bf16-mixed")
-    if variant.reference:
+    network = NETWORKS[row.network]()
+    inputs, outputs = network.window(row.output_size)
+    codes = torch.randint(256, (row.batch, inputs + 1), dtype=torch.uint8).to(device)
+    autocast = functools.partial(torch.autocast, device.type, torch.bfloat16, enabled=row.precision == "bf16-mixed")
+    if reference:
         targets = codes[:, -outputs:].long().flatten()
-        model = published_network(variant.reference, network, variant.output_size).to(device)
+        model = published_network(reference, network, row.output_size).to(device)
         one_hot = F.one_hot(codes[:, :-1].long(), 256).transpose(1, 2).float().contiguous()  # as its loader gives them
         adam = torch.optim.Adam(model.parameters(), lr=5e-4)
 
@@ -92,126 +82,103 @@ def step_of(variant: Variant, device: torch.device) -> tuple[Callable[[], None],
 
         return published_step, outputs
 
-    network.to(device).checkpoint_activations = variant.option == "checkpointing"
-    loss_of = compiled_loss_sum(BACKEND) if variant.option == "compile" else loss_sum
+    network.to(device).checkpoint_activations = row.variant == "checkpointing"
+    loss_of = compiled_loss_sum(BACKEND) if row.variant == "compile" else loss_sum
     optimizer = Optimization(5e-4, 1e-8, 0.999, 0.0, 0.0, False).optimizer(network, 5e-4)
-    counts = torch.full((variant.batch,), outputs, device=device)
+    counts = torch.full((row.batch,), outputs, device=device)
     batch = Batch(codes, counts, counts, counts)
 
     def step() -> None:
         with autocast():
             total = loss_of(network, batch, None)
-        (total / (variant.batch * outputs)).backward()
+        (total / (row.batch * outputs)).backward()
         optimizer.step()
         optimizer.zero_grad()
 
     return step, outputs
 
 
-def prepare(variant: Variant, kind: str, threads: int) -> tuple[int, float, float]:
-    """Make the first steps of a variant in this process: targets of a crop, seconds of a step, and peak megabytes."""
+def prepare(row: Row, reference: Path | None, kind: str, threads: int) -> tuple[int, float, float]:
+    """Make the first steps of a row in this process: targets of a crop, seconds of a step, and peak megabytes."""
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
+    if not reference:  # the published code runs with PyTorch's own settings: convolutions in TF32
+        _settings.enter_context(float32_products(tf32=True))
     device = torch.device(kind)
-    with PeakMemory(device) as memory, _products(variant):
-        step, outputs = step_of(variant, device)
-        timer = Timer("step()", globals={"step": step}, num_threads=threads)
-        timer.timeit(FIRST_STEPS)
-        seconds = timer.timeit(1).mean
-    _timers[variant] = timer
+    with PeakMemory(device) as memory:
+        step, outputs = step_of(row, reference, device)
+        _timers.append(Timer("step()", globals={"step": step}, num_threads=threads))
+        repeat(FIRST_STEPS)
+        seconds = repeat(1)
     return outputs, seconds, memory.megabytes
 
 
-def repeat(variant: Variant, steps: int) -> float:
-    """Make more steps of a variant that this process has prepared; seconds of one."""
-    with _products(variant):
-        return _timers[variant].timeit(steps).mean
+def repeat(steps: int) -> float:
+    """Make more steps of the row that this process has prepared; seconds of one."""
+    return _timers[-1].timeit(steps).mean
 
 
-_timers: dict[Variant, Timer] = {}
-
-
-def _products(variant: Variant) -> contextlib.AbstractContextManager[object]:
-    # the published code runs with PyTorch's own settings: convolutions in TF32
-    return contextlib.nullcontext() if variant.reference else float32_products(tf32=True)
+_settings, _timers = contextlib.ExitStack(), list[Timer]()
 
 
 class Runner:
-    """A variant in a process of its own."""
+    """A row that is measured in a process of its own."""
 
-    def __init__(self, variant: Variant, arguments: argparse.Namespace) -> None:
-        self.variant, self.error, self.repetitions = variant, "", list[float]()
+    def __init__(self, row: Row, arguments: argparse.Namespace) -> None:
+        self.row, self.repetitions = row, list[float]()
         # its processes are no daemons: Inductor starts no processes inside one, and compiles many times as long
         self.pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        first = self._run(prepare, variant, arguments.device, arguments.threads)
-        self.outputs, seconds, self.megabytes = first or (variant.output_size, 1.0, 0.0)
+        reference = arguments.reference if row.variant == "published" else None
+        first = self._run(prepare, row, reference, arguments.device, arguments.threads)
+        row.output_size, seconds, row.peak_memory_mb = first or (row.output_size, 1.0, None)
         self._steps = max(1, round(arguments.seconds / seconds))
 
     def repeat(self) -> None:
         """Make some steps, unless an earlier one has failed."""
-        if not self.error and (seconds := self._run(repeat, self.variant, self._steps)):
+        if not self.row.error and (seconds := self._run(repeat, self._steps)):
             self.repetitions.append(seconds)
 
     def _run(self, work: Callable[..., Any], *arguments: object) -> Any:
         try:
             return self.pool.submit(work, *arguments).result()
         except BrokenProcessPool:
-            raise UserError(f"the process of {self.variant} ended") from None
+            raise UserError(f"the process of {self.row} ended") from None
         except (RuntimeError, MemoryError) as error:
             first_line = str(error).strip().partition("\n")[0]
-            self.error = "out of memory" if "memory" in str(error) else first_line or type(error).__name__
+            self.row.error = "out of memory" if "memory" in str(error) else first_line or type(error).__name__
             return None
 
-    def row(self, published: "Runner | None") -> Row:
-        """The figures, beside those of the published code in the same precision."""
-        variant = self.variant
-        row = Row(variant.network, self.outputs, variant.batch, variant.precision, variant.option, self.error)
-        if variant.reference:
-            row.variant = "published"
-        if not self.error:
-            row.peak_memory_mb = self.megabytes
-            row.seconds = statistics.median(self.repetitions)
-            row.predicted_per_second = variant.batch * self.outputs / row.seconds
-        if published and not self.error and not published.error:
-            ratios = [seconds / other for seconds, other in zip(self.repetitions, published.repetitions, strict=True)]
-            row.time_of_published = statistics.median(ratios)
-            row.memory_of_published = self.megabytes / published.megabytes
-        return row
 
+def measure(rows: Sequence[Row], arguments: argparse.Namespace) -> None:
+    """Fill in the rows, measured in turns on a CPU, one after the other on a GPU.
 
-def measure(variants: list[Variant], arguments: argparse.Namespace) -> list[Row]:
-    """Return a row for each variant."""
-    runners: list[Runner] = []
-    groups = [variants]
-    if arguments.device == "cuda":
-        groups = [[variant] for variant in variants]
-    for group in groups:
-        now = [Runner(variant, arguments) for variant in group]
+    Rows of the published code come first: those after them in the same precision have ratios to them.
+    """
+    published: dict[str, Runner] = {}
+    for group in [[row] for row in rows] if arguments.device == "cuda" else [rows]:
+        runners = [Runner(row, arguments) for row in group]
         for _ in range(arguments.rounds):
-            for runner in now:
+            for runner in runners:
                 runner.repeat()
-        for runner in now:
+        for runner in runners:
             runner.pool.shutdown()
-        runners += now
-    published = {runner.variant.precision: runner for runner in runners if runner.variant.reference}
-    return [runner.row(published.get(runner.variant.precision)) for runner in runners]
+            if not runner.row.error:
+                if runner.row.variant == "published":
+                    published[runner.row.precision] = runner
+                _fill_in(runner, published.get(runner.row.precision))
 
 
-def table(rows: list[Row]) -> Table:
-    """Format the rows."""
-    result = Table("network", "variant", "precision", title="Training")
-    headers = ("outputs", "batch", "s/step", "predicted/s", "peak MB", "time of published", "memory of published")
-    for header in headers:
-        result.add_column(header, justify="right")
-    for row in rows:
-        figures = (f"{row.seconds:.3f}", f"{row.predicted_per_second:,.0f}", f"{row.peak_memory_mb:,.0f}")
-        ratios = ("" if ratio is None else f"{ratio:.2f}" for ratio in (row.time_of_published, row.memory_of_published))
-        heading = (row.network, row.variant, row.precision, f"{row.output_size:,}", str(row.batch))
-        result.add_row(*heading, *((row.error,) if row.error else (*figures, *ratios)))
-    return result
+def _fill_in(runner: Runner, published: Runner | None) -> None:
+    row = runner.row
+    row.seconds = statistics.median(runner.repetitions)
+    row.predicted_per_second = row.batch * row.output_size / row.seconds
+    if published and row.peak_memory_mb and published.row.peak_memory_mb:
+        pairs = zip(runner.repetitions, published.repetitions, strict=True)
+        row.time_of_published = statistics.median(seconds / other for seconds, other in pairs)
+        row.memory_of_published = row.peak_memory_mb / published.row.peak_memory_mb
 
 
-def main(argv: list[str] | None = None) -> None:
+def main(argv: list[str]) -> None:
     """Measure, print the table, write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Speed of training steps.")
     parser.add_argument("--networks", nargs="+", default=["sequnet", "wavenet"], choices=NETWORKS)
@@ -219,33 +186,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--output_sizes", nargs="+", type=int, default=[5000], help="predicted samples of a crop")
     parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     parser.add_argument("--options", nargs="+", default=["plain"], choices=OPTIONS)
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
-    parser.add_argument("--reference", type=Path, help="folder of a copy of github f90/Seq-U-Net to compare with")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of a repetition, a step at least")
-    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each variant")
-    parser.add_argument("--json", type=Path, help="file to write the rows to")
+    add_options(parser)
     arguments = parser.parse_args(argv)
     rows: list[Row] = []
     for network, outputs, batch in product(arguments.networks, arguments.output_sizes, arguments.batches):
-        shape = (network, outputs, batch)
-        variants: list[Variant] = []
-        if arguments.reference:
-            precisions = dict.fromkeys(["float32", *arguments.precisions])
-            variants += [Variant(*shape, each, "plain", arguments.reference) for each in precisions]
-        variants += [Variant(*shape, *each, None) for each in product(arguments.precisions, arguments.options)]
-        rows += measure(variants, arguments)
-    console = Console()
-    console.width = max(console.width, 130)  # a file or a pipe counts as 80 columns wide
-    console.print(table(rows))
-    if arguments.json:
-        device = torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu"
-        heading = {"device": device, "threads": arguments.threads, "torch": torch.__version__}
-        write_text(arguments.json, json.dumps(heading | {"rows": [asdict(row) for row in rows]}, indent=2) + "\n")
+        precisions = dict.fromkeys(["float32", *arguments.precisions]) if arguments.reference else []
+        group = [Row(network, "published", precision, outputs, batch) for precision in precisions]
+        for precision, option in product(arguments.precisions, arguments.options):
+            group.append(Row(network, option, precision, outputs, batch))
+        measure(group, arguments)
+        rows += group
+    show("Training", rows, arguments)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from error
+    exit_main("benchmarks.training", main, sys.argv[1:])

@@ -18,8 +18,8 @@ from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate.comparison import LEAST_CLIPS
 from sequnet_pl.models.network import Network
-from sequnet_pl.sampling import metadata, prompts
-from sequnet_pl.sampling.clip_folder import LIST
+from sequnet_pl.sampling import prompts
+from sequnet_pl.sampling.clip_folder import read_list
 from sequnet_pl.sampling.clips import Batch, drawn_blocks
 from sequnet_pl.sampling.engines import Block, Engine
 from sequnet_pl.sampling.generate import start
@@ -30,10 +30,12 @@ log = logging.getLogger(__name__)
 
 
 class Stretch(NamedTuple):
-    """A position in a split: `start` in samples of its recording."""
+    """Where a part of a recording starts."""
 
-    recording: int
-    start: int
+    begin: int  # in the codes of the split
+    before: int  # samples of the recording before it
+    file: str
+    second: float  # of the file
 
 
 def evenly(things: int, count: int) -> list[int]:
@@ -62,31 +64,27 @@ def choose(split: Split, samples: int, clips: int, rate: int) -> list[Stretch]:
     count = 2 * min(most, clips)
     chosen = evenly(int(ends[-1]), count)
     recordings = np.searchsorted(ends, chosen, side="right")
-    return [
-        Stretch(int(index), (slot - int(ends[index] - slots[index])) * samples)
-        for slot, index in zip(chosen, recordings, strict=True)
-    ]
+    starts = (np.array(chosen) - (ends - slots)[recordings]) * samples
+    return [stretch(split, index, start, rate) for index, start in zip(recordings, starts.tolist(), strict=True)]
+
+
+def stretch(split: Split, index: int, start: int, rate: int) -> Stretch:
+    """The part of a recording from its sample `start` on."""
+    recording = split.recordings[index]
+    return Stretch(recording.offset + start, start, recording.source, (recording.start + start) / rate)
 
 
 def read(split: Split, stretches: Sequence[Stretch], samples: int) -> NDArray[np.uint8]:
     """The codes there, (N, T)."""
-    starts = [int(split.offsets[stretch.recording]) + stretch.start for stretch in stretches]
-    return np.stack([split.codes[begin : begin + samples] for begin in starts])
+    return np.stack([split.codes[one.begin : one.begin + samples] for one in stretches])
 
 
-def source(split: Split, stretch: Stretch, rate: int) -> tuple[str, float]:
-    """The file of a stretch, and the second of it at which the stretch starts."""
-    recording = split.recordings[stretch.recording]
-    return recording.source, (recording.start + stretch.start) / rate
-
-
-def prompt(split: Split, stretch: Stretch, context: int, rate: int) -> Prompt:
+def prompt(split: Split, after: Stretch, context: int) -> Prompt:
     """The samples before a stretch, at most `context`; silence at the start of a recording."""
-    end = int(split.offsets[stretch.recording]) + stretch.start
-    file, seconds = source(split, stretch, rate)
-    if not stretch.start:
-        return replace(prompts.SILENCE, source=file)
-    return Prompt(np.array(split.codes[end - min(context, stretch.start) : end]), 0, file, seconds)
+    if not after.before:
+        return replace(prompts.SILENCE, source=after.file)
+    codes = np.array(split.codes[after.begin - min(context, after.before) : after.begin])
+    return Prompt(codes, 0, after.file, after.second)
 
 
 def generate(
@@ -125,10 +123,11 @@ def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tupl
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name one that holds clips")
-    prompts_there = _prompts(folder, rate)
+    listed = {folder / name: clip.metadata for name, clip in read_list(folder).items()}
+    prompt_ends = {path: round(made.prompt_samples * rate / made.sample_rate) for path, made in listed.items()}
     found, paths, short = [], [], 0
     for path in files.find(folder):
-        skipped = prompts_there.get(path, 0)
+        skipped = prompt_ends.get(path, 0)
         codes = mulaw.encode(files.read(path, rate, 0.0, (skipped + samples) / rate))[skipped:]
         if len(codes) < samples:
             short += 1
@@ -144,14 +143,3 @@ def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tupl
         )
     chosen = evenly(len(found), min(most or len(found), len(found)))
     return np.stack([found[i] for i in chosen]), [paths[i] for i in chosen]
-
-
-def _prompts(folder: Path, rate: int) -> dict[Path, int]:
-    """Samples of the prompt at `rate` in each file that sample.py made there."""
-    if not (path := folder / LIST).is_file():
-        return {}
-    try:
-        made = metadata.load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not a list of clips, so what is prompt is not known; move it away") from error
-    return {folder / clip.wav: round(clip.metadata.prompt_samples * rate / clip.metadata.sample_rate) for clip in made}

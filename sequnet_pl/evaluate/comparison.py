@@ -12,7 +12,7 @@ from scipy.stats import wasserstein_distance
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.errors import UsageError
-from sequnet_pl.evaluate.features import MELS, SCALARS, SHORTEST, Features, features
+from sequnet_pl.evaluate.features import MELS, SCALARS, SHORTEST, Features, Measure, features
 from sequnet_pl.report.clip import SILENT_BELOW
 
 Array = NDArray[np.float64]
@@ -22,16 +22,6 @@ SETS = ("generated", "real", "noise")
 LEAST_CLIPS = 4
 """Smallest number of clips; fewer give no estimate of their spread."""
 RESAMPLES = 200
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A distance between two sets of clips, 0 for identical ones: its key in files, name, unit and meaning."""
-
-    key: str
-    name: str
-    unit: str
-    meaning: str
 
 
 SD = "SD"
@@ -56,7 +46,7 @@ MEASURES = (
         "dB",
         "Root mean square difference of mean mel spectra, brought to the same level.",
     ),
-    *(Measure(scalar.key, scalar.name, SD, scalar.meaning) for scalar in SCALARS),
+    *SCALARS,
 )
 
 
@@ -76,6 +66,11 @@ class Result:
     distance: dict[str, Estimate]
     mean: dict[str, float]  # of a scalar feature in its own unit; `real` is all real clips; empty for other measures
     missing: dict[str, int]  # clips without that feature (silence has no spectral centroid), as in `mean`
+
+    @property
+    def unit(self) -> str:
+        """Of the distances."""
+        return SD if self.measure.least else self.measure.unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,10 +116,15 @@ def compare(
     if resamples < 2:
         raise UsageError(f"resamples is {resamples}, but must be 2 or more")
     reference, other = real[::2], real[1::2]
-    sources = {"generated": generated, "real": other, "noise": noise_like(other, seed), "reference": reference}
-    found = {name: features(mulaw.encode(source), rate) for name, source in sources.items()}
-    whole = found | {"real": found["real"].joined(found["reference"])}
-    spread = _spread(whole["real"])
+    every = features(mulaw.encode(np.concatenate([other, reference])), rate)
+    found = {
+        "generated": features(mulaw.encode(generated), rate),
+        "real": every.take(np.arange(clips)),
+        "noise": features(mulaw.encode(noise_like(other, seed)), rate),
+        "reference": every.take(np.arange(clips, 2 * clips)),
+    }
+    whole = found | {"real": every}
+    spread = _spread(every)
     estimates = {name: _estimates(found[name], found["reference"], spread, seed, resamples) for name in SETS}
     results = {}
     for index, measure in enumerate(MEASURES):

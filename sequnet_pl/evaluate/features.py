@@ -31,27 +31,30 @@ silent, away from singular. Differences in spread below a decibel so count for n
 
 
 @dataclass(frozen=True)
-class Scalar:
-    """A feature that is one number per clip."""
+class Measure:
+    """What clips are compared by: a distance between two sets of them, 0 for identical ones, or a number per clip."""
 
     key: str  # in files
     name: str
     unit: str
-    least: float  # the smallest standard deviation of real clips that distances are divided by, in `unit`
     meaning: str
+    least: float = 0.0
+    """Of a number per clip: the smallest standard deviation of real clips that distances are divided by, in `unit`."""
 
 
 SCALARS = (
-    Scalar("spectral_centroid", "spectral centroid", "Hz", 10, "Centre of gravity of the spectrum: how bright it is."),
-    Scalar("spectral_flatness", "spectral flatness", "dB", 0.1, "Noise is near 0 dB, tones are far below."),
-    Scalar("spectral_rolloff", "spectral roll-off", "Hz", 10, "85% of the spectrum's magnitude lies below it."),
-    Scalar("onset_rate", "onset rate", "1/s", 0.1, "Notes, syllables or knocks that begin in a second."),
-    Scalar("chroma_entropy", "chroma entropy", "bits", 0.01, "One pitch class alone has 0, all twelve alike 3.58."),
-    Scalar("level", "level", "dBFS", 0.1, "Root mean square of the samples."),
-    Scalar("loudness_range", "loudness range", "dB", 0.1, "From the 10th to the 95th percentile of the frames' level."),
-    Scalar("silence_share", "silence share", "", 0.01, f"Share of frames below {SILENT_BELOW:.0f} dBFS."),
-    Scalar("clipping_share", "clipping share", "", 0.01, "Share of samples at full scale."),
-    Scalar("loop_score", "loop score", "", 0.01, "1: the last second repeats what came just before it."),
+    Measure("spectral_centroid", "spectral centroid", "Hz", "Centre of gravity of the spectrum: how bright it is.", 10),
+    Measure("spectral_flatness", "spectral flatness", "dB", "Noise is near 0 dB, tones are far below.", 0.1),
+    Measure("spectral_rolloff", "spectral roll-off", "Hz", "85% of the spectrum's magnitude lies below it.", 10),
+    Measure("onset_rate", "onset rate", "1/s", "Notes, syllables or knocks that begin in a second.", 0.1),
+    Measure("chroma_entropy", "chroma entropy", "bits", "One pitch class alone has 0, all twelve alike 3.58.", 0.01),
+    Measure("level", "level", "dBFS", "Root mean square of the samples.", 0.1),
+    Measure(
+        "loudness_range", "loudness range", "dB", "From the 10th to the 95th percentile of the frames' level.", 0.1
+    ),
+    Measure("silence_share", "silence share", "", f"Share of frames below {SILENT_BELOW:.0f} dBFS.", 0.01),
+    Measure("clipping_share", "clipping share", "", "Share of samples at full scale.", 0.01),
+    Measure("loop_score", "loop score", "", "1: the last second repeats what came just before it.", 0.01),
 )
 
 
@@ -69,11 +72,6 @@ class Features:
     def take(self, clips: NDArray[np.integer]) -> Self:
         """The features of some clips, any of them as often as it is named."""
         return type(self)(*(getattr(self, field.name)[clips] for field in fields(self)))
-
-    def joined(self, other: Self) -> Self:
-        """Of the clips of both sets."""
-        names = [field.name for field in fields(self)]
-        return type(self)(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
     def histogram(self) -> NDArray[np.float64]:
         """Share of each code, (256,)."""

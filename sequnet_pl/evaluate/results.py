@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def check_output_dir(folder: Path) -> None:
 def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
     """The text of evaluation.json: `made`, how the evaluation was made, and all numbers; missing ones are null."""
     features = comparison.features
+    keys = [scalar.key for scalar in SCALARS]
     numbers = {
         "clips": comparison.clips,
         "seconds": comparison.samples / comparison.rate,
@@ -49,29 +51,18 @@ def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:
             "code_histogram": {name: found.histogram().tolist() for name, found in features.items()},
         },
         "features_of_clips": {
-            name: {
-                scalar.key: [_number(value) for value in column]
-                for scalar, column in zip(SCALARS, found.scalars.T.tolist(), strict=True)
-            }
-            for name, found in features.items()
+            name: dict(zip(keys, found.scalars.T.tolist(), strict=True)) for name, found in features.items()
         },
     }
-    return json.dumps({"format": FORMAT, **made, **numbers}, indent=1, allow_nan=False) + "\n"
+    text = json.dumps({"format": FORMAT, **made, **numbers})
+    plain = json.loads(text, parse_constant=lambda _: None)  # NaN
+    return json.dumps(plain, indent=1) + "\n"
 
 
 def _plain(result: Result) -> dict[str, Any]:
-    values: dict[str, Any] = {"name": result.measure.name, "unit": result.measure.unit}
-    values["distance"] = {
-        name: {"value": _number(found.value), "error": _number(found.error)} for name, found in result.distance.items()
-    }
-    if result.mean:
-        values["mean"] = {name: _number(value) for name, value in result.mean.items()}
-        values["missing_clips"] = result.missing
-    return values
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    values: dict[str, Any] = {"name": result.measure.name, "unit": result.unit}
+    values["distance"] = {name: asdict(found) for name, found in result.distance.items()}
+    return values | ({"mean": result.mean, "missing_clips": result.missing} if result.mean else {})
 
 
 def verdict(comparison: Comparison) -> str:
@@ -86,7 +77,7 @@ def verdict(comparison: Comparison) -> str:
         where = "Closer to noise than to the recordings"
     else:
         where = "Closer to the recordings than to noise"
-    distance, *bounds = (f"{_estimate(one)} {result.measure.unit}" for one in (generated, real, noise))
+    distance, *bounds = (f"{_estimate(one)} {result.unit}" for one in (generated, real, noise))
     return (
         f"{where}: {result.measure.name} {distance}; other recordings {bounds[0]}, noise {bounds[1]}; "
         f"{comparison.silent['generated']:.0%} of the generated clips are silent, {comparison.silent['real']:.0%} of "
@@ -97,7 +88,7 @@ def verdict(comparison: Comparison) -> str:
 def distances(comparison: Comparison) -> list[list[str]]:
     """Rows under HEADINGS: measure, and distance with standard error of each of SETS."""
     return [
-        [_with_unit(result.measure.name, result.measure.unit), *(_estimate(result.distance[name]) for name in SETS)]
+        [_with_unit(result.measure.name, result.unit), *(_estimate(result.distance[name]) for name in SETS)]
         for result in comparison.results.values()
     ]
 
@@ -161,7 +152,7 @@ def write_evaluation_page(
         means=means(comparison),
         spectra=_chart("long-term spectra, dB", "Hz", mel_frequencies(comparison.rate), spectra, log_x=True),
         histograms=_chart("histograms of codes, share", "code", np.arange(256.0), logarithmic, log_y=True),
-        clips=[[view(clip, path) for clip in row] for row in clips],
+        clips=[[view(clip) for clip in row] for row in clips],
     )
 
 

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Column, Table
 
 from sequnet_pl import atomic
 from sequnet_pl.audio import files, mulaw
@@ -28,10 +27,12 @@ from sequnet_pl.data.store import Options as StoreOptions
 from sequnet_pl.data.store import Split, make_store, open_split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate import clips, results
+from sequnet_pl.evaluate.clips import Stretch
 from sequnet_pl.evaluate.comparison import Comparison, check_length, compare
 from sequnet_pl.report.clip import PageClip
 from sequnet_pl.report.run import link_page
 from sequnet_pl.report.run_folder import run_pages, run_title
+from sequnet_pl.report.scores import text_table
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.clip_folder import ROOT, ClipFolder, new_folder
 from sequnet_pl.sampling.engines import engine_for
@@ -52,7 +53,7 @@ class _Sound:
     generated: NDArray[np.float32]  # (N, T)
     real: NDArray[np.float32]  # (2N, T); every other one is the real continuation of the prompt of a generated clip
     names: list[str]  # of the generated clips
-    sources: list[tuple[str, float]]  # files of the real clips, and seconds into them
+    stretches: list[Stretch]  # the real clips
     made: dict[str, Any]  # settings of the generated clips, for evaluation.json
     facts: dict[str, object]  # the same for the page
 
@@ -92,10 +93,7 @@ def evaluate(argv: list[str]) -> None:
     _write(folder, run, argv, options, sound, comparison)
     if in_root:
         ClipFolder(ROOT).write_page()
-    table = Table(*(Column(name, justify="right" if name else "left") for name in results.HEADINGS))
-    for row in results.distances(comparison):
-        table.add_row(*row)
-    Console().print(table)
+    Console().print(text_table(results.HEADINGS, results.distances(comparison)))
     Console().print(results.verdict(comparison), highlight=False)
     log.info("numbers: %s\ncharts and clips: %s", folder / results.NUMBERS, folder / results.PAGE)
 
@@ -110,9 +108,8 @@ def held_out(audio_dir: str | None, trained: Trained | None, rate: int) -> Split
     if audio_dir and os.path.realpath(audio_dir) not in [os.path.realpath(folder) for folder in trained_on]:
         return _held_out_folder(Path(audio_dir), trained, rate)
     assert trained
-    data = open_recordings(
-        audio_dir if len(trained_on) > 1 else None, trained
-    )  # one of several is split as it was there
+    several = len(trained_on) > 1  # of which one is split as it was there
+    data = open_recordings(audio_dir if several else None, trained)
     for name in ("test", "val"):
         if len((split := data.splits[name]).lengths):
             if name == "val":
@@ -149,7 +146,7 @@ def _existing(options: Options, folder: Path, split: Split, samples: int, rate: 
         mulaw.decode(found[kept]),
         mulaw.decode(clips.read(split, stretches, samples)),
         [paths[i].name for i in kept],
-        [clips.source(split, stretch, rate) for stretch in stretches],
+        stretches,
         {"files": [str(paths[i]) for i in kept]},
         {"generated clips": folder},
     )
@@ -160,10 +157,9 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
     rate, network = trained.sample_rate, trained.network
     engine = engine_for(network, options.engine, options.weights, options.batch_size)
     stretches = clips.choose(split, samples, options.clips or CLIPS, rate)
-    sources = [clips.source(split, stretch, rate) for stretch in stretches]
     if options.conditional:
-        starts = [clips.prompt(split, stretch, network.context(rate), rate) for stretch in stretches[1::2]]
-        names = [f"after {Path(file).name}, {second:.2f} s" for file, second in sources[1::2]]
+        starts = [clips.prompt(split, one, network.context(rate)) for one in stretches[1::2]]
+        names = [f"after {Path(one.file).name}, {one.second:.2f} s" for one in stretches[1::2]]
     else:
         starts = [prompts.SILENCE] * (len(stretches) // 2)
         names = ["from silence"] * len(starts)
@@ -176,7 +172,7 @@ def _generated(options: Options, trained: Trained, split: Split, samples: int) -
     facts = {"checkpoint": trained.path, "network": trained.name, "step": trained.step, "weights": trained.digest}
     facts |= {"from": kind, "temperature": f"{options.temp:g}"}
     real = clips.read(split, stretches, samples)
-    return _Sound(mulaw.decode(codes), mulaw.decode(real), names, sources, asdict(base), facts)
+    return _Sound(mulaw.decode(codes), mulaw.decode(real), names, stretches, asdict(base), facts)
 
 
 def _write(
@@ -189,15 +185,15 @@ def _write(
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
         "settings": asdict(options),
         "generated": sound.made,
-        "recordings": [{"file": file, "start": start} for file, start in sound.sources],
+        "recordings": [{"file": one.file, "start": one.second} for one in sound.stretches],
     }
     atomic.write_text(folder / results.NUMBERS, results.dump(comparison, made))
     rate = comparison.rate
     facts = sound.facts | {"clips": f"{comparison.clips} of {comparison.samples / rate:g} s", "rate": f"{rate} Hz"}
     pairs = []
     for i in clips.evenly(comparison.clips, _SHOWN):
-        file, start = sound.sources[2 * i + 1]
-        name = f"real, {Path(file).name}, {start:.2f} s"
+        one = sound.stretches[2 * i + 1]
+        name = f"real, {Path(one.file).name}, {one.second:.2f} s"
         generated = PageClip(name=f"generated, {sound.names[i]}", samples=sound.generated[i], rate=rate)
         pairs.append([generated, PageClip(name=name, samples=sound.real[2 * i + 1], rate=rate)])
     path, what = folder / results.PAGE, "generated clips against recordings"

@@ -4,7 +4,6 @@ import io
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from scipy.signal import correlate
 
 from sequnet_pl.atomic import replacing
 from sequnet_pl.errors import UserError
-from sequnet_pl.report.page import data_uri, relative_url, write_page
+from sequnet_pl.report.page import data_uri, write_page
 
 EMBEDDED_SECONDS = 30.0
 """Length up to which audio is embedded in a page; longer clips are linked."""
@@ -150,8 +149,8 @@ def read_clip(path: Path) -> tuple[NDArray[np.float32], int]:
     return samples.mean(axis=1), rate
 
 
-def view(clip: PageClip, page: Path) -> dict[str, Any]:
-    """The values that parts.html needs to show a clip on the page at this path. Raises UserError if it is unreadable.
+def view(clip: PageClip) -> dict[str, Any]:
+    """The values that parts.html needs to show a clip. Raises UserError if it is unreadable.
 
     Warnings concern only the part after the prompt.
     """
@@ -161,7 +160,6 @@ def view(clip: PageClip, page: Path) -> dict[str, Any]:
         samples, rate = read_clip(clip.wav)
     seconds, own = max(1, len(samples)) / rate, samples[round(clip.prompt_end * rate) :]
     picture = _picture(samples, rate)  # first: it refuses samples that are not finite
-    url = relative_url(clip.wav, page) if clip.wav else ""
     facts = {"length": f"{seconds:.2f} s", "level": f"{max(level(own), -99):.0f} dBFS"}
     brief = []
     if math.isfinite(clip.bits):
@@ -173,21 +171,17 @@ def view(clip: PageClip, page: Path) -> dict[str, Any]:
     if clip.prompt_end:
         facts["prompt"] = f"{clip.prompt_end:.2f} s"
     return {
-        "name": clip.name,
+        "clip": clip,
         "flags": {flag: FLAGS[flag] for flag in flags(own, rate)},
         "part": f"{clip.after} part " if clip.prompt_end else "",
         "seconds": seconds,
         "share": round(100 * min(1, clip.prompt_end / seconds), 2),
-        "after": clip.after,
         "columns": _COLUMNS,
         "outline": _outline(samples),
         "picture": picture,
-        "audio": url if url and seconds > EMBEDDED_SECONDS else _wav(samples, rate),
+        "audio": "" if clip.wav and seconds > EMBEDDED_SECONDS else _wav(samples, rate),
         "brief": ", ".join(brief) or facts["length"],
         "facts": facts | dict(clip.details),
-        "url": url,
-        "file": clip.wav.name if clip.wav else "",
-        "command": clip.command,
     }
 
 
@@ -203,11 +197,8 @@ def write_listening_page(
     `links` are those of `write_page`; `folders` are name, page and content of folders of other clips. Raises
     UserError if a clip cannot be read or the page cannot be written.
     """
-    ranked = sorted(clips, key=lambda clip: (clip.network, clip.bits))
-    grouped = groupby(ranked, key=lambda clip: clip.network)
-    groups = [(network, [view(clip, path) for clip in members]) for network, members in grouped]
-    linked = [(name, relative_url(page, path), content) for name, page, content in folders]
-    write_page(path, "clips.html", title, links, groups=groups, folders=linked)
+    shown = [[view(clip)] for clip in sorted(clips, key=lambda clip: clip.bits)]
+    write_page(path, "clips.html", title, links, clips=shown, folders=list(folders))
 
 
 def _wav(samples: NDArray[np.float32], rate: int) -> str:

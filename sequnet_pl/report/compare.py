@@ -4,6 +4,7 @@ Their scores, their curves in one chart, the settings that differ, and the same 
 """
 
 import argparse
+import math
 import os
 import sys
 from collections import Counter
@@ -16,7 +17,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.models import registry
 from sequnet_pl.report.charts import COLOURS, OVER, Chart, references, score_chart, series
 from sequnet_pl.report.clip import PageClip, view
-from sequnet_pl.report.page import duration, fixed, percent, relative_url, write_page
+from sequnet_pl.report.page import duration, fixed, percent, write_page
 from sequnet_pl.report.run import page_clip
 from sequnet_pl.report.run_folder import (
     REPORT,
@@ -48,12 +49,12 @@ _PATHS = {
 
 
 class ComparedRun:
-    """A run: its files, its name among the others, its colour, and the address of its report, which may be empty."""
+    """A run: its files, its name among the others, and its colour."""
 
-    def __init__(self, folder: Path, name: str, colour: str, page: Path) -> None:
-        self.name, self.colour = name, colour
-        self.url = relative_url(folder / REPORT, page) if (folder / REPORT).is_file() else ""
+    def __init__(self, folder: Path, name: str) -> None:
+        self.name, self.colour, self.report = name, "", folder / REPORT
         self.metrics, self.facts, self.config = Metrics(folder), read_summary(folder), read_config(folder)
+        self.steps, self.bits = self.metrics.best("val/bits_per_sample") or (None, None)
         self.test = read_json(folder / "test.json")
         measures = read_json(folder / "evaluation" / "evaluation.json").get("measures", {})
         self.sound = measures.get("log_mel_frechet", {}).get("distance", {}).get("generated", {})
@@ -81,7 +82,7 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
 
 def write_comparison(path: Path, folders: Sequence[Path]) -> None:
     """Write the page of two runs or more to `path`, the best validation first. Raises UserError if that fails."""
-    runs = _ranked(folders, path)
+    runs = _ranked(folders)
     write_page(
         path,
         "compare.html",
@@ -91,18 +92,17 @@ def write_comparison(path: Path, folders: Sequence[Path]) -> None:
         scores=_scores(runs),
         charts=list(_charts(runs)),
         settings=differing([run.config for run in runs]),
-        prompts=[(source, [view(clip, path) for clip in clips]) for source, clips in _same_prompts(runs)],
+        prompts=[(source, [[view(clip)] for clip in clips]) for source, clips in _same_prompts(runs)],
     )
 
 
-def _ranked(folders: Sequence[Path], page: Path) -> list[ComparedRun]:
+def _ranked(folders: Sequence[Path]) -> list[ComparedRun]:
     """The best validation first; a run is named by its path below the folder that holds all."""
-    best = {folder: Metrics(folder).best("val/bits_per_sample") or (0, float("inf")) for folder in folders}
     root = os.path.commonpath([folder.resolve().parent for folder in folders])
-    runs = []
-    for number, folder in enumerate(sorted(folders, key=lambda folder: best[folder][1])):
-        colour = COLOURS[number] if len(folders) <= len(COLOURS) else f"hsl({360 * number // len(folders)} 60% 50%)"
-        runs.append(ComparedRun(folder, Path(os.path.relpath(folder.resolve(), root)).as_posix(), colour, page))
+    runs = [ComparedRun(folder, Path(os.path.relpath(folder.resolve(), root)).as_posix()) for folder in folders]
+    runs.sort(key=lambda run: math.inf if run.bits is None else run.bits)
+    for number, run in enumerate(runs):
+        run.colour = COLOURS[number] if len(runs) <= len(COLOURS) else f"hsl({360 * number // len(runs)} 60% 50%)"
     return runs
 
 
@@ -116,11 +116,9 @@ def _incompatible(runs: Sequence[ComparedRun]) -> Iterator[str]:
 
 def _scores(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
     """Columns of the table by name: a value of each run."""
-    best = [run.metrics.best("val/bits_per_sample") or (None, None) for run in runs]
-    tested = [(run.test.get("step"), run.test.get("bits_per_sample", {}).get(NETWORK)) for run in runs]
     return {
-        "validation": [_at_step(*each) for each in best],
-        "test": [_at_step(*each) for each in tested],
+        "validation": [_at_step(run.steps, run.bits) for run in runs],
+        "test": [_at_step(run.test.get("step"), run.test.get("bits_per_sample", {}).get(NETWORK)) for run in runs],
         "accuracy": [percent(run.test.get("accuracy")) for run in runs],
         "sound, dB": [f"{run.sound['value']:.1f} ± {run.sound['error']:.1f}" if run.sound else "–" for run in runs],
         "network": [registry.title(run.facts.get("network", "–")) for run in runs],

@@ -3,7 +3,7 @@
 import base64
 import os
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,9 @@ def data_uri(data: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
-def relative_url(target: Path, page: Path) -> str:
-    """The address of a file relative to the page that links it; any file name is quoted."""
-    return quote(os.fsencode(Path(os.path.relpath(target, page.parent)).as_posix()))
+def _relative_url(folder: Path, target: Path) -> str:
+    """The address of a file on a page in a folder; any file name is quoted."""
+    return quote(os.fsencode(Path(os.path.relpath(target, folder)).as_posix()))
 
 
 def duration(hours: float | None) -> str:
@@ -78,7 +78,8 @@ def write_page(path: Path, template: str, title: str, links: Iterable[tuple[str,
         template: File name in templates/.
         title: Heading and title.
         links: Other pages by name; a link to the page itself is left out.
-        values: Variables of the template.
+        values: Variables of the template, which also has `url`, the relative address of a file.
     """
-    others = [(name, relative_url(target, path)) for name, target in links if target.resolve() != path.resolve()]
-    atomic.write_text(path, _environment().get_template(template).render(title=title, links=others, **values))
+    others = [(name, target) for name, target in links if target.resolve() != path.resolve()]
+    url = partial(_relative_url, path.parent)
+    atomic.write_text(path, _environment().get_template(template).render(title=title, links=others, url=url, **values))

@@ -14,7 +14,7 @@ from sequnet_pl.errors import UsageError
 from sequnet_pl.report.card import receptive_field
 from sequnet_pl.report.charts import codes_chart, measure_charts, score_charts
 from sequnet_pl.report.clip import PageClip, view
-from sequnet_pl.report.page import duration, relative_url, write_page
+from sequnet_pl.report.page import duration, write_page
 from sequnet_pl.report.run_folder import (
     CONFIG,
     FILE,
@@ -60,7 +60,7 @@ def write_report(folder: Path) -> Path:
         measures=list(measure_charts(metrics)),
         last_command=(facts.get("commands") or [""])[-1],
         config=read_text(folder / CONFIG),
-        **_sampled(folder, path),
+        **_sampled(folder),
     )
     return path
 
@@ -109,30 +109,28 @@ def page_clip(folder: Path, sampling: ClipSet, one: ClipInfo) -> PageClip:
     )
 
 
-def _sampled(folder: Path, page: Path) -> dict[str, Any]:
+def _sampled(folder: Path) -> dict[str, Any]:
     """The newest clips in full, earlier ones as links."""
     *earlier, newest = sampling_folders(folder) or [None]
     if not newest or not (sampling := read_sampling(newest)):
         return {"sampling": None}
-    shown = np.unique(np.linspace(0, len(earlier) - 1, _LINKED).round().astype(int)) if earlier else []
-    read = [(earlier[index], old) for index in shown if (old := read_sampling(earlier[index]))]
+    linked = np.unique(np.linspace(0, len(earlier) - 1, _LINKED).round().astype(int)) if earlier else []
     prompted: dict[str, list[dict[str, Any]]] = {}  # continuation-0 beside recording-0
     from_silence = []
     for one in sampling.clips:
-        group = prompted.setdefault(one.name.rpartition("-")[2], []) if one.prompt_end else from_silence
-        group.append(view(page_clip(newest, sampling, one), page))
+        shown = view(page_clip(newest, sampling, one))
+        if one.prompt_end:
+            prompted.setdefault(one.name.rpartition("-")[2], []).append(shown)
+        else:
+            from_silence.append([shown])
     return {
         "sampling": sampling,
         "prompted": list(prompted.values()),
         "from_silence": from_silence,
         "codes": codes_chart(sampling.real_codes, sampling.generated_codes),
         "earlier_count": len(earlier),
-        "earlier": [(old.step, [_link(path, one, page) for one in old.clips]) for path, old in read],
+        "earlier": [(earlier[index], old) for index in linked if (old := read_sampling(earlier[index]))],
     }
-
-
-def _link(folder: Path, one: ClipInfo, page: Path) -> tuple[str, str, float | None]:
-    return one.name, relative_url(folder / f"{one.name}.wav", page), one.bits_per_sample
 
 
 def main(argv: list[str]) -> int:

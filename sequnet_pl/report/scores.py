@@ -26,46 +26,62 @@ _PRINTED = 3  # recordings at either end, on a terminal
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordingScore:
-    """Predictions of one recording; scores are None if nothing was predicted or they are not finite.
+class Score:
+    """Predictions of some samples; scores are None if nothing was predicted or they are not finite."""
 
-    Attributes:
-        name: path below the folder that holds all recordings.
-        samples: number of predictions.
-        bits_per_sample: of the network.
-        table_bits_per_sample: of the trigram baseline for the same samples.
-    """
-
-    name: str
     samples: int
-    bits_per_sample: float | None
-    table_bits_per_sample: float | None
+    bits_per_sample: float | None  # of the network
+    table_bits_per_sample: float | None  # of the trigram baseline, for the same samples
+
+    @property
+    def cells(self) -> tuple[str, str]:
+        """Both scores as text."""
+        return fixed(self.bits_per_sample), fixed(self.table_bits_per_sample)
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelScore(RecordingScore):
-    """As RecordingScore, of the recordings of one label; the name is empty for those without a label."""
+class RecordingScore(Score):
+    """Predictions of one recording; the name is its path below the folder that holds all recordings."""
 
+    name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelScore(Score):
+    """Predictions of the recordings of one label; the name is empty for those without a label."""
+
+    name: str
     recordings: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DistanceScore(Score):
+    """Predictions of samples `start` to `end` (exclusive; None: to the end) of all recordings."""
+
+    start: int
+    end: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfidenceScore:
+    """Predictions whose likeliest code has a probability of `start` to `end`; None without samples."""
+
+    start: float
+    end: float
+    samples: int
+    confidence: float | None  # mean probability of the likeliest code
+    accuracy: float | None  # share of samples for which it is right
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recognition:
-    """How often the label with which a recording takes the fewest bits is its own.
+    """How often the label with which a recording takes the fewest bits is its own."""
 
-    Attributes:
-        recordings: number of recordings that were scored with each label.
-        labels: number of labels.
-        accuracy: share of these recordings.
-        bits_per_sample: of these recordings with their labels.
-        unlabelled_bits_per_sample: of these recordings with no label.
-    """
-
-    recordings: int
+    recordings: int  # those that were scored with each label
     labels: int
-    accuracy: float
-    bits_per_sample: float
-    unlabelled_bits_per_sample: float
+    accuracy: float  # share of these recordings
+    bits_per_sample: float  # of these recordings with their labels
+    unlabelled_bits_per_sample: float  # of these recordings with no label
 
     def __str__(self) -> str:
         return (
@@ -76,74 +92,28 @@ class Recognition:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DistanceScore:
-    """As RecordingScore, of samples `start` to `end` (exclusive; None: to the end) of all recordings."""
-
-    start: int
-    end: int | None
-    samples: int
-    bits_per_sample: float | None
-    table_bits_per_sample: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ConfidenceScore:
-    """Predictions whose likeliest code has a probability of `start` to `end`; None without samples.
-
-    Attributes:
-        confidence: mean probability of the likeliest code.
-        accuracy: share of samples for which the likeliest code is right.
-    """
-
-    start: float
-    end: float
-    samples: int
-    confidence: float | None
-    accuracy: float | None
-
-
-@dataclass(frozen=True, kw_only=True)
 class Scores:
-    """Scores of a test; `test.json` has all of them under the same names.
+    """Scores of a test; `test.json` has all of them under the same names."""
 
-    Attributes:
-        network: sequnet or wavenet.
-        checkpoint: the tested file, if there is one.
-        step: training steps, if the checkpoint has them.
-        store: folder of the codes.
-        fingerprint: short hash of the data.
-        sample_rate: Hz.
-        receptive_field: samples; None where it is unbounded.
-        samples: predictions, all of the test split.
-        bits_per_sample: of the uniform and the n-gram baselines, and of "this network"; by name.
-        accuracy: share of samples for which the likeliest code is right.
-        expected_calibration_error: mean of |accuracy - confidence| over `calibration`, weighted by samples
-            (Guo et al. 2017, https://arxiv.org/abs/1706.04599), of the likeliest code.
-        table_samples: number of codes that the n-gram baselines were counted on, at most.
-        recordings: in the order of the split.
-        distances: by distance from the start of the recording, the nearest first.
-        calibration: by confidence, the lowest first.
-        labels: of a network with labels, in their order.
-        recognition: of a network with labels.
-    """
-
-    network: str
-    checkpoint: str | None
-    step: int | None
-    store: str
-    fingerprint: str
-    sample_rate: int
-    receptive_field: int | None
-    samples: int
-    bits_per_sample: dict[str, float | None]
-    accuracy: float | None
+    network: str  # its name, such as sequnet
+    checkpoint: str | None  # the tested file, if there is one
+    step: int | None  # of training, if the checkpoint has it
+    store: str  # folder of the codes
+    fingerprint: str  # of the data
+    sample_rate: int  # Hz
+    receptive_field: int | None  # samples; None where it is unbounded
+    samples: int  # predictions, all of the test split
+    bits_per_sample: dict[str, float | None]  # of the uniform and the n-gram baselines, and of NETWORK; by name
+    accuracy: float | None  # share of samples for which the likeliest code is right
     expected_calibration_error: float | None
-    table_samples: int
-    recordings: Sequence[RecordingScore]
-    distances: Sequence[DistanceScore]
-    calibration: Sequence[ConfidenceScore]
-    labels: Sequence[LabelScore] = ()
-    recognition: Recognition | None = None
+    """Mean of |accuracy - confidence| over `calibration`, weighted by samples (Guo et al. 2017,
+    https://arxiv.org/abs/1706.04599), of the likeliest code."""
+    table_samples: int  # codes that the n-gram baselines were counted on, at most
+    recordings: Sequence[RecordingScore]  # in the order of the split
+    distances: Sequence[DistanceScore]  # by distance from the start of the recording, the nearest first
+    calibration: Sequence[ConfidenceScore]  # by confidence, the lowest first
+    labels: Sequence[LabelScore] = ()  # of a network with labels, in their order
+    recognition: Recognition | None = None  # of a network with labels
 
     @property
     def ranked(self) -> list[RecordingScore]:
@@ -151,48 +121,41 @@ class Scores:
         scored = [one for one in self.recordings if one.bits_per_sample is not None]
         return sorted(scored, key=lambda one: one.bits_per_sample or 0.0, reverse=True)
 
-    def ends(self, count: int) -> list[tuple[str, str, str, str]]:
+    def ends(self, count: int) -> list[tuple[str, ...]]:
         """Rows of a table under HEAD: the worst and the best recordings, `count` of each, or all."""
         ranked = self.ranked
         chosen = ranked[:count] + ranked[max(count, len(ranked) - count) :]
-        bits = [(fixed(one.bits_per_sample), fixed(one.table_bits_per_sample)) for one in chosen]
-        seconds = [fixed(one.samples / self.sample_rate, 2) for one in chosen]
-        return [(one.name, length, *each) for one, length, each in zip(chosen, seconds, bits, strict=True)]
+        return [(one.name, fixed(one.samples / self.sample_rate, 2), *one.cells) for one in chosen]
 
     @property
-    def label_rows(self) -> list[tuple[str, str, str, str]]:
+    def bits_rows(self) -> list[tuple[str, str]]:
+        """Rows of a table under BITS_HEAD."""
+        return [(name, fixed(value)) for name, value in self.bits_per_sample.items()]
+
+    @property
+    def label_rows(self) -> list[tuple[str, ...]]:
         """Rows of a table under LABEL_HEAD."""
-        return [
-            (
-                one.name or "no label",
-                str(one.recordings),
-                fixed(one.bits_per_sample),
-                fixed(one.table_bits_per_sample),
-            )
-            for one in self.labels
-        ]
+        return [(one.name or "no label", str(one.recordings), *one.cells) for one in self.labels]
 
 
+BITS_HEAD = ("", "bits per sample")
 HEAD = ("recording", "seconds", NETWORK, TABLE)
 LABEL_HEAD = ("label", "recordings", NETWORK, TABLE)
 
 
 def print_scores(console: Console, scores: Scores) -> None:
     """Print bits per sample with baselines, the worst and the best recordings, accuracy and calibration error."""
-    table = Table("", Column("bits per sample", justify="right"))
-    for name, value in scores.bits_per_sample.items():
-        table.add_row(name, fixed(value))
-    console.print(table)
-    console.print(_table(HEAD, scores.ends(_PRINTED)))
+    console.print(text_table(BITS_HEAD, scores.bits_rows), text_table(HEAD, scores.ends(_PRINTED)))
     if scores.labels:
-        console.print(_table(LABEL_HEAD, scores.label_rows))
+        console.print(text_table(LABEL_HEAD, scores.label_rows))
     if scores.recognition:
         console.print(str(scores.recognition), highlight=False)
     error = percent(scores.expected_calibration_error)
     console.print(f"accuracy {percent(scores.accuracy)}, calibration error {error}", highlight=False)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def text_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table for the terminal: names, and figures to the right of them."""
     table = Table(Column(head[0], overflow="fold"), *(Column(name, justify="right") for name in head[1:]))
     for name, *figures in rows:
         table.add_row(Text(name), *figures)
@@ -217,13 +180,11 @@ def write_score_page(path: Path, scores: Scores) -> None:
         run_title(path.parent, "test"),
         run_pages(path.parent),
         test_facts=facts,
-        bits=[(name, fixed(value)) for name, value in scores.bits_per_sample.items()],
-        table_samples=scores.table_samples,
-        head=HEAD,
-        ends=scores.ends(_SHOWN),
+        scores=scores,
+        bits_head=BITS_HEAD,
         label_head=LABEL_HEAD,
-        labels=scores.label_rows,
-        recognition=scores.recognition,
+        head=HEAD,
+        shown=_SHOWN,
         distance=_distance_chart(scores),
         recordings=_recordings_chart(scores),
         calibration=_calibration_chart(scores),
@@ -269,6 +230,6 @@ def _calibration_chart(scores: Scores) -> Chart:
     return chart("calibration", "confidence: probability of the likeliest code", drawn, min=0, max=1)
 
 
-def _bits(bins: Sequence[RecordingScore | DistanceScore]) -> NDArray[np.float64]:
+def _bits(bins: Sequence[Score]) -> NDArray[np.float64]:
     """Bits per sample of the network and of the baseline, (2, N); NaN for a missing score."""
     return np.array([(one.bits_per_sample, one.table_bits_per_sample) for one in bins], float).reshape(-1, 2).T

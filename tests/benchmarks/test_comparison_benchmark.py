@@ -107,7 +107,7 @@ def test_no_claim_is_reached_by_networks_that_are_worse_than_the_bigram_baseline
     ("flags", "message"),
     [
         (["--scale=tine"], "scale"),
-        (["--scale=tiny", "--gpus=-1"], "--gpus is -1"),
+        (["--scale=tiny", "--gpus=-1"], "gpus"),
         (["--scale=tiny", "--audiodir=x"], "did you mean --audio_dir"),
     ],
 )

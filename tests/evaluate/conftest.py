@@ -51,7 +51,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> Pa
 def run(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., str]]:
-    """Run the command in an empty folder, with few short clips by default; return the line of an error."""
+    """Run the command in an empty folder, by default with few short clips; return its output or error."""
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
 
@@ -62,10 +62,10 @@ def run(
         words += ["--seconds", "0.256", "--resamples", "3"] if short else []
         capfd.readouterr()
         assert run_main("evaluate", evaluate, words) == status
-        error = capfd.readouterr().err
-        lines = re.findall(r"^evaluate: .*", error, re.MULTILINE)
-        assert "Traceback" not in error and len(lines) == (status > 0)
-        return "".join(lines)
+        printed = capfd.readouterr()
+        lines = re.findall(r"^evaluate: .*", printed.err, re.MULTILINE)
+        assert "Traceback" not in printed.err and len(lines) == (status > 0)
+        return "".join(lines) if status else printed.out
 
     yield run
     torch.set_num_threads(threads)

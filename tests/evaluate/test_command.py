@@ -16,7 +16,6 @@ from sequnet_pl.audio import files, mulaw
 from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.evaluate.comparison import MEASURES, SETS
-from sequnet_pl.evaluate.run import evaluate
 from sequnet_pl.sampling import clips as making
 from sequnet_pl.training.trained import load_trained
 
@@ -35,8 +34,10 @@ def histogram(paths: list[Path], first: int, last: int, rate: int) -> np.ndarray
     return np.bincount(codes, minlength=256) / len(codes)
 
 
-def test_generated_clips(run, checkpoint: Path) -> None:
-    run("--clips", 5, "--batch_size", 3, "--temp", 0.9, "--top_k", 200)
+def test_generated_clips(run, checkpoint: Path, caplog: pytest.LogCaptureFixture) -> None:
+    printed = run("--clips", 5, "--batch_size", 3, "--temp", 0.9, "--top_k", 200)
+    assert all(measure.name in printed for measure in MEASURES)
+    assert "evaluation.html" in caplog.text and "x real time" in caplog.text
     found = numbers()
     assert sorted(path.name for path in newest().iterdir()) == ["evaluation.html", "evaluation.json"]
     assert found["clips"] == 5 and found["seconds"] == 0.256 and found["sample_rate"] == 8000
@@ -65,17 +66,6 @@ def test_generated_clips(run, checkpoint: Path) -> None:
     assert numbers()["features_of_clips"]["generated"] == first
     run("--clips", 5, "--conditional", 0, "--temp", 0.9, "--top_k", 200)
     assert numbers()["features_of_clips"]["generated"] != first and numbers()["generated"]["kind"] == "silence"
-
-
-def test_the_table(
-    checkpoint: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    evaluate(
-        f"--clips 4 --seconds 0.256 --resamples 3 --gpus 0 --ckpt_path {checkpoint} --output_dir {tmp_path}".split()
-    )
-    printed = capfd.readouterr().out
-    assert all(measure.name in printed for measure in MEASURES)
-    assert "evaluation.html" in caplog.text and "x real time" in caplog.text
 
 
 def test_clips_of_sample_are_compared_without_their_prompts(

@@ -1,4 +1,4 @@
-"""What is far from real clips, what is near, and what cannot be compared."""
+"""What is far from real clips, what is near, what cannot be compared, and distances against their closed forms."""
 
 import json
 
@@ -10,7 +10,7 @@ from sequnet_pl.data.builtin import synth
 from sequnet_pl.data.builtin.pieces import PIECES
 from sequnet_pl.errors import UsageError
 from sequnet_pl.evaluate import compare
-from sequnet_pl.evaluate.comparison import MEASURES, SETS, Comparison, _estimates, noise_like
+from sequnet_pl.evaluate.comparison import MEASURES, SETS, Comparison, _estimates, frechet, noise_like, normalised
 from sequnet_pl.evaluate.features import SCALARS, Features
 from sequnet_pl.evaluate.results import distances, dump, means
 
@@ -137,3 +137,51 @@ def test_lists_of_clips_are_compared_too() -> None:
     for given in (generated[0], np.zeros((4, LENGTH), np.int16), [generated, generated], ["a"]):
         with pytest.raises(UsageError, match="real: an array or list of clips of samples"):
             compare(generated, given, RATE)
+
+
+def test_frechet_of_commuting_covariances_is_that_of_their_axes() -> None:
+    random = np.random.default_rng(0)
+    axes, _ = np.linalg.qr(random.standard_normal((5, 5)))
+    mean, other_mean, deviations, other_deviations = random.uniform(1, 9, (4, 5))
+    covariance = axes * deviations**2 @ axes.T
+    other = axes * other_deviations**2 @ axes.T
+    expected = np.sqrt(np.sum((mean - other_mean) ** 2) + np.sum((deviations - other_deviations) ** 2))
+    assert frechet(mean, covariance, other_mean, other) == pytest.approx(expected)
+    assert frechet(other_mean, other, mean, covariance) == pytest.approx(expected)
+
+
+def test_frechet_of_two_dimensions_that_do_not_commute() -> None:
+    # the trace of the square root of a 2 x 2 matrix M is sqrt(tr M + 2 sqrt(det M))
+    one, other = np.array([[2.0, 1.0], [1.0, 3.0]]), np.array([[5.0, -2.0], [-2.0, 1.0]])
+    overlap = np.sqrt(np.trace(one @ other) + 2 * np.sqrt(np.linalg.det(one @ other)))
+    expected = np.sqrt(9 + 16 + np.trace(one) + np.trace(other) - 2 * overlap)
+    assert frechet(np.zeros(2), one, np.array([3.0, -4.0]), other) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3])
+def test_frechet_of_singular_covariances_is_finite(rank: int) -> None:
+    factor = np.random.default_rng(0).standard_normal((5, rank))
+    covariance = factor @ factor.T
+    assert frechet(np.zeros(5), covariance, np.zeros(5), covariance) == pytest.approx(0, abs=1e-6)
+    assert frechet(np.zeros(5), covariance, np.zeros(5), 4 * covariance) == pytest.approx(
+        np.sqrt(np.trace(covariance)), abs=1e-6
+    )
+
+
+def test_wasserstein_of_shifted_unequal_and_missing_values() -> None:
+    values = np.random.default_rng(0).standard_normal(50)
+    assert normalised(values, values + 3, 2) == pytest.approx(1.5)
+    assert normalised(values, np.repeat(values, 3), 1) == pytest.approx(0)
+    missing = np.array([1.0, np.nan, 3.0])
+    assert normalised(missing, np.array([1.0, 3.0]), 1) == 0
+    assert np.isnan(normalised(missing, np.full(3, np.nan), 1))
+
+
+def test_spectra_are_compared_at_one_level_and_histograms_in_bits() -> None:
+    """Clips of one constant code each: their histograms are disjoint, and louder clips have the same spectrum."""
+    noise = np.random.default_rng(0).normal(0, 0.02, (12, 4096))
+    found = compare(4 * noise[:4], noise[4:], 8000, resamples=2).results
+    assert found["long_term_spectrum"].distance["generated"].value < 0.5
+    constant = np.where(np.arange(8) % 2, 0.9, -0.9)[:, None] * np.ones((8, 4096))
+    found = compare(constant[1::2], constant, 8000, resamples=2).results
+    assert found["code_divergence"].distance["generated"].value == pytest.approx(1)

@@ -1,21 +1,27 @@
-"""Which stretches of recordings are compared, their prompts, and clips from files."""
+"""Which recordings are held out, which stretches of them are compared, their prompts, and clips from files."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.files import write_wav
+from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Options, Split, make_store, open_split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate import clips
-from sequnet_pl.evaluate.clips import Stretch
+from sequnet_pl.evaluate.clips import stretch
+from sequnet_pl.evaluate.run import held_out
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import Block, engine_for
 from sequnet_pl.sampling.metadata import ClipMetadata
+from sequnet_pl.training.clips import Excerpts
 
 RATE = 1000
 
@@ -33,17 +39,19 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
 
 def test_all_stretches_are_taken_where_all_are_needed(split: Split) -> None:
     lengths = enumerate((2500, 900, 4000, 1000))
-    every = [Stretch(recording, start) for recording, length in lengths for start in range(0, length - 499, 500)]
+    starts = [(recording, start) for recording, length in lengths for start in range(0, length - 499, 500)]
+    every = [stretch(split, recording, start, RATE) for recording, start in starts]
     assert clips.choose(split, 500, 8, RATE) == every
     assert clips.choose(split, 500, 4, RATE) == every[1::2]
 
 
 def test_stretches_are_spread_evenly_and_do_not_overlap(split: Split) -> None:
     found = clips.choose(split, 250, 4, RATE)
+    recordings = ["abcd".index(Path(one.file).stem) for one in found]
     begins = np.cumsum(split.lengths) - split.lengths
-    positions = [int(begins[stretch.recording]) + stretch.start for stretch in found]
+    positions = begins[recordings] + [one.before for one in found]
     assert len(positions) == 8 and (np.diff(positions) >= 250).all()
-    assert {stretch.recording for stretch in found} == {0, 1, 2, 3}
+    assert set(recordings) == {0, 1, 2, 3}
     gaps = np.diff(positions)
     assert gaps.max() < 2 * 8400 / 8
     assert found == clips.choose(split, 250, 4, RATE)
@@ -60,21 +68,21 @@ def test_too_short_recordings(split: Split) -> None:
 
 
 def test_a_prompt_is_what_comes_before(split: Split) -> None:
-    stretch = Stretch(2, 300)
-    (codes,) = clips.read(split, [stretch], 100)
+    part = stretch(split, 2, 300, RATE)
+    (codes,) = clips.read(split, [part], 100)
     begin = int(split.offsets[2])
     assert np.array_equal(codes, split.codes[begin + 300 : begin + 400])
     for context, samples in ((50, 50), (1000, 300)):
-        found = clips.prompt(split, stretch, context, RATE)
+        found = clips.prompt(split, part, context)
         assert np.array_equal(found.codes, split.codes[begin + 300 - samples : begin + 300])
         assert found.end == 0.3 and found.source.endswith("c.wav")
-    assert (clips.prompt(split, Stretch(2, 0), 50, RATE).codes == mulaw.SILENCE).all()
+    assert (clips.prompt(split, stretch(split, 2, 0, RATE), 50).codes == mulaw.SILENCE).all()
 
 
 def test_what_is_generated_does_not_depend_on_the_batches(split: Split) -> None:
     torch.manual_seed(0)
     network = SeqUNet(3, 4, 1, 3).double().eval()
-    samples = [clips.prompt(split, Stretch(2, start), 40, RATE) for start in (0, 10, 200, 300, 400)]
+    samples = [clips.prompt(split, stretch(split, 2, start, RATE), 40) for start in (0, 10, 200, 300, 400)]
     base = ClipMetadata(
         checkpoint="", weights_sha256="", step=0, network="sequnet", sample_rate=RATE, kind="continuation",
         seed=3, clip=0, first_clip=0, batch_size=5,
@@ -104,3 +112,48 @@ def test_clips_of_a_folder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
         clips.read_folder(tmp_path, RATE, 250, None)
     with pytest.raises(UserError, match="there is no folder"):
         clips.read_folder(tmp_path / "none", RATE, 250, None)
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Any:
+    """As of a network that learnt from a folder of one long file and one of four."""
+    names = {"long/a": 46, "many/1": 2, "many/2": 2, "many/3": 2, "many/4": 2}
+    for number, (name, seconds) in enumerate(names.items()):
+        path = tmp_path / f"{name}.wav"
+        path.parent.mkdir(exist_ok=True)
+        soundfile.write(path, np.random.default_rng(number).uniform(-0.5, 0.5, seconds * RATE), RATE)
+    data = AudioDataModule(
+        audio_dir=[str(tmp_path / "long"), str(tmp_path / "many")],
+        audio_weights=[1, 2],
+        data_dir=str(tmp_path / "data"),
+        sample_rate=RATE,
+    )
+    data.prepare_data()
+    data.setup("predict")
+    return SimpleNamespace(data=dict(data.hparams), module=data)
+
+
+def names(split: Split) -> list[str]:
+    return [Path(recording.source).name for recording in split.recordings]
+
+
+def test_of_a_folder_that_trained_only_what_was_held_out(tmp_path: Path, trained: Any) -> None:
+    both = names(held_out(None, trained, RATE))
+    assert len(both) == 2 and both[0] == "a.wav"
+    many = held_out(f"{tmp_path}/./many", trained, RATE)
+    assert names(many) == both[1:]
+    long = held_out(str(tmp_path / "long"), trained, RATE)
+    assert [(recording.start, recording.length) for recording in long.recordings] == [(42_000, 4000)]
+
+
+def test_pieces_are_told_by_their_time_in_the_recording(tmp_path: Path, trained: Any) -> None:
+    long = held_out(str(tmp_path / "long"), trained, RATE)
+    part = stretch(long, 0, 1500, RATE)
+    assert (part.file, part.second) == (str(tmp_path / "long/a.wav"), 43.5)
+    assert clips.prompt(long, part, 100).end == 43.5
+    prompt = prompts.from_split(long, RATE, 100, 0.5, seed=0, clip=0)
+    assert 42.5 <= prompt.end <= 46
+    end = round((prompt.end - 42) * RATE) + int(long.offsets[0])
+    assert np.array_equal(prompt.codes[-500:], long.codes[end - 500 : end])
+    excerpts = Excerpts.spread(trained.module, 2)
+    assert {float(name.split(", ")[1].split()[0]) >= 35 for name in excerpts.names if "a.wav" in name} == {True}

@@ -82,7 +82,6 @@ def test_sums_are_those_of_the_frames_of_all_clips() -> None:
     assert covariance == pytest.approx(within + between)
     twice = together.take(np.array([0, 0, 1]))
     assert twice.histogram() == pytest.approx((2 * parts[0].histogram() + parts[1].histogram()) / 3)
-    assert len(parts[0].joined(parts[1]).frames) == 2
 
 
 def test_the_spectrum_is_in_decibels_of_a_full_scale_sine() -> None:

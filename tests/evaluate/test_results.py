@@ -1,10 +1,15 @@
-"""Numbers as text."""
+"""Numbers of an evaluation as text, and its page in a browser."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
+from browser import Browser
 
-from sequnet_pl.evaluate.comparison import MEASURES, SETS, Comparison, Estimate, Result
+from sequnet_pl.evaluate.comparison import MEASURES, SETS, Comparison, Estimate, Result, compare, noise_like
 from sequnet_pl.evaluate.features import SCALARS
-from sequnet_pl.evaluate.results import distances, means, verdict
+from sequnet_pl.evaluate.results import distances, means, verdict, write_evaluation_page
+from sequnet_pl.report.clip import PageClip
 
 SILENT = {"generated": 0.25, "real": 0.0, "noise": 0.0}
 
@@ -49,3 +54,30 @@ def test_verdict(generated: float, text: str) -> None:
     found = Comparison(4, 4096, 8000, {"first": Result(MEASURES[0], estimates, {}, {})}, {}, SILENT)
     bounds = "other recordings 13 ± 1 dB, noise 154 ± 2 dB"
     assert verdict(found) == f"{text}; {bounds}; 25% of the generated clips are silent, 0% of the recordings"
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tones with noise against tones; half of the generated clips are silent."""
+    time = np.arange(8000) / 8000
+    real = np.stack([0.3 * np.sin(2 * np.pi * pitch * time) for pitch in range(220, 620, 50)]).astype(np.float32)
+    generated = (real[1::2] + noise_like(real[1::2], seed=0)) * np.array([[1], [0], [1], [0]], np.float32)
+    pairs = [
+        [
+            PageClip(name=name, samples=samples, rate=8000)
+            for name, samples in (("generated, a<b>", one), ("real", other))
+        ]
+        for one, other in zip(generated[:2], real[1::2], strict=False)
+    ]
+    path = tmp_path_factory.mktemp("evaluation") / "evaluation.html"
+    found = compare(generated, real, 8000, resamples=10)
+    write_evaluation_page(path, "Clips & recordings", found, {"step": 3}, "python -m sequnet_pl.evaluate", pairs)
+    return path
+
+
+@pytest.mark.parametrize(("width", "dark"), [(320, True), (1280, False)])
+def test_in_a_browser(browser: Browser, page: Path, width: int, dark: bool) -> None:
+    browser.check_page(page, width, dark)
+    assert browser.run("[all('.plot').length, all('audio').length]") == [2, 4]
+    assert "50% of the generated clips are silent" in browser.run("document.body.innerText")
+    assert browser.run("all('h3').map(one => one.textContent.trim())").count("generated, a<b> silent") == 1

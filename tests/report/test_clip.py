@@ -9,9 +9,41 @@ import numpy as np
 import pytest
 import soundfile
 from browser import Browser
+from numpy.typing import NDArray
 
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.clip import PageClip, read_clip, view, write_listening_page
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[PageClip]:
+    """A continuation, a loop from silence, a clip too long to embed, and unmeasured ones; some have special names."""
+    folder = tmp_path_factory.mktemp("clips & more")
+    rate = 8000
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, 31 * rate).astype(np.float32)
+    loud = noise.copy()
+    loud[:rate] = 1  # a clipped prompt, which the network did not make
+
+    def entry(name: str, samples: NDArray[np.float32], prompt_end: float, bits: float | None) -> PageClip:
+        soundfile.write(folder / name, samples, rate)
+        return PageClip(
+            name=name,
+            wav=folder / name,
+            prompt_end=prompt_end,
+            bits_per_sample=bits,
+            temperature=0.9,
+            seed=7,
+            command=f"python sample.py --ckpt_path {'long' * 20}.ckpt --prompt '{name}' --seed 7",
+            details={"top_p": "0.95"},
+        )
+
+    return [
+        entry("unmeasured.wav", noise[: rate // 2], 0, None),
+        entry('#1 50%? "long" & <b>.wav', noise, 4, 5.5),
+        entry("step10_continuation.wav", loud[: 2 * rate], 1, 3.25),
+        entry("nan.wav", noise[:rate], 0, float("nan")),
+        entry("<img src=x onerror=alert(1)>.wav", np.tile(noise[:800], 20), 0, 1.5),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +98,10 @@ def test_no_clips_are_a_page_too(tmp_path: Path) -> None:
     assert "There are no clips" in text and len(text) < 30_000  # without the library of charts
 
 
-def test_clips_of_arrays_and_empty_ones_are_shown(tmp_path: Path) -> None:
+def test_clips_of_arrays_and_empty_ones_are_shown() -> None:
     for samples in (np.zeros(0, np.float32), np.full(8000, 0.5, np.float32)):
-        shown = view(PageClip(name="a", samples=samples, rate=8000), tmp_path / "page.html")
-        assert shown["audio"].startswith("data:audio/wav") and shown["url"] == ""
+        shown = view(PageClip(name="a", samples=samples, rate=8000))
+        assert shown["audio"].startswith("data:audio/wav")
 
 
 def test_unreadable_clips_are_one_line(tmp_path: Path) -> None:
@@ -81,7 +113,7 @@ def test_unreadable_clips_are_one_line(tmp_path: Path) -> None:
     samples, rate = read_clip(tmp_path / "two.wav")
     assert rate == 8000 and samples == pytest.approx(np.full(10, 0.375), abs=1e-4)
     with pytest.raises(UserError, match="NaN"):
-        view(PageClip(name="a", samples=np.full(10, np.nan, np.float32), rate=8000), tmp_path / "page.html")
+        view(PageClip(name="a", samples=np.full(10, np.nan, np.float32), rate=8000))
 
 
 @pytest.mark.parametrize(("width", "dark"), [(320, True), (1280, False)])

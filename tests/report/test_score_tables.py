@@ -4,6 +4,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ NASTY = "[bold]</script><img src=x onerror=alert(1)>.wav"
 def scores(recordings: int = 120) -> Scores:
     """Made up: the recordings are named by their rank from the best; the third has no score, the worst an odd name."""
     names = [NASTY if index == recordings - 1 else f"{index}.wav" for index in range(recordings)]
-    edges = [0, 16, 32, 64]
-    confidences = [(index / 20, 1000 // (index + 1) if index < 15 else 0) for index in range(20)]
+    bits = [None if index == 2 else 2 + index / recordings for index in range(recordings)]
+    some: dict[str, Any] = {"samples": 100, "bits_per_sample": 4.0, "table_bits_per_sample": 5.0}
+    empty = {"samples": 0, "confidence": None, "accuracy": None}
+    shares = [index / 20 for index in range(20)]
     return Scores(
         network="sequnet",
         checkpoint="logs/sequnet/run/checkpoints/last.ckpt",
@@ -43,27 +46,16 @@ def scores(recordings: int = 120) -> Scores:
         expected_calibration_error=0.0123,
         table_samples=1000,
         recordings=[
-            RecordingScore(
-                name=name,
-                samples=1600,
-                bits_per_sample=None if index == 2 else 2 + index / recordings,
-                table_bits_per_sample=5.0,
-            )
-            for index, name in enumerate(names)
+            RecordingScore(name=name, samples=1600, bits_per_sample=value, table_bits_per_sample=5.0)
+            for name, value in zip(names, bits, strict=True)
         ],
-        distances=[
-            DistanceScore(start=start, end=end, samples=100, bits_per_sample=4.0, table_bits_per_sample=5.0)
-            for start, end in zip(edges, [*edges[1:], None], strict=True)
-        ],
+        distances=[DistanceScore(start=start, end=end, **some) for start, end in pairwise([0, 16, 32, 64, None])],
         calibration=[
-            ConfidenceScore(
-                start=start,
-                end=start + 0.05,
-                samples=samples,
-                confidence=start + 0.02 if samples else None,
-                accuracy=start if samples else None,
-            )
-            for start, samples in confidences
+            *(
+                ConfidenceScore(start=share, end=share + 0.05, samples=100, confidence=share + 0.02, accuracy=share)
+                for share in shares[:15]
+            ),
+            *(ConfidenceScore(start=share, end=share + 0.05, **empty) for share in shares[15:]),
         ],
     )
 
