@@ -48,6 +48,6 @@ def sample(argv: list[str]) -> None:
         from sequnet_pl.cli.sample_options import parse
 
         options = parse(argv)
-        from sequnet_pl.cli.sample import sample
+        from sequnet_pl.sampling.jobs import sample
 
     sample(options)

@@ -1,10 +1,11 @@
-"""The batches that sample.py makes, and the command that makes each clip again."""
+"""What sample.py makes: the batches, their files and page or their live output, and the command of each clip."""
 
 import logging
 import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -21,13 +22,18 @@ from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UserError
 from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.pretrained.excerpts import Excerpt, excerpts_of
+from sequnet_pl.report.run import link_page
 from sequnet_pl.sampling import continued, prompts
-from sequnet_pl.sampling.clips import Batch
-from sequnet_pl.sampling.engines import Engine, engine_for
+from sequnet_pl.sampling.clip_folder import ROOT, ClipFolder, new_folder
+from sequnet_pl.sampling.clips import Batch, drawn_blocks, make_batch
+from sequnet_pl.sampling.engines import Block, Engine, engine_for
 from sequnet_pl.sampling.generate import resume, start
+from sequnet_pl.sampling.live import live_output
 from sequnet_pl.sampling.load import base_metadata, device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.metadata import ClipMetadata
+from sequnet_pl.sampling.progress import SampleProgress
 from sequnet_pl.sampling.prompts import Prompt
+from sequnet_pl.training.checkpoints import Run, run_of_checkpoint
 from sequnet_pl.training.trained import Trained
 
 log = logging.getLogger(__name__)
@@ -44,6 +50,64 @@ class Plan:
     folder: Path | None  # of the clip that is continued; None for new clips
     command: Callable[[ClipMetadata, int], str]
     """Returns the command line that makes a clip again with so many generated samples."""
+
+
+def sample(options: Options) -> None:
+    """Make the clips that the options describe. Raises UsageError and UserError."""
+    torch.set_flush_denormal(True)  # before any parallel operation, since threads inherit it
+    logging.getLogger("sequnet_pl").setLevel(logging.INFO)
+    plan = longer_clip(options, Path(options.continue_clip)) if options.continue_clip else new_clips(options)
+    network, rate = plan.trained.network, plan.trained.sample_rate
+    run = run_of_checkpoint(plan.trained.path, Path(options.log_dir))
+    folder = None
+    if options.output_dir or not (options.stdout or options.play):
+        name = options.pretrained or (run.folder.resolve().name if run else plan.trained.name)
+        folder = ClipFolder(Path(options.output_dir) if options.output_dir else plan.folder or new_folder(name))
+    live = live_output(options.stdout, options.play, rate)
+
+    def watch(block: Block) -> None:
+        progress.add_block(block)
+        if live:
+            live.write(block.codes[0].cpu().numpy())
+
+    try:
+        with SampleProgress(plan.total, rate, live is not None) as progress:
+            progress.begin("reading the prompt")
+            for batch in plan.batches:
+                first = batch.clips[0]
+                progress.begin(f"clips from {first.clip}, temperature {first.temperature:g}")
+                if live:
+                    live.write(batch.prompts[0])
+                if folder:
+                    make_batch(network, plan.engine, batch, folder, plan.command, watch)
+                else:
+                    for block in drawn_blocks(network, plan.engine, batch):
+                        watch(block)
+    except (KeyboardInterrupt, UserError):
+        if folder and folder.own:
+            with suppress(UserError):
+                log.info("what was made is kept: %s", folder.write_page())
+        elif folder and not options.output_dir:
+            with suppress(OSError):  # the folder of a clip that is continued has that clip in it
+                folder.folder.rmdir()
+        raise
+    log.info("%.2f s of sound in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
+    if live:
+        live.close()
+    if folder:
+        _write_pages(folder, run)
+
+
+def _write_pages(clip_folder: ClipFolder, run: Run | None) -> None:
+    """Write the page of the clips, link it from those of its run and of generated/, and log what was made."""
+    linked = page = clip_folder.write_page(run and run.folder)
+    if clip_folder.folder.resolve().parent == ROOT.resolve():
+        linked = ClipFolder(ROOT).write_page()
+    if run:
+        link_page(run.folder, f"clips in {linked.parent.resolve().name}", linked)
+    silent = sum(clip.silent for clip in clip_folder.own)
+    log.info("clips: %d, silent (level below -60 dBFS): %d", len(clip_folder.own), silent)
+    log.info("listen: %s", page)
 
 
 def new_clips(options: Options) -> Plan:
