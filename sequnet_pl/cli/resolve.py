@@ -10,12 +10,12 @@ from jsonargparse import Namespace
 
 from sequnet_pl import pretrained
 from sequnet_pl.cli.configs import read_config
-from sequnet_pl.cli.run_dir import job_name
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UsageError, UserError, did_you_mean
 from sequnet_pl.models import registry
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import REVISABLE
+from sequnet_pl.training.run_dir import job_name
 from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
 
 log = logging.getLogger(__name__)

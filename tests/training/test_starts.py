@@ -9,9 +9,9 @@ import torch
 import yaml
 from short_runs import line, train_acting
 
-from sequnet_pl.cli import run_dir as run_name
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
+from sequnet_pl.training import run_dir as run_name
 
 
 def run(words, now=None):
