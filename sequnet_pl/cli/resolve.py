@@ -5,18 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
 
-from sequnet_pl import pretrained
 from sequnet_pl.cli.configs import read_config
 from sequnet_pl.data.stored import StoredRecordings
-from sequnet_pl.errors import UsageError, UserError, did_you_mean
+from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models import registry
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import REVISABLE
 from sequnet_pl.training.run_dir import job_name
-from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
+from sequnet_pl.training.trained import Trained, load_trained
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +30,12 @@ def find_checkpoint(settings: Mapping[str, Any], network: str | None, command: s
             raise UsageError(f"name what to {command}: --ckpt_path last, best or a path")
         return None
     root, name = Path(settings.get("log_dir") or "logs"), settings.get("name") or None
-    if given in ("last", "best"):
-        run = checkpoints.newest_run(root, network, name)
-        return run.last if given == "last" else checkpoints.best_of(run)
     if given == "auto" and command == "fit":
         try:
-            return checkpoints.newest_run(root, network, name or job_name()).last
+            return checkpoints.named("last", root, network, name or job_name())
         except UserError:
             return None
-    return Path(given)
+    return checkpoints.named(given, root, network, name)
 
 
 def settings_of_checkpoint(path: Path, log_dir: Path) -> tuple[str, dict[str, Any]]:
@@ -54,19 +49,20 @@ def settings_of_checkpoint(path: Path, log_dir: Path) -> tuple[str, dict[str, An
 
 
 def agree(settings: Namespace, path: Path, fit: bool) -> None:
-    """Set what the checkpoint decides. UsageError where flags contradict it: they would have no effect."""
-    content = checkpoints.read(path)
+    """Set what the checkpoint decides.
+
+    UserError where it is of another version, UsageError where flags contradict it: they would have no effect.
+    """
+    trained, content = load_trained(path), checkpoints.read(path)
     data = StoredRecordings.of(settings.data.as_dict())
     settings.data.split_time = data.kept_split_time(checkpoints.data_state(content))
-    if settings.data.labels and not checkpoints.hyper_parameters(content).get("label_names"):
+    if settings.data.labels and not trained.labels:
         raise UsageError(f"{path} has no labels: leave --labels out")
     if fit and not content.get("optimizer_states"):
         raise UsageError(f"{path} holds weights alone, from which no run resumes; start one with --init_from {path}")
     run = checkpoints.run_of_checkpoint(path, Path(settings.log_dir))
     own = run.settings["model"].get("init_args", {}) if run else {}
     hyper_parameters = checkpoints.hyper_parameters(content)
-    if unknown := hyper_parameters.keys() - settings.model.init_args.as_dict().keys():
-        raise UserError(f"{path} is of another version: it has the setting {', '.join(sorted(unknown))}, unknown here")
     if fit and run and (hyper_parameters.get("anneal") or hyper_parameters.get("warmup")):
         limits = [(name, run.settings["trainer"].get(name)) for name in ("max_steps", "max_epochs", "max_time")]
         if any(settings.trainer[name] != value for name, value in limits):
@@ -78,13 +74,6 @@ def agree(settings: Namespace, path: Path, fit: bool) -> None:
         if given not in (value, own.get(name, value)):
             raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
         settings.model.init_args[name] = value  # the run may have changed it, as a learning rate finder does
-
-
-def check_weights(path: Path, module: torch.nn.Module) -> None:
-    """Raise UserError where a checkpoint has other weights than a module."""
-    weights = checkpoints.read(path).get("state_dict", {})
-    if differing := module.state_dict().keys() ^ weights.keys():
-        raise UserError(f"{path} is of another version: its weights differ in {', '.join(sorted(differing)[:3])}")
 
 
 def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None:
@@ -104,30 +93,3 @@ def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None
             ours[name] = value
     if replaced:
         log.warning("as in %s: %s", trained.path, ", ".join(replaced))
-
-
-def start_from(given: str, network: str | None, layers: int | None) -> Trained:
-    """Return the weights of a checkpoint, of the newest one in a folder, or of a bundled network.
-
-    Args:
-        given: The path, or the name of the bundled network.
-        network: The network that the command line names, if any.
-        layers: Layers of each block; a published WaveNet does not contain them.
-
-    Raises:
-        UsageError: The weights are those of another network, or `layers` is missing.
-        UserError: There is no such checkpoint.
-    """
-    path = Path(given)
-    if not path.exists():
-        if given in pretrained.names():
-            path = pretrained.weights_of(given)
-        elif question := did_you_mean(given, pretrained.names()):
-            raise UsageError(f"there is no checkpoint {given}{question}")
-    path = newest_checkpoint(path)
-    if layers is None and any("filter_convs." in name for name in checkpoints.read(path).get("model_state_dict", {})):
-        raise UsageError(f"{path} does not contain the layers of a block: give --layers, 13 in the published WaveNet")
-    trained = load_trained(path, layers)
-    if network not in (None, trained.name):
-        raise UsageError(f"the model is {network}, but {path} is of {trained.name}; leave --model out")
-    return trained

@@ -9,9 +9,9 @@ from sequnet_pl.cli.parsing import (
     ClosedUnitInterval,
     NonNegativeFloat,
     NonNegativeInt,
-    Parser,
     PositiveFloat,
     PositiveInt,
+    parse_options,
 )
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import EngineName, WeightType
@@ -87,7 +87,7 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         if self.cuda and self.gpus == 0:
             raise UsageError("--cuda and --gpus 0 contradict each other")
-        exclusive(self, ("pretrained", "ckpt_path"), ("pretrained", "snapshot_dir"))
+        exclusive(self, ("pretrained", "ckpt_path"), ("pretrained", "snapshot_dir"), ("ckpt_path", "snapshot_dir"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,13 +152,6 @@ class Options(NetworkOptions):
             made = "several" if "all" in self.label else self.clips
             raise UsageError(f"{'--play' if self.play else '--stdout'} takes one clip, but these options make {made}")
 
-    def samples(self, rate: int) -> int:
-        """How many samples a clip to generate. UsageError for fewer than one."""
-        seconds = SECONDS if self.seconds is None else self.seconds
-        if (count := self.gen_samples or round(seconds * rate)) < 1:
-            raise UsageError(f"--seconds {seconds:g} is less than one sample, 1/{rate} s")
-        return count
-
     @property
     def clips(self) -> int:
         """How many are made."""
@@ -192,7 +185,4 @@ _OF_A_CLIP = (
 
 def parse(argv: Sequence[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    description = str(Options.__doc__).partition("\n")[0]
-    parser = Parser(prog=program("sample"), usage=f"{command('sample')} [options]", description=description)
-    parser.signature("", Options, {"continue_clip": "continue"})
-    return Options(**parser.values(argv))
+    return parse_options(Options, program("sample"), command("sample"), {"continue_clip": "continue"}, argv)

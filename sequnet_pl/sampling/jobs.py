@@ -17,9 +17,9 @@ import torch
 
 from sequnet_pl import pretrained, project
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.cli.sample_options import Options
+from sequnet_pl.cli.sample_options import SECONDS, Options
 from sequnet_pl.data.store import Split
-from sequnet_pl.errors import UserError
+from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.pretrained.excerpts import Excerpt, excerpts_of
 from sequnet_pl.report.run import link_page
@@ -125,14 +125,22 @@ def new_clips(options: Options) -> Plan:
     for label in labels:
         trained.label_numbers(label, 1)
     options = replace(options, label=labels)
-    total = options.clips * options.samples(trained.sample_rate)
+    total = options.clips * _samples(options, trained.sample_rate)
     return Plan(trained, engine, _batches(options, trained, engine), total, None, partial(_command, options))
+
+
+def _samples(options: Options, rate: int) -> int:
+    """Return how many samples a clip to generate. UsageError for fewer than one."""
+    seconds = SECONDS if options.seconds is None else options.seconds
+    if (count := options.gen_samples or round(seconds * rate)) < 1:
+        raise UsageError(f"--seconds {seconds:g} is less than one sample, 1/{rate} s")
+    return count
 
 
 def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Batch]:
     """Label by label, temperature by temperature, prompt by prompt, batch by batch."""
     rate, network, size = trained.sample_rate, trained.network, options.batch_size
-    samples, context = options.samples(rate), network.context(0)
+    samples, context = _samples(options, rate), network.context(0)
     source = _source(options, trained, context)
     given = [
         prompts.from_file(Path(file), rate, context, options.prompt_start, options.prompt_seconds)
@@ -197,7 +205,7 @@ def longer_clip(options: Options, wav: Path) -> Plan:
     """A clip that is continued with its own settings. Raises UserError if its checkpoint has other weights now."""
     found = continued.read_clip(wav)
     clip, made = found.clip, found.clip.metadata
-    samples = options.samples(made.sample_rate)
+    samples = _samples(options, made.sample_rate)
     device = device_for(int(made.device == "cuda") if options.device is None else options.device)
     torch.set_num_threads(options.threads or made.threads)
     named = options.ckpt_path or options.snapshot_dir
