@@ -9,9 +9,9 @@ from sequnet_pl.cli.parsing import (
     ClosedUnitInterval,
     NonNegativeFloat,
     NonNegativeInt,
+    Parser,
     PositiveFloat,
     PositiveInt,
-    parse_options,
 )
 from sequnet_pl.cli.sample_options import SECONDS, NetworkOptions, given
 from sequnet_pl.errors import UsageError
@@ -19,7 +19,6 @@ from sequnet_pl.evaluate.comparison import LEAST_CLIPS, RESAMPLES
 
 CLIPS = 64
 OUT = "evaluation"
-_NAME = "python -m sequnet_pl.evaluate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,4 +75,7 @@ class Options(NetworkOptions):
 
 def parse(argv: Sequence[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    return parse_options(Options, _NAME, _NAME, {"output_dir": "out"}, argv)
+    name = "python -m sequnet_pl.evaluate"
+    parser = Parser(prog=name, usage=f"{name} [options]", description=str(Options.__doc__).partition("\n")[0])
+    parser.signature("", Options, {"output_dir": "out"})
+    return Options(**parser.values(argv))

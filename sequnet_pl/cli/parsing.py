@@ -6,7 +6,7 @@ import inspect
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
@@ -19,16 +19,7 @@ if TYPE_CHECKING:  # a type checker reads numbers with a limit as int and float
 else:
     from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-Options = TypeVar("Options")
-__all__ = [
-    "ClosedUnitInterval",
-    "NonNegativeFloat",
-    "NonNegativeInt",
-    "Parser",
-    "PositiveFloat",
-    "PositiveInt",
-    "parse_options",
-]
+__all__ = ["ClosedUnitInterval", "NonNegativeFloat", "NonNegativeInt", "Parser", "PositiveFloat", "PositiveInt"]
 _SYNONYMS = {
     "learning_rate": "lr",
     "checkpoint": "ckpt_path",
@@ -169,13 +160,6 @@ class Parser(ArgumentParser):
                 synonym = f"--{_SYNONYMS.get(name[2:])}"
                 question = f"; did you mean {synonym}?" if synonym in self.names else did_you_mean(name, self.names)
                 raise UsageError(f"there is no option {name}{question}")
-
-
-def parse_options(kind: type[Options], prog: str, usage: str, short: Mapping[str, str], argv: Sequence[str]) -> Options:
-    """Return the options of a command line, a dataclass whose fields they are. UsageError where one makes no sense."""
-    parser = Parser(prog=prog, usage=f"{usage} [options]", description=str(kind.__doc__).partition("\n")[0])
-    parser.signature("", kind, short)
-    return kind(**parser.values(argv))
 
 
 def _documented(function: Callable[..., Any]) -> dict[str, str]:

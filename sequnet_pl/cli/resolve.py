@@ -68,12 +68,15 @@ def agree(settings: Namespace, path: Path, fit: bool) -> None:
         if any(settings.trainer[name] != value for name, value in limits):
             log.warning("the schedule of the learning rate now spans the new length of the run, so the rate jumps")
     for name, value in hyper_parameters.items():
-        if name in REVISABLE:
-            continue
-        given = settings.model.init_args.get(name, value)
-        if given not in (value, own.get(name, value)):
-            raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
-        settings.model.init_args[name] = value  # the run may have changed it, as a learning rate finder does
+        if name not in REVISABLE:  # the run may have changed it, as a learning rate finder does
+            _adopt(settings.model.init_args, name, value, own.get(name, value), path)
+
+
+def _adopt(settings: Namespace, name: str, value: Any, below: Any, path: Path) -> None:
+    """Set a setting to the value in a checkpoint. UsageError for a flag, which is neither that nor what lies below."""
+    if settings.get(name, value) not in (value, below):
+        raise UsageError(f"--{name} {settings[name]}, but {path} has {name} {value}; leave --{name} out")
+    settings[name] = value
 
 
 def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None:
@@ -86,10 +89,8 @@ def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None
     pairs += [(settings.data, below.data, {"sample_rate": trained.sample_rate})]
     for ours, lower, theirs in pairs:
         for name, value in theirs.items():
-            if ours[name] not in (value, lower[name]):
-                raise UsageError(f"--{name} {ours[name]}, but {trained.path} has {name} {value}; leave --{name} out")
             if ours[name] != value:
                 replaced.append(f"{name} {value} instead of {ours[name]}")
-            ours[name] = value
+            _adopt(ours, name, value, lower[name], trained.path)
     if replaced:
         log.warning("as in %s: %s", trained.path, ", ".join(replaced))

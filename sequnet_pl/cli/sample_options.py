@@ -9,21 +9,16 @@ from sequnet_pl.cli.parsing import (
     ClosedUnitInterval,
     NonNegativeFloat,
     NonNegativeInt,
+    Parser,
     PositiveFloat,
     PositiveInt,
-    parse_options,
 )
 from sequnet_pl.errors import UsageError
 from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.project import command, program
 
 SECONDS = 2.0
-
-
-_SHAPE = (
-    *("levels", "features", "depth", "kernel_size"),
-    *("layers", "blocks", "dilation_channels", "residual_channels", "skip_channels"),
-)
+_SHAPE = ("levels", "features", "depth", "layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +31,10 @@ class NetworkOptions:
         log_dir: The root of the run folders (logs).
         model: The network: a name, or the path of a class outside the package, which is imported.
         pretrained: A network that comes with the package, or sequnet or wavenet: the published weights, downloaded.
-        levels: Compared with the checkpoint's, as are the other sizes; commands of the published code have them.
+        levels: Compared with the checkpoint's; commands of the published code have it.
         features: Likewise.
         depth: Likewise.
-        kernel_size: Likewise.
         layers: Layers of each block of a published WaveNet, which its weights do not contain (13).
-        blocks: Compared with the checkpoint's.
-        dilation_channels: Likewise.
-        residual_channels: Likewise.
-        skip_channels: Likewise.
         gpus: 1, or 0 for the CPU; 1 if there is one.
         cuda: The same as --gpus 1.
         engine: How steps are computed: auto, eager, native (CPU), graphs or cuda (GPU).
@@ -61,12 +51,7 @@ class NetworkOptions:
     levels: int | None = None
     features: int | None = None
     depth: int | None = None
-    kernel_size: int | None = None
     layers: int | None = None
-    blocks: int | None = None
-    dilation_channels: int | None = None
-    residual_channels: int | None = None
-    skip_channels: int | None = None
     gpus: Literal[0, 1] | None = None
     cuda: bool = False
     engine: EngineName = "auto"
@@ -185,4 +170,7 @@ _OF_A_CLIP = (
 
 def parse(argv: Sequence[str]) -> Options:
     """The options of a command line. UsageError where one is unknown or makes no sense."""
-    return parse_options(Options, program("sample"), command("sample"), {"continue_clip": "continue"}, argv)
+    description = str(Options.__doc__).partition("\n")[0]
+    parser = Parser(prog=program("sample"), usage=f"{command('sample')} [options]", description=description)
+    parser.signature("", Options, {"continue_clip": "continue"})
+    return Options(**parser.values(argv))

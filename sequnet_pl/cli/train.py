@@ -3,12 +3,10 @@
 import os
 
 import torch
-from jsonargparse import Namespace
 
 from sequnet_pl.cli.resolve import agree
-from sequnet_pl.cli.train_options import Request, read_command_line
+from sequnet_pl.cli.train_options import read_command_line
 from sequnet_pl.data.stored import StoredRecordings
-from sequnet_pl.errors import UsageError
 from sequnet_pl.training import run_dir
 from sequnet_pl.training.health import library_message
 from sequnet_pl.training.process import (
@@ -49,7 +47,7 @@ def train(argv: list[str]) -> int:
     trainer = None
     try:
         try:
-            trainer, module, data = build(job, _instantiate(request), folder)
+            trainer, module, data = build(job, request.parser.instantiate(settings), folder)
         except Exception as error:
             if mistake := library_message(error):
                 raise mistake from error
@@ -61,14 +59,3 @@ def train(argv: list[str]) -> int:
         if claim:
             claim.release(began=bool(trainer and trainer.global_step))
     return 0
-
-
-def _instantiate(request: Request) -> Namespace:
-    """Return the settings with the objects that they name. UsageError for arguments that a class refuses."""
-    try:
-        return request.parser.instantiate(request.job.settings)
-    except (ValueError, TypeError) as error:
-        cause: BaseException = error
-        while inner := cause.__cause__ or cause.__context__:
-            cause = inner
-        raise UsageError(" ".join(str(cause).split())) from error
