@@ -13,8 +13,8 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from sequnet_pl.data.loader import CropLoader
+from sequnet_pl.training.metrics import references
 from sequnet_pl.training.module import callbacks_of, data_of, ends_step
-from sequnet_pl.training.references import references
 from sequnet_pl.training.sampling import SampleAudio
 
 log = logging.getLogger(__name__)

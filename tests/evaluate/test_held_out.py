@@ -13,7 +13,7 @@ from sequnet_pl.data.store import Split
 from sequnet_pl.evaluate import clips
 from sequnet_pl.evaluate.run import held_out
 from sequnet_pl.sampling import prompts
-from sequnet_pl.training.clips import Excerpts
+from sequnet_pl.training.sampling import Excerpts
 
 RATE = 1000
 
