@@ -37,6 +37,11 @@ def test_options(run, line, message):
         ("data: {audio_dir: 2024}", "audio_dir 2024: expected a text"),
         ("- a", "contains no settings"),
         ("a: [", "is not valid YAML"),
+        ("trainer:\n  max_steps: 2\nname: a\ntrainer:\n  max_epochs: 2", "the key trainer occurs twice, line 4"),
+        (
+            "data: {batch_size: many}",
+            "my.yaml: Parser key \"data.batch_size\": Expected a <class 'int'>",
+        ),
     ],
 )
 def test_configs(run, tmp_path, text, message):
