@@ -132,8 +132,10 @@ def _network(content: dict[str, Any], path: Path) -> Network:
         network = kind(**{name: shape[name] for name in inspect.signature(kind).parameters.keys() & shape.keys()})
         if names := shape.get("label_names"):
             network.select_labels([0] * len(names))
-        weights = content["state_dict"].items()
-        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights})
+        weights = content["state_dict"]
+        if differing := {f"network.{name}" for name in network.state_dict()} ^ weights.keys():
+            raise UserError(f"{path} is of another version: its weights differ in {', '.join(sorted(differing)[:3])}")
+        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights.items()})
     except (RuntimeError, KeyError, TypeError) as error:
         raise UserError(f"the weights in {path} do not fit its own hyper-parameters; take another one") from error
     return network
