@@ -47,7 +47,7 @@ def train(argv: list[str]) -> int:
     trainer = None
     try:
         try:
-            trainer, module, data = build(job, request.parser.instantiate(settings), folder)
+            trainer, module, data = build(job, request.parser, folder)
         except Exception as error:
             if mistake := library_message(error):
                 raise mistake from error

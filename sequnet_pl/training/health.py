@@ -171,8 +171,7 @@ def library_message(error: BaseException) -> UserError | None:
         return UsageError(text)
     if "wandb" in libraries and not isinstance(error, OSError):
         return UserError(f"W&B: {text}; --logger none trains without it")
-    inner = error.__cause__ or error.__context__
-    return library_message(inner) if inner else None
+    return library_message(error.__cause__) if error.__cause__ else None
 
 
 def _out_of_memory(trainer: pl.Trainer) -> UserError:

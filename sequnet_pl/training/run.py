@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from jsonargparse import Namespace
+from jsonargparse import ArgumentParser, Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
@@ -59,18 +59,19 @@ class Job:
         return self.fits and is_rank_zero() and not self.settings.trainer.fast_dev_run
 
 
-def build(job: Job, built: Namespace, folder: Path) -> tuple[pl.Trainer, AudioModule, AudioDataModule]:
+def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, AudioModule, AudioDataModule]:
     """Return the trainer, the module and the data of a run.
 
     Args:
         job: What is asked for. A new run that names no precision is given one, which a resumed run keeps.
-        built: Its settings, with the objects that they name.
+        parser: Its parser, which makes the objects that the settings name.
         folder: The run folder.
 
     Raises:
         UsageError: The settings make no sense, or there is no such device.
     """
     pl.seed_everything(job.settings.seed_everything, workers=True, verbose=False)
+    built = _instantiate(parser, job.settings)
     module, data = module_class(job.network)(**built.model.init_args), AudioDataModule(**built.data)
     step = None
     if job.checkpoint:
@@ -101,6 +102,17 @@ def build(job: Job, built: Namespace, folder: Path) -> tuple[pl.Trainer, AudioMo
         options["log_every_n_steps"] = max(1, options["max_steps"] // 10)  # a short run has rows, too
     options |= {"logger": _loggers(job, folder, step), "callbacks": callbacks, "plugins": plugins}
     return pl.Trainer(**options), module, data
+
+
+def _instantiate(parser: ArgumentParser, settings: Namespace) -> Namespace:
+    """Return the settings with the objects that they name. UsageError for arguments that a class refuses."""
+    try:
+        return parser.instantiate(settings)
+    except (ValueError, TypeError) as error:
+        cause: BaseException = error
+        while inner := cause.__cause__ or cause.__context__:
+            cause = inner
+        raise UsageError(" ".join(str(cause).split())) from error
 
 
 def _default_precision(settings: Namespace, module: AudioModule) -> str | None:

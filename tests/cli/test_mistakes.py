@@ -62,6 +62,7 @@ def test_configs(run, tmp_path, text, message):
         ("--trainer.strategy nope", "invalid strategy name"),
         ("--trainer.logger true", "--logger chooses"),
         ("--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=nope", "`nope` which is not available"),
+        ("--trainer.callbacks+=EMAWeightAveraging --trainer.callbacks.decay=2", "Invalid decay value 2.0"),
         ("--best.every_n_train_steps 1 --best.every_n_epochs 1", "should be mutually exclusive"),
         ("--trainer.callbacks+=Timer --trainer.callbacks.duration=x", "`Timer(duration='x')` is not a valid duration"),
     ],
