@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.cli.sample import sample
 from sequnet_pl.cli.sample_options import parse
 from sequnet_pl.cli.train import train
 from sequnet_pl.models import registry
 from sequnet_pl.models.network import Network
+from sequnet_pl.sampling.jobs import sample
 
 PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding="utf-8")
 MLP, DEEP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)

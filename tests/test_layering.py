@@ -17,9 +17,8 @@ _JOBS = {"sampling.jobs", "sampling.load", "evaluate.run"}
 """What the commands do with their options; above training, whose checkpoints they load."""
 _BELOW_JOBS = {"pretrained", "audio", "data", "data.store", "models", "report", "sampling", "evaluate", "training"}
 LAYERS = {  # each with the layers that it may import from, besides itself
-    "sequnet_pl": {"interrupts", "waiting"},
+    "sequnet_pl": {"interrupts"},
     "interrupts": set(),
-    "waiting": set(),
     "errors": set(),
     "names": set(),
     "models.registry": {"errors", "models"},  # imports the classes only where they are asked for

@@ -13,7 +13,6 @@ import yaml
 
 from sequnet_pl.audio.files import write_wav
 from sequnet_pl.cli.train import train
-from tests.training.wandb_files import OfflineRun
 
 PROJECT = Path(__file__).parents[1]
 SWEEPS = sorted((PROJECT / "configs" / "sweeps").glob("*.yaml"))
@@ -89,6 +88,8 @@ def test_an_agents_command_trains(sweep, monkeypatch, tmp_path):
     done = subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (offline,) = (path for path in tmp_path.rglob("offline-run-*") if path.is_dir())
-    logged = OfflineRun(offline)
-    assert (logged.run.run_id, logged.run.sweep_id) == ("run1", "sweep1")
-    assert {name: logged.config[name] for name in values} == values
+    assert offline.name.endswith("-run1")
+    (config,) = tmp_path.rglob("config.yaml")
+    settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    given = settings["model"]["init_args"] | settings["data"] | settings["trainer"]
+    assert {name: given[name] for name in values} == values

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from sequnet_pl import __version__
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.interrupts import loading
 from sequnet_pl.printing import outlive_readers
@@ -26,12 +25,9 @@ def sequnet_sample() -> NoReturn:
 
 
 def train(argv: list[str]) -> int:
-    """Train or score a network, or print help or version."""
+    """Train or score a network, or print help."""
     if argv in (["--help"], ["-h"]):
         print(TRAIN_HELP.read_text(encoding="utf-8").replace("COMMAND", command("train")), end="")  # noqa: T201
-        return 0
-    if argv == ["--version"]:
-        print(__version__)  # noqa: T201
         return 0
     with loading(program("train")):
         from sequnet_pl.cli.train import train
@@ -40,14 +36,11 @@ def train(argv: list[str]) -> int:
 
 
 def sample(argv: list[str]) -> None:
-    """Generate audio, or print help or version; wrong options are reported before torch is imported."""
-    if argv == ["--version"]:
-        print(__version__)  # noqa: T201
-        return
+    """Generate audio, or print help; wrong options are reported before torch is imported."""
     with loading(program("sample")):
         from sequnet_pl.cli.sample_options import parse
 
         options = parse(argv)
-        from sequnet_pl.cli.sample import sample
+        from sequnet_pl.sampling.jobs import sample
 
     sample(options)

@@ -39,6 +39,9 @@ def run_main(name: str, function: Callable[[list[str]], int | None], argv: list[
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     try:
         with handling(ENDING, _terminate):
+            if argv == ["--version"]:
+                print(sequnet_pl.__version__)  # noqa: T201
+                return 0
             status = function(argv) or 0
             sys.stdout.flush()  # here, where it may fail
             return status

@@ -5,18 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
 
-from sequnet_pl import pretrained
 from sequnet_pl.cli.configs import read_config
-from sequnet_pl.cli.run_dir import job_name
 from sequnet_pl.data.stored import StoredRecordings
-from sequnet_pl.errors import UsageError, UserError, did_you_mean
+from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models import registry
 from sequnet_pl.training import checkpoints
 from sequnet_pl.training.module import REVISABLE
-from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
+from sequnet_pl.training.run_dir import job_name
+from sequnet_pl.training.trained import Trained, load_trained
 
 log = logging.getLogger(__name__)
 
@@ -32,15 +30,12 @@ def find_checkpoint(settings: Mapping[str, Any], network: str | None, command: s
             raise UsageError(f"name what to {command}: --ckpt_path last, best or a path")
         return None
     root, name = Path(settings.get("log_dir") or "logs"), settings.get("name") or None
-    if given in ("last", "best"):
-        run = checkpoints.newest_run(root, network, name)
-        return run.last if given == "last" else checkpoints.best_of(run)
     if given == "auto" and command == "fit":
         try:
-            return checkpoints.newest_run(root, network, name or job_name()).last
+            return checkpoints.named("last", root, network, name or job_name())
         except UserError:
             return None
-    return Path(given)
+    return checkpoints.named(given, root, network, name)
 
 
 def settings_of_checkpoint(path: Path, log_dir: Path) -> tuple[str, dict[str, Any]]:
@@ -54,37 +49,34 @@ def settings_of_checkpoint(path: Path, log_dir: Path) -> tuple[str, dict[str, An
 
 
 def agree(settings: Namespace, path: Path, fit: bool) -> None:
-    """Set what the checkpoint decides. UsageError where flags contradict it: they would have no effect."""
-    content = checkpoints.read(path)
+    """Set what the checkpoint decides.
+
+    UserError where it is of another version, UsageError where flags contradict it: they would have no effect.
+    """
+    trained, content = load_trained(path), checkpoints.read(path)
     data = StoredRecordings.of(settings.data.as_dict())
     settings.data.split_time = data.kept_split_time(checkpoints.data_state(content))
-    if settings.data.labels and not checkpoints.hyper_parameters(content).get("label_names"):
+    if settings.data.labels and not trained.labels:
         raise UsageError(f"{path} has no labels: leave --labels out")
     if fit and not content.get("optimizer_states"):
         raise UsageError(f"{path} holds weights alone, from which no run resumes; start one with --init_from {path}")
     run = checkpoints.run_of_checkpoint(path, Path(settings.log_dir))
     own = run.settings["model"].get("init_args", {}) if run else {}
     hyper_parameters = checkpoints.hyper_parameters(content)
-    if unknown := hyper_parameters.keys() - settings.model.init_args.as_dict().keys():
-        raise UserError(f"{path} is of another version: it has the setting {', '.join(sorted(unknown))}, unknown here")
     if fit and run and (hyper_parameters.get("anneal") or hyper_parameters.get("warmup")):
         limits = [(name, run.settings["trainer"].get(name)) for name in ("max_steps", "max_epochs", "max_time")]
         if any(settings.trainer[name] != value for name, value in limits):
             log.warning("the schedule of the learning rate now spans the new length of the run, so the rate jumps")
     for name, value in hyper_parameters.items():
-        if name in REVISABLE:
-            continue
-        given = settings.model.init_args.get(name, value)
-        if given not in (value, own.get(name, value)):
-            raise UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")
-        settings.model.init_args[name] = value  # the run may have changed it, as a learning rate finder does
+        if name not in REVISABLE:  # the run may have changed it, as a learning rate finder does
+            _adopt(settings.model.init_args, name, value, own.get(name, value), path)
 
 
-def check_weights(path: Path, module: torch.nn.Module) -> None:
-    """Raise UserError where a checkpoint has other weights than a module."""
-    weights = checkpoints.read(path).get("state_dict", {})
-    if differing := module.state_dict().keys() ^ weights.keys():
-        raise UserError(f"{path} is of another version: its weights differ in {', '.join(sorted(differing)[:3])}")
+def _adopt(settings: Namespace, name: str, value: Any, below: Any, path: Path) -> None:
+    """Set a setting to the value in a checkpoint. UsageError for a flag, which is neither that nor what lies below."""
+    if settings.get(name, value) not in (value, below):
+        raise UsageError(f"--{name} {settings[name]}, but {path} has {name} {value}; leave --{name} out")
+    settings[name] = value
 
 
 def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None:
@@ -97,37 +89,8 @@ def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None
     pairs += [(settings.data, below.data, {"sample_rate": trained.sample_rate})]
     for ours, lower, theirs in pairs:
         for name, value in theirs.items():
-            if ours[name] not in (value, lower[name]):
-                raise UsageError(f"--{name} {ours[name]}, but {trained.path} has {name} {value}; leave --{name} out")
             if ours[name] != value:
                 replaced.append(f"{name} {value} instead of {ours[name]}")
-            ours[name] = value
+            _adopt(ours, name, value, lower[name], trained.path)
     if replaced:
         log.warning("as in %s: %s", trained.path, ", ".join(replaced))
-
-
-def start_from(given: str, network: str | None, layers: int | None) -> Trained:
-    """Return the weights of a checkpoint, of the newest one in a folder, or of a bundled network.
-
-    Args:
-        given: The path, or the name of the bundled network.
-        network: The network that the command line names, if any.
-        layers: Layers of each block; a published WaveNet does not contain them.
-
-    Raises:
-        UsageError: The weights are those of another network, or `layers` is missing.
-        UserError: There is no such checkpoint.
-    """
-    path = Path(given)
-    if not path.exists():
-        if given in pretrained.names():
-            path = pretrained.weights_of(given)
-        elif question := did_you_mean(given, pretrained.names()):
-            raise UsageError(f"there is no checkpoint {given}{question}")
-    path = newest_checkpoint(path)
-    if layers is None and any("filter_convs." in name for name in checkpoints.read(path).get("model_state_dict", {})):
-        raise UsageError(f"{path} does not contain the layers of a block: give --layers, 13 in the published WaveNet")
-    trained = load_trained(path, layers)
-    if network not in (None, trained.name):
-        raise UsageError(f"the model is {network}, but {path} is of {trained.name}; leave --model out")
-    return trained

@@ -18,12 +18,7 @@ from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.project import command, program
 
 SECONDS = 2.0
-
-
-_SHAPE = (
-    *("levels", "features", "depth", "kernel_size"),
-    *("layers", "blocks", "dilation_channels", "residual_channels", "skip_channels"),
-)
+_SHAPE = ("levels", "features", "depth", "layers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +31,10 @@ class NetworkOptions:
         log_dir: The root of the run folders (logs).
         model: The network: a name, or the path of a class outside the package, which is imported.
         pretrained: A network that comes with the package, or sequnet or wavenet: the published weights, downloaded.
-        levels: Compared with the checkpoint's, as are the other sizes; commands of the published code have them.
+        levels: Compared with the checkpoint's; commands of the published code have it.
         features: Likewise.
         depth: Likewise.
-        kernel_size: Likewise.
         layers: Layers of each block of a published WaveNet, which its weights do not contain (13).
-        blocks: Compared with the checkpoint's.
-        dilation_channels: Likewise.
-        residual_channels: Likewise.
-        skip_channels: Likewise.
         gpus: 1, or 0 for the CPU; 1 if there is one.
         cuda: The same as --gpus 1.
         engine: How steps are computed: auto, eager, native (CPU), graphs or cuda (GPU).
@@ -61,12 +51,7 @@ class NetworkOptions:
     levels: int | None = None
     features: int | None = None
     depth: int | None = None
-    kernel_size: int | None = None
     layers: int | None = None
-    blocks: int | None = None
-    dilation_channels: int | None = None
-    residual_channels: int | None = None
-    skip_channels: int | None = None
     gpus: Literal[0, 1] | None = None
     cuda: bool = False
     engine: EngineName = "auto"
@@ -87,7 +72,7 @@ class NetworkOptions:
     def __post_init__(self) -> None:
         if self.cuda and self.gpus == 0:
             raise UsageError("--cuda and --gpus 0 contradict each other")
-        exclusive(self, ("pretrained", "ckpt_path"), ("pretrained", "snapshot_dir"))
+        exclusive(self, ("pretrained", "ckpt_path"), ("pretrained", "snapshot_dir"), ("ckpt_path", "snapshot_dir"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,13 +136,6 @@ class Options(NetworkOptions):
         if (self.stdout or self.play) and (self.clips > 1 or "all" in self.label):
             made = "several" if "all" in self.label else self.clips
             raise UsageError(f"{'--play' if self.play else '--stdout'} takes one clip, but these options make {made}")
-
-    def samples(self, rate: int) -> int:
-        """How many samples a clip to generate. UsageError for fewer than one."""
-        seconds = SECONDS if self.seconds is None else self.seconds
-        if (count := self.gen_samples or round(seconds * rate)) < 1:
-            raise UsageError(f"--seconds {seconds:g} is less than one sample, 1/{rate} s")
-        return count
 
     @property
     def clips(self) -> int:

@@ -14,36 +14,35 @@ from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, Model
 
 from sequnet_pl.cli.configs import network_of, read_config
 from sequnet_pl.cli.parsing import NonNegativeInt, Parser, PositiveFloat, PositiveInt, kind_of
-from sequnet_pl.cli.resolve import adopt_shape, find_checkpoint, settings_of_checkpoint, start_from
+from sequnet_pl.cli.resolve import adopt_shape, find_checkpoint, settings_of_checkpoint
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models import registry
 from sequnet_pl.project import CONFIGS, command, program
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.run import Job
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import LastCheckpoint
-from sequnet_pl.training.trained import Trained
+from sequnet_pl.training.trained import start_weights
 
 COMMANDS = ("fit", "validate", "test")
 _Share = restricted_number_type("number from 0 to below 1", float, [(">=", 0), ("<", 1)])
 _FORMER_NAMES = {"EMAWeightAveraging": "ScoredEMA"}  # in config.yaml of older runs
 _SOURCES = ("audio_dir", "audio_list", "recordings", "builtin_takes")
-_TRAINER = {  # names without the prefix
-    "max_epochs": "epochs",
-    "max_steps": "max_steps",
-    "precision": "precision",
-    "gradient_clip_val": "clip",
-    "log_every_n_steps": "log_interval",
-    "num_nodes": "num_nodes",
-}
-_TRAINER_DOCS = {
-    "max_epochs": "End after so many epochs, with one crop for every `hop_size` samples in each; -1 is no limit.",
-    "max_steps": "End after so many steps; -1 is no limit.",
-    "precision": "32-true, bf16-mixed or 64-true; by default bf16-mixed where the device computes in it faster.",
-    "gradient_clip_val": "Scale gradients down whose norm is above it.",
-    "log_every_n_steps": "Steps between two rows of metrics.csv.",
-    "num_nodes": "How many machines.",
+_TRAINER = {  # short names of its options, and their descriptions
+    "max_epochs": (
+        "epochs",
+        "End after so many epochs, with one crop for every `hop_size` samples in each; -1 is no limit.",
+    ),
+    "max_steps": ("max_steps", "End after so many steps; -1 is no limit."),
+    "precision": (
+        "precision",
+        "32-true, bf16-mixed or 64-true; by default bf16-mixed where the device computes in it faster.",
+    ),
+    "gradient_clip_val": ("clip", "Scale gradients down whose norm is above it."),
+    "log_every_n_steps": ("log_interval", "Steps between two rows of metrics.csv."),
+    "num_nodes": ("num_nodes", "How many machines."),
 }
 _TRAINER_DEFAULTS = {
     "devices": 1,
@@ -55,6 +54,31 @@ _TRAINER_DEFAULTS = {
 }
 _LENGTH = {"trainer.max_epochs": -1, "trainer.max_steps": -1, "trainer.max_time": None, "minutes": None}
 """Options of the length of a run, with their values without a limit: those of a layer replace all before."""
+_OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
+    ("run", "seed_everything", int, 0, "Seed of the initial weights."),
+    ("run", "log_dir", str, "logs", "Root of the run folders."),
+    ("run", "name", str, "", "Name of the run; date and time by default."),
+    ("run", "snapshot_dir", str, None, "Folder of the checkpoints instead of checkpoints/ in the run folder."),
+    ("run", "threads", PositiveInt | None, None, "CPU threads of each process."),
+    (
+        "run",
+        "init_from",
+        str,
+        None,
+        "Start a new run from weights: a checkpoint, a folder, or a bundled network.",
+    ),
+    ("run", "ckpt_path", str, None, "Resume from, or score, a checkpoint: a path, last, best, or auto."),
+    ("run", "weights_only", bool | None, None, "Not used: checkpoints are always loaded so."),
+    ("run", "logger", Literal["wandb", "tensorboard", "none"], "wandb", "Logger beside the CSV file."),
+    ("run", "log_model", bool, False, "Upload the best checkpoint to W&B at the end."),
+    ("run", "score_labels", int | Literal["all"], 300, "Test recordings that are scored with each label."),
+    ("run", "gpu_precision", str, None, "Precision of a fit on a GPU that computes in bfloat16."),
+    ("shorthand", "gpus", NonNegativeInt, None, "0 for the CPU; one GPU by default if there is one."),
+    ("shorthand", "minutes", PositiveFloat, None, "End after N minutes of training; does not resume bit for bit."),
+    ("shorthand", "seed", int, None, "Seed of weights and crops."),
+    ("shorthand", "early_stopping", NonNegativeInt, None, "Stop after N validations without an improvement."),
+    ("shorthand", "ema", _Share, None, "Validate, save and sample a moving average of the weights with this decay."),
+)
 _EXAMPLES = """\
 Also: --config FILE (YAML; flags win; configs/demo.yaml and others are found anywhere), --print_config, --version.
 Options of another network: COMMAND --model sashimi --help. All options, Lightning's too: COMMAND fit --help.
@@ -76,12 +100,8 @@ _WHERE = ("ckpt_path", "init_from", "log_dir", "name")
 class Request:
     """What a command line asks for."""
 
-    command: str  # fit, validate or test
-    network: str  # its name in the registry
-    settings: Namespace
+    job: Job
     parser: Parser
-    checkpoint: Path | None  # to resume from or to score
-    start: Trained | None  # the weights that a new run starts from
     again: bool  # whether a run that has no checkpoint yet may start from scratch
     print_config: bool
 
@@ -98,36 +118,11 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         parser.signature("model.init_args", source, short, title=title)
     data = {name: name for name in inspect.signature(AudioDataModule).parameters if name != "seed"}
     parser.signature("data", AudioDataModule, data)
-    run = parser.add_argument_group("run")
-    for name, kind, default, text in (
-        ("seed_everything", int, 0, "Seed of the initial weights."),
-        ("log_dir", str, "logs", "Root of the run folders."),
-        ("name", str, "", "Name of the run; date and time by default."),
-        ("snapshot_dir", str, None, "Folder of the checkpoints instead of checkpoints/ in the run folder."),
-        ("threads", PositiveInt | None, None, "CPU threads of each process."),
-        ("init_from", str, None, "Start a new run from these weights: a checkpoint, a folder, or a bundled network."),
-        ("ckpt_path", str, None, "Resume from, or score, a checkpoint: a path, last, best, or auto."),
-        ("weights_only", bool | None, None, "Not used: checkpoints are always loaded so."),
-        ("logger", Literal["wandb", "tensorboard", "none"], "wandb", "Logger beside the CSV file."),
-        ("log_model", bool, False, "Upload the best checkpoint to W&B at the end."),
-        ("score_labels", int | Literal["all"], 300, "Test recordings that are scored with each label."),
-        ("gpu_precision", str, None, "Precision of a fit on a GPU that computes in bfloat16."),
-    ):
-        parser.option(f"--{name}", group=run, default=default, help=text, **kind_of(kind, default))
-    shorthand = parser.add_argument_group("shorthand")
-    for name, number, text in (
-        ("gpus", NonNegativeInt, "0 for the CPU; one GPU by default if there is one."),
-        (
-            "minutes",
-            PositiveFloat,
-            "End after N minutes of training. A run whose length is a time does not resume bit for bit.",
-        ),
-        ("seed", int, "Seed of weights and crops."),
-        ("early_stopping", NonNegativeInt, "Stop after N validations without an improvement."),
-        ("ema", _Share, "Validate, save and sample an exponential moving average of the weights with this decay."),
-    ):
-        parser.option(f"--{name}", group=shorthand, help=text, **kind_of(number, None))
-    parser.option("--cuda", group=shorthand, dest="gpus", action="store_const", const=1, help="The same as --gpus 1.")
+    groups = {title: parser.add_argument_group(title) for title in ("run", "shorthand")}
+    for title, name, kind, default, text in _OPTIONS:
+        parser.option(f"--{name}", group=groups[title], default=default, help=text, **kind_of(kind, default))
+    cuda: dict[str, Any] = {"dest": "gpus", "action": "store_const", "const": 1, "help": "The same as --gpus 1."}
+    parser.option("--cuda", group=groups["shorthand"], **cuda)
     best = {
         "monitor": "val/bits_per_sample",
         "filename": "best-step{step:08d}",
@@ -139,7 +134,9 @@ def train_parser(network: str, brief: bool = False) -> Parser:
     parser.signature("last", LastCheckpoint, {})
     parser.signature("sample_audio", SampleAudio, {})
     parser.signature("nonfinite", NonFinite, {"skip": "skip_nonfinite"})
-    parser.signature("trainer", pl.Trainer, _TRAINER, _TRAINER_DEFAULTS, docs=_TRAINER_DOCS)
+    short = {name: names[0] for name, names in _TRAINER.items()}
+    docs = {name: names[1] for name, names in _TRAINER.items()}
+    parser.signature("trainer", pl.Trainer, short, _TRAINER_DEFAULTS, docs=docs)
     return parser
 
 
@@ -182,18 +179,21 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
         raise UsageError("--init_from starts a new run, and does not go with --ckpt_path, validate or test")
     checkpoint = find_checkpoint(merged, network, asked)
     starts = asked == "fit" and not checkpoint and merged.get("init_from")
-    start = start_from(merged["init_from"], network, first.layers) if starts else None
+    start = start_weights(merged["init_from"], first.layers) if starts else None
+    base: dict[str, Any] = {}
     if checkpoint:
         found, base = settings_of_checkpoint(checkpoint, Path(merged.get("log_dir") or "logs"))
-        if network not in (None, found):
-            raise UsageError(f"--model {network}, but {checkpoint} is a checkpoint of {found}; leave --model out")
-        network = found
     else:
-        network = network or (start.name if start else None)
-        if network is None:
-            raise UsageError(f"name a model: --model {' or --model '.join(registry.NETWORKS)}, or a --config that does")
-        published = CONFIGS / f"{network}.yaml"
-        base = read_config(str(published)) if published.exists() and not configured else {}
+        found = start.name if start else network
+    if found is None:
+        raise UsageError(f"name a model: --model {' or --model '.join(registry.NETWORKS)}, or a --config that does")
+    if network not in (None, found):
+        raise UsageError(
+            f"--model {network}, but {start.path if start else checkpoint} is of {found}; leave --model out"
+        )
+    network, published = found, CONFIGS / f"{found}.yaml"
+    if not checkpoint and not configured and published.exists():
+        base = read_config(str(published))
     layers = [(f"the settings of {checkpoint}" if checkpoint else "", base), *configs]
     parser = train_parser(network)
     parser.names |= {f"--{name}": name for name in vars(first)}
@@ -212,8 +212,8 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
         adopt_shape(start, settings, below)
         settings.init_from = str(start.path)
     settings.ckpt_path = str(checkpoint) if checkpoint else None
-    again = given.get("ckpt_path") == "auto"
-    return Request(asked, network, settings, parser, checkpoint, start, again, first.print_config)
+    job = Job(asked, network, settings, checkpoint, start)
+    return Request(job, parser, given.get("ckpt_path") == "auto", first.print_config)
 
 
 def _first(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -309,4 +309,4 @@ def _check_trainer(settings: Namespace, asked: str) -> None:
 
 
 def _flag(name: str) -> str:
-    return f"--{_TRAINER.get(name, f'trainer.{name}')}"
+    return f"--{_TRAINER[name][0] if name in _TRAINER else f'trainer.{name}'}"

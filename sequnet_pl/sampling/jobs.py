@@ -1,10 +1,11 @@
-"""The batches that sample.py makes, and the command that makes each clip again."""
+"""What sample.py makes: the batches, their files and page or their live output, and the command of each clip."""
 
 import logging
 import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
@@ -16,18 +17,23 @@ import torch
 
 from sequnet_pl import pretrained, project
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.cli.sample_options import Options
+from sequnet_pl.cli.sample_options import SECONDS, Options
 from sequnet_pl.data.store import Split
-from sequnet_pl.errors import UserError
+from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.pretrained.excerpts import Excerpt, excerpts_of
+from sequnet_pl.report.run import link_page
 from sequnet_pl.sampling import continued, prompts
-from sequnet_pl.sampling.clips import Batch
-from sequnet_pl.sampling.engines import Engine, engine_for
+from sequnet_pl.sampling.clip_folder import ROOT, ClipFolder, new_folder
+from sequnet_pl.sampling.clips import Batch, drawn_blocks, make_batch
+from sequnet_pl.sampling.engines import Block, Engine, engine_for
 from sequnet_pl.sampling.generate import resume, start
+from sequnet_pl.sampling.live import live_output
 from sequnet_pl.sampling.load import base_metadata, device_for, find_checkpoint, open_network, open_recordings
 from sequnet_pl.sampling.metadata import ClipMetadata
+from sequnet_pl.sampling.progress import SampleProgress
 from sequnet_pl.sampling.prompts import Prompt
+from sequnet_pl.training.checkpoints import Run, run_of_checkpoint
 from sequnet_pl.training.trained import Trained
 
 log = logging.getLogger(__name__)
@@ -46,6 +52,64 @@ class Plan:
     """Returns the command line that makes a clip again with so many generated samples."""
 
 
+def sample(options: Options) -> None:
+    """Make the clips that the options describe. Raises UsageError and UserError."""
+    torch.set_flush_denormal(True)  # before any parallel operation, since threads inherit it
+    logging.getLogger("sequnet_pl").setLevel(logging.INFO)
+    plan = longer_clip(options, Path(options.continue_clip)) if options.continue_clip else new_clips(options)
+    network, rate = plan.trained.network, plan.trained.sample_rate
+    run = run_of_checkpoint(plan.trained.path, Path(options.log_dir))
+    folder = None
+    if options.output_dir or not (options.stdout or options.play):
+        name = options.pretrained or (run.folder.resolve().name if run else plan.trained.name)
+        folder = ClipFolder(Path(options.output_dir) if options.output_dir else plan.folder or new_folder(name))
+    live = live_output(options.stdout, options.play, rate)
+
+    def watch(block: Block) -> None:
+        progress.add_block(block)
+        if live:
+            live.write(block.codes[0].cpu().numpy())
+
+    try:
+        with SampleProgress(plan.total, rate, live is not None) as progress:
+            progress.begin("reading the prompt")
+            for batch in plan.batches:
+                first = batch.clips[0]
+                progress.begin(f"clips from {first.clip}, temperature {first.temperature:g}")
+                if live:
+                    live.write(batch.prompts[0])
+                if folder:
+                    make_batch(network, plan.engine, batch, folder, plan.command, watch)
+                else:
+                    for block in drawn_blocks(network, plan.engine, batch):
+                        watch(block)
+    except (KeyboardInterrupt, UserError):
+        if folder and folder.own:
+            with suppress(UserError):
+                log.info("what was made is kept: %s", folder.write_page())
+        elif folder and not options.output_dir:
+            with suppress(OSError):  # the folder of a clip that is continued has that clip in it
+                folder.folder.rmdir()
+        raise
+    log.info("%.2f s of sound in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
+    if live:
+        live.close()
+    if folder:
+        _write_pages(folder, run)
+
+
+def _write_pages(clip_folder: ClipFolder, run: Run | None) -> None:
+    """Write the page of the clips, link it from those of its run and of generated/, and log what was made."""
+    linked = page = clip_folder.write_page(run and run.folder)
+    if clip_folder.folder.resolve().parent == ROOT.resolve():
+        linked = ClipFolder(ROOT).write_page()
+    if run:
+        link_page(run.folder, f"clips in {linked.parent.resolve().name}", linked)
+    silent = sum(clip.silent for clip in clip_folder.own)
+    log.info("clips: %d, silent (level below -60 dBFS): %d", len(clip_folder.own), silent)
+    log.info("listen: %s", page)
+
+
 def new_clips(options: Options) -> Plan:
     """Clips from silence, from files or from recordings."""
     device = device_for(options.device)
@@ -61,14 +125,22 @@ def new_clips(options: Options) -> Plan:
     for label in labels:
         trained.label_numbers(label, 1)
     options = replace(options, label=labels)
-    total = options.clips * options.samples(trained.sample_rate)
+    total = options.clips * _samples(options, trained.sample_rate)
     return Plan(trained, engine, _batches(options, trained, engine), total, None, partial(_command, options))
+
+
+def _samples(options: Options, rate: int) -> int:
+    """Return how many samples a clip to generate. UsageError for fewer than one."""
+    seconds = SECONDS if options.seconds is None else options.seconds
+    if (count := options.gen_samples or round(seconds * rate)) < 1:
+        raise UsageError(f"--seconds {seconds:g} is less than one sample, 1/{rate} s")
+    return count
 
 
 def _batches(options: Options, trained: Trained, engine: Engine) -> Iterator[Batch]:
     """Label by label, temperature by temperature, prompt by prompt, batch by batch."""
     rate, network, size = trained.sample_rate, trained.network, options.batch_size
-    samples, context = options.samples(rate), network.context(0)
+    samples, context = _samples(options, rate), network.context(0)
     source = _source(options, trained, context)
     given = [
         prompts.from_file(Path(file), rate, context, options.prompt_start, options.prompt_seconds)
@@ -133,7 +205,7 @@ def longer_clip(options: Options, wav: Path) -> Plan:
     """A clip that is continued with its own settings. Raises UserError if its checkpoint has other weights now."""
     found = continued.read_clip(wav)
     clip, made = found.clip, found.clip.metadata
-    samples = options.samples(made.sample_rate)
+    samples = _samples(options, made.sample_rate)
     device = device_for(int(made.device == "cuda") if options.device is None else options.device)
     torch.set_num_threads(options.threads or made.threads)
     named = options.ckpt_path or options.snapshot_dir

@@ -1,5 +1,6 @@
 """Live output of samples: to a pipe, or to the sound device."""
 
+import sys
 from importlib import import_module
 from typing import Any, BinaryIO
 
@@ -54,4 +55,8 @@ class Speaker:
         self._stream.close()
 
 
-Live = Pipe | Speaker
+def live_output(stdout: bool | str, play: bool, rate: int) -> Pipe | Speaker | None:
+    """Return the output that is asked for: a pipe, `raw` or with a header, or the sound device; None for neither."""
+    if stdout:
+        return Pipe(sys.stdout.buffer, rate, header=stdout != "raw")
+    return Speaker(rate) if play else None

@@ -22,7 +22,7 @@ from sequnet_pl.report.clip import SILENT_BELOW, level
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import Engine
 from sequnet_pl.sampling.metadata import ClipMetadata
-from sequnet_pl.training.checkpoints import Run, best_of, newest_run
+from sequnet_pl.training.checkpoints import named
 from sequnet_pl.training.trained import Trained, load_trained, newest_checkpoint
 
 log = logging.getLogger(__name__)
@@ -40,22 +40,13 @@ _EXCERPT_TRIES = 64
 def find_checkpoint(options: NetworkOptions) -> Path:
     """The checkpoint that the options name, else the newest under the log root. UserError where there is none."""
     model = options.model and registry.resolve(options.model)
-    if options.pretrained and options.pretrained not in PUBLISHED:
-        return pretrained.weights_of(options.pretrained)
-    if options.pretrained:
+    if options.pretrained in PUBLISHED:
         return newest_checkpoint(archive.fetch(options.pretrained, CONFIGS / "pretrained.yaml", PRETRAINED))
-    if options.ckpt_path in ("last", "best"):
-        if options.snapshot_dir:
-            folder = Path(options.snapshot_dir)
-            run = Run(folder, model or "", folder)
-        else:
-            run = newest_run(Path(options.log_dir), model)
-        return run.last if options.ckpt_path == "last" else best_of(run)
-    if options.ckpt_path and options.snapshot_dir:
-        raise UsageError("--ckpt_path and --snapshot_dir both name a checkpoint; leave one out")
-    if path := options.ckpt_path or options.snapshot_dir:
-        return newest_checkpoint(Path(path))
-    return newest_run(Path(options.log_dir), model).last
+    if options.pretrained:
+        return pretrained.weights_of(options.pretrained)
+    if options.snapshot_dir:
+        return newest_checkpoint(Path(options.snapshot_dir))
+    return newest_checkpoint(named(options.ckpt_path or "last", Path(options.log_dir), model))
 
 
 def open_network(path: Path, options: NetworkOptions, device: torch.device, precision: str) -> Trained:

@@ -175,3 +175,14 @@ def best_of(run: Run) -> Path:
     """Return the best checkpoint of a run; the last one if none was kept, as in a short run."""
     scores = {path: score for path in run.checkpoints.glob("best-*.ckpt") if (score := score_of(path)) is not None}
     return min(scores, key=lambda path: scores[path], default=run.last)
+
+
+def named(given: str, root: Path, network: str | None = None, name: str | None = None) -> Path:
+    """Return the checkpoint at a path, or for `last` and `best` that of the newest run below `root`; see `newest_run`.
+
+    UserError where there is no such run.
+    """
+    if given not in ("last", "best"):
+        return Path(given)
+    run = newest_run(root, network, name)
+    return run.last if given == "last" else best_of(run)

@@ -19,7 +19,7 @@ from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.training.checkpoints import LAST
 from sequnet_pl.training.measures import row_is_due
 from sequnet_pl.training.module import AudioModule, data_of, ends_step
-from sequnet_pl.training.run_timer import run_share
+from sequnet_pl.training.optimization import run_share
 
 log = logging.getLogger(__name__)
 
@@ -146,8 +146,6 @@ def _described(trainer: pl.Trainer, batch: Batch, loss: Tensor) -> tuple[str, bo
 def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
     """The error that a user can do something about, where it is one of these."""
     text = str(error)
-    if isinstance(error, ModuleNotFoundError):  # of an optional part of Lightning
-        return UserError(" ".join(text.split()))
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or re.search(_NO_MEMORY, text):
         return _out_of_memory(trainer)
     if isinstance(error, RuntimeError) and re.search(_LOST_WORKER, text):

@@ -21,13 +21,11 @@ from matplotlib.image import imread
 from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
 
 from sequnet_pl import atomic
-from sequnet_pl.errors import UsageError
 from sequnet_pl.report.charts import codes_figure
 from sequnet_pl.report.run_folder import ClipSet
 
 log = logging.getLogger(__name__)
 
-_MODES = ("online", "offline", "shared", "disabled")
 _REACH_SECONDS = 10  # that a W&B server has to answer
 
 
@@ -110,17 +108,12 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     It is online if a key is set and the server answers, otherwise offline; then `wandb sync` uploads it later. The
     WANDB_ variables mean what W&B's documents say and win over what is chosen here; None if they disable it. All files
     of W&B are in the run folder unless they name another one.
-
-    Raises:
-        UsageError: WANDB_MODE is not valid. Other variables raise W&B's own error, before anything is written.
+    Variables that are not valid raise W&B's own error, before anything is written.
     """
     given = os.environ
     for variable in [name for name, value in given.items() if name.startswith("WANDB_") and not value]:
         del given[variable]  # W&B refuses an empty number; set to nothing is not set
-    mode = given.get("WANDB_MODE", "online")
-    if mode not in _MODES:
-        raise UsageError(f"WANDB_MODE is {mode!r}, but must be one of {', '.join(_MODES)}")
-    if mode == "disabled":
+    if (mode := given.get("WANDB_MODE", "online")) == "disabled":
         return None
     import wandb  # slow to import, and not everybody logs with it
 

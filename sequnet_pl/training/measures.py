@@ -13,8 +13,8 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor
 
 from sequnet_pl.data.loader import CropLoader
-from sequnet_pl.training.module import data_of, ends_step
-from sequnet_pl.training.references import references
+from sequnet_pl.training.metrics import references
+from sequnet_pl.training.module import callbacks_of, data_of, ends_step
 from sequnet_pl.training.sampling import SampleAudio
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class Measures(Callback):
     def _now(self, trainer: pl.Trainer) -> tuple[float, int, float]:
         """Seconds on a clock that stands still while clips are made, samples seen, and seconds waited for batches."""
         loader = trainer.train_dataloader
-        sampling = sum(each.seconds_taken for each in trainer.callbacks if isinstance(each, SampleAudio))  # type: ignore[attr-defined]
+        sampling = sum(each.seconds_taken for each in callbacks_of(trainer, SampleAudio))
         return time.monotonic() - sampling, self.samples_seen, loader.waited if isinstance(loader, CropLoader) else 0.0
 
 

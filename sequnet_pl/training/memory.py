@@ -23,7 +23,7 @@ from sequnet_pl.data.crops import Batch
 from sequnet_pl.errors import UserError
 from sequnet_pl.models.network import Network
 from sequnet_pl.training.compilation import loss_sum
-from sequnet_pl.training.module import AudioModule
+from sequnet_pl.training.module import AudioModule, callbacks_of
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def check_memory(trainer: pl.Trainer, module: AudioModule, settings: Mapping[str
     batch, output_size = settings["batch_size"], settings["output_size"]
     channels = sum(parameter.shape[0] for parameter in network.parameters() if parameter.dim() > 1)
     weights = sum(4 * parameter.numel() for parameter in network.parameters())
-    averaged = any(isinstance(each, WeightAveraging) for each in trainer.callbacks)  # type: ignore[attr-defined]
+    averaged = bool(callbacks_of(trainer, WeightAveraging))
     states = 1 if module.hparams["muon"] else 2  # numbers that the optimizer keeps per weight
     fixed = weights * (1 + states + averaged + (device.type != "cpu"))  # on a CPU, weights are there already
     crude = fixed + batch * network.window(output_size).inputs * channels * _SMALL

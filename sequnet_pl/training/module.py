@@ -9,13 +9,14 @@ import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from numpy.typing import NDArray
+from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
@@ -30,10 +31,11 @@ from sequnet_pl.models.network import Network
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.training.compilation import Compilation, Compile
 from sequnet_pl.training.metrics import Mean, margins, nats, targets_and_mask
-from sequnet_pl.training.optimization import Optimization
-from sequnet_pl.training.run_timer import RunTimer
+from sequnet_pl.training.optimization import Optimization, RunTimer
 
 log = logging.getLogger(__name__)
+
+Kind = TypeVar("Kind", bound=Callback)
 
 NO_LABEL = 0.1
 """Share of the training crops that come without their label, so that the network learns what no label means."""
@@ -44,6 +46,11 @@ def data_of(trainer: pl.Trainer) -> AudioDataModule:
     data = trainer.datamodule  # type: ignore[attr-defined]
     assert isinstance(data, AudioDataModule)
     return data
+
+
+def callbacks_of(trainer: pl.Trainer, kind: type[Kind]) -> list[Kind]:
+    """Return the callbacks of a trainer that are of a class."""
+    return [each for each in trainer.callbacks if isinstance(each, kind)]  # type: ignore[attr-defined]
 
 
 def ends_step(trainer: pl.Trainer) -> bool:
@@ -223,11 +230,10 @@ class AudioModule(pl.LightningModule):
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
         steps = self.trainer.estimated_stepping_batches
-        timer = next((each for each in self.trainer.callbacks if isinstance(each, RunTimer)), None)  # type: ignore[attr-defined]
-        timed = timer is not None and timer.time_remaining() is not None
-        if not math.isfinite(steps) and not timed:
+        timers = [each for each in callbacks_of(self.trainer, RunTimer) if each.time_remaining() is not None]
+        if not math.isfinite(steps) and not timers:
             raise UsageError("--anneal and --warmup need a length: give --max_steps, --epochs above 0, or --minutes")
-        schedule = self.optimization.schedule(optimizer, steps, (lambda: timer.share) if timer and timed else None)
+        schedule = self.optimization.schedule(optimizer, steps, (lambda: timers[0].share) if timers else None)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _clips_in_mixed_precision(self) -> bool:

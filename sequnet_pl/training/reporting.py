@@ -23,7 +23,7 @@ from sequnet_pl.report.card import CARD, write_card
 from sequnet_pl.report.run import write_report
 from sequnet_pl.report.run_folder import SUMMARY, WARNINGS, mark_training, read_config, read_summary, read_text
 from sequnet_pl.training.loggers import log_checkpoint, log_settings
-from sequnet_pl.training.module import AudioModule, data_of
+from sequnet_pl.training.module import AudioModule, callbacks_of, data_of
 from sequnet_pl.training.sampling import SampleAudio
 
 log = logging.getLogger(__name__)
@@ -159,7 +159,7 @@ class RunReport(Callback):
 
     def _write(self, trainer: pl.Trainer, minutes: float) -> None:
         """Write unless nothing new was sampled and the report is younger than so many minutes."""
-        newest = max((each.last_step for each in trainer.callbacks if isinstance(each, SampleAudio)), default=-1)  # type: ignore[attr-defined]
+        newest = max((each.last_step for each in callbacks_of(trainer, SampleAudio)), default=-1)
         when, sampled = self._written
         if self._on and (newest != sampled or time.monotonic() - when >= 60 * minutes):
             self.write()

@@ -31,7 +31,7 @@ from sequnet_pl.training.checkpoints import (
 )
 from sequnet_pl.training.health import NonFinite, NonFiniteError, norm_of
 from sequnet_pl.training.loggers import AppendingCSVLogger
-from sequnet_pl.training.module import ends_step
+from sequnet_pl.training.module import callbacks_of, ends_step
 
 log = logging.getLogger(__name__)
 
@@ -164,7 +164,7 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        diverging = any(isinstance(each, NonFinite) and each.diverging for each in trainer.callbacks)  # type: ignore[attr-defined]
+        diverging = any(each.diverging for each in callbacks_of(trainer, NonFinite))
         if trainer.fast_dev_run or diverging:  # type: ignore[attr-defined]
             return
         if not math.isfinite(norm_of(trainer.lightning_module.parameters())):

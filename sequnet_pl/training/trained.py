@@ -132,8 +132,10 @@ def _network(content: dict[str, Any], path: Path) -> Network:
         network = kind(**{name: shape[name] for name in inspect.signature(kind).parameters.keys() & shape.keys()})
         if names := shape.get("label_names"):
             network.select_labels([0] * len(names))
-        weights = content["state_dict"].items()
-        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights})
+        weights = content["state_dict"]
+        if differing := {f"network.{name}" for name in network.state_dict()} ^ weights.keys():
+            raise UserError(f"{path} is of another version: its weights differ in {', '.join(sorted(differing)[:3])}")
+        network.load_state_dict({name.removeprefix("network."): tensor for name, tensor in weights.items()})
     except (RuntimeError, KeyError, TypeError) as error:
         raise UserError(f"the weights in {path} do not fit its own hyper-parameters; take another one") from error
     return network
@@ -142,3 +144,26 @@ def _network(content: dict[str, Any], path: Path) -> Network:
 def load_pretrained(name: str) -> Trained:
     """Return a bundled network. UsageError, with the names that there are, for another one."""
     return load_trained(pretrained.weights_of(name))
+
+
+def start_weights(given: str, layers: int | None) -> Trained:
+    """Return the weights of a checkpoint, of the newest one in a folder, or of a bundled network.
+
+    Args:
+        given: The path, or the name of the bundled network.
+        layers: Layers of each block; a published WaveNet does not contain them.
+
+    Raises:
+        UsageError: `layers` is missing.
+        UserError: There is no such checkpoint.
+    """
+    path = Path(given)
+    if not path.exists():
+        if given in pretrained.names():
+            path = pretrained.weights_of(given)
+        elif question := did_you_mean(given, pretrained.names()):
+            raise UsageError(f"there is no checkpoint {given}{question}")
+    path = newest_checkpoint(path)
+    if layers is None and any("filter_convs." in name for name in checkpoints.read(path).get("model_state_dict", {})):
+        raise UsageError(f"{path} does not contain the layers of a block: give --layers, 13 in the published WaveNet")
+    return load_trained(path, layers)

@@ -13,7 +13,6 @@ from tiny_run import TINY
 from sequnet_pl.training.trained import load_trained
 
 ROOT = Path(__file__).parents[2]
-TEXTS = ["null", "#1 hits", "&x", "1e3", "~", "[a]", "{b: 1}", "a: b", "x=y", "a,b", "-1", "ünï", "😀"]
 
 
 def noise(path: Path, seconds: float, seed: int) -> Path:
@@ -29,14 +28,6 @@ def folders(tmp_path: Path) -> list[str]:
     for number in (1, 2, 3):
         noise(tmp_path / f"short/{number}.wav", 0.5, number)
     return [str(tmp_path / "long"), str(tmp_path / "short")]
-
-
-@pytest.mark.parametrize("name", ["audio_dir", "data.audio_dir"])
-def test_several_folders_arrive_as_they_are_written(settings, name: str) -> None:
-    line = ["--model", "sequnet", f"--{name}", *TEXTS, "--levels", "3"]
-    found = settings(shlex.join(line))
-    assert found["data"]["audio_dir"] == TEXTS
-    assert found["model"]["init_args"]["levels"] == 3
 
 
 @pytest.mark.parametrize(

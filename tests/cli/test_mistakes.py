@@ -37,6 +37,11 @@ def test_options(run, line, message):
         ("data: {audio_dir: 2024}", "audio_dir 2024: expected a text"),
         ("- a", "contains no settings"),
         ("a: [", "is not valid YAML"),
+        ("trainer:\n  max_steps: 2\nname: a\ntrainer:\n  max_epochs: 2", "the key trainer occurs twice, line 4"),
+        (
+            "data: {batch_size: many}",
+            "my.yaml: Parser key \"data.batch_size\": Expected a <class 'int'>",
+        ),
     ],
 )
 def test_configs(run, tmp_path, text, message):
@@ -57,6 +62,7 @@ def test_configs(run, tmp_path, text, message):
         ("--trainer.strategy nope", "invalid strategy name"),
         ("--trainer.logger true", "--logger chooses"),
         ("--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=nope", "`nope` which is not available"),
+        ("--trainer.callbacks+=EMAWeightAveraging --trainer.callbacks.decay=2", "Invalid decay value 2.0"),
         ("--best.every_n_train_steps 1 --best.every_n_epochs 1", "should be mutually exclusive"),
         ("--trainer.callbacks+=Timer --trainer.callbacks.duration=x", "`Timer(duration='x')` is not a valid duration"),
     ],

@@ -14,16 +14,7 @@ from sequnet_pl.cli.sample_options import parse
 from sequnet_pl.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
-TEXTS = ["null", "#1 hits", "&x", "1e3", "2024-01-02", "~", "true", "[a]", "{b: 1}", "a: b", "-", "x=y"]
-
-
-@pytest.mark.parametrize("names", ["audio_dir data_dir", "data.audio_dir data.data_dir"])
-def test_texts_arrive(settings, names):
-    for texts in (TEXTS[:4], TEXTS[4:8], TEXTS[8:]):
-        flags = [f"--{name}" for name in (*names.split(), "snapshot_dir", "log_dir")]
-        found = settings("--model sequnet " + shlex.join(f"{f}={t}" for f, t in zip(flags, texts, strict=True)))
-        data = found["data"]
-        assert [data["audio_dir"], data["data_dir"], found["snapshot_dir"], found["log_dir"]] == texts
+TEXTS = ["null", "#1 hits", "&x", "1e3", "0x1F", "1:30", "inf", "~", "true", "[a]", "{b: 1}", "a: b", "-", "x=y", "%a"]
 
 
 def test_null_in_yaml_is_nothing_and_in_quotes_a_text(settings, tmp_path):
@@ -58,3 +49,27 @@ def test_two_processes_agree_on_a_text_and_a_name_nobody_gave(run, settings, aud
     assert len(list((tmp_path / "null" / "sequnet").iterdir())) == 2
     assert run(f"--ckpt_path '{folder}/checkpoints/last.ckpt' --max_steps 3 {same}")[0] == 0
     assert len(list((tmp_path / "null" / "sequnet").iterdir())) == 2
+
+
+def test_a_printed_config_is_a_config(run, settings, tmp_path):
+    status, printed = run(
+        f"--model sequnet --audio_dir {shlex.join(TEXTS)} --data_dir 1e3 --snapshot_dir 1E5 --print_config"
+    )
+    assert status == 0, printed
+    (tmp_path / "my.yaml").write_text(printed)
+    found = settings(f"--config {tmp_path}/my.yaml")
+    assert found["data"]["audio_dir"] == TEXTS
+    assert (found["data"]["data_dir"], found["snapshot_dir"]) == ("1e3", "1E5")
+
+
+def test_short_names_are_keys_too(settings, tmp_path):
+    (tmp_path / "my.yaml").write_text("levels: 8\nbatch_size: 3\n")
+    found = settings(f"--model sequnet --config {tmp_path}/my.yaml")
+    assert (found["model"]["init_args"]["levels"], found["data"]["batch_size"]) == (8, 3)
+
+
+def test_no_other_config_yaml_below_the_log_dir_stops_a_run(settings, tmp_path):
+    (tmp_path / "config.yaml").write_text("day: 2024-13-45")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/config.yaml").write_bytes(b"caf\xe9: 1")
+    assert settings(f"--model sequnet --ckpt_path auto --log_dir {tmp_path}")["name"] == ""

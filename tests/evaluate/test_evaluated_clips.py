@@ -21,7 +21,7 @@ from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.sampling import prompts
 from sequnet_pl.sampling.engines import Block, engine_for
 from sequnet_pl.sampling.metadata import ClipMetadata
-from sequnet_pl.training.clips import Excerpts
+from sequnet_pl.training.sampling import Excerpts
 
 RATE = 1000
 

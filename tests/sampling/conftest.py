@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pooch  # noqa: F401  # its logger keeps the stderr of its import, which the capture of a test closes
 import pytest
 import pytorch_lightning as pl
 import soundfile

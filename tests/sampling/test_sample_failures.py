@@ -48,7 +48,7 @@ from sequnet_pl.sampling.progress import SampleProgress
         ("--layers 13", "holds a sequnet, which has no layers"),
         ("--model wavenet", "holds a sequnet; leave --model out"),
         ("--model sequent", "my_networks.MLP; did you mean sequnet?"),
-        ("--snapshot_dir .", "leave one out"),
+        ("--snapshot_dir .", "cannot be given together"),
     ],
 )
 def test_usage(run, words: str, message: str) -> None:

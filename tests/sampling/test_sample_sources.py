@@ -37,7 +37,6 @@ def test_the_newest_run_and_best(run, trained: Path) -> None:
         ("", "new/checkpoints/last"),
         ("--ckpt_path last", "new/checkpoints/last"),
         ("--ckpt_path best", "new/checkpoints/best"),
-        ("--ckpt_path best --snapshot_dir logs/sequnet/old/checkpoints", "old/checkpoints/best"),
         ("--snapshot_dir logs/sequnet/old", "old/checkpoints/best"),
     ):
         folder = f"clips {words}"
@@ -97,7 +96,7 @@ def test_snapshots_of_the_published_implementation(run, tmp_path: Path) -> None:
     wavenet = SNAPSHOTS / "wavenet_4x2"
     assert "13 layers a block do not divide" in run(on=wavenet, status=1)
     run("--layers", 4, "--model", "wavenet", on=wavenet)
-    assert "has blocks 2" in run("--layers", 4, "--blocks", 3, on=wavenet, status=2)
+    assert "has levels 2" in run("--levels", 3, on=Path("steps/checkpoint_5"), status=2)
     assert [(clip["step"], clip["network"]) for clip in made()] == [(40, "sequnet"), (300, "wavenet")]
 
 

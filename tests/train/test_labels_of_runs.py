@@ -10,8 +10,8 @@ from tiny import TINY, one_line
 from tones import tone
 
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.cli.sample import sample
 from sequnet_pl.cli.sample_options import parse
+from sequnet_pl.sampling.jobs import sample
 from sequnet_pl.training.export import write_export
 from sequnet_pl.training.trained import load_trained
 

@@ -99,7 +99,7 @@ def test_bad_checkpoints(run, audio_folder, tmp_path):
     assert not (tmp_path / "run").exists()
     status, err, _ = run(f"fit --model wavenet --ckpt_path {last}")
     assert status == 2
-    assert "checkpoint of sequnet" in one_line(err)
+    assert "is of sequnet" in one_line(err)
     status, err, _ = run(f"fit --ckpt_path {last} --features 5")
     assert status == 2
     assert "--features 5" in one_line(err)

@@ -13,9 +13,8 @@ from sequnet_pl.audio import mulaw
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.report.run_folder import read_sampling
 from sequnet_pl.sampling.generate import generate
-from sequnet_pl.training.clips import Excerpts, Program, make_clips
 from sequnet_pl.training.module import SeqUNetModule
-from sequnet_pl.training.sampling import SampleAudio
+from sequnet_pl.training.sampling import Excerpts, SampleAudio
 from tests.codes import codes_of_split
 
 RATE = 16_000
@@ -63,10 +62,9 @@ def test_real_continuations_cost_what_the_network_says(data, outputs):
 
 
 def test_a_sampling_is_on_disk_as_its_list_says(trained, data, tmp_path):
-    program = Program(
-        continuations=1, from_silence=2, seconds=0.05, prompt_seconds=0.1, temperatures=[1.0, 0.5], seed=3
-    )
-    sampling = make_clips(program, trained.module, data, 7, tmp_path)
+    lengths = {"continuations": 1, "from_silence": 2, "seconds": 0.05, "prompt_seconds": 0.1}
+    sampler = SampleAudio(**lengths, temperature=1.0, second_temperature=0.5, seed=3)
+    sampling = sampler.make(trained.module, data, 7, tmp_path)
     assert read_sampling(tmp_path) == sampling
     assert [(clip.name, clip.temperature) for clip in sampling.clips] == [
         ("continuation-0", 1.0),
@@ -112,7 +110,7 @@ def test_clips_that_cannot_be_made_do_not_end_a_run(fit, monkeypatch, caplog):
     def fail(*_):
         raise RuntimeError("no space")
 
-    monkeypatch.setattr("sequnet_pl.training.sampling.make_clips", fail)
+    monkeypatch.setattr(SampleAudio, "make", fail)
     run = fit(callbacks=[SampleAudio(every_n_steps=2)], max_steps=3)
     assert run.error is None
     assert run.trainer.global_step == 3

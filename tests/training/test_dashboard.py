@@ -11,7 +11,7 @@ from short_runs import run_fit
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.references import NAMES
+from sequnet_pl.training.metrics import NAMES
 from sequnet_pl.training.reporting import RunReport
 from sequnet_pl.training.sampling import SampleAudio
 

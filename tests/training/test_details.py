@@ -71,13 +71,6 @@ def test_they_are_what_looking_at_every_prediction_gives(predictions):
     np.testing.assert_allclose(by_confidence.totals, [sure, right], rtol=1e-5)
 
 
-@pytest.mark.parametrize("size", [1, 3])
-def test_they_do_not_depend_on_batching(predictions, size):
-    for one, other in zip(details_of(predictions, 100), details_of(predictions, size), strict=True):
-        assert torch.equal(one.counts, other.counts)
-        torch.testing.assert_close(one.totals, other.totals, rtol=1e-13, atol=0)
-
-
 def test_edges_are_powers_of_two_until_four_receptive_fields_or_the_longest_recording():
     assert distance_edges(20, 10_000) == [16, 32, 64, 128]
     assert distance_edges(16, 10_000) == [16, 32, 64]

@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from sequnet_pl.training import references
+from sequnet_pl.training import metrics as references
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.sampling import SampleAudio

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 
 from sequnet_pl.cli.entry_points import sample, train
 from sequnet_pl.cli.main import run_main
@@ -57,12 +56,3 @@ def test_an_older_run_is_tested_and_sampled(folder, capfd, caplog):
     assert list(Path("clips").rglob("*.wav"))
     text = capfd.readouterr().err + caplog.text
     assert "callbacks" not in text and "WeightAveraging state" not in text
-
-
-def test_the_fixtures_cover_averaging_and_early_stopping():
-    used = set()
-    for path in RUNS.glob("*.tar.gz"):
-        with tarfile.open(path) as tar:
-            config = yaml.safe_load(tar.extractfile(f"{path.name.partition('.')[0]}/config.yaml").read())
-        used |= {each["class_path"].rpartition(".")[2] for each in config["trainer"]["callbacks"] or []}
-    assert used == {"ScoredEMA", "EarlyStopping"}

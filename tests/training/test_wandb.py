@@ -6,7 +6,6 @@ import os
 import pytest
 import wandb
 
-from sequnet_pl.errors import UsageError
 from sequnet_pl.training.health import library_message
 from sequnet_pl.training.loggers import wandb_logger
 
@@ -63,10 +62,3 @@ def test_a_server_out_of_reach_is_one_warning_and_an_offline_run(tmp_path, monke
         assert arguments(tmp_path)["mode"] == "offline"
     (warned,) = caplog.messages
     assert url in warned and "offline" in warned
-
-
-@pytest.mark.parametrize("mode", ["of", "Offline"])
-def test_a_wrong_mode_is_named(tmp_path, monkeypatch, mode):
-    monkeypatch.setenv("WANDB_MODE", mode)
-    with pytest.raises(UsageError, match=f"WANDB_MODE is '{mode}', but must be one of online, offline"):
-        wandb_logger(tmp_path, "sequnet-run", "sequnet")

@@ -5,6 +5,7 @@ import os
 import re
 import warnings
 
+import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from sequnet_pl.processes import end_with_parent
@@ -33,6 +34,13 @@ def ignore_stray_ranks() -> None:
     for name in stray:
         os.environ.pop(name, None)
     rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]  # where Lightning keeps the rank
+
+
+def set_threads(threads: int | None) -> None:
+    """Set the CPU threads of this process and of those that it launches; None leaves them to torch and Lightning."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # else Lightning divides the cores among its processes
 
 
 def filter_warnings() -> None:

@@ -5,15 +5,15 @@ import sys
 
 import pytest
 
-from sequnet_pl.cli import run_dir
 from sequnet_pl.errors import UsageError
+from sequnet_pl.training import run_dir
 from sequnet_pl.training.checkpoints import Run
 
 JOB = {"SLURM_PROCID": "3", "SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "train"}
 HOLD = """
 import os, sys
 from pathlib import Path
-from sequnet_pl.cli import run_dir
+from sequnet_pl.training import run_dir
 claim = run_dir.RunDir(Path(sys.argv[1]), Path(sys.argv[1]), is_new=False).lock()
 if not os.fork():  # as a worker that outlives the run
     os.close(1)

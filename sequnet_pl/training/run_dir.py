@@ -14,8 +14,10 @@ from torch import distributed
 
 from sequnet_pl import atomic
 from sequnet_pl.errors import UsageError
-from sequnet_pl.training.checkpoints import LAST, Run
+from sequnet_pl.training.checkpoints import LAST, Run, run_of_checkpoint
+from sequnet_pl.training.run import Job
 
+_NAME = "SEQUNET_PL_RUN_NAME"  # in the environment: the name that the first process has chosen
 _OF_A_RUN = ("config.yaml", "metrics.csv", "run.json")
 
 
@@ -54,6 +56,40 @@ class RunDir:
             for folder in (*self.folder.parents[:2], self.checkpoints, self.checkpoints.parent):
                 with suppress(OSError):  # others have something in it
                     folder.rmdir()
+
+
+def open_for(job: Job, launched: bool, again: bool) -> tuple[Path, RunDir | None]:
+    """Return the folder of a run, and for the process that writes it its directories, locked; set the paths to them.
+
+    Args:
+        job: What is asked for; `best.dirpath` and `last.dirpath` of its settings are set.
+        launched: Whether Lightning has launched this process, whose launcher has then chosen the name.
+        again: See `create`.
+
+    Raises:
+        UsageError: The folder belongs to another run, or is in use.
+    """
+    settings, claim, root = job.settings, None, Path(job.settings.log_dir)
+    root = root if root.name == job.network else root / job.network
+    snapshots = Path(settings.snapshot_dir) if settings.snapshot_dir else None
+    run = job.checkpoint and run_of_checkpoint(job.checkpoint, Path(settings.log_dir))
+    if not job.fits:
+        assert job.checkpoint
+        folder = run.folder if run else job.checkpoint.parent
+    elif run and is_same(run, root, settings.log_dir, settings.name):
+        folder = run.folder
+        if job.writes:
+            claim = RunDir(folder, snapshots or folder / "checkpoints", is_new=False).lock()
+    else:
+        chosen = os.environ.get(_NAME) if launched else None
+        name = settings.name or chosen or default_name(settings.trainer.num_nodes)
+        folder = root / name
+        if job.writes:
+            claim = create(root, name, snapshots, not settings.name, again)
+            folder = claim.folder
+        os.environ[_NAME] = folder.name
+    settings.best.dirpath = settings.last.dirpath = str(snapshots or folder / "checkpoints")
+    return folder, claim
 
 
 def create(root: Path, name: str, checkpoints: Path | None, is_default_name: bool, again: bool) -> RunDir:
