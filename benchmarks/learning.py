@@ -37,7 +37,10 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fast": _FAST,
     "sequnet best": _FAST | _SMALL_STEPS | {"muon": 7.5e-3},
     "sequnet best, long": _FAST | _SMALL_STEPS | {"muon": 6e-3, "lr": 1.2e-2},
+    "sequnet memory": _FAST | _SMALL_STEPS | {"muon": 7.5e-3, "state": 64},
+    "sequnet memory, long": _FAST | _SMALL_STEPS | {"muon": 6e-3, "lr": 1.2e-2, "state": 64},
     "wavenet best": _FAST | {"muon": 0.02, "batch_size": 1},
+    "wavenet best, long": _FAST | {"muon": 1e-2, "lr": 1.2e-2, "batch_size": 1},
     "sashimi best": _FAST | {"muon": 1e-2, "lr": 1.5e-2, "batch_size": 1, "output_size": 2048},
     "sashimi best, long": _FAST | {"muon": 6e-3, "lr": 1.2e-2, "batch_size": 1, "output_size": 2048},
 }

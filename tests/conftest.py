@@ -27,6 +27,8 @@ NETWORKS = {
     "sequnet-l5-d312-k3-h9": lambda: SeqUNet(5, 4, [3, 1, 2], 3, head=9),
     "sequnet-l2-d3-k7": lambda: SeqUNet(2, 5, 3, 7),
     "sequnet-norm": lambda: SeqUNet(4, 5, 2, 5, norm=True),
+    "sequnet-memory": lambda: SeqUNet(4, 6, [2, 1], 3, state=4),
+    "sequnet-memory-norm": lambda: SeqUNet(5, 4, 1, 5, norm=True, head=7, state=6),
     "sequnet-l1": lambda: SeqUNet(1, 4, 2, 3),
     "wavenet-4x2": lambda: WaveNet(4, 2, 6, 5, 9),
     "wavenet-3x3-k3": lambda: WaveNet(3, 3, 4, 4, 6, 3),

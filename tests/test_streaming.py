@@ -91,7 +91,10 @@ def gradient_by_time(network: Network, table: torch.nn.Module, codes: Tensor, ou
     rounding = 1e-12 * gradient.max() if network.receptive_field is None else 0  # of a convolution by FFT
     seen = gradient > rounding
     pad = torch.nn.functional.pad
-    return torch.stack([pad(seen, (tap, kernel_size - 1 - tap)) for tap in range(kernel_size)]).any(0)
+    # frames of silence may come before the window
+    return torch.stack([pad(seen, (tap, kernel_size - 1 - tap)) for tap in range(kernel_size)]).any(0)[
+        -codes.shape[1] :
+    ]
 
 
 def test_interleaved_states_do_not_know_of_each_other(network):

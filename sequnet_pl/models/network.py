@@ -18,6 +18,7 @@ from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.layers import CodeConv
 from sequnet_pl.models.precision import float32_products
+from sequnet_pl.models.state_space import StateSpace
 
 
 class Window(NamedTuple):
@@ -60,6 +61,8 @@ class Network(nn.Module, ABC):
 
     receptive_field: int | None
     cycle: int
+    score_context = 0
+    """Samples that validation and test read before those that they score, where the receptive field is unbounded."""
     arguments: dict[str, Any]
     """Those that the network was made with, defaults included."""
     checkpoint_activations = False
@@ -120,20 +123,26 @@ class Network(nn.Module, ABC):
         """Return window sizes for at least `outputs` outputs, rounded up to whole cycles. ValueError below 1."""
 
     def scoring_window(self, outputs: int) -> Window:
-        """Return the sizes of windows for validation and test; by default those for training."""
-        return self.window(outputs)
+        """Return the sizes of windows for validation and test: those for training, after `score_context` samples."""
+        window = self.window(outputs)
+        return Window(self._unscored + window.inputs, window.outputs)
 
     def scored_logits(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """Map codes (B, inputs) of a scoring window, and labels (B,), to the logits (B, Q, outputs) of its outputs."""
-        return self(codes, labels)
+        return self(codes, labels)[..., self._unscored :]
+
+    @property
+    def _unscored(self) -> int:
+        """The score context in whole cycles, each of whose codes has an output."""
+        return self.window(self.score_context).inputs if self.score_context else 0
 
     def context(self, codes: int) -> int:
         """Return how many of the last codes of a prompt of `codes` are read: all where the past is unbounded."""
         return codes if self.receptive_field is None else self.window(1).inputs
 
     def slow_parameters(self) -> list[Tensor]:
-        """Return parameters that Adam moves at 0.4 of its rate, without weight decay; by default there are none."""
-        return []
+        """Return parameters that Adam moves at 0.4 of its rate, without weight decay: those of recurrences."""
+        return [each for layer in self.modules() if isinstance(layer, StateSpace) for each in layer.slow_parameters()]
 
     @abstractmethod
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:

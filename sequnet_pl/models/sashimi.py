@@ -9,14 +9,12 @@ Silence gives each layer periodic frames: a period of 16 at the finest rate, the
 with one period of what silence gives, (1, P, H): a layer responds to the difference from it, starting from zero.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
@@ -24,9 +22,9 @@ from sequnet_pl.models.frames import last
 from sequnet_pl.models.layers import CodeConv
 from sequnet_pl.models.network import Network, State, Window
 from sequnet_pl.models.precision import float32_products
+from sequnet_pl.models.state_space import Block
 
 POOL = 4
-_CHUNK = 256  # frames over which the state of a long sequence is computed at once
 
 
 @dataclass
@@ -36,109 +34,6 @@ class SaShiMiState(State):
     layers: list[list[Tensor]]  # (B, H, N, 2) of each state-space layer: real and imaginary part
     pooled: list[Tensor]  # (B, 4, H) frames that the next frame of the rate below is made of
     held: list[Tensor]  # (B, 4, H) frames that the rate below gives for the present group
-
-
-class StateSpace(nn.Module):
-    """S4D-Lin: x' = A x + u, y = 2 Re(C x) + D u for each channel, by zero-order hold of a learnt step."""
-
-    def __init__(self, width: int, state: int) -> None:
-        super().__init__()
-        pairs = state // 2
-        low, high = math.log(0.001), math.log(0.1)
-        self.log_step = nn.Parameter(low + (high - low) * torch.rand(width))
-        self.log_decay = nn.Parameter(torch.full((width, pairs), math.log(0.5)))
-        self.frequency = nn.Parameter(math.pi * torch.arange(float(pairs)).repeat(width, 1))
-        self.output = nn.Parameter(torch.randn(width, pairs, 2) * math.sqrt(0.5))
-        self.direct = nn.Parameter(torch.randn(width))
-
-    def exponents_and_gains(self) -> tuple[Tensor, Tensor]:
-        """Return the logarithm of A's discrete form (H, N), complex, and the gain of an input (H, N), complex."""
-        poles = torch.complex(-self.log_decay.exp(), self.frequency)
-        exponents = poles * self.log_step.exp().unsqueeze(-1)
-        return exponents, torch.expm1(exponents) / poles
-
-    def _kernel(self, exponents: Tensor, gains: Tensor, length: int) -> Tensor:
-        """Return 2 Re(sum over n of gains exp(l exponents)) as (H, length), by powers of two sizes."""
-        size = max(1, math.isqrt(length))
-        rows = torch.arange(-(-length // size), device=gains.device) * size
-        coarse = gains.unsqueeze(-1) * torch.exp(exponents.unsqueeze(-1) * rows)  # (H, N, rows)
-        fine = torch.exp(exponents.unsqueeze(-1) * torch.arange(size, device=gains.device))  # (H, N, size)
-        left = torch.cat((coarse.real, -coarse.imag), dim=1).transpose(1, 2)
-        right = torch.cat((fine.real, fine.imag), dim=1)
-        return 2 * (left @ right).flatten(1)[:, :length]
-
-    def forward(self, x: Tensor, silent: Tensor) -> tuple[Tensor, Tensor]:
-        """Map x (B, T, H), after silence, and silent (1, P, H) to the responses."""
-        kind = x.dtype
-        with torch.autocast(x.device.type, enabled=False):
-            x, silent = (each.to(torch.promote_types(kind, torch.float32)) for each in (x, silent))
-            exponents, gains = self.exponents_and_gains()
-            gains = gains * torch.view_as_complex(self.output)
-            period, length = silent.shape[1], x.shape[1]
-            kernel = self._kernel(exponents, gains / -torch.expm1(period * exponents), period)  # (H, P)
-            lags = torch.arange(period, device=x.device)
-            around = kernel[:, (lags.unsqueeze(1) - lags) % period]  # (H, P, P)
-            silent_out = torch.einsum("hpj,bjh->bph", around, silent) + self.direct * silent
-            change = x - _tiled(silent, length)
-            spectrum = torch.fft.rfft(change, n=2 * length, dim=1)
-            spectrum = spectrum * torch.fft.rfft(self._kernel(exponents, gains, length), n=2 * length).T
-            out = torch.fft.irfft(spectrum, n=2 * length, dim=1)[:, :length] + self.direct * change
-            out = out + _tiled(silent_out, length)
-        return out.to(kind), silent_out.to(kind)
-
-    def state_after(self, x: Tensor, silent: Tensor) -> Tensor:
-        """Return the state (B, H, N, 2) after whole periods of frames x (B, T, H), which follow silence (1, P, H)."""
-        exponents, gains = self.exponents_and_gains()
-        total = gains.new_zeros(len(x), *gains.shape)
-        for part in (x - _tiled(silent, x.shape[1])).split(_CHUNK, dim=1):
-            total = total * torch.exp(part.shape[1] * exponents) + gains * self._sum(exponents, part)
-        return self.silent_state(silent, 0) + torch.view_as_real(total.contiguous())
-
-    def silent_state(self, silent: Tensor, ahead: int) -> Tensor:
-        """Return the state (1, H, N, 2) after endless silence (1, P, H) and the first `ahead` frames of a period."""
-        exponents, gains = self.exponents_and_gains()
-        period = silent.roll(-ahead, dims=1)
-        weight = gains / -torch.expm1(silent.shape[1] * exponents)
-        return torch.view_as_real((weight * self._sum(exponents, period)).contiguous())
-
-    @staticmethod
-    def _sum(exponents: Tensor, x: Tensor) -> Tensor:
-        """Return the sum over frames (B, T, H), the newest with weight 1, as (B, H, N), complex."""
-        back = torch.arange(x.shape[1] - 1, -1, -1, device=x.device)
-        weights = torch.exp(exponents.unsqueeze(-1) * back)  # (H, N, T)
-        return torch.einsum("hnt,bth->bhn", weights, x.to(weights.dtype))
-
-    def step(self, x: Tensor, state: Tensor) -> Tensor:
-        """Respond to a frame x (B, H); updates the state."""
-        exponents, gains = self.exponents_and_gains()
-        held = torch.view_as_complex(state)
-        held.copy_(held * torch.exp(exponents) + gains * x.unsqueeze(-1))
-        return 2 * (held * torch.view_as_complex(self.output)).real.sum(-1) + self.direct * x
-
-
-class Block(nn.Module):
-    """A residual state-space layer with a gated linear unit, then a residual feed-forward layer."""
-
-    def __init__(self, width: int, state: int, norm: bool) -> None:
-        super().__init__()
-        self.norm_1 = nn.LayerNorm(width) if norm else nn.Identity()
-        self.norm_2 = nn.LayerNorm(width) if norm else nn.Identity()
-        self.memory = StateSpace(width, state)
-        self.gate = nn.Linear(width, 2 * width)
-        self.wide, self.narrow = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
-
-    def forward(self, x: Tensor, silent: Tensor) -> tuple[Tensor, Tensor]:
-        """Map x (B, T, H) and silent (1, P, H)."""
-        remembered = self.memory(self.norm_1(x), self.norm_1(silent))
-        return self._rest(x, remembered[0]), self._rest(silent, remembered[1])
-
-    def step(self, x: Tensor, state: Tensor) -> Tensor:
-        """Map a frame x (B, H); updates the state."""
-        return self._rest(x, self.memory.step(self.norm_1(x), state))
-
-    def _rest(self, x: Tensor, remembered: Tensor) -> Tensor:
-        x = x + F.glu(self.gate(F.gelu(remembered)), dim=-1)
-        return x + self.narrow(F.gelu(self.wide(self.norm_2(x))))
 
 
 class SaShiMi(Network):
@@ -178,9 +73,10 @@ class SaShiMi(Network):
         self.start = CodeConv(features)
         self.down = _linears([(POOL * wide, 2 * wide) for wide in widths[:-1]])
         self.up = _linears([(2 * wide, POOL * wide) for wide in widths[:-1]])
-        rates = nn.ModuleList(nn.ModuleList(Block(wide, state, norm) for _ in range(blocks)) for wide in widths)
+        kind = nn.LayerNorm if norm else nn.Identity
+        rates = nn.ModuleList(nn.ModuleList(Block(wide, state, kind) for _ in range(blocks)) for wide in widths)
         self.rates = cast(Sequence[Sequence[Block]], rates)
-        self.norm = nn.LayerNorm(features) if norm else nn.Identity()
+        self.norm = kind(features)
         self.hidden = nn.Linear(features, head) if head else None
         self.end = nn.Linear(head or features, CLASSES)
 
@@ -190,11 +86,12 @@ class SaShiMi(Network):
         return self.start
 
     def matrices(self) -> dict[int, list[Tensor]]:
-        """See Network: poolings, feed-forward layers and the halves of gated linear units."""
-        blocks = [block for rate in self.rates for block in rate]
-        single = [layer.weight for layer in (*self.down, *self.up)]
-        single += [layer.weight for block in blocks for layer in (block.wide, block.narrow)]
-        return {1: single, 2: [block.gate.weight for block in blocks]}
+        """See Network: poolings and the matrices of the blocks."""
+        found = {1: [layer.weight for layer in (*self.down, *self.up)], 2: list[Tensor]()}
+        for block in (block for rate in self.rates for block in rate):
+            for count, weights in block.matrices().items():
+                found[count] += weights
+        return found
 
     def window(self, outputs: int, context: int = 0) -> Window:
         """See Network."""
@@ -202,19 +99,6 @@ class SaShiMi(Network):
             raise ValueError(f"a window has at least 1 output, not {outputs}")
         outputs, context = (-(-count // self.cycle) * self.cycle for count in (outputs, context))
         return Window(context + outputs, outputs)
-
-    def scoring_window(self, outputs: int) -> Window:
-        """See Network."""
-        return self.window(outputs, self.score_context)
-
-    def scored_logits(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
-        """See Network."""
-        return self(codes, labels)[..., self.window(1, self.score_context).inputs - self.cycle :]
-
-    def slow_parameters(self) -> list[Tensor]:
-        """See Network: steps, decays and frequencies."""
-        memories = [module for module in self.modules() if isinstance(module, StateSpace)]
-        return [each for layer in memories for each in (layer.log_step, layer.log_decay, layer.frequency)]
 
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """See Network. Each code has an output; window sizes are multiples of the cycle."""
@@ -332,8 +216,3 @@ def _linears(shapes: Sequence[tuple[int, int]]) -> Sequence[nn.Linear]:
 def _pooled(x: Tensor) -> Tensor:
     """Put 4 frames (B, T, H) side by side: (B, T / 4, 4H)."""
     return x.unflatten(1, (-1, POOL)).flatten(2)
-
-
-def _tiled(silent: Tensor, length: int) -> Tensor:
-    """Repeat silence (1, P, H) to `length` frames, whole periods."""
-    return silent.repeat(1, length // silent.shape[1], 1)

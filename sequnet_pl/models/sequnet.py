@@ -4,15 +4,15 @@ Letters: B batch, T time, C channels, K kernel, Q = 256 classes. Level l has a f
 that the last input of a window is at time 0.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sequnet_pl.audio.mulaw import CLASSES
+from sequnet_pl.audio.mulaw import CLASSES, SILENCE
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import last, pad, width
 from sequnet_pl.models.layers import CodeConv, GatedConv, RMSNorm, push
@@ -20,6 +20,11 @@ from sequnet_pl.models.levels import Level, gated_convs, layers_by_level
 from sequnet_pl.models.network import Network, State, Window
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.models.receptive_field import receptive_field, window_inputs
+from sequnet_pl.models.state_space import Block, tiled
+
+# Levels with state-space blocks, whose frames come every 4, 8 and 16 samples. Those of finer levels take more time than
+# they are worth. At coarser levels what endless silence leaves in a block grows without a limit in training.
+_FIRST_MEMORY, _LAST_MEMORY = 2, 4
 
 
 @dataclass
@@ -32,6 +37,7 @@ class SeqUNetState(State):
     upsample: list[Tensor]  # (B, C, K // 2 + 1) frames of the level below
     odd: list[Tensor]  # (B, C), the fine frame that is known one step early
     up: list[list[Tensor]]  # (B, 2C, K): [skip, condition]
+    memories: list[Tensor] = field(default_factory=list)  # (B, C, N, 2) of each state-space layer
 
 
 class SeqUNet(Network):
@@ -44,6 +50,9 @@ class SeqUNet(Network):
         kernel_size: Taps of every convolution; odd, 3 or more.
         norm: Whether convolutions and output read frames divided by their root mean square.
         head: Channels of a hidden layer before the output; 0, as published, for none.
+        state: States of a channel of the state-space blocks behind the layers of the third to fifth level, which have a
+            frame every 4, 8 and 16 samples; even. Their receptive field is unbounded. 0, as published, for none.
+        score_context: Samples that are read before those that are scored, with state-space blocks.
 
     With `norm` the identities, and with them odd frames that are held, stay as they are; windows hold what
     convolutions read.
@@ -57,11 +66,17 @@ class SeqUNet(Network):
         kernel_size: int = 5,
         norm: bool = False,
         head: int = 0,
+        state: int = 0,
+        score_context: int = 1024,
     ) -> None:
         super().__init__()
-        for name, value, least in (("levels", levels, 1), ("features", features, 1), ("head", head, 0)):
+        fewest = _FIRST_MEMORY + 1 if state else 1
+        sizes = (("levels", levels, fewest), ("features", features, 1), ("head", head, 0))
+        for name, value, least in (*sizes, ("score_context", score_context, 0)):
             if value < least:
                 raise UsageError(f"{name} is {value}, but must be {least} or more")
+        if state < 0 or state % 2:
+            raise UsageError(f"state is {state}, but must be even and 0 or more")
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise UsageError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
         self.features, self.kernel_size = features, kernel_size
@@ -75,7 +90,11 @@ class SeqUNet(Network):
         self.bottleneck = gated_convs(self.depths[-1], features, kernel_size)
         self.hidden_conv = nn.Conv1d(features, head, 1) if head else None
         self.output_conv = nn.Conv1d(head or features, CLASSES, 1)
-        self.receptive_field = receptive_field(self.depths, kernel_size)
+        self.receptive_field = None if state else receptive_field(self.depths, kernel_size)
+        self.score_context = score_context if state else 0
+        count = min(levels - 1, _LAST_MEMORY) - _FIRST_MEMORY + 1 if state else 0
+        memories = nn.ModuleList(Block(features, state, lambda _: self.norm, 2.0**level) for level in range(count))
+        self.memories = cast(Sequence[Block], memories)
 
     @property
     def input_layer(self) -> CodeConv:
@@ -89,22 +108,37 @@ class SeqUNet(Network):
     def matrices(self) -> dict[int, list[Tensor]]:
         """See Network: filters and gates, of even and odd taps where they differ."""
         convolutions = (layer for layer in self.modules() if isinstance(layer, nn.Conv1d))
-        return {2: [layer.weight for layer in convolutions if layer not in self.ends]}
+        found = {2: [layer.weight for layer in convolutions if layer not in self.ends], 1: list[Tensor]()}
+        for block in self.memories:
+            for count, weights in block.matrices().items():
+                found[count] += weights
+        return {count: weights for count, weights in found.items() if weights}
 
     @property
     def ends(self) -> list[nn.Conv1d]:
         """The convolutions from the finest level to the logits; each reads what a ReLU leaves."""
         return [layer for layer in (self.hidden_conv, self.output_conv) if layer is not None]
 
+    def memory(self, level: int) -> Block | None:
+        """Return the state-space block of a level, if it has one; the bottleneck is the last level."""
+        number = level - _FIRST_MEMORY
+        return self.memories[number] if 0 <= number < len(self.memories) else None
+
     def window(self, outputs: int) -> Window:
-        """See Network."""
+        """See Network. With state-space blocks all codes of a window have outputs, and silence precedes it."""
         if outputs < 1:
             raise ValueError(f"a window has at least 1 output, not {outputs}")
         outputs = -(-outputs // self.cycle) * self.cycle
+        if self.memories:
+            return Window(outputs, outputs)
         return Window(window_inputs(self.depths, self.kernel_size, outputs), outputs)
 
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """See Network."""
+        if self.memories:
+            if codes.shape[-1] < 1 or codes.shape[-1] % self.cycle:
+                raise ValueError(f"{codes.shape[-1]} codes are no window: it has a multiple of {self.cycle}")
+            return self.output(self.norm(self._frames(codes, labels))).transpose(1, 2)
         overlap = self.window(1).inputs - self.cycle
         outputs = codes.shape[-1] - overlap
         if outputs < 1 or outputs % self.cycle:
@@ -129,85 +163,94 @@ class SeqUNet(Network):
         return x
 
     def read_window(self, codes: Tensor, labels: Tensor | None = None) -> tuple[Tensor, State]:
-        """See Network: `forward`, which notes what each layer has read last."""
+        """See Network."""
         state = self._empty_state(codes[:, -self.kernel_size :].clone(), labels)
-
-        def ends(x: Tensor, frames: int = self.kernel_size) -> Tensor:
-            return last(x, frames).transpose(1, 2).clone(memory_format=torch.contiguous_format)
-
-        x = self.input_conv(codes, labels=labels)  # (B, T, C)
-        skips: list[Tensor] = []
-        for level, windows in zip(self.levels, state.down, strict=True):
-            for layer in level.down:
-                windows.append(ends(self.norm(x)))
-                x = layer(x, self.norm(x))
-            windows.append(ends(self.norm(x)))
-            skips.append(x)
-            x = level.strided(x, self.norm(x))
-        for layer in self.bottleneck:
-            state.bottleneck.append(ends(self.norm(x)))
-            x = layer(x, self.norm(x))
-        for index, level in reversed(list(enumerate(self.levels))):
-            condition, odd = level.upsample(x, self.norm(x))
-            condition = self.norm(condition)
-            state.upsample.insert(0, ends(self.norm(x), self.kernel_size // 2 + 1))
-            state.odd.insert(0, odd[:, -1].clone())
-            x = last(skips.pop(), condition.shape[1])
-            for layer in level.up:
-                state.up[index].append(torch.cat((ends(self.norm(x)), ends(condition)), dim=1))
-                x = layer(x, self.norm(x), condition)
+        codes = F.pad(codes, (-codes.shape[1] % self.cycle, 0), value=SILENCE)
+        x = self._frames(codes, labels, _Reader(state, self.kernel_size))
         return self.output(self.norm(x[:, -1])), state
 
-    def _empty_state(self, codes: Tensor, labels: Tensor | None) -> SeqUNetState:
+    def _empty_state(self, codes: Tensor, labels: Tensor | None, time: int = 0) -> SeqUNetState:
         down, up = ([[] for _ in self.levels] for _ in range(2))
-        return SeqUNetState(0, codes, down, [], [], [], up, labels=labels)
+        return SeqUNetState(time, codes, down, [], [], [], up, labels=labels)
 
     @float32_products(tf32=False)
     @torch.no_grad()
     def silence(self, batch: int, time: int = 0, labels: Tensor | None = None) -> State:
         """See Network. All frames of a level are equal on the way down, and periodic on the way up."""
-        kernel_size = self.kernel_size
-        codes = self._silent_codes(batch, kernel_size)
-        state = self._empty_state(codes, labels)
-        state.time = time
-
-        def around(x: Tensor, last: int, frames: int) -> Tensor:
-            """Frames up to the `last` of a period (B, P, C) that repeats for ever; its own last frame is number 0."""
-            return x[:, torch.arange(last - frames, last, device=x.device) % x.shape[1]]
-
-        def keep(x: Tensor, level: int, frames: int = kernel_size) -> Tensor:
-            return around(x, time // 2**level, frames).transpose(1, 2).expand(batch, -1, -1).clone()
-
-        norm = self.norm
-
-        def periodic(layer: GatedConv, x: Tensor, condition: Tensor | None = None) -> Tensor:
-            wider = [None if y is None else around(y, 0, y.shape[1] + kernel_size - 1) for y in (x, norm(x), condition)]
-            return layer(*wider)
-
-        x = self.input_conv(codes[:1] if labels is None else codes, labels=labels)
-        skips: list[Tensor] = []
-        for index, level in enumerate(self.levels):
-            for layer in level.down:
-                state.down[index].append(keep(norm(x), index))
-                x = periodic(layer, x)
-            state.down[index].append(keep(norm(x), index))
-            skips.append(x)
-            x = periodic(level.strided, x)
-        for layer in self.bottleneck:
-            state.bottleneck.append(keep(norm(x), len(self.levels)))
-            x = periodic(layer, x)
-        for index, level in reversed(list(enumerate(self.levels))):
-            period = x.shape[1]
-            state.upsample.insert(0, keep(norm(x), index + 1, kernel_size // 2 + 1))
-            wider = around(x, 0, period + kernel_size // 2)
-            condition, odd = level.upsample(wider, norm(wider))
-            condition = norm(condition)
-            state.odd.insert(0, keep(odd[:, -period:], index + 1, 1).squeeze(-1))
-            x = skips[index].expand(-1, 2 * period, -1)
-            for layer in level.up:
-                state.up[index].append(torch.cat((keep(norm(x), index), keep(condition, index)), dim=1))
-                x = periodic(layer, x, condition)
+        state = self._empty_state(self._silent_codes(batch, self.kernel_size), labels, time)
+        codes = self._silent_codes(1 if labels is None else batch, self.cycle)
+        self._frames(codes, labels, _Reader(state, self.kernel_size, batch))
         return state
+
+    def _frames(self, codes: Tensor, labels: Tensor | None, reader: "_Reader | None" = None) -> Tensor:
+        """Return the finest frames (B, T, C) of whole cycles of codes (B, T) after endless silence.
+
+        The reader gets what each layer has read.
+        """
+        before = self._silent_codes(len(codes), self.kernel_size - 1).to(codes.dtype)
+        silence = self._silent_codes(1 if labels is None else len(codes), self.kernel_size)
+        x = _Frames(
+            self.input_conv(torch.cat((before, codes), dim=1), labels=labels), self.input_conv(silence, labels=labels)
+        )
+        skips: list[_Frames] = []
+        for index, level in enumerate(self.levels):
+            x, skip = self._run(self._descend, level, index, x, reader)
+            skips.append(skip)
+        for layer in self.bottleneck:
+            if reader:
+                reader.state.bottleneck.append(reader.window(x.map(self.norm), len(self.levels)))
+            x = self._convolve(layer, x)
+        x = self._remember(len(self.levels), x, reader)
+        for index, level in reversed(list(enumerate(self.levels))):
+            x = self._run(self._ascend, level, index, x, skips.pop(), reader)
+        return x.frames
+
+    def _descend(self, level: Level, index: int, x: "_Frames", reader: "_Reader | None") -> tuple["_Frames", "_Frames"]:
+        """Return the frames of the level below, and the skip."""
+        for layer in level.down:
+            if reader:
+                reader.state.down[index].append(reader.window(x.map(self.norm), index))
+            x = self._convolve(layer, x)
+        if reader:
+            reader.state.down[index].append(reader.window(x.map(self.norm), index))
+        return self._convolve(level.strided, x), x
+
+    def _ascend(self, level: Level, index: int, x: "_Frames", skip: "_Frames", reader: "_Reader | None") -> "_Frames":
+        below, odds = x.map(self.norm), list[Tensor]()
+
+        def upsampled(wider: Tensor) -> Tensor:
+            fine, odd = level.upsample(wider, self.norm(wider))
+            odds.append(odd)
+            return self.norm(fine)
+
+        condition = x.after_silence(self.kernel_size // 2).map(upsampled)
+        if reader:
+            reader.state.upsample.insert(0, reader.window(below, index + 1, self.kernel_size // 2 + 1))
+            newest = _Frames(*(last(odd, frames.shape[1]) for odd, frames in zip(odds, x, strict=True)))
+            reader.state.odd.insert(0, reader.window(newest, index + 1, 1).squeeze(-1))
+        x = skip.as_long_as(condition)
+        for layer in level.up:
+            if reader:
+                read = reader.window(x.map(self.norm), index), reader.window(condition, index)
+                reader.state.up[index].append(torch.cat(read, dim=1))
+            x = self._convolve(layer, x, condition)
+        return self._remember(index, x, reader)
+
+    def _convolve(self, layer: GatedConv, x: "_Frames", condition: "_Frames | None" = None) -> "_Frames":
+        """Apply a layer to frames after silence."""
+        count = self.kernel_size - 1
+        wider = x.after_silence(count)
+        conditions = condition.after_silence(count) if condition else (None, None)
+        return _Frames(*(layer(each, self.norm(each), given) for each, given in zip(wider, conditions, strict=True)))
+
+    def _remember(self, index: int, x: "_Frames", reader: "_Reader | None") -> "_Frames":
+        """Apply the state-space block of a level, if it has one."""
+        block = self.memory(index)
+        if block is None:
+            return x
+        if reader:
+            reader.state.memories.insert(0, reader.memory(block, x, index))
+        return _Frames(*block(*x))
 
     @float32_products(tf32=False)
     @torch.no_grad()
@@ -232,6 +275,7 @@ class SeqUNet(Network):
             for layer, window in zip(self.bottleneck, state.bottleneck, strict=True):
                 push(window, self.norm(x))
                 x = layer.step(x, window)
+            x = self._remember_frame(len(self.levels), x, state)
         for index, skip in reversed(list(enumerate(skips))):
             level = self.levels[index]
             if state.time % 2 ** (index + 1):
@@ -244,4 +288,62 @@ class SeqUNet(Network):
             for layer, window in zip(level.up, state.up[index], strict=True):
                 push(window, torch.cat((self.norm(x), condition), dim=1))
                 x = layer.step(x, window)
+            x = self._remember_frame(index, x, state)
         return self.output(self.norm(x))
+
+    def _remember_frame(self, index: int, x: Tensor, state: SeqUNetState) -> Tensor:
+        """Apply the state-space block of a level to its newest frame (B, C)."""
+        block = self.memory(index)
+        return x if block is None else block.step(x, state.memories[index - _FIRST_MEMORY])
+
+
+class _Frames(NamedTuple):
+    """Frames of a level, whole cycles of them, and one period of those that endless silence before them gives."""
+
+    frames: Tensor  # (B, T, C)
+    silent: Tensor  # (B or 1, P, C)
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "_Frames":
+        return _Frames(function(self.frames), function(self.silent))
+
+    def after_silence(self, count: int) -> "_Frames":
+        """Return both with the `count` frames before them."""
+        before = last(tiled(self.silent, count), count)
+        return _Frames(
+            torch.cat((before.expand(len(self.frames), -1, -1), self.frames), dim=1),
+            torch.cat((before, self.silent), dim=1),
+        )
+
+    def as_long_as(self, other: "_Frames") -> "_Frames":
+        """Return the same with the period of another."""
+        return _Frames(self.frames, tiled(self.silent, other.silent.shape[1]))
+
+
+class _Reader:
+    """Puts what layers have read at the end of a pass into a state; in silence, at the state's time.
+
+    Args:
+        state: The state.
+        kernel_size: Frames of a window.
+        silent: Clips of a state in silence; 0 for that after the frames.
+    """
+
+    def __init__(self, state: SeqUNetState, kernel_size: int, silent: int = 0) -> None:
+        self.state, self._kernel_size, self._silent = state, kernel_size, silent
+
+    def window(self, x: _Frames, level: int, count: int | None = None) -> Tensor:
+        """Return the last `count` frames as (B, C, count), by default those of a whole window."""
+        count = count or self._kernel_size
+        frames = last(x.after_silence(count).frames, count)
+        if self._silent:
+            rolled = x.silent.roll(-(self.state.time // 2**level), dims=1)
+            frames = last(tiled(rolled, count), count).expand(self._silent, -1, -1)
+        return frames.transpose(1, 2).clone(memory_format=torch.contiguous_format)
+
+    def memory(self, block: Block, x: _Frames, level: int) -> Tensor:
+        """Return the state of a state-space block that reads these frames."""
+        frames, silent = x.map(block.norm_1)
+        if not self._silent:
+            return block.memory.state_after(frames, silent)
+        ahead = self.state.time // 2**level % silent.shape[1]
+        return block.memory.silent_state(silent, ahead).expand(self._silent, -1, -1, -1).clone()

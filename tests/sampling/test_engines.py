@@ -41,6 +41,7 @@ SHAPES = {  # beyond the small networks of all tests: several panels of channels
     "sequnet-70": lambda: SeqUNet(3, 70, 1, 5),
     "sequnet-k9": lambda: SeqUNet(4, 17, 1, 9),
     "sequnet-norm-40-head-70": lambda: SeqUNet(3, 40, [3, 1], 3, norm=True, head=70),
+    "sequnet-memory-40": lambda: SeqUNet(4, 40, [2, 1], 3, head=70, state=10),
     "wavenet-40": lambda: WaveNet(3, 2, 40, 70, 90),
     "wavenet-1": lambda: WaveNet(1, 1, 3, 40, 6, 4),
     "sashimi-70": lambda: SaShiMi(70, 2, 10, head=90),

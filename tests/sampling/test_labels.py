@@ -20,6 +20,7 @@ LABELS = torch.tensor([2, 0, 1])
 NETWORKS = {
     "sequnet": lambda: SeqUNet(4, 6, [2, 1], 3, head=5),
     "sequnet-norm": lambda: SeqUNet(3, 5, 1, 5, norm=True),
+    "sequnet-memory": lambda: SeqUNet(4, 6, 1, 3, state=4),
     "wavenet": lambda: WaveNet(3, 2, 6, 5, 9),
     "sashimi": lambda: SaShiMi(4, 2, 6, head=5),
 }

@@ -8,6 +8,7 @@ from interpreter import Interpreter
 
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.sashimi import SaShiMi
+from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import SamplingParams
 from sequnet_pl.sampling.engines import persistent
@@ -60,11 +61,13 @@ def test_a_network_that_does_not_suit_takes_graphs(monkeypatch, caplog):
     assert not caplog.records
 
 
-def test_the_kernel_refuses_sashimi_and_graphs_take_over(caplog):
-    network = SaShiMi(4, 1, 4)
+@pytest.mark.parametrize("network", [SaShiMi(4, 1, 4), SeqUNet(3, 4, 1, 3, state=4)])
+def test_the_kernel_refuses_recurrences_and_graphs_take_over(network, caplog):
     assert persistent.cuda_engine(network, "float32", 1).name == "graphs"
     assert not caplog.records
-    with pytest.raises(UsageError, match="computes SeqUNet and WaveNet in float32; take --engine graphs"):
+    with pytest.raises(
+        UsageError, match="SeqUNet without state-space blocks and WaveNet in float32; take --engine graphs"
+    ):
         persistent.cuda_engine(network, "float32", 1, required=True)
 
 

@@ -89,7 +89,7 @@ def _padded(channels: int) -> int:
 
 def kernel_schedule(network: Network) -> Schedule | None:
     """Return the schedule of a network for the kernel; None where it does not compute such networks."""
-    if isinstance(network, SeqUNet):
+    if isinstance(network, SeqUNet) and not network.memories:
         return schedule(network, _padded(network.features), fused=True)
     if isinstance(network, WaveNet):
         conv = network.layers[0].conv

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, RMSNorm
 from sequnet_pl.models.levels import Level
 from sequnet_pl.models.network import Network, State
-from sequnet_pl.models.sashimi import POOL, Block, SaShiMi, SaShiMiState, StateSpace
+from sequnet_pl.models.sashimi import POOL, SaShiMi, SaShiMiState
 from sequnet_pl.models.sequnet import SeqUNet, SeqUNetState
+from sequnet_pl.models.state_space import Block, StateSpace
 from sequnet_pl.models.wavenet import Layer, WaveNet, WaveNetState
 from sequnet_pl.sampling.engines.schedule import Frames, Output, Read, Recurrence, Ring, Schedule, bias
 
@@ -38,7 +39,7 @@ def tensors(state: State) -> list[Tensor]:
     found: list[Tensor] = []
     for level in range(len(state.down)):
         found += [*state.down[level], state.upsample[level], state.odd[level], *state.up[level]]
-    return found + state.bottleneck
+    return found + state.bottleneck + [layer.view(*layer.shape[:2], -1) for layer in state.memories]
 
 
 def history(state: State) -> Tensor:
@@ -100,6 +101,17 @@ def _sequnet(network: SeqUNet, widest: int) -> Schedule:
 
     down: list[list[int]] = [[] for _ in frames]  # operations, by level
     strided, upsample, up = [0] * bottom, [0] * bottom, [[0]] * bottom
+    states: list[list[Frames]] = []
+
+    def remember(index: int, x: Ring) -> tuple[Ring, list[int]]:
+        """Add the state-space block of a level, if it has one; return its frames and operations."""
+        block = network.memory(index)
+        if block is None:
+            return x, []
+        begin, y = len(result.operations), ring(index)
+        states.insert(0, [_add_block(result, block, x, y, None)])
+        return y, list(range(begin, len(result.operations)))
+
     skips: list[Ring] = []
     x = result.input
     for index in range(bottom + 1):
@@ -114,6 +126,8 @@ def _sequnet(network: SeqUNet, widest: int) -> Schedule:
             y = ring(index + 1)
             strided[index] = add_layer(network.levels[index].strided.conv, x, y)
             x = y
+    x, added = remember(bottom, x)
+    down[bottom] += added
     for index in reversed(range(bottom)):
         level, condition = network.levels[index], ring(index)
         # both phases read the same frames but for the oldest, which the odd one does not read
@@ -130,9 +144,11 @@ def _sequnet(network: SeqUNet, widest: int) -> Schedule:
             y = ring(index)
             up[index].append(add_layer(layer.conv, x, y, condition))
             x = y
+        x, added = remember(index, x)
+        up[index] += added
     head = range(len(result.operations), len(result.operations) + len(network.ends))
     result.add_head([x], network.ends, widest)
-    held = [tensor for level in frames for tensor in level]
+    held = [tensor for level in (*frames, states) for tensor in level]
     result.frames = [(number, part) for number, parts in enumerate(held) for part in parts]
     for deepest in range(bottom + 1):  # the first level whose strided layer is not due
         steps = [*down[0]]

@@ -218,7 +218,7 @@ def kernel_engine(network: Network, weights: WeightType) -> Engine:
     """Return the kernel. ValueError where it does not suit the network, other errors where it cannot be had."""
     plan = kernel_schedule(network)
     if plan is None or any(parameter.dtype != torch.float32 for parameter in network.parameters()):
-        raise ValueError("it computes SeqUNet and WaveNet in float32")
+        raise ValueError("it computes SeqUNet without state-space blocks and WaveNet in float32")
     if weights not in TYPES:
         raise ValueError(f"it has no {weights} weights")
     return PersistentEngine(plan, weights, _device(plan.lookup.device))
