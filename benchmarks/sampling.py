@@ -38,7 +38,7 @@ NETWORKS = {
     "wavenet-small": lambda: WaveNet(4, 2, 8, 8, 16),
     "sequnet-tiny": lambda: SeqUNet(8, 32, 1, 5),
     "wavenet-tiny": lambda: WaveNet(10, 3, 32, 32, 128),
-    "demo": lambda: SeqUNet(9, 32, [3, 1], 3, head=64),
+    "demo": lambda: SeqUNet(9, 32, [3, 1], 3, head=64, state=64),
     "piano-small": lambda: SeqUNet(12, 80, 1, 5, norm=True),
     "sequnet-mid": lambda: SeqUNet(10, 64, 2, 5),
     "wavenet-mid": lambda: WaveNet(12, 4, 64, 64, 256),

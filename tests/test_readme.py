@@ -131,10 +131,11 @@ NOT_RUN = {
     "python -m benchmarks.store --audio two.wav two.flac two.mp3 two.m4a --repeats 1": _NEEDS + "hours of audio",
     "python -m benchmarks.learning --help": "prints help",
     "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour",
-    'OMP_NUM_THREADS=1 python -m benchmarks.learning --settings "sequnet/sequnet best" "wavenet/wavenet best" '
-    '"sashimi/sashimi best" --as_long_as sequnet/fast:400 --seeds 0 1 2': "takes half an hour",
-    'OMP_NUM_THREADS=1 python -m benchmarks.learning --settings "sequnet/sequnet best, long" "wavenet/wavenet best" '
-    '"sashimi/sashimi best, long" --as_long_as sequnet/fast:1500 --seeds 0 1 2': "takes an hour",
+    'OMP_NUM_THREADS=1 python -m benchmarks.learning --settings "sequnet/sequnet best" "sequnet/sequnet memory" '
+    '"wavenet/wavenet best" "sashimi/sashimi best" --as_long_as sequnet/fast:400 --seeds 0 1 2': "takes half an hour",
+    'OMP_NUM_THREADS=1 python -m benchmarks.learning --settings "sequnet/sequnet best, long" '
+    '"sequnet/sequnet memory, long" "wavenet/wavenet best" "sashimi/sashimi best, long" --as_long_as sequnet/fast:1500 '
+    "--seeds 0 1 2": "takes an hour",
     "OMP_NUM_THREADS=1 python -m benchmarks.learning --networks sequnet --settings fast "
     '"sequnet best" --as_long_as fast:400 --seeds 0 1 2': "takes a quarter of an hour",
     "python -m benchmarks.configs": _TESTED + "tests/benchmarks/test_configs_benchmark.py",

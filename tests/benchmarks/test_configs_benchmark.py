@@ -7,7 +7,7 @@ from benchmarks import configs
 
 def test_estimates_of_a_network_and_of_finetuning_the_bundled_one():
     demo, finetune = configs.estimate("demo"), configs.estimate("finetune")
-    assert (demo.parameters, demo.crops, demo.targets) == (334_496, 1, 4096)
+    assert (demo.parameters, demo.crops, demo.targets) == (365_888, 1, 4096)
     assert finetune.parameters == 3_714_416  # of the bundled network
     assert 0 < demo.estimated_gib < finetune.estimated_gib < 1
     assert demo.checkpoint_mb == pytest.approx(8e-6 * demo.parameters)  # Muon keeps one number per weight

@@ -44,7 +44,7 @@ def length(settings):
     [
         ("--model sequnet", (10, -1, None)),
         ("--model sequnet --max_steps 5", (-1, 5, None)),
-        (f"--config {DEMO}", (-1, 2527, None)),
+        (f"--config {DEMO}", (-1, 1953, None)),
         (f"--config {DEMO} --epochs 3", (3, -1, None)),
         (f"--config {DEMO} --minutes 1.5", (-1, -1, "00:00:01:30")),
         (f"--config {DEMO} --trainer.max_time 00:02:00:00", (-1, -1, "00:02:00:00")),
