@@ -97,6 +97,15 @@ def gradient_by_time(network: Network, table: torch.nn.Module, codes: Tensor, ou
     ]
 
 
+def test_scored_samples_have_a_context_where_the_past_is_unbounded(network):
+    scored, trained = network.scoring_window(3 * network.cycle), network.window(3 * network.cycle)
+    assert scored.outputs == trained.outputs
+    least = 1024 if network.receptive_field is None else 0
+    assert least <= scored.inputs - trained.inputs < least + network.cycle
+    codes = random_codes(1, scored.inputs)
+    assert torch.equal(network.scored_logits(codes), network(codes)[..., -scored.outputs :])
+
+
 def test_interleaved_states_do_not_know_of_each_other(network):
     codes = random_codes(4, 2 * network.cycle + 3)
     alone = [run(network, part, network.silence(2, time)) for part, time in zip(codes.split(2), (0, 1), strict=True)]

@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from sequnet_pl.errors import UsageError
 from sequnet_pl.models import frames, sequnet, wavenet
 from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, gate, gated_convolution
+from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 
@@ -37,6 +39,29 @@ NETWORKS = [
 def network(request):
     torch.manual_seed(0)
     return request.param()
+
+
+@pytest.fixture(params=[*NETWORKS, lambda: SeqUNet(4, 6, 1, 3, state=4), lambda: SaShiMi(4, 1, 4)])
+def any_network(request):
+    torch.manual_seed(0)
+    return request.param()
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SeqUNet(0), "levels is 0, but must be 1 or more"),
+        (lambda: SeqUNet(2, state=4), "levels is 2, but must be 3 or more"),
+        (lambda: SeqUNet(3, state=5), "state is 5, but must be even and 0 or more"),
+        (lambda: SeqUNet(3, state=4, score_context=-1), "score_context is -1, but must be 0 or more"),
+        (lambda: SeqUNet(3, kernel_size=4), "kernel_size is 4, but must be odd"),
+        (lambda: SaShiMi(state=0), "state is 0, but must be even and 2 or more"),
+        (lambda: SaShiMi(blocks=0), "blocks is 0, but must be 1 or more"),
+    ],
+)
+def test_shapes_that_make_no_sense_are_refused(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
 
 
 @pytest.mark.parametrize(
@@ -120,12 +145,12 @@ def test_a_table_row_sums_up_in_full_precision():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_checkpointed_activations_change_no_bit(network, dtype):
-    codes = random_codes(2, network.window(600).inputs)
+def test_checkpointed_activations_change_no_bit(any_network, dtype):
+    codes = random_codes(2, any_network.window(600).inputs)
     results = []
-    for network.checkpoint_activations in (False, True):
+    for any_network.checkpoint_activations in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype != torch.float32):
-            results.append(loss_and_gradients(network, codes))
+            results.append(loss_and_gradients(any_network, codes))
     (loss, gradients), (checkpointed_loss, checkpointed) = results
     assert loss == checkpointed_loss
     assert all(torch.equal(a, b) for a, b in zip(gradients, checkpointed, strict=True))
