@@ -216,17 +216,13 @@ class SeqUNet(Network):
         return self._convolve(level.strided, x), x
 
     def _ascend(self, level: Level, index: int, x: "_Frames", skip: "_Frames", reader: "_Reader | None") -> "_Frames":
-        below, odds = x.map(self.norm), list[Tensor]()
-
-        def upsampled(wider: Tensor) -> Tensor:
-            fine, odd = level.upsample(wider, self.norm(wider))
-            odds.append(odd)
-            return self.norm(fine)
-
-        condition = x.after_silence(self.kernel_size // 2).map(upsampled)
+        wider = x.after_silence(self.kernel_size // 2)
+        fine, odd = level.upsample(wider.frames, self.norm(wider.frames))
+        silent, silent_odd = level.upsample(wider.silent, self.norm(wider.silent))
+        condition = _Frames(fine, silent).map(self.norm)
         if reader:
-            reader.state.upsample.insert(0, reader.window(below, index + 1, self.kernel_size // 2 + 1))
-            newest = _Frames(*(last(odd, frames.shape[1]) for odd, frames in zip(odds, x, strict=True)))
+            reader.state.upsample.insert(0, reader.window(x.map(self.norm), index + 1, self.kernel_size // 2 + 1))
+            newest = _Frames(last(odd, x.frames.shape[1]), last(silent_odd, x.silent.shape[1]))
             reader.state.odd.insert(0, reader.window(newest, index + 1, 1).squeeze(-1))
         x = skip.as_long_as(condition)
         for layer in level.up:

@@ -5,6 +5,7 @@ import torch
 from short_runs import run_fit
 
 from sequnet_pl.data.crops import Batch
+from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.training import compilation
@@ -14,6 +15,8 @@ from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 NETWORKS = [
     lambda: SeqUNet(4, 6, 2, 5),
     lambda: SeqUNet(3, 6, 1, 5, norm=True, head=10),
+    lambda: SeqUNet(4, 6, 1, 3, state=4),
+    lambda: SaShiMi(4, 1, 4),
     lambda: WaveNet(4, 2, 6, 5, 9),
 ]
 
