@@ -19,7 +19,7 @@ from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.training.checkpoints import LAST
 from sequnet_pl.training.measures import row_is_due
 from sequnet_pl.training.module import AudioModule, data_of, ends_step
-from sequnet_pl.training.optimization import run_share
+from sequnet_pl.training.run_timer import run_share
 
 log = logging.getLogger(__name__)
 

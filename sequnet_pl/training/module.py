@@ -31,7 +31,8 @@ from sequnet_pl.models.network import Network
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.training.compilation import Compilation, Compile
 from sequnet_pl.training.metrics import Mean, margins, nats, targets_and_mask
-from sequnet_pl.training.optimization import Optimization, RunTimer
+from sequnet_pl.training.optimization import Optimization
+from sequnet_pl.training.run_timer import RunTimer
 
 log = logging.getLogger(__name__)
 

@@ -29,9 +29,9 @@ from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wand
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.memory import check_memory
 from sequnet_pl.training.module import AudioModule, callbacks_of, module_class
-from sequnet_pl.training.optimization import RunTimer
 from sequnet_pl.training.process import is_rank_zero
 from sequnet_pl.training.reporting import RunReport, warnings_noted
+from sequnet_pl.training.run_timer import RunTimer
 from sequnet_pl.training.sampling import SampleAudio
 from sequnet_pl.training.saving import AtomicCheckpointIO, LastCheckpoint
 from sequnet_pl.training.scores import PAGE, ScoreReport

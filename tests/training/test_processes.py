@@ -20,7 +20,7 @@ from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.training.module import SeqUNetModule
-from sequnet_pl.training.optimization import RunTimer
+from sequnet_pl.training.run_timer import RunTimer
 
 ROOT = Path(__file__).parents[2]
 GLOBAL_BATCH = 6
