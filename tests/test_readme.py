@@ -117,6 +117,8 @@ NOT_RUN = {
     "python -m benchmarks.sampling --networks piano-small --engines native --clips 1 --threads 2": (
         "takes a minute; tests/sampling/test_benchmark.py runs a smaller one"
     ),
+    "python -m benchmarks.sampling --networks demo --engines eager native --clips 1 --threads 1 --rounds 9": _TESTED
+    + "tests/sampling/test_benchmark.py",
     "python -m benchmarks.sampling --networks sashimi-small --engines eager native --clips 1 --threads 1 --rounds 80 "
     "--seconds 0.03": "takes a minute; tests/sampling/test_benchmark.py runs a smaller one",
     "python -m benchmarks.sampling --device cuda": _NEEDS + "a GPU",
