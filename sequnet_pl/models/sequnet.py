@@ -224,7 +224,7 @@ class SeqUNet(Network):
             reader.state.upsample.insert(0, reader.window(x.map(self.norm), index + 1, self.kernel_size // 2 + 1))
             newest = _Frames(last(odd, x.frames.shape[1]), last(silent_odd, x.silent.shape[1]))
             reader.state.odd.insert(0, reader.window(newest, index + 1, 1).squeeze(-1))
-        x = skip.as_long_as(condition)
+        x = _Frames(skip.frames, tiled(skip.silent, condition.silent.shape[1]))
         for layer in level.up:
             if reader:
                 read = reader.window(x.map(self.norm), index), reader.window(condition, index)
@@ -310,10 +310,6 @@ class _Frames(NamedTuple):
             torch.cat((before, self.silent), dim=1),
         )
 
-    def as_long_as(self, other: "_Frames") -> "_Frames":
-        """Return the same with the period of another."""
-        return _Frames(self.frames, tiled(self.silent, other.silent.shape[1]))
-
 
 class _Reader:
     """Puts what layers have read at the end of a pass into a state; in silence, at the state's time.
@@ -330,10 +326,11 @@ class _Reader:
     def window(self, x: _Frames, level: int, count: int | None = None) -> Tensor:
         """Return the last `count` frames as (B, C, count), by default those of a whole window."""
         count = count or self._kernel_size
-        frames = last(x.after_silence(count).frames, count)
         if self._silent:
             rolled = x.silent.roll(-(self.state.time // 2**level), dims=1)
             frames = last(tiled(rolled, count), count).expand(self._silent, -1, -1)
+        else:
+            frames = last(x.after_silence(count).frames, count)
         return frames.transpose(1, 2).clone(memory_format=torch.contiguous_format)
 
     def memory(self, block: Block, x: _Frames, level: int) -> Tensor:
