@@ -3,6 +3,8 @@
 Letters: B batch, T time in samples, N targets, Q = 256 classes.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,18 @@ def table_keys(codes: Tensor, outputs: int) -> Tensor:
     return keys
 
 
+def stretches(split: Split, most: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield codes (B, N + 2), of which the first two come before, and a mask of the others (B, N), false after an end.
+
+    Together they have no more than `most` codes, spread evenly over the split.
+    """
+    size = int(min(_STRETCH, split.lengths.max(initial=1)))
+    crops, plan = Crops(split, size + 1, size), scoring_plan(split.lengths, size, most)
+    for first in range(0, len(plan), _TOGETHER):
+        batch = crops.__getitems__(plan[first : first + _TOGETHER])
+        yield batch.codes, torch.arange(size) < batch.valid[:, None]
+
+
 def learn_tables(split: Split, most: int = MOST) -> list[Tensor]:
     """Return the bits of a code, float32: unigram (Q,), bigram (Q^2,) and trigram (Q^3,).
 
@@ -40,13 +54,9 @@ def learn_tables(split: Split, most: int = MOST) -> list[Tensor]:
     stretches are read.
     """
     counts = torch.zeros(CLASSES**3, dtype=torch.int32)
-    stretch = int(min(_STRETCH, split.lengths.max(initial=1)))
-    crops, plan = Crops(split, stretch + 1, stretch), scoring_plan(split.lengths, stretch, most)
-    for first in range(0, len(plan), _TOGETHER):
-        batch = crops.__getitems__(plan[first : first + _TOGETHER])
-        inside = torch.arange(stretch) < batch.valid[:, None]
+    for codes, inside in stretches(split, most):
         # in place: bincount would make a table of 128 MB each time
-        counts.scatter_add_(0, table_keys(batch.codes, stretch).flatten(), inside.int().flatten())
+        counts.scatter_add_(0, table_keys(codes, inside.shape[1]).flatten(), inside.int().flatten())
     pairs = counts.view(CLASSES, -1).sum(0)
     tables, smaller = [], torch.ones(CLASSES)
     for seen in (pairs.view(CLASSES, -1).sum(0), pairs, counts):

@@ -61,6 +61,12 @@ def apply_window(weight: Tensor, bias: Tensor | None, window: Tensor) -> Tensor:
     return F.linear(window.flatten(1), weight.flatten(1), bias)
 
 
+def bias_of(layer: nn.Conv1d | nn.Linear) -> Tensor:
+    """Return the bias of a layer that has one."""
+    assert layer.bias is not None
+    return layer.bias
+
+
 class CodeConv(nn.Module):
     """A convolution over one-hot codes, and the rows of labels that are added to its frames, once there are any.
 

@@ -93,12 +93,12 @@ class SaShiMi(Network):
                 found[count] += weights
         return found
 
-    def window(self, outputs: int, context: int = 0) -> Window:
+    def window(self, outputs: int) -> Window:
         """See Network."""
         if outputs < 1:
             raise ValueError(f"a window has at least 1 output, not {outputs}")
-        outputs, context = (-(-count // self.cycle) * self.cycle for count in (outputs, context))
-        return Window(context + outputs, outputs)
+        outputs = -(-outputs // self.cycle) * self.cycle
+        return Window(outputs, outputs)
 
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
         """See Network. Each code has an output; window sizes are multiples of the cycle."""

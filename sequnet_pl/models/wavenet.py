@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import convolve_by_products, last, pad, width
-from sequnet_pl.models.layers import CodeConv, apply_window, gate, gated_convolution
+from sequnet_pl.models.layers import CodeConv, apply_window, bias_of, gate, gated_convolution
 from sequnet_pl.models.network import Network, State, Window
 from sequnet_pl.models.precision import float32_products
 
@@ -43,7 +43,7 @@ class Layer(nn.Module):
         Stream and gated frames have so many channels, the last of which are zeros: see `frames.width`.
         """
         weight = pad(pad(self.conv.weight, 0, self.channels, gated), 1, self.conv.in_channels, stream)
-        bias = pad(_bias(self.conv), 0, self.channels, gated)
+        bias = pad(bias_of(self.conv), 0, self.channels, gated)
         if x.is_cuda:
             z = gate(convolve_by_products(x, weight, bias, self.dilation))
         else:
@@ -51,7 +51,8 @@ class Layer(nn.Module):
         if self.residual is None:
             return x, z
         weight = pad(pad(self.residual.weight.squeeze(-1), 0, self.conv.in_channels, stream), 1, self.channels, gated)
-        return last(x, z.shape[1]) + F.linear(z, weight, pad(_bias(self.residual), 0, self.conv.in_channels, stream)), z
+        bias = pad(bias_of(self.residual), 0, self.conv.in_channels, stream)
+        return last(x, z.shape[1]) + F.linear(z, weight, bias), z
 
     def step(self, x: Tensor, ring: Tensor, time: int) -> tuple[Tensor, Tensor]:
         """Stream and skip for the frame x (B, C) of `time`: reads the ring, then writes x over its oldest frame."""
@@ -63,11 +64,6 @@ class Layer(nn.Module):
         if self.residual is None:
             return x, skip
         return x + F.linear(z, self.residual.weight.squeeze(-1), self.residual.bias), skip
-
-
-def _bias(conv: nn.Conv1d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias
 
 
 class WaveNet(Network):
@@ -159,7 +155,7 @@ class WaveNet(Network):
     def _skips(self, gated: list[Tensor]) -> Tensor:
         """The skips of all layers, from their gated frames (..., C): one product instead of one a layer."""
         weights = [pad(layer.skip.weight.squeeze(-1), 1, layer.channels, gated[0].shape[-1]) for layer in self.layers]
-        bias = torch.stack([_bias(layer.skip) for layer in self.layers]).sum(0)
+        bias = torch.stack([bias_of(layer.skip) for layer in self.layers]).sum(0)
         return F.linear(torch.cat(gated, dim=-1), torch.cat(weights, dim=1), bias)
 
     def end(self, skips: Tensor) -> Tensor:

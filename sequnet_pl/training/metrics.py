@@ -4,7 +4,8 @@ The baselines with which a score is compared while a run learns are tables of co
 read. Letters: B batch, T time in samples, N targets, Q = 256 classes.
 """
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,18 +15,16 @@ from torch.nn import functional as F
 from torchmetrics import Metric
 
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.data.crops import Batch, Crops, scoring_plan
+from sequnet_pl.data.crops import Batch, Crops
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.entropy import learn_tables, table_keys
+from sequnet_pl.data.entropy import learn_tables, stretches, table_keys
 from sequnet_pl.data.store import Split
+from sequnet_pl.models.network import Network
+from sequnet_pl.models.precision import float32_products
+from sequnet_pl.report.charts import REFERENCES
 
 MOST = 30_000_000
 """Codes that are read of a split, half an hour spread evenly; more take long and change little."""
-NAMES = ("reference/single_codes", "reference/code_pairs", "reference/code_triples")
-"""What tables of no, one and two codes before are logged under."""
-
-_STRETCH = 1 << 16  # codes read in one piece
-_TOGETHER = 16
 
 
 def targets_and_mask(batch: Batch, outputs: int) -> tuple[Tensor, Tensor]:
@@ -47,6 +46,25 @@ def margins(logits: Tensor, targets: Tensor) -> Tensor:
     precise = torch.promote_types(logits.dtype, torch.float32)
     chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1)
     return logits.amax(dim=1).to(precise) - chosen.to(precise)  # argmax along a dimension that is not the last is slow
+
+
+@float32_products(tf32=False)
+@torch.no_grad()
+def bits_of_part(
+    network: Network, split: Split, recording: int, part: range, outputs: int, batch_size: int, label: int | None = None
+) -> float:
+    """Return the bits that a network gives to a part of a recording, in batches of crops of `outputs` targets."""
+    device, window = next(network.parameters()).device, network.scoring_window(outputs)
+    crops, plan = Crops(split, *window), np.array([(recording, start) for start in part[:: window.outputs]])
+    bits = 0.0
+    for first in range(0, len(plan), batch_size):
+        batch = Batch(*(field.to(device) for field in crops.__getitems__(plan[first : first + batch_size])))
+        labels = None if label is None else torch.full_like(batch.valid, label)
+        logits = network.scored_logits(batch.codes[:, :-1], labels)
+        valid = batch.valid.minimum(part.stop - batch.starts)
+        targets, mask = targets_and_mask(batch._replace(valid=valid), window.outputs)
+        bits += nats(logits, targets)[mask].double().sum().item() / math.log(2)
+    return bits
 
 
 class Mean(Metric):
@@ -113,25 +131,16 @@ def references(data: AudioDataModule) -> dict[str, float]:
     """Bits per sample on held-out recordings of tables learnt on train, by the names that they are logged under."""
     tables = learn_tables(data.splits["train"], MOST)
     sums, count = torch.zeros(len(tables), dtype=torch.float64), 0
-    for codes, inside in _stretches(held_out(data)):
+    for codes, inside in stretches(held_out(data), MOST):
         keys = table_keys(codes, inside.shape[1])[inside]
         sums += torch.stack([table[keys % len(table)].double().sum() for table in tables])
         count += len(keys)
-    return dict(zip(NAMES, (sums / count).tolist(), strict=True))
+    return dict(zip(REFERENCES, (sums / count).tolist(), strict=True))
 
 
 def code_counts(split: Split) -> NDArray[np.int64]:
     """How often each of the 256 codes occurs."""
     return sum(
-        (np.bincount(codes[:, 2:][inside].numpy(), minlength=CLASSES) for codes, inside in _stretches(split)),
+        (np.bincount(codes[:, 2:][inside].numpy(), minlength=CLASSES) for codes, inside in stretches(split, MOST)),
         start=np.zeros(CLASSES, np.int64),
     )
-
-
-def _stretches(split: Split) -> Iterator[tuple[Tensor, Tensor]]:
-    """Codes (B, N + 2), of which the first two are what comes before, and which of the others are there (B, N)."""
-    size = int(min(_STRETCH, split.lengths.max(initial=1)))
-    crops, plan = Crops(split, size + 1, size), scoring_plan(split.lengths, size, MOST)
-    for first in range(0, len(plan), _TOGETHER):
-        batch = crops.__getitems__(plan[first : first + _TOGETHER])
-        yield batch.codes, torch.arange(size) < batch.valid[:, None]

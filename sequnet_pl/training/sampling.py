@@ -22,7 +22,7 @@ from torch import Tensor, distributed
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.files import write_wav
-from sequnet_pl.data.crops import Batch, Crops, Plan, scoring_plan
+from sequnet_pl.data.crops import Crops, Plan, scoring_plan
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UsageError
@@ -34,7 +34,7 @@ from sequnet_pl.sampling.engines import engine_for
 from sequnet_pl.sampling.generate import extend, start
 from sequnet_pl.training.averaging import averaged_weights
 from sequnet_pl.training.loggers import log_sampling
-from sequnet_pl.training.metrics import code_counts, held_out, held_out_split, nats, targets_and_mask
+from sequnet_pl.training.metrics import bits_of_part, code_counts, held_out, held_out_split
 from sequnet_pl.training.module import AudioModule, data_of
 
 log = logging.getLogger(__name__)
@@ -84,24 +84,13 @@ class Excerpts:
         batch = Crops(self.split, samples - 1, samples).__getitems__(self.places)
         return [codes[:count] for codes, count in zip(batch.codes.numpy(), batch.valid.tolist(), strict=True)]
 
-    @torch.no_grad()
     def bits_per_sample(self, network: Network, samples: int, outputs: int) -> list[float]:
         """What the network gives to `after(samples)`, in crops of `outputs` targets; NaN where there are none."""
-        device = next(network.parameters()).device
-        window = network.scoring_window(min(outputs, samples))
-        crops, scores = Crops(self.split, *window), []
-        for row, (recording, place) in enumerate(self.places.tolist()):
-            labels = None if self.labels is None else self.labels[row : row + 1].to(device)
-            end = min(place + samples, int(self.split.lengths[recording]))
-            costs = [torch.empty(0, device=device)]
-            for begin in range(place, end, window.outputs):
-                batch = Batch(*(field.to(device) for field in crops[recording, begin]))
-                logits = network.scored_logits(batch.codes[:, :-1], labels)
-                targets, mask = targets_and_mask(
-                    batch._replace(valid=batch.valid.clamp(max=end - begin)), window.outputs
-                )
-                costs.append(nats(logits, targets)[mask])
-            scores.append(torch.cat(costs).double().mean().item() / math.log(2))  # not a Metric: one process is here
+        scores, labels = [], [None] * len(self.places) if self.labels is None else self.labels.tolist()
+        for (recording, place), label in zip(self.places.tolist(), labels, strict=True):
+            part = range(place, min(place + samples, int(self.split.lengths[recording])))
+            bits = bits_of_part(network, self.split, recording, part, min(outputs, samples), 1, label)
+            scores.append(bits / len(part) if part else math.nan)
         return scores
 
 

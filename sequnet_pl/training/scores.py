@@ -16,12 +16,10 @@ from rich.console import Console
 from torch import Tensor
 
 from sequnet_pl import atomic
-from sequnet_pl.data.crops import Batch, Crops, scoring_plan
-from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.entropy import MOST, TABLES, learn_tables, table_keys
 from sequnet_pl.data.store import Recording
 from sequnet_pl.models import registry
-from sequnet_pl.models.precision import float32_products
 from sequnet_pl.printing import printable
 from sequnet_pl.report.page import percent
 from sequnet_pl.report.run import link_page
@@ -37,7 +35,7 @@ from sequnet_pl.report.scores import (
     print_scores,
     write_score_page,
 )
-from sequnet_pl.training.metrics import BinnedSums, nats, targets_and_mask
+from sequnet_pl.training.metrics import BinnedSums, bits_of_part
 from sequnet_pl.training.module import AudioModule, data_of
 
 CONFIDENCES = 20
@@ -239,7 +237,6 @@ def _number(value: float | Tensor) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-@torch.no_grad()
 def recognise(trainer: pl.Trainer, module: AudioModule, most: int | None) -> Recognition | None:
     """Score recordings of the test split with each label, and with none; each process takes its share.
 
@@ -251,7 +248,7 @@ def recognise(trainer: pl.Trainer, module: AudioModule, most: int | None) -> Rec
     Returns:
         None where the network has fewer than two labels, or no recording has one of them.
     """
-    numbers = module.recording_labels("test")
+    data, numbers = data_of(trainer), module.recording_labels("test")
     labelled = np.flatnonzero(numbers)
     if not len(labelled) or len(module.label_names) < 2 or (most is not None and most < 1):
         return None
@@ -259,9 +256,10 @@ def recognise(trainer: pl.Trainer, module: AudioModule, most: int | None) -> Rec
         labelled = labelled[np.linspace(0, len(labelled) - 1, most).round().astype(int)]
     sums = torch.zeros(4, dtype=torch.float64, device=module.device)  # right, samples, bits with the label and without
     for recording in labelled[trainer.global_rank :: trainer.world_size].tolist():
-        bits, samples = _bits_by_label(module, data_of(trainer), recording)
-        label = numbers[recording]
-        right = float(bits[1:].argmin() + 1 == label)
+        samples, label = int(data.splits["test"].lengths[recording]), int(numbers[recording])
+        what = module.network, data.splits["test"], recording, range(samples), data.hparams["output_size"]
+        bits = [bits_of_part(*what, data.batch_size, each) for each in range(1 + len(module.label_names))]
+        right = float(np.argmin(bits[1:]) + 1 == label)
         sums += torch.tensor([right, samples, bits[label], bits[0]], dtype=torch.float64, device=module.device)
     right, samples, bits, unlabelled = trainer.strategy.reduce(sums, reduce_op="sum").tolist()
     return Recognition(
@@ -271,22 +269,3 @@ def recognise(trainer: pl.Trainer, module: AudioModule, most: int | None) -> Rec
         bits_per_sample=bits / samples,
         unlabelled_bits_per_sample=unlabelled / samples,
     )
-
-
-def _bits_by_label(module: AudioModule, data: AudioDataModule, recording: int) -> tuple[torch.Tensor, int]:
-    """Return the bits of a recording with no label and with each (1 + labels,), and how many samples these are of."""
-    split, window = data.splits["test"], module.network.scoring_window(data.hparams["output_size"])
-    plan = scoring_plan(split.lengths[recording : recording + 1], window.outputs)
-    plan[:, 0] = recording
-    bits, samples = torch.zeros(1 + len(module.label_names), dtype=torch.float64), 0
-    for first in range(0, len(plan), data.batch_size):
-        batch = Crops(split, *window).__getitems__(plan[first : first + data.batch_size])
-        batch = Batch(*(field.to(module.device) for field in batch))
-        targets, mask = targets_and_mask(batch, window.outputs)
-        samples += int(mask.sum())
-        for label in range(len(bits)):
-            labels = torch.full((len(targets),), label, device=module.device)
-            with float32_products(tf32=False):
-                logits = module.network.scored_logits(batch.codes[:, :-1], labels)
-            bits[label] += (nats(logits, targets).double() * mask).sum().cpu() / math.log(2)
-    return bits, samples

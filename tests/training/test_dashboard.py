@@ -8,10 +8,10 @@ from pytorch_lightning.callbacks import LearningRateMonitor
 from pytorch_lightning.loggers import WandbLogger
 from short_runs import run_fit
 
+from sequnet_pl.report.charts import REFERENCES
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.metrics import NAMES
 from sequnet_pl.training.reporting import RunReport
 from sequnet_pl.training.sampling import SampleAudio
 
@@ -41,7 +41,7 @@ def test_every_score_can_be_drawn_over_steps_hours_and_time(experiment, rows):
     for name in ("train/bits_per_sample", "val/bits_per_sample"):
         found = [row for row in rows if name in row]
         assert found
-        assert all({"trainer/global_step", "hours_heard", "wall_hours", *NAMES} <= set(row) for row in found)
+        assert all({"trainer/global_step", "hours_heard", "wall_hours", *REFERENCES} <= set(row) for row in found)
     defined = {call.args[0]: call.kwargs for call in experiment.define_metric.call_args_list}
     assert defined["val/bits_per_sample"]["summary"] == "min,last"
     assert defined["hours_heard"]["summary"] == "max"

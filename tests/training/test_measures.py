@@ -8,6 +8,8 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from sequnet_pl.data import entropy
+from sequnet_pl.report.charts import REFERENCES
 from sequnet_pl.training import metrics as references
 from sequnet_pl.training.health import NonFinite
 from sequnet_pl.training.measures import Measures
@@ -37,7 +39,7 @@ def test_each_score_stands_beside_what_it_is_drawn_over(fit):
     for score, count in (("train/bits_per_sample", 21), ("val/bits_per_sample", 3)):
         found = [row for row in rows(run) if row[score]]
         assert len(found) == count
-        assert all(row[name] for row in found for name in (*CLOCKS, *references.NAMES))
+        assert all(row[name] for row in found for name in (*CLOCKS, *REFERENCES))
     hours = {int(row["step"]): float(row["hours_heard"]) for row in rows(run) if row["hours_heard"]}
     assert hours == pytest.approx({n: samples / 16_000 / 3600 for n, samples in enumerate(seen.samples[1:])})
     wall = [float(row["wall_hours"]) for row in rows(run) if row["wall_hours"]]
@@ -113,7 +115,7 @@ def test_references_are_the_bits_of_the_tables(fit, monkeypatch):
     assert 0 < whole["reference/code_triples"] != whole["reference/code_pairs"] < 8
     np.testing.assert_array_equal(references.code_counts(val), np.bincount(codes_of_split(val), minlength=256))
     # of a long recording a part is read, from all over it
-    monkeypatch.setattr(references, "_STRETCH", 100)
+    monkeypatch.setattr(entropy, "_STRETCH", 100)
     monkeypatch.setattr(references, "MOST", int(val.lengths.sum()) // 2)
     assert references.code_counts(val).sum() == pytest.approx(int(val.lengths.sum()) / 2, abs=200)
     assert references.references(data) != whole

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sequnet_pl.errors import UserError
-from sequnet_pl.models.layers import apply_window, gate
+from sequnet_pl.models.layers import apply_window, bias_of, gate
 from sequnet_pl.models.network import Network, State
 from sequnet_pl.models.wavenet import WaveNet, WaveNetState
 from sequnet_pl.sampling.draw import SamplingParams, draw
@@ -46,7 +46,7 @@ def _wavenet_step(network: WaveNet) -> Step:
     lengths = torch.tensor([layer.ring_length for layer in layers], device=device).unsqueeze(1)
     lags = torch.arange(layers[0].conv.kernel_size[0] - 1, 0, -1, device=device)  # in dilations; the oldest first
     lags = lags * torch.tensor([layer.dilation for layer in layers], device=device).unsqueeze(1)
-    skip_bias = torch.stack([_bias(layer.skip) for layer in layers]).sum(0)
+    skip_bias = torch.stack([bias_of(layer.skip).detach() for layer in layers]).sum(0)
     skip_weight = torch.cat([layer.skip.weight.detach().squeeze(-1) for layer in layers], dim=1)
 
     def step(pattern: int, code: Tensor, state: State, clock: Tensor) -> Tensor:
@@ -64,11 +64,6 @@ def _wavenet_step(network: WaveNet) -> Step:
         return network.end(F.linear(torch.cat(gated, dim=1), skip_weight, skip_bias))  # the skips of all layers at once
 
     return step
-
-
-def _bias(conv: torch.nn.Conv1d) -> Tensor:
-    assert conv.bias is not None
-    return conv.bias.detach()
 
 
 @dataclass

@@ -6,14 +6,14 @@ A layer that is added to a network's `forward` and `step` is added here, too. Le
 import torch
 from torch import Tensor, nn
 
-from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, RMSNorm
+from sequnet_pl.models.layers import CodeConv, GatedConv, GatedUpsample, RMSNorm, bias_of
 from sequnet_pl.models.levels import Level
 from sequnet_pl.models.network import Network, State
 from sequnet_pl.models.sashimi import POOL, SaShiMi, SaShiMiState
 from sequnet_pl.models.sequnet import SeqUNet, SeqUNetState
 from sequnet_pl.models.state_space import Block, StateSpace
 from sequnet_pl.models.wavenet import Layer, WaveNet, WaveNetState
-from sequnet_pl.sampling.engines.schedule import Frames, Output, Read, Recurrence, Ring, Schedule, bias
+from sequnet_pl.sampling.engines.schedule import Frames, Output, Read, Recurrence, Ring, Schedule
 
 _LAYERS = {Level, GatedConv, GatedUpsample, Layer, CodeConv, RMSNorm, Block, StateSpace}
 _LAYERS |= {nn.Conv1d, nn.Linear, nn.LayerNorm, nn.ModuleList, nn.Identity}
@@ -97,7 +97,7 @@ def _sequnet(network: SeqUNet, widest: int) -> Schedule:
         sources = [x, condition] if condition else [x]
         weights = [part for tap in conv.weight.unbind(-1)[::-1] for part in tap.split(features, dim=1)]
         reads = [Read(source, lag) for lag in range(kernel_size) for source in sources]
-        return result.add(reads, [Output(target.written, weights, bias(conv), "gate")], target.shift, added=[0])
+        return result.add(reads, [Output(target.written, weights, bias_of(conv), "gate")], target.shift, added=[0])
 
     down: list[list[int]] = [[] for _ in frames]  # operations, by level
     strided, upsample, up = [0] * bottom, [0] * bottom, [[0]] * bottom
@@ -175,11 +175,11 @@ def _wavenet(network: WaveNet, widest: int, fused: bool) -> Schedule:
         lags = [layer.dilation * tap for tap in range(len(old), 0, -1)]
         z, before = Ring(gated), layers[index - 1].residual if index else None
         if before and fused:
-            matrix, constant = before.weight.squeeze(-1).double(), bias(before).double()
+            matrix, constant = before.weight.squeeze(-1).double(), bias_of(before).double()
             earlier, x = x, Ring(channels)
             reads = [*(Read(x, lag) for lag in lags), Read(earlier, 0), Read(zs[-1], 0)]
             same = torch.eye(channels, dtype=matrix.dtype, device=matrix.device)
-            shifted = bias(layer.conv).double() + newest.double() @ constant
+            shifted = bias_of(layer.conv).double() + newest.double() @ constant
             outputs = [
                 Output(z, [*old, newest, newest.double() @ matrix], shifted, "gate"),
                 Output(x, [*[None] * len(old), same, matrix], constant),
@@ -189,12 +189,12 @@ def _wavenet(network: WaveNet, widest: int, fused: bool) -> Schedule:
             if before:
                 earlier, x = x, Ring(channels)
                 weights = [before.weight.squeeze(-1), None]
-                result.add([Read(zs[-1], 0), Read(earlier, 0)], [Output(x, weights, bias(before))], added=[1])
+                result.add([Read(zs[-1], 0), Read(earlier, 0)], [Output(x, weights, bias_of(before))], added=[1])
             reads = [*(Read(x, lag) for lag in lags), Read(x, 0)]
-            result.add(reads, [Output(z, [*old, newest], bias(layer.conv), "gate")])
+            result.add(reads, [Output(z, [*old, newest], bias_of(layer.conv), "gate")])
         zs.append(z)
         result.frames.append((index, Frames(x, layer.ring_length, "rotating")))
-    total = torch.stack([bias(layer.skip) for layer in layers]).sum(0)
+    total = torch.stack([bias_of(layer.skip) for layer in layers]).sum(0)
     skips = [layer.skip.weight.squeeze(-1) for layer in layers]
     rings = result.add_linear([Read(z, 0) for z in zs], skips, total, widest)
     result.add_head(rings, [network.end_1, network.end_2], widest)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sequnet_pl.models.layers import RMSNorm
+from sequnet_pl.models.layers import RMSNorm, bias_of
 
 Activation = Literal["none", "gate", "glu", "gelu"]
 """Of the halves f and g of the rows: tanh(f) * sigmoid(g) is `gate`, f * sigmoid(g) is `glu`."""
@@ -170,10 +170,4 @@ class Schedule:
             for ring in rings:
                 ring.relu = True
             weights = layer.weight.flatten(1).split([ring.width for ring in rings], dim=1)
-            rings = self.add_linear([Read(ring, 0) for ring in rings], weights, bias(layer), widest)
-
-
-def bias(layer: nn.Conv1d | nn.Linear) -> Tensor:
-    """Return the bias of a layer that has one."""
-    assert layer.bias is not None
-    return layer.bias
+            rings = self.add_linear([Read(ring, 0) for ring in rings], weights, bias_of(layer), widest)
