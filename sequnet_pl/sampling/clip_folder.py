@@ -82,14 +82,9 @@ class ClipFolder:
             there = self.clips.get(path.name)
             if there and there.metadata == metadata and (there.samples == samples or not there.complete):
                 return path
-            try:
+            with atomic.writing(path), suppress(FileExistsError):
                 path.open("x").close()
-            except FileExistsError:
-                continue
-            except OSError as error:
-                why = error.strerror or error
-                raise UserError(f"cannot write {path}: {why}; free some space or choose another folder") from error
-            return path
+                return path
         raise AssertionError
 
     def release(self, path: Path) -> None:
