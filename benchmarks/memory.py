@@ -1,4 +1,4 @@
-"""How much memory something takes at its peak, above what was taken before."""
+"""Peak memory of something, above what was taken before."""
 
 import contextlib
 import ctypes

@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: their options, and rows of figures as a table and as JSON."""
+"""Common parts of the benchmarks: their options, and rows of figures as a table and as JSON."""
 
 import argparse
 import json

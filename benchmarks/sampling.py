@@ -131,7 +131,7 @@ def measure(networks: Mapping[str, Network], rows: Sequence[Row], arguments: arg
 
 
 def has_row(engine: str, weights: str, clips: int, device: str) -> bool:
-    """Whether an engine has weights of this type, and whether it is not another one for so many clips."""
+    """Return whether an engine has weights of this type, and is not another one for so many clips."""
     if device == "cpu":
         return weights == "float32" or engine in ("native", "auto")
     if engine == "cuda" and clips > FEW_CLIPS:

@@ -42,7 +42,7 @@ FIRST_STEPS = 5  # memory of a CPU grows for some steps, until the gaps in it ar
 
 @dataclass
 class Row:
-    """What is trained, and its figures; an `error` instead where it could not be measured."""
+    """A training and its figures; an `error` instead where it could not be measured."""
 
     network: str
     variant: str  # "published" or one of OPTIONS

@@ -20,4 +20,4 @@ if _command := module_to_run():
     _loading.enter_context(loading(_command.removeprefix("sequnet_pl.")))
 
 loaded = _loading.close
-"""To be called when a command of this package begins: a signal is its own from then on."""
+"""Ends the handling of signals during imports; commands call it when they begin."""

@@ -18,7 +18,7 @@ Job = TypeVar("Job")
 Made = TypeVar("Made")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What a terminal, `timeout`, a cluster or a container sends to all processes of a group."""
+"""Signals that a terminal, `timeout`, a cluster or a container sends to all processes of a group."""
 
 
 def cores() -> int:

@@ -1,4 +1,4 @@
-"""How every command ends: its exit status, and one line for what a user can mend."""
+"""The end of every command: its exit status, and one line for what a user can mend."""
 
 import errno
 import logging

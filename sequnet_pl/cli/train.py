@@ -19,7 +19,7 @@ from sequnet_pl.training.process import (
 from sequnet_pl.training.run import build, run
 
 _CHECKPOINT = "SEQUNET_PL_CHECKPOINT"
-"""In the environment of processes that Lightning launches: the checkpoint that the first process has found."""
+"""Variable of the environment with which Lightning launches processes: the checkpoint that the first one has found."""
 
 
 def train(argv: list[str]) -> int:

@@ -98,7 +98,7 @@ _WHERE = ("ckpt_path", "init_from", "log_dir", "name")
 
 @dataclass
 class Request:
-    """What a command line asks for."""
+    """The content of a command line."""
 
     job: Job
     parser: Parser

@@ -1,4 +1,4 @@
-"""Crops: which stretches of the recordings the networks read and predict, and their codes.
+"""Crops: the stretches of the recordings that networks read and predict, and their codes.
 
 Letters: B batch, T time in samples. A crop is `window.inputs` codes of context and one more: without its last code it
 is what a network reads, and its last `window.outputs` codes are the targets. Before a recording's start there is

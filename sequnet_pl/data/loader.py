@@ -31,7 +31,7 @@ class Shard(Sampler[Plan]):
 
     @property
     def sampler(self) -> "Shard":
-        """Where Lightning looks for `set_epoch`."""
+        """The sampler itself: Lightning looks here for `set_epoch`."""
         return self
 
     def set_epoch(self, epoch: int) -> None:

@@ -1,4 +1,4 @@
-"""Where recordings come from: folders, a list of files, a list to download, the published piano, or built in."""
+"""Sources of recordings: folders, a list of files, a list to download, the published piano, or built in."""
 
 import os
 import unicodedata
@@ -20,7 +20,7 @@ from sequnet_pl.errors import UsageError, UserError
 
 Dataset = Literal["piano", "builtin"]
 Labels = Literal["folder"] | None
-"""What the labels of recordings are taken from."""
+"""Sources of the labels of recordings."""
 Folders = str | list[str] | None
 """One folder, several, or none."""
 

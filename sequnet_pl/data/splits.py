@@ -1,4 +1,4 @@
-"""Which recordings train, validate and test: as subfolders give it, or by a hash of the names.
+"""The recordings that train, validate and test: as subfolders give it, or by a hash of the names.
 
 A file in several splits is split in time among them, once it is decoded (see `data.store.temporal`).
 """
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SplitRule:
-    """How files are split whose split is not given.
+    """The split of files whose split is not given.
 
     Attributes:
         in_time: Split each of them in time, however many there are.

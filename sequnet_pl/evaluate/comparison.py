@@ -69,7 +69,7 @@ class Result:
 
     @property
     def unit(self) -> str:
-        """Of the distances."""
+        """Unit of the distances."""
         return SD if self.measure.least else self.measure.unit
 
 
@@ -174,7 +174,7 @@ def _spread(real: Features) -> Array:
 
 
 def _distances(candidate: Features, reference: Features, spread: Array) -> Array:
-    """In the order of MEASURES, (D,)."""
+    """Return the distances in the order of MEASURES, (D,)."""
     columns = zip(candidate.scalars.T, reference.scalars.T, spread, strict=True)
     return np.array(
         [
@@ -187,7 +187,7 @@ def _distances(candidate: Features, reference: Features, spread: Array) -> Array
 
 
 def _estimates(candidate: Features, reference: Features, spread: Array, seed: int, resamples: int) -> list[Estimate]:
-    """In the order of MEASURES."""
+    """Return the estimates in the order of MEASURES."""
     random, clips = np.random.default_rng(seed), len(candidate.frames)
     drawn = []
     for _ in range(resamples):

@@ -66,7 +66,7 @@ class Network(nn.Module, ABC):
     arguments: dict[str, Any]
     """Those that the network was made with, defaults included."""
     checkpoint_activations = False
-    """Whether `forward` stores only the inputs of each level or block, and recomputes the rest for the gradients."""
+    """True if `forward` stores only the inputs of each level or block, and recomputes the rest for the gradients."""
 
     def __new__(cls, *arguments: Any, **named: Any) -> Self:
         """Return a network that keeps its arguments; a copy is made without any."""

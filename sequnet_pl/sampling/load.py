@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 PUBLISHED = ("sequnet", "wavenet")
 """Networks whose published weights can be downloaded."""
 PRETRAINED = Path("data/pretrained")
-"""Where the published weights are kept."""
+"""Folder of the published weights."""
 EXCERPTS = 8
 """Excerpts beside an exported network."""
 _EXCERPT_TRIES = 64

@@ -1,4 +1,4 @@
-"""What decides a clip, and what is known of one that was made: the entries of clips.json."""
+"""Settings that decide a clip, and facts about one that was made: the entries of clips.json."""
 
 import json
 import re

@@ -40,12 +40,12 @@ def compiled_loss_sum(backend: str) -> Loss:
 
 
 def compiles(wanted: Compile, device: torch.device, steps: float) -> bool:
-    """Whether to compile for so many steps on a device."""
+    """Return whether to compile for so many steps on a device."""
     return device.type == "cuda" and steps >= PAYS if wanted == "auto" else wanted
 
 
 class Compilation:
-    """Which batches are computed by the compiled loss: those of one shape, and none before `begin`."""
+    """The choice between the loss and the compiled one, which has batches of one shape, from `begin` on."""
 
     def __init__(self, wanted: Compile) -> None:
         self._wanted: Compile = wanted
@@ -88,7 +88,7 @@ class Compilation:
 
 
 def _failure(attempt: Callable[[Loss], None]) -> str | None:
-    """Why the compiled loss fails where the plain one does not; None where it does not fail."""
+    """Return the reason if the compiled loss fails and the plain one does not; None if neither fails."""
     try:
         attempt(compiled_loss_sum(BACKEND))
     except torch.OutOfMemoryError:

@@ -68,7 +68,7 @@ def write_export(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, b
 
 
 def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
-    """Whether this network is there already, so that a score that is newer is its own."""
+    """Return whether this network is there already, so that a score that is newer is its own."""
     try:
         there = load_trained(weights)
     except UserError:
@@ -78,7 +78,7 @@ def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
 
 
 def _score(path: Path, step: int, what: str) -> list[str]:
-    """What a test has found, if it is one after so many steps."""
+    """Return the lines of the score of a test, if it is one after so many steps."""
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
         bits = [f"- {name}: {fixed(value)}" for name, value in scores["bits_per_sample"].items()]

@@ -1,4 +1,4 @@
-"""What ends a run: numbers that are not finite, a loss that stays high, and errors that a user can fix."""
+"""Causes that end a run: numbers that are not finite, a loss that stays high, and errors that a user can fix."""
 
 import logging
 import math
@@ -107,7 +107,7 @@ class NonFinite(Callback):
 
     @property
     def diverging(self) -> bool:
-        """Whether the loss of the newest steps is above `bits`; the same in all processes. Waits for the device."""
+        """True if the loss of the newest steps is above `bits`; the same in all processes. Waits for the device."""
         return int(self._high) > 0
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:

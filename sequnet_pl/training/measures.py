@@ -1,4 +1,4 @@
-"""How much audio a run has been trained on, for how long, and how fast: logged in one row with its scores."""
+"""Audio that a run has been trained on, its time and its speed: logged in one row with its scores."""
 
 import logging
 import resource

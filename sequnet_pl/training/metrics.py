@@ -42,7 +42,7 @@ def nats(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def margins(logits: Tensor, targets: Tensor) -> Tensor:
-    """How far (B, N) the largest logit lies above the target's: 0 where the target is the likeliest code."""
+    """Difference (B, N) of the largest logit and the target's: 0 where the target is the likeliest code."""
     precise = torch.promote_types(logits.dtype, torch.float32)
     chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1)
     return logits.amax(dim=1).to(precise) - chosen.to(precise)  # argmax along a dimension that is not the last is slow
@@ -139,7 +139,7 @@ def references(data: AudioDataModule) -> dict[str, float]:
 
 
 def code_counts(split: Split) -> NDArray[np.int64]:
-    """How often each of the 256 codes occurs."""
+    """Return how often each of the 256 codes occurs (256,)."""
     return sum(
         (np.bincount(codes[:, 2:][inside].numpy(), minlength=CLASSES) for codes, inside in stretches(split, MOST)),
         start=np.zeros(CLASSES, np.int64),

@@ -238,7 +238,7 @@ class AudioModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def _clips_in_mixed_precision(self) -> bool:
-        """Whether the trainer, if there is one, clips gradients in mixed precision: it refuses a fused optimizer."""
+        """Return whether a trainer clips gradients in mixed precision: it then refuses a fused optimizer."""
         try:
             return str(self.trainer.precision).endswith("-mixed") and bool(self.trainer.gradient_clip_val)
         except RuntimeError:  # not attached to a trainer

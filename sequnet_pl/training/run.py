@@ -40,7 +40,7 @@ from sequnet_pl.training.trained import Trained
 
 @dataclass
 class Job:
-    """What a command line of train.py asks for."""
+    """The work that a command line of train.py asks for."""
 
     command: str  # fit, validate or test
     network: str  # its name in the registry
@@ -50,12 +50,12 @@ class Job:
 
     @property
     def fits(self) -> bool:
-        """Whether it trains."""
+        """True if it trains."""
         return self.command == "fit"
 
     @property
     def writes(self) -> bool:
-        """Whether this process writes to the run folder."""
+        """True if this process writes to the run folder."""
         return self.fits and is_rank_zero() and not self.settings.trainer.fast_dev_run
 
 

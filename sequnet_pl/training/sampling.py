@@ -55,7 +55,7 @@ class Excerpts:
 
     @classmethod
     def spread(cls, data: AudioDataModule, count: int, label_names: Sequence[str] = ()) -> "Excerpts":
-        """So many places, spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
+        """Return so many places, spread over the held-out recordings: whole seconds, or the middle of short ones."""
         split, rate = held_out(data), data.hparams["sample_rate"]
         plan = scoring_plan(split.lengths, rate)
         halfway = np.stack((np.arange(len(split.lengths)), (split.lengths + 1) // 2), axis=1)
@@ -76,7 +76,7 @@ class Excerpts:
         return Crops(self.split, samples - 1, 0).__getitems__(self.places).codes
 
     def prompt_lengths(self, samples: int) -> list[int]:
-        """How long prompts of so many samples are: shorter where a recording starts within."""
+        """Return the lengths of prompts of so many samples: shorter where a recording starts within."""
         return np.minimum(samples, self.places[:, 1]).tolist()
 
     def after(self, samples: int) -> list[NDArray[np.uint8]]:
@@ -85,7 +85,7 @@ class Excerpts:
         return [codes[:count] for codes, count in zip(batch.codes.numpy(), batch.valid.tolist(), strict=True)]
 
     def bits_per_sample(self, network: Network, samples: int, outputs: int) -> list[float]:
-        """What the network gives to `after(samples)`, in crops of `outputs` targets; NaN where there are none."""
+        """Return the scores of `after(samples)`, in crops of `outputs` targets; NaN where there are none."""
         scores, labels = [], [None] * len(self.places) if self.labels is None else self.labels.tolist()
         for (recording, place), label in zip(self.places.tolist(), labels, strict=True):
             part = range(place, min(place + samples, int(self.split.lengths[recording])))
@@ -137,9 +137,9 @@ class SampleAudio(Callback):
         values = [value for value in (temperature, second_temperature) if value is not None]
         self.temperatures = [SamplingParams(value).temperature for value in values]  # UsageError below 0
         self.last_step = -1
-        """Of the newest sampling, -1 before the first."""
+        """Step of the newest sampling, -1 before the first."""
         self.seconds_taken = 0.0
-        """By all samplings of this process."""
+        """Time of all samplings of this process."""
         self._folder = Path()
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:

@@ -45,7 +45,7 @@ _FIELDS = 4  # receptive fields, beyond which all is one bin
 
 
 def distance_edges(receptive_field: int | None, longest: int) -> list[int]:
-    """Where bins of the distance from a recording's start end, in samples: powers of two; the last bin has no end.
+    """Ends of the bins of distance from a recording's start, in samples: powers of two; the last bin has no end.
 
     They end with the first that is four receptive fields or more, and before the end of the `longest` recording.
     """
@@ -99,7 +99,7 @@ class Details:
         self._by_confidence.update([confidence, margins == 0], bins, mask)
 
     def compute(self) -> tuple[Binned, Binned, Binned]:
-        """By recording, by distance (both bits), and by confidence (confidence and accuracy), of all processes."""
+        """Return bits by recording and by distance, and confidence and accuracy by confidence, of all processes."""
         sums = (self._by_recording, self._by_distance, self._by_confidence)
         pairs = [metric.compute() for metric in sums]
         return tuple(Binned(totals.cpu(), counts.reshape(-1).cpu()) for totals, counts in pairs)  # type: ignore[return-value]
@@ -163,7 +163,7 @@ class ScoreReport(Callback):
         print_scores(Console(), scores)
 
     def scores(self, trainer: pl.Trainer, module: AudioModule) -> Scores:
-        """What the test has found."""
+        """Return the scores of the test."""
         data, (recordings, distances, confidences) = data_of(trainer), self._sums
         samples = int(recordings.counts.sum())
         network, *tables = (recordings.totals.sum(1) / samples).tolist()

@@ -39,7 +39,7 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """Of the network, as `--model` names it."""
+        """Name of the network, as for `--model`."""
         return registry.name_of(self.network)
 
     @property

@@ -97,7 +97,7 @@ class _Buffers:
 
 
 def _copy_state(to: State, source: State) -> None:
-    """All tensors and the time, in place."""
+    """Copy all tensors and the time, in place."""
     tensors: list[list[Tensor]] = [[], []]
     for found, state in zip(tensors, (to, source), strict=True):
         state.map(lambda tensor, found=found: found.append(tensor) or tensor)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sequnet_pl.models.layers import RMSNorm, bias_of
 
 Activation = Literal["none", "gate", "glu", "gelu"]
-"""Of the halves f and g of the rows: tanh(f) * sigmoid(g) is `gate`, f * sigmoid(g) is `glu`."""
+"""With the halves f and g of the rows, `gate` is tanh(f) * sigmoid(g) and `glu` is f * sigmoid(g)."""
 
 
 @dataclass(eq=False)
@@ -78,7 +78,7 @@ class Output(NamedTuple):
 
     @property
     def gated(self) -> bool:
-        """Whether there are two rows a channel."""
+        """True if there are two rows a channel."""
         return self.activation in ("gate", "glu")
 
 
@@ -91,7 +91,7 @@ class Read(NamedTuple):
 
 @dataclass(eq=False)
 class Operation:
-    """What is computed of some frames, due every 2^shift samples.
+    """A computation from some frames, due every 2^shift samples.
 
     Attributes:
         reads: Of normalised frames the newest first.
