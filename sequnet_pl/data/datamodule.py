@@ -87,6 +87,7 @@ class AudioDataModule(pl.LightningDataModule):
         """Samples that validation takes at most; None takes all."""
         self.fingerprint = ""
         """Short hash of what the recordings hold, from `setup` on."""
+        self._shown = False  # whether the table of recordings was printed
         self._stored = StoredRecordings.of(self.hparams)
         self.store = self._stored.folder
         """The folder of the codes of these recordings under these options."""
@@ -100,11 +101,14 @@ class AudioDataModule(pl.LightningDataModule):
         return self._stored.recording_labels(split)
 
     def prepare_data(self) -> None:
-        """Fetch the recordings, make the store of their codes or bring it up to date, and print what is in it.
+        """Fetch the recordings, make or update the store of their codes, and print what it contains.
 
-        Raises UserError where there is nothing to learn from.
+        A second call prints only changes. Raises UserError where there is nothing to learn from.
         """
-        rank_zero_only(summary.show)(self._stored.make(), self.store)
+        report = self._stored.make()
+        if report.is_changed or (report.skipped and not self._shown):
+            rank_zero_only(summary.show)(report, self.store)
+            self._shown = True
 
     def setup(self, stage: str) -> None:
         """Open the store. Raises UserError where the split of the stage is empty."""
