@@ -1,4 +1,4 @@
-"""The published comparison of both networks: `python -m benchmarks.comparison --help`.
+"""The published comparison of Seq-U-Net and WaveNet.
 
 Both networks are trained on the same data for as many steps, tested, sampled, evaluated and timed. The results are
 written to report.html and report.md, with the ratios that the paper claims. An interrupted comparison is continued.
@@ -96,7 +96,7 @@ def main(argv: list[str]) -> None:
     parser = Parser(prog=PROGRAM, description=__doc__ or "", usage=f"{PROGRAM} --scale NAME [options]")
     parser.option("--scale", type=Literal[tuple(SCALES)], required=True, metavar="NAME", help=", ".join(SCALES))
     parser.option("--audio_dir", type=str | None, metavar="DIR", help="recordings instead of the scale's own")
-    parser.option("--gpus", type=NonNegativeInt | None, metavar="N", help="0 is the CPU (1 if there is one)")
+    parser.option("--gpus", type=NonNegativeInt | None, metavar="N", help="number of GPUs, 0 for the CPU (1 if any)")
     parser.option("--out", type=str | None, metavar="DIR", help="folder of the results (comparison/<scale>)")
     options = parser.values(argv)
     gpus = min(1, torch.cuda.device_count()) if options.gpus is None else options.gpus

@@ -88,9 +88,11 @@ def measure(row: Row, steps: int, threads: int) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.configs", description="Figures of the configs.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.configs", description="Memory, disk and steps of configs."
+    )
     parser.add_argument("names", nargs="*", default=list(NAMES), metavar="NAME", help=f"of {', '.join(NAMES)} (all)")
-    parser.add_argument("--measure", action="store_true", help="train some steps of each on a CPU")
+    parser.add_argument("--measure", action="store_true", help="train some steps of each config on a CPU")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
     add_json(parser)
     arguments = parser.parse_args(argv)

@@ -140,13 +140,11 @@ def options() -> argparse.Namespace:
     parser.add_argument("--audio_dir", help="recordings; without it the built-in piano")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     named_settings = {"type": named, "nargs": "+", "metavar": "[NETWORK/]SETTING"}
-    help_text = f"of all --networks, unless one is named: {', '.join(SETTINGS)}"
+    help_text = f"for all --networks, unless one is named: {', '.join(SETTINGS)}"
     parser.add_argument("--settings", **named_settings, default=[("", "published"), ("", "fast")], help=help_text)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--steps", type=int, default=400)
-    help_text = (
-        "instead of --steps: as many as take the processor time of these, which are of the same network by default"
-    )
+    help_text = "instead of --steps: as many as take the processor time of these steps, by default of the same network"
     parser.add_argument("--as_long_as", type=as_long_as, metavar="[NETWORK/]SETTING:STEPS", help=help_text)
     parser.add_argument("--output_size", type=int, default=4096)
     parser.add_argument("--batch_size", type=int, default=4)

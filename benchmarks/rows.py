@@ -15,12 +15,12 @@ from sequnet_pl.atomic import write_text
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of benchmarks that time networks in turns."""
+    """Add the options of benchmarks that time networks in alternation."""
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="CPU threads")
-    parser.add_argument("--reference", type=Path, help="folder of a copy of github f90/Seq-U-Net to compare with")
-    parser.add_argument("--seconds", type=float, default=1.0, help="length of a turn, a step at least")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each")
+    parser.add_argument("--reference", type=Path, help="folder of a copy of f90/Seq-U-Net from GitHub to compare with")
+    parser.add_argument("--seconds", type=float, default=1.0, help="length of a repetition, at least one step")
+    parser.add_argument("--rounds", type=int, default=5, help="number of repetitions")
     add_json(parser)
 
 

@@ -1,7 +1,7 @@
 """Sampling speed of each engine: `python -m benchmarks.sampling --help`.
 
-Engines of one network and number of clips run in turns, so that a busy moment of the machine affects all of them, and
-the best turn of each counts. Letters: B clips.
+Engines of one network and number of clips run in alternation, so that a busy moment of the machine affects all of
+them. The best repetition of each counts. Letters: B clips.
 """
 
 import argparse
@@ -141,12 +141,14 @@ def has_row(engine: str, weights: str, clips: int, device: str) -> bool:
 
 def main(argv: list[str]) -> None:
     """Measure, print the table, write it."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description="How fast each engine samples.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sampling", description="Sampling speed of each engine.")
     parser.add_argument("--networks", nargs="+", default=["sequnet", "wavenet"], choices=NETWORKS)
-    parser.add_argument("--engines", nargs="+", choices=get_args(EngineName), help="eager auto, on a GPU cuda graphs")
+    parser.add_argument(
+        "--engines", nargs="+", choices=get_args(EngineName), help="default: eager auto, on a GPU cuda graphs"
+    )
     parser.add_argument("--weights", nargs="+", default=list(WEIGHTS), choices=WEIGHTS)
     parser.add_argument("--clips", nargs="+", type=int, default=[1, 16], help="clips at once")
-    parser.add_argument("--labels", action="store_true", help="measure each engine with labels, too")
+    parser.add_argument("--labels", action="store_true", help="also measure each engine with labels")
     add_options(parser)
     arguments = parser.parse_args(argv)
     torch.set_flush_denormal(True)

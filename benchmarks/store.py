@@ -1,9 +1,9 @@
 """Time and memory of storing recordings: `python -m benchmarks.store --audio FILE [FILE ...]`.
 
 Each file is stored by a process of its own, which decodes, mixes to mono, resamples, encodes as mu-law and writes the
-index. With `--other CHECKOUT PYTHON` another version of this project stores the same files in turns; the ratio of
-processor times is the median of the ratios of each turn. Processor time is that of the process and of all that it
-started; memory is the peak of the largest of them.
+index. With `--other CHECKOUT PYTHON` another version of this project stores the same files in alternation; the ratio
+of processor times is the median of the ratios of each repetition. Processor time is that of the process and of all
+that it started; memory is the peak of the largest of them.
 """
 
 import argparse
@@ -80,9 +80,9 @@ def measure(file: Path, options: argparse.Namespace) -> Row:
 def main(argv: list[str] | None = None) -> None:
     """Measure, print the table, write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description="Time and memory of storing.")
-    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="recordings, long ones")
-    parser.add_argument("--repeats", type=int, default=5, help="turns")
-    parser.add_argument("--other", nargs=2, metavar=("CHECKOUT", "PYTHON"), help="another version, and its Python")
+    parser.add_argument("--audio", type=Path, nargs="+", required=True, help="long recordings")
+    parser.add_argument("--repeats", type=int, default=5, help="repetitions")
+    parser.add_argument("--other", nargs=2, metavar=("CHECKOUT", "PYTHON"), help="another version and its Python")
     add_json(parser)
     options = parser.parse_args(argv)
     show("Storing", [measure(file.absolute(), options) for file in options.audio], options)

@@ -2,7 +2,7 @@
 
 A step is forward, loss, backward and Adam on random codes. Every variant (network, batch, precision, option) has a
 process of its own, so that its peak memory is its own. On a CPU the variants of one network, batch and output size run
-in turns, on a GPU one after the other. Times are medians, and the ratio to the published code in the same
+in alternation, on a GPU one after the other. Times are medians, and the ratio to the published code in the same
 precision is the median of the ratios of each round.
 """
 
@@ -182,8 +182,8 @@ def main(argv: list[str]) -> None:
     """Measure, print the table, write it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Speed of training steps.")
     parser.add_argument("--networks", nargs="+", default=["sequnet", "wavenet"], choices=NETWORKS)
-    parser.add_argument("--batches", nargs="+", type=int, default=[1, 4], help="crops")
-    parser.add_argument("--output_sizes", nargs="+", type=int, default=[5000], help="predicted samples of a crop")
+    parser.add_argument("--batches", nargs="+", type=int, default=[1, 4], help="crops per batch")
+    parser.add_argument("--output_sizes", nargs="+", type=int, default=[5000], help="predicted samples per crop")
     parser.add_argument("--precisions", nargs="+", default=list(PRECISIONS), choices=PRECISIONS)
     parser.add_argument("--options", nargs="+", default=["plain"], choices=OPTIONS)
     add_options(parser)

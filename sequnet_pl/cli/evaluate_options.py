@@ -26,18 +26,18 @@ class Options(NetworkOptions):
     """Compare generated clips with held-out recordings: a table, numbers as JSON, a page with charts.
 
     Args:
-        clips: Generated clips, and twice as many real ones; 64, or all of --clips_dir.
-        seconds: Length of each (2).
-        conditional: 1: continue held-out recordings (default), only the continuation is compared; 0: from silence.
-        temp: Temperature (1).
+        clips: Number of generated clips, with twice as many real ones (64, or all of --clips_dir).
+        seconds: Length of each clip, in seconds (2).
+        conditional: 1: continue held-out recordings and compare the continuations (default); 0: from silence.
+        temp: Temperature (1); 0 always takes the likeliest code.
         top_k: Draw from the K likeliest codes.
-        top_p: Draw from the likeliest codes of probability P.
+        top_p: Draw from the likeliest codes whose probabilities sum to P.
         batch_size: Clips made at once.
-        seed: Of the clips, the noise and the bootstrap.
-        clips_dir: Clips that exist already, of any model, instead of generating; prompts of sample.py's are left out.
-        audio_dir: The real recordings: test/ (else val/) in it, or all; without it the test split of the training's.
-        sample_rate: Samples a second, with --clips_dir and --audio_dir, which need no checkpoint.
-        resamples: Resamples of the bootstrap.
+        seed: Seed of the clips, the noise and the bootstrap (0).
+        clips_dir: Folder of existing clips of any model to compare; prompts of clips of sample.py are left out.
+        audio_dir: The real recordings: its test/, else val/, else all; by default the test split of the training.
+        sample_rate: Sample rate in Hz, with --clips_dir and --audio_dir, which need no checkpoint.
+        resamples: Number of bootstrap resamples.
         output_dir: Folder of the result; evaluation/ in the run or --clips_dir, else a new one below generated/.
     """
 
@@ -74,7 +74,7 @@ class Options(NetworkOptions):
 
 
 def parse(argv: Sequence[str]) -> Options:
-    """The options of a command line. UsageError where one is unknown or makes no sense."""
+    """Return the options of a command line. UsageError where one is unknown or not valid."""
     name = "python -m sequnet_pl.evaluate"
     parser = Parser(prog=name, usage=f"{name} [options]", description=str(Options.__doc__).partition("\n")[0])
     parser.signature("", Options, {"output_dir": "out"})

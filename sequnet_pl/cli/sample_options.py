@@ -27,19 +27,19 @@ class NetworkOptions:
 
     Args:
         ckpt_path: A checkpoint, a published snapshot, or `last` or `best` of the newest run, which is the default.
-        snapshot_dir: The newest checkpoint or snapshot in a folder.
+        snapshot_dir: A folder, of which the newest checkpoint or snapshot is used.
         log_dir: The root of the run folders (logs).
         model: The network: a name, or the path of a class outside the package, which is imported.
-        pretrained: A network that comes with the package, or sequnet or wavenet: the published weights, downloaded.
-        levels: Compared with the checkpoint's; commands of the published code have it.
-        features: Likewise.
-        depth: Likewise.
+        pretrained: A bundled network (piano), or sequnet or wavenet: the published weights, downloaded.
+        levels: Compared with the checkpoint's; commands of the published code have this option.
+        features: Likewise compared.
+        depth: Likewise compared.
         layers: Layers of each block of a published WaveNet, which its weights do not contain (13).
-        gpus: 1, or 0 for the CPU; 1 if there is one.
+        gpus: 1, or 0 for the CPU; by default 1 if there is a GPU.
         cuda: The same as --gpus 1.
         engine: How steps are computed: auto, eager, native (CPU), graphs or cuda (GPU).
-        weights: How engines store them: float32, bf16 or int8.
-        double: In float64: the same codes at any batch size, but many times slower.
+        weights: How engines store weights: float32, bf16 or int8.
+        double: Compute in float64: the same codes at any batch size, but many times slower.
         threads: CPU threads.
     """
 
@@ -80,26 +80,26 @@ class Options(NetworkOptions):
     """Make sound with a trained network: wav files, their spectrograms, and a page to listen on.
 
     Args:
-        label: Labels of a network that was trained with some, one after the other, or `all`; none by default.
+        label: One or more labels of a network that was trained with labels, or `all`; none by default.
         conditional: 1: continue recordings of the test split, or the excerpts of a bundled network; 0: from silence.
         prompt: Any audio files to continue; several make a grid.
-        prompt_start: Where in the file the prompt begins, in seconds (0).
-        prompt_seconds: Length of the prompt at the start of a clip (1).
-        audio_dir: The recordings, if not those of the training; replaces the excerpts of a bundled network.
-        continue_clip: A clip that was made here, finished or cut short, to continue.
-        seconds: Length of what is generated (2).
-        gen_samples: The same in samples.
+        prompt_start: Start of the prompt in its file, in seconds (0).
+        prompt_seconds: Length of the prompt, in seconds (1).
+        audio_dir: Recordings to continue, if not those of the training or the bundled excerpts.
+        continue_clip: A clip made by sample.py to make longer, finished or cut short.
+        seconds: Length of the generated sound, in seconds (2).
+        gen_samples: The same length in samples.
         batch_size: Clips made at once.
-        num_batches: Batches one after the other.
-        first_clip: Number of the first clip, for more.
-        lead_in: From silence: seconds drawn and cut at most before the first sound (10); 0 cuts nothing.
-        temp: Temperatures (1); 0: always the likeliest code.
+        num_batches: Number of batches.
+        first_clip: Number of the first clip, to make more clips after earlier ones.
+        lead_in: From silence: longest silence to cut before the first sound, in seconds (10); 0 cuts nothing.
+        temp: One or more temperatures (1); 0 always takes the likeliest code.
         top_k: Draw from the K likeliest codes.
-        top_p: Draw from the likeliest codes of probability P.
-        seed: Of the random numbers.
+        top_p: Draw from the likeliest codes whose probabilities sum to P.
+        seed: Seed of the random numbers (0).
         output_dir: Folder of the clips and their page (a new one below generated/).
-        stdout: raw or wav: stream to a pipe; no files unless --output_dir is given.
-        play: Stream to the sound device; likewise.
+        stdout: Stream to a pipe, as `raw` or `wav`; no files unless --output_dir is given.
+        play: Stream to the sound device; no files unless --output_dir is given.
     """
 
     label: list[str] = ()  # type: ignore[assignment]
@@ -169,7 +169,7 @@ _OF_A_CLIP = (
 
 
 def parse(argv: Sequence[str]) -> Options:
-    """The options of a command line. UsageError where one is unknown or makes no sense."""
+    """Return the options of a command line. UsageError where one is unknown or not valid."""
     description = str(Options.__doc__).partition("\n")[0]
     parser = Parser(prog=program("sample"), usage=f"{command('sample')} [options]", description=description)
     parser.signature("", Options, {"continue_clip": "continue"})

@@ -33,16 +33,16 @@ _SOURCES = ("audio_dir", "audio_list", "recordings", "builtin_takes")
 _TRAINER = {  # short names of its options, and their descriptions
     "max_epochs": (
         "epochs",
-        "End after so many epochs, with one crop for every `hop_size` samples in each; -1 is no limit.",
+        "Number of epochs, each with one crop per `hop_size` samples of the recordings; -1 is no limit.",
     ),
-    "max_steps": ("max_steps", "End after so many steps; -1 is no limit."),
+    "max_steps": ("max_steps", "Number of training steps; -1 is no limit."),
     "precision": (
         "precision",
-        "32-true, bf16-mixed or 64-true; by default bf16-mixed where the device computes in it faster.",
+        "32-true, bf16-mixed or 64-true; by default bf16-mixed where it is faster on the device.",
     ),
-    "gradient_clip_val": ("clip", "Scale gradients down whose norm is above it."),
+    "gradient_clip_val": ("clip", "Largest norm of the gradients; larger gradients are scaled down."),
     "log_every_n_steps": ("log_interval", "Steps between two rows of metrics.csv."),
-    "num_nodes": ("num_nodes", "How many machines."),
+    "num_nodes": ("num_nodes", "Number of machines."),
 }
 _TRAINER_DEFAULTS = {
     "devices": 1,
@@ -59,7 +59,7 @@ _OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
     ("run", "log_dir", str, "logs", "Root of the run folders."),
     ("run", "name", str, "", "Name of the run; date and time by default."),
     ("run", "snapshot_dir", str, None, "Folder of the checkpoints instead of checkpoints/ in the run folder."),
-    ("run", "threads", PositiveInt | None, None, "CPU threads of each process."),
+    ("run", "threads", PositiveInt | None, None, "CPU threads of each process; torch chooses by default."),
     (
         "run",
         "init_from",
@@ -68,16 +68,16 @@ _OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
         "Start a new run from weights: a checkpoint, a folder, or a bundled network.",
     ),
     ("run", "ckpt_path", str, None, "Resume from, or score, a checkpoint: a path, last, best, or auto."),
-    ("run", "weights_only", bool | None, None, "Not used: checkpoints are always loaded so."),
+    ("run", "weights_only", bool | None, None, "Not used: checkpoints are always loaded as numbers only."),
     ("run", "logger", Literal["wandb", "tensorboard", "none"], "wandb", "Logger beside the CSV file."),
     ("run", "log_model", bool, False, "Upload the best checkpoint to W&B at the end."),
-    ("run", "score_labels", int | Literal["all"], 300, "Test recordings that are scored with each label."),
-    ("run", "gpu_precision", str, None, "Precision of a fit on a GPU that computes in bfloat16."),
-    ("shorthand", "gpus", NonNegativeInt, None, "0 for the CPU; one GPU by default if there is one."),
-    ("shorthand", "minutes", PositiveFloat, None, "End after N minutes of training; does not resume bit for bit."),
+    ("run", "score_labels", int | Literal["all"], 300, "Most test recordings to score with each label, or `all`."),
+    ("run", "gpu_precision", str, None, "Precision on a GPU that computes in bfloat16, without --precision."),
+    ("shorthand", "gpus", NonNegativeInt, None, "Number of GPUs, 0 for the CPU; by default 1 if there is one."),
+    ("shorthand", "minutes", PositiveFloat, None, "Minutes of training; such a run does not resume bit for bit."),
     ("shorthand", "seed", int, None, "Seed of weights and crops."),
     ("shorthand", "early_stopping", NonNegativeInt, None, "Stop after N validations without an improvement."),
-    ("shorthand", "ema", _Share, None, "Validate, save and sample a moving average of the weights with this decay."),
+    ("shorthand", "ema", _Share, None, "Decay of an average of the weights that is validated, saved and sampled."),
 )
 _EXAMPLES = """\
 Also: --config FILE (YAML; flags win; configs/demo.yaml and others are found anywhere), --print_config, --version.
@@ -129,7 +129,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
         "auto_insert_metric_name": False,
         "enable_version_counter": False,  # a step that is repeated overwrites its checkpoint
     }
-    kept = {"save_top_k": "How many of the best checkpoints are kept; -1 keeps all."}
+    kept = {"save_top_k": "Number of best checkpoints to keep; -1 keeps all."}
     parser.signature("best", ModelCheckpoint, {"save_top_k": "keep"}, best, docs=kept)
     parser.signature("last", LastCheckpoint, {})
     parser.signature("sample_audio", SampleAudio, {})
@@ -148,7 +148,7 @@ def help_text() -> str:
 
 
 def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = None) -> Request:
-    """Return what a command line asks for.
+    """Return the task and the settings of a command line.
 
     Args:
         argv: The arguments.
@@ -250,7 +250,7 @@ def _choose_recordings(settings: Namespace, given: set[str]) -> None:
 
 
 def _shorthand(settings: Namespace, below: Namespace) -> None:
-    """Replace options that stand for several settings by these. UsageError where they make no sense."""
+    """Replace options that set several settings by these. UsageError where they are not valid."""
     names = ("gpus", "minutes", "seed", "early_stopping", "ema")
     gpus, minutes, seed, patience, decay = (settings.pop(name) for name in names)
     if minutes is not None:

@@ -27,27 +27,27 @@ class AudioDataModule(pl.LightningDataModule):
 
     Args:
         dataset: `piano`, the published recordings, or `builtin`, a synthesised piano that needs no download.
-        audio_dir: A folder of audio files instead; with `train/`, `val/`, `test/` in it or split by file. Or several.
-        audio_weights: Sampling weights of several folders in the training crops; None is in proportion to their hours.
-        audio_list: Or a csv of audio files, with the columns `path` and `split`.
+        audio_dir: One or more folders of audio files instead, with `train/`, `val/`, `test/` in them or split by file.
+        audio_weights: Sampling weights of several folders; None draws training crops in proportion to their hours.
+        audio_list: Or a csv of audio files, with columns `path`, `split` and, for `labels`, `label`.
         recordings: Or a list of URLs or YouTube ids to download.
-        builtin_takes: Renditions of each piece of the built-in train split; None is two. The other splits stay.
-        data_dir: Where recordings and their codes are kept.
-        sample_rate: Samples a second that recordings are converted to.
-        channel: Of stereo recordings: the mean of both, or one of them.
-        loudness: Bring each recording to so many LUFS; None leaves it as it is.
-        skip_silence: Cut digital silence down to so many seconds; None keeps all of it.
+        builtin_takes: Renditions of each built-in piece in the train split; None is 2. Other splits do not change.
+        data_dir: Folder in which recordings and their codes are stored.
+        sample_rate: Sample rate in Hz to which recordings are converted.
+        channel: Channel of stereo recordings: `mix` (the mean of both), `left` or `right`.
+        loudness: Loudness in LUFS to which each recording is normalised; None changes nothing.
+        skip_silence: Longest digital silence to keep, in seconds; None keeps all of it.
         store_workers: Processes that make or decode recordings; None takes as many as there are cores.
-        split_time: Cut each recording in time where the split is not given; None does so where there are too few files
-            to split by file, False nowhere.
+        split_time: Split each recording in time where its split is not given; None does so where there are one or
+            two files, False never.
         labels: `folder` takes the label of a recording from the first folder below the split that it is in, or from the
             column `label` of `audio_list`. None trains without labels.
-        output_size: Targets a crop; rounded up to whole cycles of the network.
-        batch_size: Crops a batch and process.
-        hop_size: One training crop an epoch for every so many samples of a recording.
-        num_workers: Processes that gather batches; 0 gathers in the training process.
-        val_hours: Validate on no more than so many hours, spread evenly; None takes all.
-        seed: Of the positions and order of training crops.
+        output_size: Predicted samples per crop, rounded up to whole cycles of the network.
+        batch_size: Crops per batch, in each process.
+        hop_size: Samples of a recording for each training crop of an epoch.
+        num_workers: Processes that load batches; 0 loads them in the training process.
+        val_hours: Hours of validation recordings to use at most, spread evenly; None uses all.
+        seed: Seed of the positions and the order of training crops.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class AudioDataModule(pl.LightningDataModule):
         """Samples that validation takes at most; None takes all."""
         self.fingerprint = ""
         """Short hash of what the recordings hold, from `setup` on."""
+        self._shown = False  # whether the table of recordings was printed
         self._stored = StoredRecordings.of(self.hparams)
         self.store = self._stored.folder
         """The folder of the codes of these recordings under these options."""
@@ -100,11 +101,14 @@ class AudioDataModule(pl.LightningDataModule):
         return self._stored.recording_labels(split)
 
     def prepare_data(self) -> None:
-        """Fetch the recordings, make the store of their codes or bring it up to date, and print what is in it.
+        """Fetch the recordings, make or update the store of their codes, and print what it contains.
 
-        Raises UserError where there is nothing to learn from.
+        A second call prints only changes. Raises UserError where there is nothing to learn from.
         """
-        rank_zero_only(summary.show)(self._stored.make(), self.store)
+        report = self._stored.make()
+        if report.is_changed or (report.skipped and not self._shown):
+            rank_zero_only(summary.show)(report, self.store)
+            self._shown = True
 
     def setup(self, stage: str) -> None:
         """Open the store. Raises UserError where the split of the stage is empty."""

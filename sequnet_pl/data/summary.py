@@ -1,4 +1,4 @@
-"""A table of what a store holds and how many files were skipped; the log and `list` have the reasons."""
+"""A table of what a store contains and how many files were skipped; the log and `list` have the reasons."""
 
 import shlex
 from collections import Counter
@@ -13,9 +13,7 @@ from sequnet_pl.printing import printable
 
 
 def show(report: Report, store: Path) -> None:
-    """Print recordings, hours and notes of each split, where something changed or was skipped."""
-    if not (report.is_changed or report.skipped):
-        return
+    """Print recordings, hours and notes of each split, and the sample rates below the model's."""
     numbers = (Column(name, justify="right") for name in ("recordings", "hours", "with a note"))
     table = Table("split", *numbers, box=None)
     for name, recordings in report.recordings.items():
@@ -29,5 +27,5 @@ def show(report: Report, store: Path) -> None:
     for rate, count in sorted(Counter(rate for rate in found.values() if rate).items()):
         line = f"{rate / 1000:g} kHz: nothing above {rate / 2000:g} kHz to learn, in {count} of {len(found)}"
         console.print(line, highlight=False, soft_wrap=True)
-    command = f"each of them: python -m sequnet_pl.data.store list {shlex.quote(str(store))}"
+    command = f"each recording: python -m sequnet_pl.data.store list {shlex.quote(str(store))}"
     console.print(Text(printable(command)), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Clips to compare: stretches of held-out recordings, continuations of them by a network, or files.
+"""Clips to compare: segments of held-out recordings, continuations of them by a network, or files.
 
 N clips, T samples.
 """
@@ -44,7 +44,7 @@ def evenly(things: int, count: int) -> list[int]:
 
 
 def choose(split: Split, samples: int, clips: int, rate: int) -> list[Stretch]:
-    """Twice as many stretches of so many samples as clips, in order, spread evenly over the split; no two overlap.
+    """Twice as many segments of `samples` as clips, in order, spread evenly over the split; no two overlap.
 
     Silence is not left out. If the recordings have no more, there are fewer, with a warning. Raises UserError if they
     have not enough for LEAST_CLIPS.
@@ -54,12 +54,12 @@ def choose(split: Split, samples: int, clips: int, rate: int) -> list[Stretch]:
     seconds = samples / rate
     if (most := int(ends[-1]) // 2) < LEAST_CLIPS:
         raise UserError(
-            f"the held-out recordings have {ends[-1]} stretches of {seconds:g} s, but {2 * LEAST_CLIPS} are needed at "
-            f"least; the longest recording has {split.lengths.max() / rate:.2f} s: take shorter clips with --seconds"
+            f"the held-out recordings have {ends[-1]} segments of {seconds:g} s, but at least {2 * LEAST_CLIPS} are "
+            f"needed; the longest recording has {split.lengths.max() / rate:.2f} s: take shorter clips with --seconds"
         )
     if most < clips:
         log.warning(
-            "%d clips instead of %d: the held-out recordings have %d stretches of %g s", most, clips, ends[-1], seconds
+            "%d clips instead of %d: the held-out recordings have %d segments of %g s", most, clips, ends[-1], seconds
         )
     count = 2 * min(most, clips)
     chosen = evenly(int(ends[-1]), count)

@@ -80,6 +80,7 @@ def evaluate(argv: list[str]) -> None:
     if folder:
         results.check_output_dir(folder)
     split = held_out(options.audio_dir, trained, rate)
+    stretches = [] if options.clips_dir else clips.choose(split, samples, options.clips or CLIPS, rate)
     in_root = folder is None
     folder = folder or new_folder(f"{options.pretrained or (trained.name if trained else 'clips')}-{OUT}")
     if options.clips_dir:
@@ -87,7 +88,7 @@ def evaluate(argv: list[str]) -> None:
     else:
         assert trained
         atomic.make_folder(folder)  # now, since the clips may take hours
-        sound = _generated(options, trained, split, samples)
+        sound = _generated(options, trained, split, stretches, samples)
     log.info("measuring %d clips of each kind", len(sound.generated))
     comparison = compare(sound.generated, sound.real, rate, seed=options.seed, resamples=options.resamples)
     _write(folder, run, argv, options, sound, comparison)
@@ -152,11 +153,10 @@ def _existing(options: Options, folder: Path, split: Split, samples: int, rate: 
     )
 
 
-def _generated(options: Options, trained: Trained, split: Split, samples: int) -> _Sound:
+def _generated(options: Options, trained: Trained, split: Split, stretches: list[Stretch], samples: int) -> _Sound:
     """Generated and real clips; a continuation has the samples before every other real clip as its prompt."""
     rate, network = trained.sample_rate, trained.network
     engine = engine_for(network, options.engine, options.weights, options.batch_size)
-    stretches = clips.choose(split, samples, options.clips or CLIPS, rate)
     if options.conditional:
         starts = [clips.prompt(split, one, network.context(rate)) for one in stretches[1::2]]
         names = [f"after {Path(one.file).name}, {one.second:.2f} s" for one in stretches[1::2]]

@@ -40,10 +40,10 @@ class SaShiMi(Network):
     """SaShiMi with diagonal state-space layers.
 
     Args:
-        features: Channels of the finest rate; each rate below has twice as many.
-        blocks: Blocks of each of the three rates.
-        state: States of a channel; even.
-        norm: Whether layers read frames after a LayerNorm, as published.
+        features: Channels at the finest rate; each slower rate has twice as many.
+        blocks: Blocks at each of the three rates.
+        state: States per channel; even.
+        norm: Apply a LayerNorm to the frames that layers read, as published.
         head: Channels of a hidden layer before the output; 0, as published, for none.
         score_context: Samples that are read before those that are scored.
     """

@@ -46,13 +46,13 @@ class SeqUNet(Network):
     Args:
         levels: Levels, the bottleneck included; the deepest has a frame every 2^(levels - 1) samples.
         features: Channels of every level.
-        depth: Gated layers a level, each way; of a list the first is the finest level's, the last all further ones'.
+        depth: Gated layers of a level in each direction. In a list, the last number is for all further levels.
         kernel_size: Taps of every convolution; odd, 3 or more.
-        norm: Whether convolutions and output read frames divided by their root mean square.
+        norm: RMS-normalise the frames that convolutions and the output read.
         head: Channels of a hidden layer before the output; 0, as published, for none.
-        state: States of a channel of the state-space blocks behind the layers of the third to fifth level, which have a
+        state: States per channel of the state-space blocks after the layers of the third to fifth level, which have a
             frame every 4, 8 and 16 samples; even. Their receptive field is unbounded. 0, as published, for none.
-        score_context: Samples that are read before those that are scored, with state-space blocks.
+        score_context: With state-space blocks: samples that are read before those that are scored.
 
     With `norm` the identities, and with them odd frames that are held, stay as they are; windows hold what
     convolutions read.

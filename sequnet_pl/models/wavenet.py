@@ -70,7 +70,7 @@ class WaveNet(Network):
     """WaveNet as the published baseline has it, without its last residual convolution, which feeds nothing.
 
     Args:
-        layers: Layers a block, with dilations 1, 2, 4 .. 2^(layers - 1).
+        layers: Layers per block, with dilations 1, 2, 4 .. 2^(layers - 1).
         blocks: Number of blocks.
         dilation_channels: Channels of the gated path.
         residual_channels: Channels of the residual stream.

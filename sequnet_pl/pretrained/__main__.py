@@ -20,16 +20,18 @@ def export(argv: list[str]) -> None:
     parser = Parser(
         prog="python -m sequnet_pl.pretrained",
         description="Export a checkpoint: its weights in bfloat16 (averaged ones where "
-        "there are any) and a card. In sequnet_pl/pretrained/NAME it is what sample.py --pretrained NAME takes.",
+        "there are any) and a card. sample.py --pretrained NAME reads it from sequnet_pl/pretrained/NAME.",
     )
-    parser.add_argument("checkpoint", type=str, help="a checkpoint, or a folder of them or of a run (the newest)")
+    parser.add_argument(
+        "checkpoint", type=str, help="a checkpoint, or the newest in a folder of checkpoints or of a run"
+    )
     parser.add_argument("folder", type=str, metavar="FOLDER", help="the folder to write; its name is the network's")
     parser.option("--log_dir", type=str, default="logs", metavar="DIR", help="the root of the run folders (logs)")
     parser.option(
         "--excerpts",
         action="store_true",
-        help="also write excerpts of held-out recordings, which sample.py --pretrained continues; they are copies of "
-        "the recordings: give them to others only if you may",
+        help="also write excerpts of held-out recordings for sample.py --pretrained to continue; they are copies of "
+        "the recordings: distribute them only if you may",
     )
     options = parser.values(argv)
     logging.getLogger("sequnet_pl").setLevel(logging.INFO)

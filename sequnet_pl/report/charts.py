@@ -116,14 +116,15 @@ def measure_charts(metrics: Metrics) -> Iterator[Chart]:
 
 
 def _learning_rates(metrics: Metrics) -> list[Series]:
-    """One curve for all parameter groups that have the same learning rate."""
+    """One curve for all parameter groups that have the same learning rate; Lightning numbers those without a name."""
     groups: dict[bytes, list[str]] = {}
     for name in metrics.names("lr-"):
         if (points := metrics.curve(name)).shape[1]:
             groups.setdefault(points.tobytes(), []).append(name)
     drawn = []
     for names, colour in zip(groups.values(), COLOURS, strict=False):
-        label = "all weights" if len(groups) == 1 else ", ".join(name.removeprefix("lr-") for name in names)
+        named = [group for _, _, group in (name.rpartition("/") for name in names) if not group.startswith("pg")]
+        label = "all weights" if len(groups) == 1 else ", ".join(named) or "other weights"
         drawn.append(series(label, thinned(metrics.curve(names[0])), colour))
     return drawn
 

@@ -200,9 +200,9 @@ def _same_prompts(runs: Sequence[ComparedRun]) -> list[tuple[str, list[PageClip]
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser("python -m sequnet_pl.report.compare", description="Make one page of many runs.")
-    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders that hold some, as logs/sequnet")
-    parser.add_argument("--out", type=Path, help=f"the page ({PAGE} in the folder that holds all of them)")
+    parser = argparse.ArgumentParser("python -m sequnet_pl.report.compare", description="Make a page of several runs.")
+    parser.add_argument("runs", nargs="+", type=Path, help="run folders, or folders with some, such as logs/sequnet")
+    parser.add_argument("--out", type=Path, help=f"the page ({PAGE} in the folder that contains all of them)")
     options = parser.parse_args(argv)
     folders = find_runs(options.runs)
     parents = [path.resolve().parent if is_run(path) else path.resolve() for path in options.runs]

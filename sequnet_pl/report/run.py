@@ -135,8 +135,8 @@ def _sampled(folder: Path) -> dict[str, Any]:
 
 def main(argv: list[str]) -> int:
     """Run the command."""
-    parser = argparse.ArgumentParser(prog="python -m sequnet_pl.report.run", description="Make a run's report again.")
-    parser.add_argument("folder", type=Path, help="the run folder, as in logs/sequnet/NAME")
+    parser = argparse.ArgumentParser(prog="python -m sequnet_pl.report.run", description="Write the report of a run.")
+    parser.add_argument("folder", type=Path, help="the run folder, such as logs/sequnet/NAME")
     sys.stdout.write(f"{write_report(parser.parse_args(argv).folder)}\n")
     return 0
 

@@ -158,6 +158,6 @@ def _content(folder: Path) -> str:
         clips = []
     if not clips:
         return "no clips"
-    kinds = dict.fromkeys(clip.metadata.kind for clip in clips)
+    kinds = dict.fromkeys(clip.metadata.kind.replace("silence", "from silence") for clip in clips)
     networks = dict.fromkeys(f"{clip.metadata.network}, step {clip.metadata.step}" for clip in clips)
     return "; ".join([f"clips: {len(clips)}, silent: {sum(clip.silent for clip in clips)}", *kinds, *networks])

@@ -65,20 +65,20 @@ class AudioModule(pl.LightningModule):
 
     Args:
         network: The network that is trained.
-        lr: Learning rate, the highest of its schedule.
+        lr: Learning rate of Adam, at the peak of its schedule.
         eps: Term that Adam adds to its denominator.
-        beta2: How slowly Adam forgets squared gradients.
-        weight_decay: Of AdamW, on weights and not on biases; 0 is Adam. Muon's weights decay at Muon's rate.
-        warmup: Share of all steps over which the rate rises to `lr`.
-        anneal: Whether the rate falls to zero after the warm-up, as half a cosine, until the last step.
-        muon: Learning rate of Muon where Adam's is `lr`: the schedule, or the learning rate finder, scales both. Muon
-            moves the weights between hidden frames, Adam the others; 0 leaves all to Adam.
-        code_frequency: Where more than 0, neighbouring codes start as neighbours: rows of the first convolution are
-            cosines of the code, of frequencies of this standard deviation. 0, as published, starts from unrelated rows.
+        beta2: Decay rate of Adam's average of squared gradients.
+        weight_decay: Weight decay of AdamW, not on biases; 0 is Adam. Weights that Muon updates decay at its rate.
+        warmup: Share of all steps in which the rate rises to `lr`.
+        anneal: After the warm-up, reduce the rate to zero at the last step, along half a cosine.
+        muon: Learning rate of Muon at the peak of the schedule, which scales both. Muon updates the weights between
+            hidden frames, Adam the others; 0 uses Adam for all.
+        code_frequency: Above 0, rows of the first convolution are initialised as cosines of the code, whose frequencies
+            have this standard deviation: neighbouring codes start as neighbours. 0, as published, starts at random.
         label_names: Labels of recordings in the order of their numbers, which start at 1; None trains without labels.
-        checkpoint_activations: Compute activations again instead of keeping them: less memory, a slower step.
-        compile: Train with torch.compile: a minute or two to compile, then steps twice as fast on a GPU; none on a
-            CPU. `auto` does so on a GPU where 3,000 steps or more are to go.
+        checkpoint_activations: Recompute activations in the backward pass: less memory, slower steps.
+        compile: Train with torch.compile: a minute or two to compile, then faster steps on a GPU, not on a CPU. `auto`
+            does so on a GPU if 3,000 steps or more remain.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ class Optimization:
             {"params": [p for p in others if id(p) not in convolutions], "weight_decay": 0.0},
         ]
         if slow:
-            groups.append({"params": slow, "weight_decay": 0.0, "lr": _SLOW * lr})
+            groups.append({"params": slow, "name": "recurrences", "weight_decay": 0.0, "lr": _SLOW * lr})
         if self.muon:
             return MuonAndAdam(matrices, groups, lr, self.muon, self.beta2, self.eps, self.weight_decay)
         return torch.optim.AdamW(groups, **options)

@@ -106,11 +106,11 @@ class SampleAudio(Callback):
         every_n_epochs: Epochs between two samplings; 0 is never.
         continuations: Clips that continue recordings (of val, else test, else train).
         from_silence: Clips that start from silence, at each temperature.
-        seconds: Length of what is generated.
-        prompt_seconds: Length of the prompt at the start of a continuation; less where a recording is shorter.
-        temperature: Of the draws; 0 takes the likeliest code.
-        second_temperature: Of further clips from silence; None makes none.
-        seed: Of the random numbers.
+        seconds: Length of the generated sound, in seconds.
+        prompt_seconds: Length of the prompt of a continuation, in seconds; less if the recording is shorter.
+        temperature: Temperature; 0 takes the likeliest code.
+        second_temperature: Temperature of further clips from silence; None makes none.
+        seed: Seed of the random numbers.
     """
 
     def __init__(

@@ -170,6 +170,8 @@ def test_what_was_used_and_what_was_not_is_one_table(
         assert f"{split}{count}0.0000" in squeezed(shown)
     assert "skipped2" in squeezed(shown) and f"python -m sequnet_pl.data.store list {data.store}" in shown
     assert "[bold]text.wav: not audio" in caplog.text
+    data.prepare_data()  # a validation after a fit does
+    assert not capfd.readouterr().err, "the table is printed once"
     (music / "train/[bold]text.wav").unlink()
     (music / "test/text.mp3").unlink()
     prepared(tmp_path, audio_dir=str(music))

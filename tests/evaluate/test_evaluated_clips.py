@@ -1,4 +1,4 @@
-"""Which recordings are held out, which stretches of them are compared, their prompts, and clips from files."""
+"""Which recordings are held out, which segments of them are compared, their prompts, and clips from files."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,11 +59,11 @@ def test_stretches_are_spread_evenly_and_do_not_overlap(split: Split) -> None:
 
 def test_fewer_are_taken_where_there_are_no_more(split: Split, caplog: pytest.LogCaptureFixture) -> None:
     assert len(clips.choose(split, 500, 20, RATE)) == 16
-    assert "8 clips instead of 20: the held-out recordings have 16 stretches of 0.5 s" in caplog.text
+    assert "8 clips instead of 20: the held-out recordings have 16 segments of 0.5 s" in caplog.text
 
 
 def test_too_short_recordings(split: Split) -> None:
-    with pytest.raises(UserError, match=r"have 3 stretches of 2 s.*longest recording has 4.00 s.*--seconds"):
+    with pytest.raises(UserError, match=r"have 3 segments of 2 s.*longest recording has 4.00 s.*--seconds"):
         clips.choose(split, 2000, 4, RATE)
 
 

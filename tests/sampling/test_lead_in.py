@@ -91,7 +91,7 @@ def test_each_call_has_its_folder_and_a_link(run) -> None:
     run("--gen_samples", 20, "--output_dir", "generated/mine", short=False)
     page = Path("generated/index.html").read_text()
     for name in ("001-sequnet", "002-sequnet", "mine"):
-        assert f'href="{name}/index.html">{name}</a>: clips: 1, silent: 0; silence; sequnet, step 2' in page
+        assert f'href="{name}/index.html">{name}</a>: clips: 1, silent: 0; from silence; sequnet, step 2' in page
     assert 'href="../index.html">all clips</a>' in Path("generated/001-sequnet/index.html").read_text()
     run("--gen_samples", 20, own_folder=True, on=Path("none.ckpt"), status=1, short=False)
     run("--prompt", "none.wav", own_folder=True, status=1)

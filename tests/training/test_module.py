@@ -67,6 +67,14 @@ def test_published_settings():
             assert (group["lr"], group["eps"], group["betas"], group["weight_decay"]) == (5e-4, 1e-8, (0.9, 0.999), 0)
 
 
+@pytest.mark.parametrize("muon", [0.0, 0.02])
+def test_recurrences_are_a_parameter_group_with_a_name_and_a_lower_rate(muon):
+    module = SeqUNetModule(4, 6, 1, 3, state=4, lr=1e-2, muon=muon)
+    groups = module.configure_optimizers()["optimizer"].param_groups
+    assert [group["lr"] for group in groups if group.get("name") == "recurrences"] == [pytest.approx(4e-3)]
+    assert {group["lr"] for group in groups if "name" not in group} == {1e-2}
+
+
 def test_metrics_add_no_error():
     """A hundred million values near 3, in float32 where a float32 sum would stand still, give their exact mean."""
     values = torch.full((1, 1_000_000), 3.0, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Download recordings: `python -m sequnet_pl.data.download`, of the published experiment or of a list of one's own."""
+"""Download recordings, of the published experiment or of another list: `python -m sequnet_pl.data.download`."""
 
 import argparse
 import sys
@@ -41,20 +41,32 @@ def main(arguments: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
-        description="Download recordings. Their rights are their owners': keep what you download to yourself.",
-        epilog=f"{REPORT} in the folder has the status of each recording; the same command again resumes and retries. "
-        "What is gone is fetched again once its row is deleted.",
+        description="Download recordings. They belong to their owners: do not publish what you download.",
+        epilog=f"{REPORT} in the folder has the status of each recording. The same command resumes and retries. "
+        "To retry a recording that is no longer available, delete its row.",
     )
     add = parser.add_argument
     gigabytes = Options.max_bytes / 1e9
-    add("--list", type=Path, default=PIANO_LIST, metavar="FILE", help="csv with split and video_id or url, or a text")
-    add("--output", type=Path, default=Path("data/recordings"), metavar="DIR", help="folder [%(default)s]")
-    add("--limit", type=int, metavar="N", help="the first N recordings of the list only")
+    add(
+        "--list",
+        type=Path,
+        default=PIANO_LIST,
+        metavar="FILE",
+        help="csv with split and video_id or url, or a list",
+    )
+    add(
+        "--output",
+        type=Path,
+        default=Path("data/recordings"),
+        metavar="DIR",
+        help="their folder [%(default)s]",
+    )
+    add("--limit", type=int, metavar="N", help="only the first N recordings of the list")
     add("--cookies", type=Path, metavar="FILE", help="cookies of a browser, in Netscape's format")
-    add("--sleep", type=float, default=Options.sleep, metavar="S", help="least pause before each, s [%(default)s]")
-    add("--max-gb", type=float, default=gigabytes, metavar="GB", help="limit where the length is unknown [%(default)g]")
-    add("--max-hours", type=float, default=Options.max_hours, metavar="H", help="the same, in time [%(default)g]")
-    add("--dry-run", action="store_true", help="list what would be done, without contacting any server")
+    add("--sleep", type=float, default=Options.sleep, metavar="S", help="seconds before each download [%(default)s]")
+    add("--max-gb", type=float, default=gigabytes, metavar="GB", help="size limit of one file [%(default)g]")
+    add("--max-hours", type=float, default=Options.max_hours, metavar="H", help="length limit of one [%(default)g]")
+    add("--dry-run", action="store_true", help="list the status of each recording without contacting a server")
     return parser
 
 

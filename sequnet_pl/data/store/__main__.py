@@ -47,7 +47,7 @@ def _list_stores(root: Path) -> int:
         except UserError as error:
             rows.append([folder, error])
     if not rows:
-        raise UserError(f"there are no stores in {root}; say where with --data_dir, or train first")
+        raise UserError(f"there are no stores in {root}; name their folder with --data_dir, or train first")
     _show_table(["store", "rate", *(f"hours of {name}" for name in SPLITS), "MB on disk"], rows)
     return 0
 

@@ -173,7 +173,7 @@ def opened_index(folder: Path, unsplit: bool = False) -> Index:
     """Return the index of a store that must exist, `unsplit` without temporal splits. Raise UserError without one."""
     index = read_index(folder)
     if index is None or not index.splits:
-        raise UserError(f"there is no store in {folder}; make one first")
+        raise UserError(f"there is no store in {folder}; `python -m sequnet_pl.data.store list` lists the stores")
     return index.unsplit() if unsplit else index
 
 

@@ -1,4 +1,4 @@
-"""`python -m sequnet_pl.models.published convert`: turn a published snapshot into a checkpoint."""
+"""`python -m sequnet_pl.models.published convert`: convert a published snapshot to a checkpoint."""
 
 import logging
 import sys
@@ -18,11 +18,11 @@ def convert(argv: list[str]) -> None:
     """Run the command. UserError where the snapshot cannot be read or the checkpoint not be written."""
     parser = Parser(
         prog="python -m sequnet_pl.models.published convert",
-        description="Turn a snapshot of the published implementation into a checkpoint to train on, test and sample.",
+        description="Convert a snapshot of the published implementation to a checkpoint to train, test and sample.",
     )
     parser.add_argument("snapshot", type=str, help="a file checkpoint_<step>, or a folder of them (the newest)")
     parser.add_argument("out", type=str, metavar="OUT.ckpt", help="the checkpoint to write")
-    parser.add_argument("--layers", type=int, default=PUBLISHED_LAYERS, help="layers a block of a WaveNet")
+    parser.add_argument("--layers", type=int, default=PUBLISHED_LAYERS, help="layers per block of a WaveNet")
     if argv[:1] != ["convert"] and not {"-h", "--help"} & set(argv):
         raise UsageError("the only command is convert: convert SNAPSHOT OUT.ckpt [--layers N]")
     options = parser.values(argv[argv[:1] == ["convert"] :])
