@@ -27,13 +27,13 @@ class Options(NetworkOptions):
 
     Args:
         clips: Number of generated clips, with twice as many real ones (64, or all of --clips_dir).
-        seconds: Length of each clip, in seconds (2).
+        seconds: Length of each clip, in seconds.
         conditional: 1: continue held-out recordings and compare the continuations (default); 0: from silence.
-        temp: Temperature (1); 0 always takes the likeliest code.
+        temp: Temperature; 0 always takes the likeliest code.
         top_k: Draw from the K likeliest codes.
         top_p: Draw from the likeliest codes whose probabilities sum to P.
         batch_size: Clips made at once.
-        seed: Seed of the clips, the noise and the bootstrap (0).
+        seed: Seed of the clips, the noise and the bootstrap.
         clips_dir: Folder of existing clips of any model to compare; prompts of clips of sample.py are left out.
         audio_dir: The real recordings: its test/, else val/, else all; by default the test split of the training.
         sample_rate: Sample rate in Hz, with --clips_dir and --audio_dir, which need no checkpoint.

@@ -52,7 +52,7 @@ class _WrongValueError(argparse.ArgumentTypeError, ValueError):
 
 
 class Parser(ArgumentParser):
-    """A parser of one command, whose options come from signatures; a `brief` help has those with a short name."""
+    """A parser of one command, whose options come from signatures; a `brief` one, for help, has their short names."""
 
     def __init__(self, *, brief: bool = False, **options: Any) -> None:
         super().__init__(
@@ -64,7 +64,11 @@ class Parser(ArgumentParser):
         self._brief = brief
 
     def option(self, *names: str, group: Any = None, **settings: Any) -> None:
-        """Add an option with all its names."""
+        """Add an option with all its names; its help ends with the default, if there is one."""
+        default, text = settings.get("default"), settings.get("help", "")
+        shown = " ".join(map(str, default)) if isinstance(default, list) else str(default or 0)
+        if default not in (None, "", []) and default is not False and "default" not in text.lower():
+            settings["help"] = f"{text.removesuffix('.')} (default: {shown})."
         self.names |= dict.fromkeys(names, str(settings.get("dest") or names[0].removeprefix("--")))
         (group or self).add_argument(*names, **settings)
 
@@ -89,14 +93,15 @@ class Parser(ArgumentParser):
         for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD or parameter.default is parameter.empty:
                 continue  # set by the program, not by an option
+            if self._brief and name not in short:
+                continue
             default = defaults.get(name, parameter.default)
             default = list(default) if isinstance(default, tuple) else default
             key = f"{prefix}.{name}".lstrip(".")
-            names = dict.fromkeys([f"--{short.get(name, key)}", f"--{key}"])
-            hidden = self._brief and name not in short
-            text = argparse.SUPPRESS if hidden else docs.get(name, "").replace("%", "%%")
-            settings = kind_of(parameter.annotation, default)
-            self.option(*names, group=group, help=text, metavar=name.upper(), dest=key, default=default, **settings)
+            names = dict.fromkeys([f"--{short.get(name, key)}"] + [f"--{key}"] * (not self._brief))
+            settings = {"help": docs.get(name, "").replace("%", "%%"), "metavar": short.get(name, name).upper()}
+            settings |= {"dest": key, "default": default, **kind_of(parameter.annotation, default)}
+            self.option(*names, group=group, **settings)
 
     def values(
         self,

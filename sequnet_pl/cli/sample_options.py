@@ -28,13 +28,13 @@ class NetworkOptions:
     Args:
         ckpt_path: A checkpoint, a published snapshot, or `last` or `best` of the newest run, which is the default.
         snapshot_dir: A folder, of which the newest checkpoint or snapshot is used.
-        log_dir: The root of the run folders (logs).
+        log_dir: The root of the run folders.
         model: The network: a name, or the path of a class outside the package, which is imported.
         pretrained: A bundled network (piano), or sequnet or wavenet: the published weights, downloaded.
         levels: Compared with the checkpoint's; commands of the published code have this option.
         features: Likewise compared.
         depth: Likewise compared.
-        layers: Layers of each block of a published WaveNet, which its weights do not contain (13).
+        layers: Layers of each block of a published WaveNet, which its weights do not contain (default: 13).
         gpus: 1, or 0 for the CPU; by default 1 if there is a GPU.
         cuda: The same as --gpus 1.
         engine: How steps are computed: auto, eager, native (CPU), graphs or cuda (GPU).
@@ -83,20 +83,20 @@ class Options(NetworkOptions):
         label: One or more labels of a network that was trained with labels, or `all`; none by default.
         conditional: 1: continue recordings of the test split, or the excerpts of a bundled network; 0: from silence.
         prompt: Any audio files to continue; several make a grid.
-        prompt_start: Start of the prompt in its file, in seconds (0).
-        prompt_seconds: Length of the prompt, in seconds (1).
+        prompt_start: Start of the prompt in its file, in seconds.
+        prompt_seconds: Length of the prompt, in seconds.
         audio_dir: Recordings to continue, if not those of the training or the bundled excerpts.
         continue_clip: A clip made by sample.py to make longer, finished or cut short.
-        seconds: Length of the generated sound, in seconds (2).
+        seconds: Length of the generated sound, in seconds (default: 2).
         gen_samples: The same length in samples.
         batch_size: Clips made at once.
         num_batches: Number of batches.
         first_clip: Number of the first clip, to make more clips after earlier ones.
-        lead_in: From silence: longest silence to cut before the first sound, in seconds (10); 0 cuts nothing.
-        temp: One or more temperatures (1); 0 always takes the likeliest code.
+        lead_in: From silence: longest silence to cut before the first sound, in seconds; 0 cuts nothing.
+        temp: One or more temperatures; 0 always takes the likeliest code.
         top_k: Draw from the K likeliest codes.
         top_p: Draw from the likeliest codes whose probabilities sum to P.
-        seed: Seed of the random numbers (0).
+        seed: Seed of the random numbers.
         output_dir: Folder of the clips and their page (a new one below generated/).
         stdout: Stream to a pipe, as `raw` or `wav`; no files unless --output_dir is given.
         play: Stream to the sound device; no files unless --output_dir is given.

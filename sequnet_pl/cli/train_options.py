@@ -112,7 +112,8 @@ def train_parser(network: str, brief: bool = False) -> Parser:
     usage = f"{command('train')} [fit|validate|test] (--model {models} | --config FILE | --ckpt_path PATH) [options]"
     parser = Parser(prog=program("train"), usage=usage, brief=brief)
     class_path = registry.NETWORKS[network].class_path
-    parser.option("--model.class_path", type=str, default=class_path, help="Class of the network: see --model.")
+    if not brief:
+        parser.option("--model.class_path", type=str, default=class_path, help="Class of the network: see --model.")
     for title, source in (("network", registry.network_class(network)), ("training", AudioModule)):
         short = {name: name for name in inspect.signature(source).parameters if name != "label_names"}
         parser.signature("model.init_args", source, short, title=title)

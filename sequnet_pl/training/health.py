@@ -45,7 +45,7 @@ class NonFinite(Callback):
     A run whose mean loss over all processes stays high after the warm-up has diverged, and ends too.
 
     Args:
-        skip: Steps to skip in all before such a step ends the run.
+        skip: Steps to skip in all, where numbers are not finite, before one ends the run.
         bits: Bits per sample above which 50 steps in a row end the run; 0 never ends it.
     """
 

@@ -112,3 +112,19 @@ def test_every_option_has_a_description(parse, capsys):
 def test_every_option_with_a_short_name_has_a_description():
     options = re.split(r"\n  (?=--)", help_text().partition("\nAlso:")[0])[1:]
     assert [text for text in options if not re.search(r"\s{2,}\S", text)] == []
+
+
+@pytest.mark.parametrize(
+    "option", [r"--levels LEVELS .* \(default: 11\)", r"--lr LR .* \(default: 0\.0005\)", "--keep KEEP .*: 1"]
+)
+def test_help_has_the_defaults(option):
+    assert re.search(option, help_text())
+
+
+def test_help_has_defaults_of_zero_and_of_lists(capsys):
+    with pytest.raises(SystemExit):
+        sample_options.parse(["--help"])
+    text = capsys.readouterr().out
+    assert re.search(r"--seed SEED .*\(default: 0\)", text)
+    assert re.search(r"--temp TEMP .*\(default: 1\.0\)", text)
+    assert "(default: )" not in text
