@@ -25,9 +25,8 @@ log = logging.getLogger(__name__)
 
 DIVERGED_STEPS = 50
 """Steps in a row with a high loss that end a run."""
-_LOST_PROCESS = r"[Cc]onnection (was )?(closed|reset)|Broken pipe|remote process exited|Timed out waiting|heartbeat"
-_NO_MEMORY = r"can't allocate memory|not enough memory|CUDA out of memory"
-_LOST_WORKER = r"DataLoader worker .* (exited|killed)"
+_NO_MEMORY = re.compile("can't allocate memory|not enough memory")  # torch has no class for this error on a CPU
+_EXCHANGES = ("torch.distributed", "torch.autograd")  # modules that wait for other processes, the latter for gradients
 
 
 class NonFiniteError(UserError):
@@ -145,33 +144,36 @@ def _described(trainer: pl.Trainer, batch: Batch, loss: Tensor) -> tuple[str, bo
 
 def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
     """The error that a user can do something about, where it is one of these."""
-    text = str(error)
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or re.search(_NO_MEMORY, text):
+    text, modules = " ".join(str(error).split()), _modules(error)
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _NO_MEMORY.search(text):
         return _out_of_memory(trainer)
-    if isinstance(error, RuntimeError) and re.search(_LOST_WORKER, text):
+    if isinstance(error, RuntimeError) and modules[-1].startswith("torch.utils.data"):
         return UserError(
-            "a process that gathers batches was killed, most likely for want of memory; "
+            f"a process that loads batches has ended, most likely for want of memory ({text[:120]}); "
             "try fewer --num_workers, and resume with --ckpt_path last"
         )
-    if isinstance(error, RuntimeError) and trainer.world_size > 1 and re.search(_LOST_PROCESS, text):
+    if isinstance(error, RuntimeError) and trainer.world_size > 1 and modules[-1].startswith(_EXCHANGES):
         return UserError(
             f"process {trainer.global_rank} of {trainer.world_size} has lost another one, which ended or was killed "
-            f"({' '.join(text.split())[:120]}): look for its own message, and resume with --ckpt_path last"
+            f"({text[:120]}): look for its own message, and resume with --ckpt_path last"
         )
     return library_message(error)
 
 
 def library_message(error: BaseException) -> UserError | None:
     """Return the message of an error that Lightning raises about settings, or W&B; other errors may wrap it."""
-    if not (frames := list(traceback.walk_tb(error.__traceback__))):
-        return None
-    libraries = [frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in frames]
+    libraries = [module.partition(".")[0] for module in _modules(error)]
     text = " ".join(str(error).split())
     if libraries[-1] in ("pytorch_lightning", "lightning_fabric"):
         return UsageError(text)
     if "wandb" in libraries and not isinstance(error, OSError):
         return UserError(f"W&B: {text}; --logger none trains without it")
     return library_message(error.__cause__) if error.__cause__ else None
+
+
+def _modules(error: BaseException) -> list[str]:
+    """Return the names of the modules that an error has passed, the innermost last; an empty name for none."""
+    return ["", *(frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))]
 
 
 def _out_of_memory(trainer: pl.Trainer) -> UserError:

@@ -1,5 +1,7 @@
 """Sick runs are told: where and from which recordings, with the last good checkpoint kept; advice comes once."""
 
+import multiprocessing
+
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -98,5 +100,14 @@ def test_other_errors_are_left_alone(fit, monkeypatch):
     spoil(monkeypatch, fail, at=(2,))
     run = fit()
     assert explained(run.error, run.trainer) is None
-    worker = RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed.")
-    assert "--num_workers" in str(explained(worker, run.trainer))
+
+
+def test_a_killed_worker_is_one_line(fit, monkeypatch):
+    def kill_workers(module, loss):
+        for child in multiprocessing.active_children():
+            child.kill()
+        return loss
+
+    spoil(monkeypatch, kill_workers, at=(2,))
+    run = fit(data={"num_workers": 1})
+    assert "--num_workers" in str(explained(run.error, run.trainer))
