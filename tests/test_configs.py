@@ -1,4 +1,4 @@
-"""Each YAML builds what it says, and it differs from the defaults of the code in every key."""
+"""Each YAML builds a network and its training, and differs from the defaults of the code in every key."""
 
 import inspect
 from pathlib import Path

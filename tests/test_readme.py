@@ -51,7 +51,7 @@ RUN = {
     "python -m sequnet_pl.report.run FOLDER": "",
     "python -m sequnet_pl.report.compare logs": "",
     "python -m sequnet_pl.data.store info|list|verify FOLDER": "",
-    "python -m sequnet_pl.data.download --dry-run": "--help",  # what it would ask is told by tests/data
+    "python -m sequnet_pl.data.download --dry-run": "--help",  # tests/data covers the requests
 }
 """Commands in the order in which they run, and the words that make them quick."""
 

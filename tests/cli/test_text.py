@@ -1,4 +1,4 @@
-"""What is written on the command line is meant: a text is that text, under every name that its flag has."""
+"""A text on the command line is taken literally, under every name of its option."""
 
 import json
 import shlex
@@ -42,7 +42,7 @@ def test_two_processes_agree_on_a_text_and_a_name_nobody_gave(run, settings, aud
     assert (config["name"], config["data"]["audio_dir"], config["log_dir"]) == ("", "#1 hits", "null")
     assert json.loads((folder / "run.json").read_text())["network"] == "sequnet"
 
-    # as a config it begins another run; with its checkpoint it goes on
+    # as a config it begins another run; with its checkpoint it resumes
     assert settings(f"--config '{folder}/config.yaml'")["name"] == ""
     same = f"--log_dir {tmp_path}/null --audio_dir '{tmp_path}/#1 hits' --trainer.devices 1"
     assert run(f"--config '{folder}/config.yaml' {same}")[0] == 0

@@ -36,7 +36,7 @@ class Page:
 
 
 class Server(ThreadingHTTPServer):
-    """Serves `pages` by path from a thread; `requests` are the paths and Range headers that were asked for."""
+    """Serves `pages` by path from a thread; `requests` are the paths and Range headers of all requests."""
 
     daemon_threads = True
     block_on_close = False

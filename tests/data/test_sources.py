@@ -1,4 +1,4 @@
-"""Which files are asked for, by a folder, a list or the name of a data set, and which train, validate and test."""
+"""The files of a folder, of a list or of a named data set, and their splits."""
 
 import logging
 import subprocess

@@ -1,4 +1,4 @@
-"""`python -m sequnet_pl.evaluate`: what it writes, what it takes, and what it says of mistakes."""
+"""`python -m sequnet_pl.evaluate`: its files, its options and its messages."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What may be rounded on a GPU is said in one place, and said back."""
+"""TF32 on a GPU is set in one place, and restored."""
 
 import pytest
 import torch

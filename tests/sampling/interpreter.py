@@ -26,7 +26,7 @@ class Run:
         self.job, self.width, self.normed = job, layout.constants["WIDTH"], layout.constants["NORM"]
         self.table = job["table"].tolist()
         self.weights = job["weights"].float().view(-1, layout.chunk)
-        self.values, self.ticks = job["packets"][:, 0].view(torch.float32), job["packets"][:, 1]
+        self.values, self.indices = job["packets"][:, 0].view(torch.float32), job["packets"][:, 1]
         self.frames = torch.zeros(job["frames_size"])
 
     def row(self, kind, name, number):
@@ -41,10 +41,10 @@ class Run:
     def fetch(self, numbers, time):
         for number in numbers:
             segment = self.row(SegmentRow, "segments", number)
-            tick = (time >> segment.shift) - segment.back
-            begin = segment.packets + (tick & segment.mask) * self.width
+            index = (time >> segment.shift) - segment.back
+            begin = segment.packets + (index & segment.mask) * self.width
             packets = slice(begin, begin + segment.width)
-            assert (self.ticks[packets] == tick).all(), "this frame never comes"
+            assert (self.indices[packets] == index).all(), "this frame never comes"
             frame = self.frames[self.place(segment, time)]
             frame.zero_()
             frame[: segment.width] = self.values[packets]
@@ -55,16 +55,16 @@ class Run:
         for segment, frame in zip(segments, raw, strict=True):
             normed = frame * torch.rsqrt(frame.square().sum() / self.job["channels"] + 1e-6)
             self.frames[self.place(segment, time)] = normed
-            tick = time >> segment.shift
-            self.send(segment.packets, segment.mask, tick, normed[: segment.width], again=True)
+            index = time >> segment.shift
+            self.send(segment.packets, segment.mask, index, normed[: segment.width], again=True)
         return raw
 
-    def send(self, packets, mask, tick, frame, again=False):
-        begin = packets + (tick & mask) * self.width
-        before = self.ticks[begin : begin + len(frame)]
-        assert (before < tick + again).all(), "this frame is there already"
+    def send(self, packets, mask, index, frame, again=False):
+        begin = packets + (index & mask) * self.width
+        before = self.indices[begin : begin + len(frame)]
+        assert (before < index + again).all(), "this frame is there already"
         self.values[begin : begin + len(frame)] = frame
-        self.ticks[begin : begin + len(frame)] = tick
+        self.indices[begin : begin + len(frame)] = index
 
     def operate(self, op, time):
         self.fetch(self.table[op.fetches : op.fetches + op.fetch_count], time)

@@ -88,16 +88,16 @@ def sample_block(network, engine, session, samples, params=SamplingParams()):  #
 def whole_logits(network, prompt, codes):
     """Logits (B, Q, T + 1) by `forward`, of each of the codes and of the one after them."""
     steps = -(-codes.shape[1] // network.cycle) * network.cycle
-    heard = torch.cat((prompt, codes), dim=1)
+    read = torch.cat((prompt, codes), dim=1)
     behind = steps - codes.shape[1]  # whole cycles: what comes after the codes is seen by none of the outputs asked
-    heard = torch.nn.functional.pad(heard, (0, behind), value=SILENCE)
+    read = torch.nn.functional.pad(read, (0, behind), value=SILENCE)
     if network.receptive_field is None:
-        inputs = network.window(heard.shape[1]).inputs
+        inputs = network.window(read.shape[1]).inputs
     else:
         inputs = network.window(1).inputs + steps
-    heard = torch.nn.functional.pad(heard, (max(0, inputs - heard.shape[1]), 0), value=SILENCE)[:, -inputs:]
+    read = torch.nn.functional.pad(read, (max(0, inputs - read.shape[1]), 0), value=SILENCE)[:, -inputs:]
     with float32_products(tf32=False):
-        return network(heard)[..., -steps - 1 :][..., : codes.shape[1] + 1]
+        return network(read)[..., -steps - 1 :][..., : codes.shape[1] + 1]
 
 
 def check_against_forward(network, name, clips, surplus):

@@ -74,7 +74,7 @@ def test_the_source_equals_the_reference(network, emulator):
 
 
 def test_tables_for_little_shared_memory(network):
-    """Frames that have no room are fetched anew."""
+    """Frames that are not kept in shared memory are fetched each time."""
     if kernel_schedule(network) is None:
         pytest.skip(f"the kernel does not compute {type(network).__name__}")
     for shared in range(6_000, 20_000, 500):

@@ -1,4 +1,4 @@
-"""sample.py: what it says of mistakes, and what is left when it is stopped."""
+"""sample.py: its messages, and the files that are left when it is stopped."""
 
 import errno
 import signal

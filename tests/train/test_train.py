@@ -1,4 +1,4 @@
-"""train.py from end to end: train, stop, go on, test."""
+"""train.py from end to end: train, stop, resume, test."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""Sick runs are told: where and from which recordings, with the last good checkpoint kept; advice comes once."""
+"""Runs that are not finite end with the step and the recordings in one line; the last good checkpoint is kept."""
 
 import multiprocessing
 
@@ -67,7 +67,7 @@ def test_steps_are_left_out_as_often_as_allowed(fit, monkeypatch, caplog):
     weights = batches.weights
     assert all(torch.equal(a, b) for a, b in zip(weights[1], weights[2], strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights[2], weights[3], strict=True))
-    # the same run goes on when more are allowed
+    # the same run continues when more are allowed
     again = fit(callbacks=[NonFinite(skip=3)], go_on=True)
     assert again.error is None
     assert again.trainer.global_step == 21

@@ -1,4 +1,4 @@
-"""What is logged beside the scores: it is right, it goes on where a run goes on, and it is not of the pauses."""
+"""Measures that are logged beside the scores: right values, continued by a resumed run, without its pauses."""
 
 import csv
 import time

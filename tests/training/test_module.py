@@ -87,7 +87,7 @@ def test_metrics_add_no_error():
 
 
 def test_gradients_are_clipped_in_mixed_precision(fit, tiny):
-    """Lightning refuses that for optimizers which say that they scale gradients back by themselves."""
+    """Lightning refuses that for optimizers that unscale gradients themselves."""
     run = fit(module=tiny(), max_steps=2, precision="bf16-mixed", gradient_clip_val=1.0)
     assert run.error is None and run.trainer.global_step == 2
 

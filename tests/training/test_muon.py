@@ -1,4 +1,4 @@
-"""Muon's steps are orthogonal; what it does not move, AdamW moves as ever; runs go on, are found a rate and compile."""
+"""Muon's steps are orthogonal, AdamW moves the other weights; with both, runs resume, find a rate and compile."""
 
 import pytest
 import torch

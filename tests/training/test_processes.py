@@ -1,4 +1,4 @@
-"""Two and three processes do what one does; where one of them is lost, the run ends and says so."""
+"""Two and three processes compute what one does; where one is lost, the run ends with a message."""
 
 import json
 import os
@@ -125,7 +125,7 @@ def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group
     assert last["global_step"] == 6
     assert "until step 6" in logs[0]
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
-    # one process goes on, and says what has changed
+    # one process continues, and logs the change
     run = run_main(
         "train.py", train, f"--ckpt_path last --log_dir {tmp_path}/logs --trainer.devices 1 --logger none".split()
     )
@@ -172,12 +172,12 @@ def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, si
     else:
         noticed = process.returncode == 1 and "has lost another one" in err
         # or by Lightning, which looks after its children every five seconds and kills all at once
-        told = process.returncode == -signal.SIGKILL and "terminated with code -9" in err
-        assert noticed or told, err
+        killed = process.returncode == -signal.SIGKILL and "terminated with code -9" in err
+        assert noticed or killed, err
 
 
 def test_slurm_requeues_what_its_time_is_up_for(tmp_path, audio_folder, group):
-    """With a scontrol that writes down what it is asked."""
+    """With a scontrol that writes its arguments to a file."""
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
     scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')

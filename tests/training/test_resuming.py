@@ -1,4 +1,4 @@
-"""A run that was stopped, anywhere and in any way, goes on as if it never had been."""
+"""A run that was stopped, anywhere and in any way, resumes as if it had not been."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Published snapshots become checkpoints that training goes on from."""
+"""Published snapshots become checkpoints that training resumes from."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The WANDB_ variables mean what W&B's documents say."""
+"""The WANDB_ variables have the meaning of W&B's documentation."""
 
 import logging
 import os
