@@ -45,7 +45,7 @@ NETWORKS = {
     "sashimi-small": lambda: SaShiMi(32, 1, norm=False, head=64),
 }
 WEIGHTS = ("float32", "bf16", "int8")
-Run = Callable[[int], None]  # make so many steps
+Run = Callable[[int], None]  # a number of steps
 
 
 @dataclass
@@ -94,7 +94,7 @@ def published_run(folder: Path, network: Network, row: Row) -> Run:
 
 
 def seconds_of(run: Run, steps: int) -> float:
-    """Seconds that so many steps take."""
+    """Seconds that a number of steps takes."""
     begin = time.perf_counter()
     run(steps)
     return time.perf_counter() - begin
@@ -110,7 +110,7 @@ def steps_that_take(run: Run, seconds: float, cycle: int) -> int:
 
 
 def measure(networks: Mapping[str, Network], rows: Sequence[Row], arguments: argparse.Namespace) -> None:
-    """Fill in the rows, which take turns; ratios are to the first one, if that is of the published code."""
+    """Fill in the rows, in alternation; ratios are to the first one, if that is of the published code."""
     runs: list[tuple[Run, int]] = []
     for row in rows:
         network = networks[row.network]
@@ -131,7 +131,7 @@ def measure(networks: Mapping[str, Network], rows: Sequence[Row], arguments: arg
 
 
 def has_row(engine: str, weights: str, clips: int, device: str) -> bool:
-    """Whether an engine has weights of this type, and whether it is not another one for so many clips."""
+    """Whether an engine has weights of this type, and whether it is not another one for this many clips."""
     if device == "cpu":
         return weights == "float32" or engine in ("native", "auto")
     if engine == "cuda" and clips > FEW_CLIPS:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 ENDING = (signal.SIGTERM, signal.SIGHUP)
-"""What asks a process to end, beside an interrupt from the keyboard."""
+"""Signals that end a process, beside an interrupt from the keyboard."""
 
 Handler = Callable[[int, FrameType | None], object]
 

@@ -71,7 +71,7 @@ class StoredRecordings:
             raise UsageError("--split_time has nothing to split, since what validates is given; leave it out")
 
     def make(self) -> Report:
-        """Fetch the recordings, make their store or bring it up to date, and return what is in it.
+        """Fetch the recordings, make or update their store, and return its content.
 
         Raises UserError where there is nothing to learn from.
         """

@@ -64,7 +64,7 @@ def apply_window(weight: Tensor, bias: Tensor | None, window: Tensor) -> Tensor:
 class CodeConv(nn.Module):
     """A convolution over one-hot codes, and the rows of labels that are added to its frames, once there are any.
 
-    `label_rows` (1 + labels, C) are an embedding: row 0 stands for no label.
+    `label_rows` (1 + labels, C) are an embedding: row 0 is for no label.
     """
 
     label_rows: nn.Parameter | None

@@ -40,7 +40,7 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, stream: int, gated: int) -> tuple[Tensor, Tensor]:
         """Frames (B, T, C) to the residual stream and the gated frames, both shorter by the ring's length.
 
-        Stream and gated frames have so many channels, the last of which are zeros: see `frames.width`.
+        Stream and gated frames are padded with zero channels: see `frames.width`.
         """
         weight = pad(pad(self.conv.weight, 0, self.channels, gated), 1, self.conv.in_channels, stream)
         bias = pad(_bias(self.conv), 0, self.channels, gated)

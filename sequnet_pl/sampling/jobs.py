@@ -45,11 +45,11 @@ class Plan:
 
     trained: Trained
     engine: Engine
-    batches: Iterator[Batch]  # each reads its prompts when it is asked for
+    batches: Iterator[Batch]  # each reads its prompts when it is drawn
     total: int  # samples to draw, of all clips
     folder: Path | None  # of the clip that is continued; None for new clips
     command: Callable[[ClipMetadata, int], str]
-    """Returns the command line that makes a clip again with so many generated samples."""
+    """Returns the command line that reproduces a clip with a number of generated samples."""
 
 
 def sample(options: Options) -> None:

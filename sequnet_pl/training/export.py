@@ -78,7 +78,7 @@ def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
 
 
 def _score(path: Path, step: int, what: str) -> list[str]:
-    """What a test has found, if it is one after so many steps."""
+    """The scores of a test, if it is of this step."""
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
         bits = [f"- {name}: {fixed(value)}" for name, value in scores["bits_per_sample"].items()]

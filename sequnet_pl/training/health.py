@@ -150,7 +150,7 @@ def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
         return _out_of_memory(trainer)
     if isinstance(error, RuntimeError) and re.search(_LOST_WORKER, text):
         return UserError(
-            "a process that gathers batches was killed, most likely for want of memory; "
+            "a process that gathers batches was killed, most likely because memory ran out; "
             "try fewer --num_workers, and resume with --ckpt_path last"
         )
     if isinstance(error, RuntimeError) and trainer.world_size > 1 and re.search(_LOST_PROCESS, text):

@@ -106,7 +106,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     """Return W&B's logger for a run folder; a resumed run continues the same W&B run.
 
     It is online if a key is set and the server answers, otherwise offline; then `wandb sync` uploads it later. The
-    WANDB_ variables mean what W&B's documents say and win over what is chosen here; None if they disable it. All files
+    WANDB_ variables work as W&B documents and override the choices here; None if they disable it. All files
     of W&B are in the run folder unless they name another one.
     Variables that are not valid raise W&B's own error, before anything is written.
     """

@@ -44,7 +44,7 @@ def set_threads(threads: int | None) -> None:
 
 
 def filter_warnings() -> None:
-    """Silence warnings of Lightning that do not apply here; the reason stands beside each."""
+    """Silence warnings of Lightning that do not apply here; the reason is beside each."""
     messages = (
         "does not have many workers",  # one process gathers thousands of crops a second
         "exists and is not empty",  # a resumed run continues in its folder

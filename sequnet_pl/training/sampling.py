@@ -173,7 +173,7 @@ class SampleAudio(Callback):
             if trainer.is_global_zero:
                 try:
                     self._make(trainer, module, step)
-                except Exception as error:  # a run of days does not end for want of a clip
+                except Exception as error:  # a long run does not end because a clip fails
                     log.warning("no clips at step %d: %s", step, error or type(error).__name__)
         self.seconds_taken += time.monotonic() - began
 

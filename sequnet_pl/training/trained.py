@@ -35,7 +35,7 @@ class Trained:
     data: dict[str, Any]
     """Hyper-parameters of the AudioDataModule that it learnt from; empty for a published snapshot."""
     labels: tuple[str, ...] = ()
-    """Labels that it knows, in the order of their numbers, which start at 1."""
+    """Its labels, in the order of their numbers, which start at 1."""
 
     @property
     def name(self) -> str:

@@ -166,7 +166,7 @@ def read_index(folder: Path) -> Index | None:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete it, so that the store is made again") from error
+        raise UserError(f"{path} is damaged ({error}); delete it to make the store again") from error
 
 
 def opened_index(folder: Path, unsplit: bool = False) -> Index:

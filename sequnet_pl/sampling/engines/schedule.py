@@ -53,7 +53,7 @@ class Ring:
 class Recurrence(NamedTuple):
     """x' = decay x + gain u, y = Re(output x) + direct u in each channel, of the frame u that is read first.
 
-    The states lie in a ring as 2N frames that stay where they are: real and imaginary part in turn.
+    The states are 2N frames of a ring that do not move: real and imaginary parts alternate.
     """
 
     states: Ring
