@@ -69,7 +69,7 @@ class Options(NetworkOptions):
 
     @property
     def needs_checkpoint(self) -> bool:
-        """Whether clips or recordings come from one."""
+        """True if clips or recordings come from a checkpoint."""
         return not (self.clips_dir and self.audio_dir)
 
 

@@ -139,7 +139,7 @@ class Options(NetworkOptions):
 
     @property
     def clips(self) -> int:
-        """How many are made."""
+        """Number of clips that are made."""
         per_prompt = self.batch_size * self.num_batches * len(self.temp) * max(1, len(self.label))
         return per_prompt * max(1, len(self.prompt))
 

@@ -27,7 +27,7 @@ EMPTY = (-1, 0)
 
 
 class Groups(NamedTuple):
-    """Recordings in groups that have sampling weights in the training crops, whatever their lengths."""
+    """Recordings in groups that have sampling weights in the training crops, independent of their lengths."""
 
     numbers: NDArray[np.int64]  # of the group of each recording
     weights: NDArray[np.float64]  # of each group, above 0

@@ -1,4 +1,4 @@
-"""Where recordings come from: folders, a list of files, a list to download, the published piano, or built in."""
+"""Sources of recordings: folders, a list of files, a list to download, the published piano, or built in."""
 
 import os
 import unicodedata

@@ -48,7 +48,7 @@ class StoredRecordings:
 
     @cached_property
     def source(self) -> sources.Source:
-        """Where they come from. Raises UsageError where options clash."""
+        """Source of the recordings. Raises UsageError where options conflict."""
         which = self.dataset, self.audio_dir, self.audio_list, self.recordings, self.builtin_takes
         return sources.choose(Path(self.data_dir), self.sample_rate, *which, self.store_workers)
 

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Stretch(NamedTuple):
-    """Where a part of a recording starts."""
+    """Start of a part of a recording."""
 
     begin: int  # in the codes of the split
     before: int  # samples of the recording before it

@@ -69,7 +69,7 @@ class Result:
 
     @property
     def unit(self) -> str:
-        """Of the distances."""
+        """Results: the distances between sets of clips."""
         return SD if self.measure.least else self.measure.unit
 
 

@@ -32,7 +32,7 @@ silent, away from singular. Differences in spread below a decibel so count for n
 
 @dataclass(frozen=True)
 class Measure:
-    """What clips are compared by: a distance between two sets of them, 0 for identical ones, or a number per clip."""
+    """Measures to compare clips: a distance between two sets of clips, 0 for identical ones, or a number per clip."""
 
     key: str  # in files
     name: str
@@ -60,7 +60,7 @@ SCALARS = (
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Of a set of clips of one length; the first axis of every array is the clips, so that rows can be resampled."""
+    """Features of clips of one length; the first axis of every array is the clips, so that rows can be resampled."""
 
     codes: NDArray[np.float64]  # how often each code occurs, (N, 256)
     power: NDArray[np.float64]  # mean power in mel bands, 1 for a full-scale sine, (N, M)

@@ -36,7 +36,7 @@ def compute_dtype(x: Tensor) -> torch.dtype:
 
 
 def cpu_has_bfloat16_products() -> bool:
-    """Whether this processor has instructions for products in bfloat16."""
+    """Return whether this processor has instructions for products in bfloat16."""
     capabilities = torch.cpu.get_capabilities()
     return any(capabilities.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
 

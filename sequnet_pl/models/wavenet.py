@@ -21,7 +21,7 @@ from sequnet_pl.models.precision import float32_products
 
 @dataclass
 class WaveNetState(State):
-    """Inputs of each layer: a ring (B, C, (K - 1) * dilation); the frame of time t lies in slot t mod length."""
+    """Inputs of each layer: a ring (B, C, (K - 1) * dilation); the frame of time t is in slot t mod length."""
 
     rings: list[Tensor]
 
@@ -120,7 +120,7 @@ class WaveNet(Network):
         return self.start
 
     def pattern(self, time: int) -> int:
-        """See Network: frames lie in slots of rings, whose lengths divide that of the longest."""
+        """See Network: frames are in slots of rings, whose lengths divide that of the longest."""
         return time % max(layer.ring_length for layer in self.layers)
 
     def matrices(self) -> dict[int, list[Tensor]]:

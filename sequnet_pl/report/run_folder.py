@@ -120,7 +120,7 @@ def sampling_folders(folder: Path) -> list[Path]:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run folder."""
+    """Return whether a folder is a run folder."""
     return any((folder / name).is_file() for name in (FILE, CONFIG))
 
 

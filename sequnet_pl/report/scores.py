@@ -75,7 +75,7 @@ class ConfidenceScore:
 
 @dataclass(frozen=True, kw_only=True)
 class Recognition:
-    """How often the label with which a recording takes the fewest bits is its own."""
+    """Share of recordings that take the fewest bits with their own label."""
 
     recordings: int  # those that were scored with each label
     labels: int

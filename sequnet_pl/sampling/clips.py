@@ -111,17 +111,17 @@ class _GrowingClip:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all samples are written."""
+        """True if all samples are written."""
         return self.wav is not None and self.wav.samples == self.length
 
     @property
     def stays_silent(self) -> bool:
-        """Whether no sound came within the lead-in."""
+        """True if there was no sound within the lead-in."""
         return self.wav is None and len(self._codes) >= self.limit
 
     @property
     def is_silent(self) -> bool:
-        """Whether the level of the generated part is below -60 dBFS."""
+        """True if the level of the generated part is below -60 dBFS."""
         assert self.wav
         return self._power < (self.wav.samples - self.metadata.prompt_samples) * 10 ** (SILENT_BELOW / 10)
 

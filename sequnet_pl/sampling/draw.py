@@ -40,7 +40,7 @@ class SamplingParams:
 
 
 class CounterRng:
-    """Counter-based generator of uniform numbers, which depend on (seed, clip, time) only, whatever the batch.
+    """Counter-based generator of uniform numbers, which depend on (seed, clip, time) only, not on the batch.
 
     Args:
         seed: Any integer from 0.

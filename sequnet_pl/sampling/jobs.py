@@ -1,4 +1,4 @@
-"""What sample.py makes: the batches, their files and page or their live output, and the command of each clip."""
+"""The jobs of sample.py: batches, their files and page or their live output, and the command of each clip."""
 
 import logging
 import math
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made."""
+    """The clips to be made."""
 
     trained: Trained
     engine: Engine

@@ -40,7 +40,7 @@ def compiled_loss_sum(backend: str) -> Loss:
 
 
 def compiles(wanted: Compile, device: torch.device, steps: float) -> bool:
-    """Whether to compile for a number of steps on a device."""
+    """Return whether to compile for a number of steps on a device."""
     return device.type == "cuda" and steps >= PAYS if wanted == "auto" else wanted
 
 

@@ -68,7 +68,7 @@ def write_export(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, b
 
 
 def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
-    """Whether this network is there already, so that a score that is newer is its own."""
+    """Return whether this network is there already, so that a newer score is its own."""
     try:
         there = load_trained(weights)
     except UserError:

@@ -1,4 +1,4 @@
-"""What ends a run: numbers that are not finite, a loss that stays high, and errors that a user can fix."""
+"""Reasons to end a run: numbers that are not finite, a loss that stays high, and errors that a user can correct."""
 
 import logging
 import math
@@ -107,7 +107,7 @@ class NonFinite(Callback):
 
     @property
     def diverging(self) -> bool:
-        """Whether the loss of the newest steps is above `bits`; the same in all processes. Waits for the device."""
+        """True if the loss of the newest steps is above `bits`; the same in all processes. Waits for the device."""
         return int(self._high) > 0
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
@@ -144,7 +144,7 @@ def _described(trainer: pl.Trainer, batch: Batch, loss: Tensor) -> tuple[str, bo
 
 
 def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
-    """The error that a user can do something about, where it is one of these."""
+    """Return the error that a user can correct, if it is one of these."""
     text = str(error)
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or re.search(_NO_MEMORY, text):
         return _out_of_memory(trainer)

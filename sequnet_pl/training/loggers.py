@@ -143,7 +143,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
 
 
 def _answers(url: str) -> bool:
-    """Return whether a server answers, whatever its answer is; log a warning if not."""
+    """Return whether a server answers at all; log a warning if not."""
     try:
         urllib.request.urlopen(url, timeout=_REACH_SECONDS).close()
     except urllib.error.HTTPError:
@@ -219,7 +219,7 @@ def _wandb_media(sampling: ClipSet, folder: Path, codes: Figure) -> dict[str, An
 
 
 def log_checkpoint(loggers: Iterable[Logger], files: Iterable[Path]) -> None:
-    """Log the best checkpoint, and what lies beside it, as a W&B artifact."""
+    """Log the best checkpoint and the files beside it as a W&B artifact."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             import wandb

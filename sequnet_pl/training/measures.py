@@ -1,4 +1,4 @@
-"""How much audio a run has been trained on, for how long, and how fast: logged in one row with its scores."""
+"""Hours of audio that a run was trained on, time and speed: logged in one row with its scores."""
 
 import logging
 import resource

@@ -154,7 +154,7 @@ class AudioModule(pl.LightningModule):
         return labels * torch.from_numpy(kept).to(labels.device)
 
     def on_train_start(self) -> None:
-        """Compile what is trained; scoring alone would not be worth the wait."""
+        """Compile for training; scoring alone is not worth the time to compile."""
         self._compilation.begin(self.trainer, self.network)
 
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:

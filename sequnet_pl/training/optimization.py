@@ -1,4 +1,4 @@
-"""How networks learn: Adam as published, and options that improve it, all off by default."""
+"""Optimization of networks: Adam as published, and options that improve it, all off by default."""
 
 import math
 from collections.abc import Callable
@@ -71,7 +71,7 @@ class Optimization:
 
     @property
     def scheduled(self) -> bool:
-        """Whether the rate changes at all."""
+        """True if the rate changes at all."""
         return bool(self.warmup or self.anneal)
 
     def schedule(

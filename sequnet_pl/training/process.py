@@ -28,7 +28,7 @@ def is_rank_zero() -> bool:
 
 
 def ignore_stray_ranks() -> None:
-    """Make this process the first of a run of one process, whatever rank another launcher left in the environment."""
+    """Make this the only process of a run, without the rank that another launcher left in the environment."""
     stray = ["RANK", "LOCAL_RANK", "NODE_RANK"]
     stray += [] if "SLURM_JOB_ID" in os.environ else ["SLURM_PROCID"]
     for name in stray:

@@ -50,12 +50,12 @@ class Job:
 
     @property
     def fits(self) -> bool:
-        """Whether it trains."""
+        """True for a fit."""
         return self.command == "fit"
 
     @property
     def writes(self) -> bool:
-        """Whether this process writes to the run folder."""
+        """True if this process writes to the run folder."""
         return self.fits and is_rank_zero() and not self.settings.trainer.fast_dev_run
 
 
@@ -105,7 +105,7 @@ def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, A
 
 
 def _instantiate(parser: ArgumentParser, settings: Namespace) -> Namespace:
-    """Return the settings with the objects that they name. UsageError for arguments that a class refuses."""
+    """Return the settings with the objects that they name. UsageError for arguments that a class does not accept."""
     try:
         return parser.instantiate(settings)
     except (ValueError, TypeError) as error:

@@ -55,7 +55,7 @@ class Excerpts:
 
     @classmethod
     def spread(cls, data: AudioDataModule, count: int, label_names: Sequence[str] = ()) -> "Excerpts":
-        """So many places, spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
+        """Places spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
         split, rate = held_out(data), data.hparams["sample_rate"]
         plan = scoring_plan(split.lengths, rate)
         halfway = np.stack((np.arange(len(split.lengths)), (split.lengths + 1) // 2), axis=1)
@@ -72,11 +72,11 @@ class Excerpts:
         return cls(split, places, names, torch.tensor(numbers) if label_names else None)
 
     def before(self, samples: int) -> Tensor:
-        """Codes (B, samples) that end at the places; before a recording's start lies silence."""
+        """Codes (B, samples) that end at the places; before a recording's start is silence."""
         return Crops(self.split, samples - 1, 0).__getitems__(self.places).codes
 
     def prompt_lengths(self, samples: int) -> list[int]:
-        """How long prompts of so many samples are: shorter where a recording starts within."""
+        """Lengths of prompts of `samples` at most: shorter where a recording starts within."""
         return np.minimum(samples, self.places[:, 1]).tolist()
 
     def after(self, samples: int) -> list[NDArray[np.uint8]]:

@@ -39,7 +39,7 @@ class Trained:
 
     @property
     def name(self) -> str:
-        """Of the network, as `--model` names it."""
+        """Name of the network, as of `--model`."""
         return registry.name_of(self.network)
 
     @property
@@ -48,7 +48,7 @@ class Trained:
         return self.data.get("sample_rate", SAMPLE_RATE)
 
     def with_labels(self, labels: Sequence[str]) -> Network:
-        """Return the network with these labels instead of its own. One that it does not have is as no label."""
+        """Return the network with these labels instead of its own. Unknown labels become no label."""
         numbers = {name: number for number, name in enumerate(self.labels, 1)}
         self.network.select_labels([numbers.get(name, 0) for name in labels])
         return self.network

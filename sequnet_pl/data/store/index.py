@@ -30,7 +30,7 @@ _LEAST = 1  # seconds that such a segment has at least; a shorter recording is n
 
 @dataclass(frozen=True)
 class Options:
-    """What decides the codes of a recording. Raises UsageError for values that make no sense."""
+    """Options that determine the codes of a recording. Raises UsageError for values that are not valid."""
 
     rate: int = SAMPLE_RATE  # Hz
     channel: Channel = "mix"
@@ -74,7 +74,7 @@ class Recording:
 
     @property
     def is_segment(self) -> bool:
-        """Whether this is a segment, not all of its recording."""
+        """True if this is a segment of a recording."""
         return 0 < self.length < self.total_length
 
     def unsplit(self) -> Self:

@@ -234,7 +234,7 @@ class Layout:
         return found
 
     def _tables(self, free: int) -> tuple[Tensor, dict[str, int]]:
-        """Return all tables as one, and where each begins; frames that are not kept lie from `free` on."""
+        """Return all tables as one, and the start of each; frames that are not kept lie from `free` on."""
         fetches: list[int] = []
         operations: list[OperationRow] = []
         targets: list[TargetRow] = []

@@ -78,7 +78,7 @@ class Output(NamedTuple):
 
     @property
     def gated(self) -> bool:
-        """Whether there are two rows a channel."""
+        """True if there are two rows per channel."""
         return self.activation in ("gate", "glu")
 
 
@@ -91,7 +91,7 @@ class Read(NamedTuple):
 
 @dataclass(eq=False)
 class Operation:
-    """What is computed of some frames, due every 2^shift samples.
+    """Operation on some frames, computed every 2^shift samples.
 
     Attributes:
         reads: Of normalised frames the newest first.
