@@ -129,6 +129,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     silent: dict[str, Any] = {}
     if mode == "offline" and "WANDB_SILENT" not in given:
         silent = {"settings": wandb.Settings(silent=True)}
+        wandb.termsetup(silent["settings"], None)  # Lightning sets an option that W&B has deprecated
         rank_zero_only(print)(f"W&B: offline, in {save_dir}/wandb; upload with: wandb sync {save_dir}/wandb/offline-*")
     return WandbLogger(
         name=given.get("WANDB_NAME") or name,
