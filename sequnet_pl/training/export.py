@@ -28,7 +28,7 @@ _SOURCES = ("audio_dir", "audio_list", "recordings")
 
 _EXCERPTS = (
     f"`{excerpts.FILE}` holds excerpts of held-out recordings, which `sample.py --pretrained` continues, as mu-law "
-    "codes. They are their owners' as the recordings are."
+    "codes. They belong to the owners of the recordings."
 )
 
 
@@ -98,7 +98,7 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
     averaged = " These are averaged weights." if "averaging_state" in content else ""
     lines = [
         f"# {folder.name}",
-        f"A {registry.title(trained.name)} that makes raw audio at {trained.sample_rate} Hz, one sample at a time "
+        f"A {registry.title(trained.name)} that generates raw audio at {trained.sample_rate} Hz, one sample at a time "
         f"(sequnet_pl, commit {facts.get('commit') or 'unknown'}): "
         f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in bfloat16, receptive field "
         f"{receptive_field(network.receptive_field, trained.sample_rate)}; {trained.step:,} steps of training."
