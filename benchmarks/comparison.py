@@ -257,7 +257,7 @@ def write_report(folder: Path, command: str, found: Mapping[str, Results]) -> No
         worse_than_bigram(found),
         f"Trained on {recordings} for {steps} steps of {data['batch_size']} x {data['output_size']:,} targets, tested "
         f"on {seconds:,.0f} s, {found['evaluate sequnet']['clips']} clips of each network. Speeds are "
-        "measured after training, both networks in turns, the median of training and the best turn of sampling: "
+        "measured after training, both networks in alternation: the median of training, the best of sampling: "
         f"{found['training']['device']}, torch {found['training']['torch']}, sampling engine "
         f"{found['sampling']['engine']}.",
         f"    {command}",

@@ -61,7 +61,7 @@ def unsupported_option(network: str, setting: str) -> str | None:
 def fitted(
     network: str, setting: str, seed: int, steps: int, data: dict[str, Any], *callbacks: Callback
 ) -> tuple[pl.Trainer, AudioModule, AudioDataModule]:
-    """Train a network for so many steps."""
+    """Train a network for a number of steps."""
     pl.seed_everything(seed, verbose=False)
     options = dict(SETTINGS[setting])
     clip = options.pop("clip", None)
@@ -109,7 +109,7 @@ class Clock(Callback):
 
 
 def as_many_steps(variant: Variant, other: Variant, steps: int, data: dict[str, Any]) -> int:
-    """Return the steps of a variant that take as long as `steps` of another one; some of both are timed, in turns."""
+    """Return the steps of a variant that take as long as `steps` of another one; some steps of both are timed."""
     if variant == other:
         return steps
     clocks = Clock(), Clock()

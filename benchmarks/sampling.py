@@ -45,7 +45,7 @@ NETWORKS = {
     "sashimi-small": lambda: SaShiMi(32, 1, norm=False, head=64),
 }
 WEIGHTS = ("float32", "bf16", "int8")
-Run = Callable[[int], None]  # make so many steps
+Run = Callable[[int], None]  # a number of steps
 
 
 @dataclass
@@ -94,7 +94,7 @@ def published_run(folder: Path, network: Network, row: Row) -> Run:
 
 
 def seconds_of(run: Run, steps: int) -> float:
-    """Seconds that so many steps take."""
+    """Seconds that a number of steps takes."""
     begin = time.perf_counter()
     run(steps)
     return time.perf_counter() - begin
@@ -110,7 +110,7 @@ def steps_that_take(run: Run, seconds: float, cycle: int) -> int:
 
 
 def measure(networks: Mapping[str, Network], rows: Sequence[Row], arguments: argparse.Namespace) -> None:
-    """Fill in the rows, which take turns; ratios are to the first one, if that is of the published code."""
+    """Fill in the rows, in alternation; ratios are to the first one, if that is of the published code."""
     runs: list[tuple[Run, int]] = []
     for row in rows:
         network = networks[row.network]

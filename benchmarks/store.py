@@ -33,7 +33,7 @@ _HERE = Path(__file__).parents[1]
 
 @dataclass
 class Row:
-    """Figures of one file; medians of the turns."""
+    """Figures of one file; medians of the repetitions."""
 
     file: str
     hours: float
@@ -64,7 +64,7 @@ def store(file: Path, checkout: Path, python: str) -> tuple[float, float, float,
 
 
 def measure(file: Path, options: argparse.Namespace) -> Row:
-    """Store a file in turns with the other checkout, if there is one."""
+    """Store a file in alternation with the other checkout, if there is one."""
     turns, ratios = [], []
     for _ in range(options.repeats):
         turns.append(store(file, _HERE, sys.executable))

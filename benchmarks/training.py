@@ -150,7 +150,7 @@ class Runner:
 
 
 def measure(rows: Sequence[Row], arguments: argparse.Namespace) -> None:
-    """Fill in the rows, measured in turns on a CPU, one after the other on a GPU.
+    """Fill in the rows, measured in alternation on a CPU, one after the other on a GPU.
 
     Rows of the published code come first: those after them in the same precision have ratios to them.
     """

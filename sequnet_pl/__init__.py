@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 _PASSIVE = {
     "OMP_WAIT_POLICY": "PASSIVE",
-    "GOMP_SPINCOUNT": "3000",  # GNU's: looks before a thread sleeps; docs/log.md has why so many
+    "GOMP_SPINCOUNT": "3000",  # GNU's: spins before a thread sleeps
     "KMP_BLOCKTIME": "0",  # LLVM's and Intel's: milliseconds
 }
 if not _PASSIVE.keys() & os.environ.keys():  # by default a thread that waits spins, even for one that needs its core
@@ -20,4 +20,4 @@ if _command := module_to_run():
     _loading.enter_context(loading(_command.removeprefix("sequnet_pl.")))
 
 loaded = _loading.close
-"""Ends the handling of signals during imports; commands call it when they begin."""
+"""Called when a command of this package starts, which handles signals from then on."""

@@ -1,4 +1,4 @@
-"""The one place that writes files: beside the target, then renamed, so that a reader never sees half a file."""
+"""Write files to a temporary file beside the target, then rename it, so that a reader never sees a partial file."""
 
 import os
 import secrets

@@ -1,4 +1,4 @@
-"""Errors that a user can mend: each is one clear line (what is wrong, where, what to do), never a traceback."""
+"""Errors that a user can correct: each is one clear line (what is wrong, where, what to do), never a traceback."""
 
 import difflib
 from collections.abc import Iterable

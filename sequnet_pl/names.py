@@ -1,4 +1,4 @@
-"""Names of engines and weights: known without torch, so that a command is read before it is loaded."""
+"""Names of engines and weights, without torch, so that a command line is read before torch is loaded."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The one place that makes names and messages fit to be shown: on any terminal, in a log, in a text file.
+"""Make names and messages printable: on any terminal, in a log, in a text file.
 
 A file name may hold bytes that are no text (they reach Python as lone surrogates), ends of lines and a terminal's own
 commands; and a terminal or a pipe may know fewer characters than a name has.

@@ -16,7 +16,7 @@ CONFIGS = ROOT / "configs"
 
 
 def program(name: str) -> str:
-    """Return the name of `train` or `sample` here: the script of a clone, or the command of an installed package."""
+    """Name of `train` or `sample`: the script of a clone, or the command of an installed package."""
     installed = _is_command(sys.argv[0]) or not (_CLONE / f"{name}.py").is_file()
     return f"{_COMMAND}{name}" if installed else f"{name}.py"
 

@@ -27,7 +27,7 @@ print(nbformat.writes(notebook))
 """Runs a notebook as if it lay in notebooks/, in the environment of this Python, and prints it with its outputs."""
 
 _SMALL = (
-    "--levels 2 --features 2 --depth 1 --kernel_size 3 --output_size 256 --batch_size 1 --hop_size 2000 --max_steps 3 "
+    "--levels 3 --features 2 --depth 1 --kernel_size 3 --output_size 256 --batch_size 1 --hop_size 2000 --max_steps 3 "
     "--gpus 0 --sample_audio.every_n_steps 0 --logger none --name run"
 )
 

@@ -1,1 +1,1 @@
-"""The one place that knows argv: names given as strings end here."""
+"""Command lines: names given as strings are resolved here."""

@@ -11,7 +11,7 @@ from sequnet_pl.project import CONFIGS
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """The safe loader, which refuses a key that occurs twice; the first value would be lost silently."""
+    """The safe loader, with an error for a repeated key, whose first value would be lost silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the dictionary of a node. ConstructorError where a key occurs twice."""

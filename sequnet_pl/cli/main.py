@@ -1,4 +1,4 @@
-"""The end of every command: its exit status, and one line for what a user can mend."""
+"""The end of every command: its exit status, and one line for an error that a user can correct."""
 
 import errno
 import logging
@@ -18,7 +18,7 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # full, or read-only
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP, so that whatever cleans up after Ctrl-C does after these too."""
+    """SIGTERM or SIGHUP, with the same clean-up as after Ctrl-C."""
 
     def __init__(self, signum: int) -> None:
         super().__init__()

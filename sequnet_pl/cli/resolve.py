@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def find_checkpoint(settings: Mapping[str, Any], network: str | None, command: str) -> Path | None:
     """Return the checkpoint to resume from or to score; `last`, `best` and `auto` are looked up.
 
-    UsageError where a score is asked for without a checkpoint, UserError where there is no such run or checkpoint.
+    UsageError for a score without a checkpoint, UserError where there is no such run or checkpoint.
     """
     given = settings.get("ckpt_path")
     if given is None:

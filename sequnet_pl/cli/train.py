@@ -23,7 +23,7 @@ _CHECKPOINT = "SEQUNET_PL_CHECKPOINT"
 
 
 def train(argv: list[str]) -> int:
-    """Train or score as a command line asks. UserError and UsageError where it is not possible."""
+    """Train or score as a command line specifies. UserError and UsageError where it is not possible."""
     torch.set_flush_denormal(True)  # before any parallel operation, since threads inherit it
     launched = exit_with_launcher()
     filter_warnings()

@@ -98,7 +98,7 @@ _WHERE = ("ckpt_path", "init_from", "log_dir", "name")
 
 @dataclass
 class Request:
-    """The content of a command line."""
+    """The task, the settings and the parser of a command line."""
 
     job: Job
     parser: Parser

@@ -1,4 +1,4 @@
-"""Crops: the stretches of the recordings that networks read and predict, and their codes.
+"""Crops: which parts of the recordings the networks read and predict, and their codes.
 
 Letters: B batch, T time in samples. A crop is `window.inputs` codes of context and one more: without its last code it
 is what a network reads, and its last `window.outputs` codes are the targets. Before a recording's start there is
@@ -22,12 +22,12 @@ from sequnet_pl.data.store import Split
 from sequnet_pl.errors import UsageError, UserError
 
 Plan = NDArray[np.int64]
-"""Crops (N, 2): recording and the position of the first target in it. Recording -1 stands for an empty crop."""
+"""Crops (N, 2): recording and the position of the first target in it. Recording -1 is an empty crop."""
 EMPTY = (-1, 0)
 
 
 class Groups(NamedTuple):
-    """Recordings in groups that have sampling weights in the training crops, whatever their lengths."""
+    """Recordings in groups that have sampling weights in the training crops, independent of their lengths."""
 
     numbers: NDArray[np.int64]  # of the group of each recording
     weights: NDArray[np.float64]  # of each group, above 0

@@ -53,7 +53,7 @@ class Shard(Sampler[Plan]):
 
 
 class CropLoader(DataLoader[Batch]):
-    """A DataLoader whose position is saved and restored: it resumes at the next batch, whatever its workers."""
+    """A DataLoader whose position is saved and restored: it resumes at the next batch, with any number of workers."""
 
     def __init__(self, crops: Crops, shard: Shard, workers: int, pin_memory: bool) -> None:
         super().__init__(

@@ -27,7 +27,7 @@ Folders = str | list[str] | None
 
 @dataclass(frozen=True)
 class Source:
-    """Recordings that a user asked for.
+    """Source of recordings.
 
     Attributes:
         identity: A text that no other recordings have.
@@ -93,7 +93,7 @@ def choose(
         raise UsageError(f"{empty[0]} is empty: name what it is to be, or leave it out")
     flags = [f"--{name} {' '.join(values)}" for name, values in given.items()]
     if len(flags) > 1:
-        raise UsageError(f"{' and '.join(flags)} each say which recordings to take; keep one of them")
+        raise UsageError(f"{' and '.join(flags)} each choose the recordings; keep one of them")
     if builtin_takes is not None:
         if not 1 <= builtin_takes <= 1000:  # a hundred hours, and 7 GB
             raise UsageError(f"--builtin_takes is {builtin_takes}, but each piece is played 1 to 1,000 times")
@@ -160,7 +160,7 @@ def read_files(path: Path) -> list[Parts]:
         if not os.path.isfile(file):  # noqa: PTH113 (never raises)
             raise UserError(f"{where}: there is no file {file}")
         if (first := lines.setdefault(file.resolve(), line)) != line:
-            raise UserError(f"{where}: {row['path']} stands in line {first} already; a recording has one row")
+            raise UserError(f"{where}: {row['path']} is in line {first} already; a recording has one row")
         parts[split].append(file)
     if not parts["train"]:
         raise UserError(f"{path} has no audio to train on")

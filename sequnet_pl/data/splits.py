@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SplitRule:
-    """The split of files whose split is not given.
+    """Rule to split files whose split is not given.
 
     Attributes:
         in_time: Split each of them in time, however many there are.

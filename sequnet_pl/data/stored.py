@@ -48,7 +48,7 @@ class StoredRecordings:
 
     @cached_property
     def source(self) -> sources.Source:
-        """The source of the recordings. Raises UsageError where options clash."""
+        """Source of the recordings. Raises UsageError where options conflict."""
         which = self.dataset, self.audio_dir, self.audio_list, self.recordings, self.builtin_takes
         return sources.choose(Path(self.data_dir), self.sample_rate, *which, self.store_workers)
 
@@ -71,7 +71,7 @@ class StoredRecordings:
             raise UsageError("--split_time has nothing to split, since what validates is given; leave it out")
 
     def make(self) -> Report:
-        """Fetch the recordings, make their store or bring it up to date, and return what is in it.
+        """Fetch the recordings, make or update their store, and return its content.
 
         Raises UserError where there is nothing to learn from.
         """

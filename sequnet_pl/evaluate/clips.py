@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Stretch(NamedTuple):
-    """The start of a part of a recording."""
+    """Start of a part of a recording."""
 
     begin: int  # in the codes of the split
     before: int  # samples of the recording before it

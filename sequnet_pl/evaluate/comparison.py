@@ -44,7 +44,7 @@ MEASURES = (
         "long_term_spectrum",
         "long-term spectrum",
         "dB",
-        "Root mean square difference of mean mel spectra, brought to the same level.",
+        "Root mean square difference of mean mel spectra, scaled to the same level.",
     ),
     *SCALARS,
 )
@@ -69,7 +69,7 @@ class Result:
 
     @property
     def unit(self) -> str:
-        """Unit of the distances."""
+        """Results: the distances between sets of clips."""
         return SD if self.measure.least else self.measure.unit
 
 
@@ -155,7 +155,7 @@ def _clips(name: str, given: ArrayLike) -> NDArray[np.floating]:
 
 
 def check_length(samples: int, rate: int) -> None:
-    """Raise UsageError for clips of so many samples if they are too short to measure."""
+    """Raise UsageError if clips of this length are too short to measure."""
     if samples < round(SHORTEST * rate):
         raise UsageError(f"clips of {samples / rate:g} s are shorter than the longest frame, {SHORTEST} s")
 

@@ -32,7 +32,7 @@ silent, away from singular. Differences in spread below a decibel so count for n
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of clips: a distance between two sets of them, 0 for identical ones, or a number per clip."""
+    """Measures to compare clips: a distance between two sets of clips, 0 for identical ones, or a number per clip."""
 
     key: str  # in files
     name: str

@@ -70,7 +70,7 @@ def bias_of(layer: nn.Conv1d | nn.Linear) -> Tensor:
 class CodeConv(nn.Module):
     """A convolution over one-hot codes, and the rows of labels that are added to its frames, once there are any.
 
-    `label_rows` (1 + labels, C) are an embedding: row 0 stands for no label.
+    `label_rows` (1 + labels, C) are an embedding: row 0 is for no label.
     """
 
     label_rows: nn.Parameter | None

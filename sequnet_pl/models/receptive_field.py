@@ -4,7 +4,7 @@ import numpy as np
 
 
 def window_inputs(depths: list[int], kernel_size: int, outputs: int) -> int:
-    """Return the inputs of a window with so many outputs, a multiple of the cycle, computed from output to input."""
+    """Return the inputs of a window for `outputs`, a multiple of the cycle, computed from output to input."""
     dropped = kernel_size - 1  # frames that a convolution drops
     *depths, bottleneck = depths
     size = outputs

@@ -1,6 +1,6 @@
 """The networks by name. A network is added here alone: modules, options, pages and checkpoints follow from its class.
 
-Nothing is imported until a class is asked for, so that command lines are read without torch.
+Classes are imported on first use, so that command lines are read without torch.
 """
 
 import importlib

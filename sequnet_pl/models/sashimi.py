@@ -29,7 +29,7 @@ POOL = 4
 
 @dataclass
 class SaShiMiState(State):
-    """State of the layers, by rate, the finest first."""
+    """States of the layers, by rate, the finest first."""
 
     layers: list[list[Tensor]]  # (B, H, N, 2) of each state-space layer: real and imaginary part
     pooled: list[Tensor]  # (B, 4, H) frames that the next frame of the rate below is made of
@@ -202,7 +202,7 @@ class SaShiMi(Network):
 
 @dataclass
 class _Inputs:
-    """Inputs of layers in a pass over whole cycles: frames (B, T, H) after silence, and those of silence (1, P, H)."""
+    """Input of layers in a pass over whole cycles: frames (B, T, H) after silence, and those of silence (1, P, H)."""
 
     down: list[tuple[Tensor, Tensor]] = field(default_factory=list)
     blocks: list[tuple[int, Block, Tensor, Tensor]] = field(default_factory=list)

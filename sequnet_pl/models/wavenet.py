@@ -21,7 +21,7 @@ from sequnet_pl.models.precision import float32_products
 
 @dataclass
 class WaveNetState(State):
-    """Inputs of each layer: a ring (B, C, (K - 1) * dilation); the frame of time t lies in slot t mod length."""
+    """Inputs of each layer: a ring (B, C, (K - 1) * dilation); the frame of time t is in slot t mod length."""
 
     rings: list[Tensor]
 
@@ -40,7 +40,7 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, stream: int, gated: int) -> tuple[Tensor, Tensor]:
         """Frames (B, T, C) to the residual stream and the gated frames, both shorter by the ring's length.
 
-        Stream and gated frames have so many channels, the last of which are zeros: see `frames.width`.
+        Stream and gated frames are padded with zero channels: see `frames.width`.
         """
         weight = pad(pad(self.conv.weight, 0, self.channels, gated), 1, self.conv.in_channels, stream)
         bias = pad(bias_of(self.conv), 0, self.channels, gated)
@@ -116,7 +116,7 @@ class WaveNet(Network):
         return self.start
 
     def pattern(self, time: int) -> int:
-        """See Network: frames lie in slots of rings, whose lengths divide that of the longest."""
+        """See Network: frames are in slots of rings, whose lengths divide that of the longest."""
         return time % max(layer.ring_length for layer in self.layers)
 
     def matrices(self) -> dict[int, list[Tensor]]:

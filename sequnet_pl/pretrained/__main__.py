@@ -12,7 +12,7 @@ from sequnet_pl.sampling.load import held_out_excerpts
 from sequnet_pl.training.export import write_export
 from sequnet_pl.training.trained import load_trained, newest_checkpoint
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("sequnet_pl.pretrained")  # __name__ is __main__
 
 
 def export(argv: list[str]) -> None:
@@ -41,7 +41,7 @@ def export(argv: list[str]) -> None:
         log.info("%s: excerpts of held-out recordings", written)
     weights, scored = write_export(checkpoint, folder, Path(options.log_dir))
     size, named = weights.stat().st_size / 1e6, ("--ckpt_path", weights)
-    log.info("%s: %.2f MB; listen to it with: %s", weights, size, command("sample", *named))
+    log.info("%s: %.2f MB; sample it with: %s", weights, size, command("sample", *named))
     if not scored:
         log.info("for a score in its card: %s, then repeat this command", command("train", "test", *named))
 

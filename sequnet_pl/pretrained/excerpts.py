@@ -1,4 +1,4 @@
-"""Excerpts of held-out recordings beside a bundled network, which its clips continue by default."""
+"""Excerpts of held-out recordings of a bundled network, which its clips continue by default."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -18,8 +18,8 @@ PRIVATE = ("audio_dir", "audio_list", "recordings", "data_dir", "held_out")
 """Settings that are left out of cards, since they are paths of a private disk."""
 _TRAINER = ("precision", "max_steps", "max_epochs", "gradient_clip_val", "accumulate_grad_batches")
 RIGHTS = (
-    "The recordings are their owners', and their licence is not known here. Before you publish this checkpoint or what "
-    "it generates, check that you have the right to."
+    "The recordings belong to their owners, and their licence is not known here. Before you publish this checkpoint or "
+    "what it generates, check that you have the right to."
 )
 
 
@@ -33,7 +33,7 @@ def write_card(folder: Path, checkpoints: Path) -> None:
     scores += [f"- {label}: {bits:.3f}" for label, bits in references(metrics).items()]
     lines = [
         f"# {facts.get('network', 'network')} {folder.name}",
-        f"A network that makes raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
+        f"A network that generates raw audio at {facts.get('sample_rate', '?')} Hz, one sample at a time (sequnet_pl, "
         f"commit {facts.get('commit') or 'unknown'}): {facts.get('parameters', 0):,} parameters, receptive field "
         f"{receptive_field(facts)}.",
         *begun_from(facts),

@@ -107,7 +107,7 @@ def _ranked(folders: Sequence[Path]) -> list[ComparedRun]:
 
 
 def _incompatible(runs: Sequence[ComparedRun]) -> Iterator[str]:
-    """Yield what prevents comparing the scores."""
+    """Differences that prevent comparing the scores."""
     if len({run.facts["sample_rate"] for run in runs if run.facts}) > 1:
         yield "sample rates"
     if len({run.facts["data"]["fingerprint"] for run in runs if run.facts}) > 1:

@@ -44,7 +44,7 @@ def duration(hours: float | None) -> str:
 
 
 def fixed(value: float | None, digits: int = 3) -> str:
-    """A number with so many digits after the point; "–" for None."""
+    """A number with fixed digits after the point; "–" for None."""
     return "–" if value is None else f"{value:,.{digits}f}"
 
 

@@ -116,7 +116,7 @@ class _GrowingClip:
 
     @property
     def stays_silent(self) -> bool:
-        """True if no sound came within the lead-in."""
+        """True if there was no sound within the lead-in."""
         return self.wav is None and len(self._codes) >= self.limit
 
     @property
@@ -161,7 +161,7 @@ def make_batch(
 ) -> None:
     """Make the clips of a batch and put them in the folder, whose list is then written.
 
-    Clips that stay silent for their whole lead-in are drawn anew with another seed, up to three times.
+    Clips that stay silent for their whole lead-in are drawn again with another seed, up to three times.
     Stopped by Ctrl-C or a full disk, it keeps what there is, cut short, and then raises KeyboardInterrupt or
     UserError. If the logits are not numbers, nothing of the batch is kept.
 
@@ -170,7 +170,7 @@ def make_batch(
         engine: Its engine.
         batch: The clips.
         clip_folder: Where they go.
-        command: Gives the command line that makes a clip again with so many generated samples.
+        command: Returns the command line that reproduces a clip with a number of generated samples.
         watch: Called with each block.
     """
     for attempt in range(_ATTEMPTS):
@@ -262,7 +262,7 @@ def _make(
     if isinstance(stopped, OSError):
         why = stopped.strerror or stopped
         raise UserError(
-            f"cannot write to {clip_folder.folder}: {why}; the clips are kept as far as they go"
+            f"cannot write to {clip_folder.folder}: {why}; the clips are kept up to this point"
         ) from stopped
     if stopped:
         raise stopped

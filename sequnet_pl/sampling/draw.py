@@ -21,7 +21,7 @@ class SamplingParams:
     """Parameters of sampling. Raises UsageError if one is out of range.
 
     Args:
-        temperature: Divides the logits; 0 takes the likeliest code, always.
+        temperature: Divides the logits; 0 always takes the likeliest code.
         top_k: Only the k likeliest codes are drawn.
         top_p: Only the likeliest codes are drawn that together reach this probability.
     """
@@ -40,7 +40,7 @@ class SamplingParams:
 
 
 class CounterRng:
-    """Counter-based generator of uniform numbers, which depend on (seed, clip, time) only, whatever the batch.
+    """Counter-based generator of uniform numbers, which depend on (seed, clip, time) only, not on the batch.
 
     Args:
         seed: Any integer from 0.

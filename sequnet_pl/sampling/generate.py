@@ -1,4 +1,4 @@
-"""Generation: read a prompt or silence, then draw a code and step the network, in turns.
+"""Generation: read a prompt or silence, then alternately draw a code and step the network.
 
 Letters: B clips, T time, Q = 256 classes.
 """

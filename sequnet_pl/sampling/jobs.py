@@ -1,4 +1,4 @@
-"""The work of sample.py: the batches, their files and page or their live output, and the command of each clip."""
+"""The jobs of sample.py: batches, their files and page or their live output, and the command of each clip."""
 
 import logging
 import math
@@ -41,15 +41,15 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """The clips that are to be made."""
+    """The clips to be made."""
 
     trained: Trained
     engine: Engine
-    batches: Iterator[Batch]  # each reads its prompts when it is asked for
+    batches: Iterator[Batch]  # each reads its prompts when it is drawn
     total: int  # samples to draw, of all clips
     folder: Path | None  # of the clip that is continued; None for new clips
     command: Callable[[ClipMetadata, int], str]
-    """Returns the command line that makes a clip again with so many generated samples."""
+    """Returns the command line that reproduces a clip with a number of generated samples."""
 
 
 def sample(options: Options) -> None:

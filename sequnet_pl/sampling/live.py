@@ -12,7 +12,7 @@ from sequnet_pl.errors import UserError
 
 
 class Pipe:
-    """Signed 16-bit little-endian samples to a stream, with a wav header of unknown length before them if asked."""
+    """Signed 16-bit little-endian samples to a stream, optionally after a wav header of unknown length."""
 
     def __init__(self, stream: BinaryIO, rate: int, header: bool) -> None:
         self._stream = stream
@@ -56,7 +56,7 @@ class Speaker:
 
 
 def live_output(stdout: bool | str, play: bool, rate: int) -> Pipe | Speaker | None:
-    """Return the output that is asked for: a pipe, `raw` or with a header, or the sound device; None for neither."""
+    """Return the chosen output: a pipe, `raw` or with a header, or the sound device; None for neither."""
     if stdout:
         return Pipe(sys.stdout.buffer, rate, header=stdout != "raw")
     return Speaker(rate) if play else None

@@ -1,4 +1,4 @@
-"""Settings that decide a clip, and facts about one that was made: the entries of clips.json."""
+"""The settings of a clip and the facts of a clip that was made: the entries of clips.json."""
 
 import json
 import re

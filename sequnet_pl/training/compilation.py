@@ -1,4 +1,4 @@
-"""The training step's loss as one compiled graph, network and all, where that is asked for or pays.
+"""The training step's loss as one compiled graph, with the network, if requested or worthwhile.
 
 What is compiled is a function of the network: a copy of a module, as averaging of weights makes, computes with its own
 weights.
@@ -40,7 +40,7 @@ def compiled_loss_sum(backend: str) -> Loss:
 
 
 def compiles(wanted: Compile, device: torch.device, steps: float) -> bool:
-    """Return whether to compile for so many steps on a device."""
+    """Return whether to compile for a number of steps on a device."""
     return device.type == "cuda" and steps >= PAYS if wanted == "auto" else wanted
 
 
@@ -56,7 +56,7 @@ class Compilation:
         return (compiled_loss_sum(BACKEND) if batch.codes.shape == self._shape else loss_sum)(network, batch, labels)
 
     def begin(self, trainer: pl.Trainer, network: Network) -> None:
-        """Compile for the batches to come, where that was asked for or pays, and try it forward and backward.
+        """Compile for the batches to come, if requested or worthwhile, and try it forward and backward.
 
         Where compiling fails, in any process, all train without it, after one warning. What fails without it too, such
         as too little memory, is raised.

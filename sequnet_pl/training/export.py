@@ -28,7 +28,7 @@ _SOURCES = ("audio_dir", "audio_list", "recordings")
 
 _EXCERPTS = (
     f"`{excerpts.FILE}` holds excerpts of held-out recordings, which `sample.py --pretrained` continues, as mu-law "
-    "codes. They are their owners' as the recordings are."
+    "codes. They belong to the owners of the recordings."
 )
 
 
@@ -68,7 +68,7 @@ def write_export(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, b
 
 
 def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
-    """Return whether this network is there already, so that a score that is newer is its own."""
+    """Return whether this network is there already, so that a newer score is its own."""
     try:
         there = load_trained(weights)
     except UserError:
@@ -78,7 +78,7 @@ def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
 
 
 def _score(path: Path, step: int, what: str) -> list[str]:
-    """Return the lines of the score of a test, if it is one after so many steps."""
+    """The scores of a test, if it is of this step."""
     try:
         scores = json.loads(path.read_text(encoding="utf-8"))
         bits = [f"- {name}: {fixed(value)}" for name, value in scores["bits_per_sample"].items()]
@@ -98,7 +98,7 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
     averaged = " These are averaged weights." if "averaging_state" in content else ""
     lines = [
         f"# {folder.name}",
-        f"A {registry.title(trained.name)} that makes raw audio at {trained.sample_rate} Hz, one sample at a time "
+        f"A {registry.title(trained.name)} that generates raw audio at {trained.sample_rate} Hz, one sample at a time "
         f"(sequnet_pl, commit {facts.get('commit') or 'unknown'}): "
         f"{sum(parameter.numel() for parameter in network.parameters()):,} parameters in bfloat16, receptive field "
         f"{receptive_field(network.receptive_field, trained.sample_rate)}; {trained.step:,} steps of training."

@@ -1,4 +1,4 @@
-"""Causes that end a run: numbers that are not finite, a loss that stays high, and errors that a user can fix."""
+"""Reasons to end a run: numbers that are not finite, a loss that stays high, and errors that a user can correct."""
 
 import logging
 import math
@@ -143,13 +143,13 @@ def _described(trainer: pl.Trainer, batch: Batch, loss: Tensor) -> tuple[str, bo
 
 
 def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
-    """The error that a user can do something about, where it is one of these."""
+    """Return the error that a user can correct, if it is one of these."""
     text, modules = " ".join(str(error).split()), _modules(error)
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)) or _NO_MEMORY.search(text):
         return _out_of_memory(trainer)
     if isinstance(error, RuntimeError) and modules[-1].startswith("torch.utils.data"):
         return UserError(
-            f"a process that loads batches has ended, most likely for want of memory ({text[:120]}); "
+            f"a process that loads batches has ended, most likely because memory ran out ({text[:120]}); "
             "try fewer --num_workers, and resume with --ckpt_path last"
         )
     if isinstance(error, RuntimeError) and trainer.world_size > 1 and modules[-1].startswith(_EXCHANGES):

@@ -106,7 +106,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     """Return W&B's logger for a run folder; a resumed run continues the same W&B run.
 
     It is online if a key is set and the server answers, otherwise offline; then `wandb sync` uploads it later. The
-    WANDB_ variables mean what W&B's documents say and win over what is chosen here; None if they disable it. All files
+    WANDB_ variables work as W&B documents and override the choices here; None if they disable it. All files
     of W&B are in the run folder unless they name another one.
     Variables that are not valid raise W&B's own error, before anything is written.
     """
@@ -129,7 +129,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
     silent: dict[str, Any] = {}
     if mode == "offline" and "WANDB_SILENT" not in given:
         silent = {"settings": wandb.Settings(silent=True)}
-        wandb.termsetup(silent["settings"], None)  # here, since Lightning sets an option that W&B warns of
+        wandb.termsetup(silent["settings"], None)  # Lightning sets an option that W&B has deprecated
         rank_zero_only(print)(f"W&B: offline, in {save_dir}/wandb; upload with: wandb sync {save_dir}/wandb/offline-*")
     return WandbLogger(
         name=given.get("WANDB_NAME") or name,
@@ -144,7 +144,7 @@ def wandb_logger(folder: Path, name: str, group: str) -> WandbLogger | None:
 
 
 def _answers(url: str) -> bool:
-    """Return whether a server answers, whatever its answer is; log a warning if not."""
+    """Return whether a server answers at all; log a warning if not."""
     try:
         urllib.request.urlopen(url, timeout=_REACH_SECONDS).close()
     except urllib.error.HTTPError:
@@ -220,7 +220,7 @@ def _wandb_media(sampling: ClipSet, folder: Path, codes: Figure) -> dict[str, An
 
 
 def log_checkpoint(loggers: Iterable[Logger], files: Iterable[Path]) -> None:
-    """Log the best checkpoint, and what lies beside it, as a W&B artifact."""
+    """Log the best checkpoint and the files beside it as a W&B artifact."""
     for logger in loggers:
         if isinstance(logger, WandbLogger):
             import wandb

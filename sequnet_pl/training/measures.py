@@ -1,4 +1,4 @@
-"""Audio that a run has been trained on, its time and its speed: logged in one row with its scores."""
+"""Hours of audio that a run was trained on, time and speed: logged in one row with its scores."""
 
 import logging
 import resource
@@ -123,7 +123,7 @@ class Measures(Callback):
             module.log(name, value, batch_size=1, rank_zero_only=True)
 
     def _speed(self, trainer: pl.Trainer) -> dict[str, float]:
-        """Since the mark, which is set anew."""
+        """Since the mark, which is then reset."""
         now, before = self._now(trainer), self._mark
         self._mark = now
         if before is None or now[0] <= before[0]:
@@ -133,7 +133,7 @@ class Measures(Callback):
         return {"speed/samples_per_second": samples / seconds, "speed/data_wait": waited / seconds}
 
     def _now(self, trainer: pl.Trainer) -> tuple[float, int, float]:
-        """Seconds on a clock that stands still while clips are made, samples seen, and seconds waited for batches."""
+        """Seconds on a clock that stops while clips are made, samples seen, and seconds waited for batches."""
         loader = trainer.train_dataloader
         sampling = sum(each.seconds_taken for each in callbacks_of(trainer, SampleAudio))
         return time.monotonic() - sampling, self.samples_seen, loader.waited if isinstance(loader, CropLoader) else 0.0

@@ -1,4 +1,4 @@
-"""The memory of a training step, estimated before the first one: a batch that is too large is refused in one line.
+"""The memory of a training step, estimated before the first one: a batch that is too large is an error of one line.
 
 One crop is computed forward and backward on fake tensors, which have shapes and no content, while the bytes of all
 tensors that exist at the same time are added up. Peaks of both published networks on a CPU were 1.0 to 1.3 times the

@@ -34,7 +34,7 @@ def targets_and_mask(batch: Batch, outputs: int) -> tuple[Tensor, Tensor]:
 
 
 def nats(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy (B, N) of each target in nats; at least in float32, whatever the logits' type."""
+    """Cross entropy (B, N) of each target in nats; at least in float32."""
     precise = torch.promote_types(logits.dtype, torch.float32)
     # over classes side by side in memory, as networks give them: a fifth of the time on a CPU
     rows = torch.log_softmax(logits.transpose(1, 2), dim=-1, dtype=precise).flatten(0, 1)
@@ -42,7 +42,7 @@ def nats(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def margins(logits: Tensor, targets: Tensor) -> Tensor:
-    """Difference (B, N) of the largest logit and the target's: 0 where the target is the likeliest code."""
+    """Difference (B, N) between the largest logit and the target's: 0 where the target is the likeliest code."""
     precise = torch.promote_types(logits.dtype, torch.float32)
     chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1)
     return logits.amax(dim=1).to(precise) - chosen.to(precise)  # argmax along a dimension that is not the last is slow
@@ -139,7 +139,7 @@ def references(data: AudioDataModule) -> dict[str, float]:
 
 
 def code_counts(split: Split) -> NDArray[np.int64]:
-    """Return how often each of the 256 codes occurs (256,)."""
+    """Count of each of the 256 codes."""
     return sum(
         (np.bincount(codes[:, 2:][inside].numpy(), minlength=CLASSES) for codes, inside in stretches(split, MOST)),
         start=np.zeros(CLASSES, np.int64),

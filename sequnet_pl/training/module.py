@@ -1,4 +1,4 @@
-"""The LightningModules: how the networks learn and are scored. The networks themselves stand in sequnet_pl.models.
+"""The LightningModules: how the networks learn and are scored. The networks are in sequnet_pl.models.
 
 Letters: B batch, N targets, Q = 256 classes.
 """
@@ -131,7 +131,7 @@ class AudioModule(pl.LightningModule):
             labels = data.recording_labels(split)
             unknown = [label for label in labels if not numbers.get(label)]
             if unknown and split in ("train", scored):
-                text = "%s: %d of %d recordings have no label that the network knows (%s), and count as no label"
+                text = "%s: %d of %d recordings have no label of the network (%s), and count as no label"
                 names = sorted({label or "none given" for label in unknown})
                 rank_zero_only(log.warning)(text, split, len(unknown), len(labels), ", ".join(names))
             self._labels[split] = torch.tensor([numbers.get(label, 0) for label in labels], dtype=torch.int64)
@@ -154,7 +154,7 @@ class AudioModule(pl.LightningModule):
         return labels * torch.from_numpy(kept).to(labels.device)
 
     def on_train_start(self) -> None:
-        """Compile what is trained; scoring alone would not be worth the wait."""
+        """Compile for training; scoring alone is not worth the time to compile."""
         self._compilation.begin(self.trainer, self.network)
 
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -271,4 +271,4 @@ def module_class(name: str) -> type[NetworkModule]:
 SeqUNetModule, WaveNetModule = module_class("sequnet"), module_class("wavenet")
 """The modules of the published networks."""
 REVISABLE = ("checkpoint_activations", "compile")
-"""Settings of how a module computes, not of what: a resumed run may choose them anew."""
+"""Settings of how a module computes, not of what: a resumed run may change them."""

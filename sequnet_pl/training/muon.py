@@ -104,7 +104,7 @@ class MuonAndAdam(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Matrices (N, rows, columns) with all singular values brought to between 0.7 and 1.2; zeros stay zeros.
+    """Matrices (N, rows, columns) with all singular values moved to between 0.7 and 1.2; zeros stay zeros.
 
     Five Newton-Schulz steps, whose coefficients are chosen to rise steeply and not to converge; in bfloat16 on a GPU.
     """

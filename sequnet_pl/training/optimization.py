@@ -1,4 +1,4 @@
-"""Optimizers and schedules: Adam as published, and what makes it better, each off unless asked for."""
+"""Optimization of networks: Adam as published, and options that improve it, all off by default."""
 
 import math
 from collections.abc import Callable

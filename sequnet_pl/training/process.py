@@ -28,7 +28,7 @@ def is_rank_zero() -> bool:
 
 
 def ignore_stray_ranks() -> None:
-    """Make this process the first of a run of one process, whatever rank another launcher left in the environment."""
+    """Make this the only process of a run, without the rank that another launcher left in the environment."""
     stray = ["RANK", "LOCAL_RANK", "NODE_RANK"]
     stray += [] if "SLURM_JOB_ID" in os.environ else ["SLURM_PROCID"]
     for name in stray:
@@ -44,7 +44,7 @@ def set_threads(threads: int | None) -> None:
 
 
 def filter_warnings() -> None:
-    """Silence warnings of Lightning that do not apply here; the reason stands beside each."""
+    """Silence warnings of Lightning that do not apply here; the reason is beside each."""
     messages = (
         "does not have many workers",  # one process gathers thousands of crops a second
         "exists and is not empty",  # a resumed run continues in its folder

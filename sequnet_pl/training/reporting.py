@@ -114,7 +114,7 @@ class RunReport(Callback):
     def __init__(self, folder: Path, checkpoints: Path, log_model: bool = False) -> None:
         self.folder, self.checkpoints, self.log_model = folder, checkpoints, log_model
         self.begun_from: dict[str, Any] | None = None
-        """Path, step and hash of the weights that the run begins with, where it does not begin anew."""
+        """Path, step and hash of the weights that the run starts from, if not from new ones."""
         self._on = self._failed = False
         self._written = (time.monotonic(), -1)  # when, and what the newest sampling was
 
@@ -158,7 +158,7 @@ class RunReport(Callback):
         self._write(trainer, 0.0)
 
     def _write(self, trainer: pl.Trainer, minutes: float) -> None:
-        """Write unless nothing new was sampled and the report is younger than so many minutes."""
+        """Write unless nothing new was sampled and the report is younger than some minutes."""
         newest = max((each.last_step for each in callbacks_of(trainer, SampleAudio)), default=-1)
         when, sampled = self._written
         if self._on and (newest != sampled or time.monotonic() - when >= 60 * minutes):

@@ -40,7 +40,7 @@ from sequnet_pl.training.trained import Trained
 
 @dataclass
 class Job:
-    """The work that a command line of train.py asks for."""
+    """The task of a command line of train.py."""
 
     command: str  # fit, validate or test
     network: str  # its name in the registry
@@ -50,7 +50,7 @@ class Job:
 
     @property
     def fits(self) -> bool:
-        """True if it trains."""
+        """True for a fit."""
         return self.command == "fit"
 
     @property
@@ -63,7 +63,7 @@ def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, A
     """Return the trainer, the module and the data of a run.
 
     Args:
-        job: What is asked for. A new run that names no precision is given one, which a resumed run keeps.
+        job: The task. A new run that names no precision is given one, which a resumed run keeps.
         parser: Its parser, which makes the objects that the settings name.
         folder: The run folder.
 
@@ -81,7 +81,7 @@ def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, A
     elif built.trainer.precision is None:
         built.trainer.precision = job.settings.trainer.precision = _default_precision(job.settings, module)
     options: dict[str, Any] = dict(built.trainer)
-    if options["accelerator"] == "auto":  # one GPU if there is one, never what knows no float64
+    if options["accelerator"] == "auto":  # one GPU if there is one, never a device without float64
         options["accelerator"] = "gpu" if torch.cuda.is_available() else "cpu"
     if options["accelerator"] in ("gpu", "cuda") and not torch.cuda.is_available():
         raise UsageError("torch finds no GPU with CUDA on this machine: --gpus 0 runs on the CPU")
@@ -105,7 +105,7 @@ def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, A
 
 
 def _instantiate(parser: ArgumentParser, settings: Namespace) -> Namespace:
-    """Return the settings with the objects that they name. UsageError for arguments that a class refuses."""
+    """Return the settings with the objects that they name. UsageError for arguments that a class does not accept."""
     try:
         return parser.instantiate(settings)
     except (ValueError, TypeError) as error:
@@ -158,7 +158,7 @@ def run(job: Job, trainer: pl.Trainer, module: AudioModule, data: AudioDataModul
     """Fit or score, and print what is done and what can follow. Errors that a user can fix are raised as UserError.
 
     Args:
-        job: What is asked for.
+        job: The task.
         trainer: The trainer.
         module: Its module.
         data: Its data.
@@ -214,7 +214,7 @@ def _start_from(start: Trained, trainer: pl.Trainer, module: AudioModule) -> Non
 
 
 def _fit(trainer: pl.Trainer, module: AudioModule, data: AudioDataModule, checkpoint: Path | None) -> None:
-    """Fit, validate at the end, and print why a fit ended, unless it made the steps that were asked for."""
+    """Fit, validate at the end, and print why a fit ended, unless it made all its steps."""
     before = read(checkpoint)["global_step"] if checkpoint else -1
     trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
     if trainer.global_step == before:

@@ -46,7 +46,7 @@ class RunDir:
         return self
 
     def release(self, began: bool) -> None:
-        """Unlock the directories, and remove those of a run that has not begun."""
+        """Unlock the directories, and remove those of a run that has not started."""
         for file in self._locks:
             file.close()
         with suppress(OSError):
@@ -62,7 +62,7 @@ def open_for(job: Job, launched: bool, again: bool) -> tuple[Path, RunDir | None
     """Return the folder of a run, and for the process that writes it its directories, locked; set the paths to them.
 
     Args:
-        job: What is asked for; `best.dirpath` and `last.dirpath` of its settings are set.
+        job: The task; `best.dirpath` and `last.dirpath` of its settings are set.
         launched: Whether Lightning has launched this process, whose launcher has then chosen the name.
         again: See `create`.
 

@@ -55,7 +55,7 @@ class Excerpts:
 
     @classmethod
     def spread(cls, data: AudioDataModule, count: int, label_names: Sequence[str] = ()) -> "Excerpts":
-        """Return so many places, spread over the held-out recordings: whole seconds, or the middle of short ones."""
+        """Places spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
         split, rate = held_out(data), data.hparams["sample_rate"]
         plan = scoring_plan(split.lengths, rate)
         halfway = np.stack((np.arange(len(split.lengths)), (split.lengths + 1) // 2), axis=1)
@@ -72,11 +72,11 @@ class Excerpts:
         return cls(split, places, names, torch.tensor(numbers) if label_names else None)
 
     def before(self, samples: int) -> Tensor:
-        """Codes (B, samples) that end at the places; before a recording's start lies silence."""
+        """Codes (B, samples) that end at the places; before a recording's start is silence."""
         return Crops(self.split, samples - 1, 0).__getitems__(self.places).codes
 
     def prompt_lengths(self, samples: int) -> list[int]:
-        """Return the lengths of prompts of so many samples: shorter where a recording starts within."""
+        """Lengths of prompts of `samples` at most: shorter where a recording starts within."""
         return np.minimum(samples, self.places[:, 1]).tolist()
 
     def after(self, samples: int) -> list[NDArray[np.uint8]]:
@@ -162,7 +162,7 @@ class SampleAudio(Callback):
             if trainer.is_global_zero:
                 try:
                     self._make(trainer, module, step)
-                except Exception as error:  # a run of days does not end for want of a clip
+                except Exception as error:  # a long run does not end because a clip fails
                     log.warning("no clips at step %d: %s", step, error or type(error).__name__)
         self.seconds_taken += time.monotonic() - began
 

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints that are written beside their path, synchronised and renamed, and always read with `weights_only`."""
+    """Checkpoints that are written atomically and always read with `weights_only`."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write a checkpoint. Raises UserError if that fails; the file that was there before is then unchanged."""

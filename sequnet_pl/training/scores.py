@@ -1,4 +1,4 @@
-"""The test's score beside what is normal, and in detail: on the terminal, in test.json, and as a page."""
+"""The scores of a test beside baselines, and in detail: on the terminal, in test.json, and as a page."""
 
 import json
 import math
@@ -45,7 +45,7 @@ _FIELDS = 4  # receptive fields, beyond which all is one bin
 
 
 def distance_edges(receptive_field: int | None, longest: int) -> list[int]:
-    """Ends of the bins of distance from a recording's start, in samples: powers of two; the last bin has no end.
+    """Ends of the bins of the distance from a recording's start, in samples: powers of two; the last bin has no end.
 
     They end with the first that is four receptive fields or more, and before the end of the `longest` recording.
     """
@@ -109,7 +109,7 @@ PAGE = "test.html"
 
 
 class ScoreReport(Callback):
-    """Reports the test's score beside a uniform and n-gram baselines learnt on train, and where it is good or bad.
+    """Reports the test's score beside uniform and n-gram baselines, and its best and worst recordings.
 
     Args:
         folder: Where `test.json` and `test.html` go, the run folder. The JSON file has the fields of
@@ -163,7 +163,7 @@ class ScoreReport(Callback):
         print_scores(Console(), scores)
 
     def scores(self, trainer: pl.Trainer, module: AudioModule) -> Scores:
-        """Return the scores of the test."""
+        """Results of the test."""
         data, (recordings, distances, confidences) = data_of(trainer), self._sums
         samples = int(recordings.counts.sum())
         network, *tables = (recordings.totals.sum(1) / samples).tolist()

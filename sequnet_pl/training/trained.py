@@ -35,11 +35,11 @@ class Trained:
     data: dict[str, Any]
     """Hyper-parameters of the AudioDataModule that it learnt from; empty for a published snapshot."""
     labels: tuple[str, ...] = ()
-    """Labels that it knows, in the order of their numbers, which start at 1."""
+    """Its labels, in the order of their numbers, which start at 1."""
 
     @property
     def name(self) -> str:
-        """Name of the network, as for `--model`."""
+        """Name of the network, as of `--model`."""
         return registry.name_of(self.network)
 
     @property
@@ -48,7 +48,7 @@ class Trained:
         return self.data.get("sample_rate", SAMPLE_RATE)
 
     def with_labels(self, labels: Sequence[str]) -> Network:
-        """Return the network with these labels instead of its own. One that it does not have is as no label."""
+        """Return the network with these labels instead of its own. Unknown labels become no label."""
         numbers = {name: number for number, name in enumerate(self.labels, 1)}
         self.network.select_labels([numbers.get(name, 0) for name in labels])
         return self.network

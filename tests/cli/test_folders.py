@@ -64,7 +64,7 @@ def test_yaml_takes_one_or_several_and_flags_win(settings, tmp_path: Path, writt
         ("--audio_dir {0} {1} --audio_weights", "--audio_weights: expected at least one argument"),
         ("--audio_dir {0} {0}", "or lies in it; name each folder once"),
         ("--audio_dir {0} ''", "has an empty value"),
-        ("--audio_dir {0} {1} --audio_list x.csv", "each say which recordings to take"),
+        ("--audio_dir {0} {1} --audio_list x.csv", "each choose the recordings"),
         ("--audio_dir {0} {1} --split_time false true", "unrecognized arguments: true"),
         ("--audio_dir {0} --levels 2 {1}", "unrecognized arguments: "),
         ("--config {0}/../empty.yaml", "audio_dir is empty"),

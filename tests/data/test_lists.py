@@ -94,7 +94,7 @@ def test_a_list_gives_the_splits_of_files(tmp_path: Path, monkeypatch: pytest.Mo
         ),
         ("audio_list", "path,split\n,train\n", "line 2: the path is missing"),
         ("audio_list", "path,split\na.wav,train\n\ngone.wav,val\n", "line 4: there is no file .*gone.wav"),
-        ("audio_list", "path,split\na.wav,train\nb.wav,val\n./a.wav,test\n", "line 4: ./a.wav stands in line 2"),
+        ("audio_list", "path,split\na.wav,train\nb.wav,val\n./a.wav,test\n", "line 4: ./a.wav is in line 2"),
         ("audio_list", "path,split\nb.wav,val\n", "list.csv has no audio to train on"),
         ("audio_list", "", "has no column path and split"),
         ("audio_list", "file,split\na.wav,train\n", "has no column path;"),

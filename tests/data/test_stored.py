@@ -205,7 +205,7 @@ def test_other_recordings_and_other_options_have_stores_of_their_own(tmp_path: P
         ({"skip_silence": 0.0}, "silence of 0.0 s"),
         ({"sample_rate": -1}, "sample_rate is -1"),
         ({"audio_dir": "x", "audio_list": "x"}, "--audio_dir x and --audio_list x"),
-        ({"audio_dir": ["a", "b"], "recordings": "x"}, "--audio_dir a b and --recordings x each say"),
+        ({"audio_dir": ["a", "b"], "recordings": "x"}, "--audio_dir a b and --recordings x each choose"),
         ({"builtin_takes": 40}, "--builtin_takes 40 goes with --dataset builtin, not with --dataset piano"),
         ({"builtin_takes": 40, "dataset": "builtin", "recordings": "x"}, "not with --recordings x"),
         *(({"builtin_takes": n, "dataset": "builtin"}, f"--builtin_takes is {n}, but .* 1 to") for n in (0, -1, 1001)),

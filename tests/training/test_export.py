@@ -2,7 +2,9 @@
 
 import json
 import os
+import runpy
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +117,15 @@ def test_the_command(last: Path, tmp_path: Path, capsys: pytest.CaptureFixture[s
         word in line for word, line in zip(("none.ckpt", "cannot make the folder", "folder"), said, strict=True)
     ] == [True] * 3
     assert not (tmp_path / "other").exists()
+
+
+def test_run_as_a_module_it_logs_what_it_wrote(
+    last: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["export", str(last), str(tmp_path / "given")])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("sequnet_pl.pretrained", run_name="__main__")
+    assert f"{tmp_path / 'given' / 'weights.ckpt'}: 0." in caplog.text and "sample.py --ckpt_path" in caplog.text
 
 
 def test_a_network_is_loaded_by_its_name(last: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

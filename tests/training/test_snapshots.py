@@ -1,5 +1,7 @@
 """Published snapshots become checkpoints that training resumes from."""
 
+import runpy
+import sys
 from pathlib import Path
 
 import pytest
@@ -100,3 +102,13 @@ def test_command(
     error = capsys.readouterr().err
     assert said in error and error.count("\n") <= 1
     assert Path("out.ckpt").exists() == (status == 0)
+
+
+def test_run_as_a_module_it_logs_what_it_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = tmp_path / "out.ckpt"
+    monkeypatch.setattr(sys, "argv", ["convert", "convert", str(SNAPSHOTS / "sequnet_l2_f5_d3_k7"), str(out)])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("sequnet_pl.models.published", run_name="__main__")
+    assert f"{out}: step 300; resume with: " in caplog.text

@@ -16,7 +16,7 @@ _PHRASE_BARS = 4
 _GRID = 48  # points a beat on which tempo is integrated
 _BLOCK = 256  # samples; see _damped_sines
 _MODES = 24  # most partials a string has
-_LEAD_IN = 0.03  # seconds before the first note: a clip begun from silence should not wait long either
+_LEAD_IN = 0.03  # seconds before the first note: a clip from silence should not wait long either
 _TAIL = 1.2  # seconds after the last key is let go
 _NOISE_FLOOR = 1.0e-4  # about -80 dB: a quiet room is not digital silence, which only lies before a recording
 

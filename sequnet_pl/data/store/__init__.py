@@ -2,7 +2,7 @@
 
 `make_store` makes or updates a store, `open_split` reads it; `python -m sequnet_pl.data.store` shows one.
 Codes are only appended, and the index is replaced once they are on disk. So readers need no lock, and a crash costs the
-work of a minute at most. Removed recordings leave unused space; a folder that is deleted is made again without any.
+work of a minute at most. Removed recordings leave unused space; a deleted folder is made again without it.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class Split:
     def codes(self) -> NDArray[np.uint8]:
         """All codes of the store (T,), read-only, on disk until they are read. Raises UserError where they are gone."""
         if not _is_complete(self.path, self.length):
-            raise UserError(f"{self.path} is gone or too short; start again, so that the store is made again")
+            raise UserError(f"{self.path} is missing or too short; start again to make the store again")
         return np.memmap(self.path, np.uint8, "r", shape=(self.length,)) if self.length else np.empty(0, np.uint8)
 
     def __getstate__(self) -> dict[str, Any]:

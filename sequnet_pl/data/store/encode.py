@@ -84,7 +84,7 @@ def _noting(blocks: Iterable[NDArray[np.float32]], notes: list[str]) -> Iterator
 
 
 def _gain(path: Path, options: Options, notes: list[str]) -> float:
-    """Return the factor that brings a file to the wanted loudness without clipping it."""
+    """Return the gain that gives a file the wanted loudness without clipping."""
     if options.loudness is None:
         return 1.0
     blocks = _noting(mono(path, options.rate, options.channel), [])  # noted when the codes are made
@@ -94,7 +94,7 @@ def _gain(path: Path, options: Options, notes: list[str]) -> float:
         return 1.0
     gain = 10 ** ((options.loudness - found) / 20)
     if gain * peak > 1:
-        notes.append("made less loud than asked for, so that its peaks are not clipped")
+        notes.append("less loud than requested, so that its peaks are not clipped")
         return 1 / peak
     return gain
 

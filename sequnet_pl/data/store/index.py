@@ -30,7 +30,7 @@ _LEAST = 1  # seconds that such a segment has at least; a shorter recording is n
 
 @dataclass(frozen=True)
 class Options:
-    """Options that decide the codes of a recording. Raises UsageError for values that make no sense."""
+    """Options that determine the codes of a recording. Raises UsageError for values that are not valid."""
 
     rate: int = SAMPLE_RATE  # Hz
     channel: Channel = "mix"
@@ -74,7 +74,7 @@ class Recording:
 
     @property
     def is_segment(self) -> bool:
-        """True for a segment, which is not all of its recording."""
+        """True if this is a segment of a recording."""
         return 0 < self.length < self.total_length
 
     def unsplit(self) -> Self:
@@ -166,7 +166,7 @@ def read_index(folder: Path) -> Index | None:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is damaged ({error}); delete it, so that the store is made again") from error
+        raise UserError(f"{path} is damaged ({error}); delete it to make the store again") from error
 
 
 def opened_index(folder: Path, unsplit: bool = False) -> Index:

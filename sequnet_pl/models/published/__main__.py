@@ -11,7 +11,7 @@ from sequnet_pl.project import command
 from sequnet_pl.training.snapshots import convert_snapshot
 from sequnet_pl.training.trained import PUBLISHED_LAYERS, newest_checkpoint
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("sequnet_pl.models.published")  # __name__ is __main__
 
 
 def convert(argv: list[str]) -> None:

@@ -216,7 +216,7 @@ class Layout:
         return -(-self._chunks(operation) // (32 * split * halves))
 
     def _segment(self, read: Read, free: int = 0, raw: bool = False) -> SegmentRow:
-        """Return a frame that is read, or the frame before its normalisation, at the same place in shared memory."""
+        """Return a frame that is read, or the frame before its normalisation, at the same shared memory address."""
         slot, (ring, lag) = self._slots[read.ring], read
         shared = free if slot.shared is None else slot.shared
         packets, slots, *_ = self._slots[ring.written] if raw else slot
@@ -234,7 +234,7 @@ class Layout:
         return found
 
     def _tables(self, free: int) -> tuple[Tensor, dict[str, int]]:
-        """Return all tables as one, and where each begins; frames that are not kept lie from `free` on."""
+        """Return all tables as one, and the start of each; frames that are not kept lie from `free` on."""
         fetches: list[int] = []
         operations: list[OperationRow] = []
         targets: list[TargetRow] = []
@@ -306,7 +306,7 @@ class Layout:
         return torch.tensor(list(chain(*tables.values())), dtype=torch.int32), numbers
 
     def _pack(self) -> tuple[Tensor, Tensor]:
-        """Return weights in their type and biases in float32, row by row; of gated ones filter and gate in turn."""
+        """Return weights in their type and biases in float32, row by row; of gated ones filter and gate alternate."""
         weights, biases = [], []
         for op in self._schedule.operations:
             for output in op.outputs:

@@ -71,7 +71,7 @@ class _Panels(NamedTuple):
 
     @classmethod
     def of(cls, outputs: int, gated: bool) -> "_Panels":
-        """Return the panels of so many rows; those of a gated matrix hold filter and gate of each channel."""
+        """Return the panels of a number of rows; those of a gated matrix hold filter and gate of each channel."""
         pairs = -(-outputs // (2 * _LANES))
         # two threads share the work equally; of equals the widest, which reads its inputs least often
         width = min((3, 2, 1), key=lambda width: -(-pairs // width // 2) * width)
@@ -280,7 +280,7 @@ class _Program:
         return ctypes.addressof(array)
 
     def draw(self, session: Session, uniform: Tensor, params: SamplingParams, threads: int) -> Block:
-        """Draw a block on so many threads; update the session."""
+        """Draw a block on a number of threads; update the session."""
         state, (clips, samples) = session.state, uniform.shape
         block = Block(torch.empty(uniform.shape, dtype=torch.uint8), torch.empty(uniform.shape))
         if isinstance(state, WaveNetState):  # long rings are laid out frame by frame; values and shapes stay

@@ -63,7 +63,7 @@ class JobStruct(ctypes.Structure):
 
     @classmethod
     def of(cls, values: Mapping[str, Tensor | float]) -> "JobStruct":
-        """Return a job; tensors are given by their addresses, for as long as they live."""
+        """Return a job; tensors are given by their addresses, which must stay valid."""
         return cls(**{name: v.data_ptr() if isinstance(v, Tensor) else v for name, v in values.items()})
 
 
@@ -181,14 +181,14 @@ class CudaEngine:
 
 
 def is_few(clips: int, weights: WeightType) -> bool:
-    """Return whether the kernel draws so many. UsageError for many with weights that graphs do not have."""
+    """Return whether the kernel draws this many clips. UsageError for many with weights that graphs do not have."""
     if clips > FEW_CLIPS and weights != "float32":
         raise UsageError(f"{weights} weights on a GPU are for {FEW_CLIPS} clips at once at most, not {clips}")
     return clips <= FEW_CLIPS
 
 
 def cuda_engine(network: Network, weights: WeightType, clips: int, required: bool = False) -> Engine:
-    """Return the fastest engine for a network on a GPU that draws so many clips at once.
+    """Return the fastest engine for a network on a GPU and a number of clips at once.
 
     Args:
         network: On the GPU.

@@ -53,7 +53,7 @@ class Ring:
 class Recurrence(NamedTuple):
     """x' = decay x + gain u, y = Re(output x) + direct u in each channel, of the frame u that is read first.
 
-    The states lie in a ring as 2N frames that stay where they are: real and imaginary part in turn.
+    The states are 2N frames of a ring that do not move: real and imaginary parts alternate.
     """
 
     states: Ring
@@ -78,7 +78,7 @@ class Output(NamedTuple):
 
     @property
     def gated(self) -> bool:
-        """True if there are two rows a channel."""
+        """True if there are two rows per channel."""
         return self.activation in ("gate", "glu")
 
 
@@ -91,7 +91,7 @@ class Read(NamedTuple):
 
 @dataclass(eq=False)
 class Operation:
-    """A computation from some frames, due every 2^shift samples.
+    """Operation on some frames, computed every 2^shift samples.
 
     Attributes:
         reads: Of normalised frames the newest first.

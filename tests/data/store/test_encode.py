@@ -78,7 +78,7 @@ def test_loudness_never_clips_and_keeps_what_it_cannot_measure(tmp_path: Path):
     tone = np.sin(2 * np.pi * 997 * np.arange(16_000 * 4) / 16_000)
     clicks = np.random.default_rng(0).normal(0, 0.002, 64_000)
     clicks[::8000] = 0.8
-    less, unmeasured = "less loud than asked for", "too short or too quiet to measure its loudness, left as it is"
+    less, unmeasured = "less loud than requested", "too short or too quiet to measure its loudness, left as it is"
     cases = [
         (0.01 * tone, -23.0, 0.1, ""),
         (0.9 * tone, -23.0, 0.1, ""),

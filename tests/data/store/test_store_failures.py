@@ -179,7 +179,7 @@ def test_damaged_codes(tmp_path: Path, five: list[Path], damage, caplog: pytest.
     make(tmp_path / "store", five)
     reader = open_split(tmp_path / "store", "train")
     damage(reader.path)
-    with pytest.raises(UserError, match="gone or too short"):
+    with pytest.raises(UserError, match="missing or too short"):
         len(reader.codes)
     assert make(tmp_path / "store", five).made == 5
     assert "is missing or too short" in caplog.text
