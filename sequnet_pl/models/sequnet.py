@@ -70,13 +70,14 @@ class SeqUNet(Network):
         score_context: int = 1024,
     ) -> None:
         super().__init__()
-        fewest = _FIRST_MEMORY + 1 if state else 1
-        sizes = (("levels", levels, fewest), ("features", features, 1), ("head", head, 0))
+        sizes = (("levels", levels, 1), ("features", features, 1), ("head", head, 0))
         for name, value, least in (*sizes, ("score_context", score_context, 0)):
             if value < least:
                 raise UsageError(f"{name} is {value}, but must be {least} or more")
         if state < 0 or state % 2:
             raise UsageError(f"state is {state}, but must be even and 0 or more")
+        if state and levels <= _FIRST_MEMORY:
+            raise UsageError(f"levels is {levels}, but must be {_FIRST_MEMORY + 1} or more with state {state}")
         if kernel_size < 3 or kernel_size % 2 == 0:
             raise UsageError(f"kernel_size is {kernel_size}, but must be odd and 3 or more")
         self.features, self.kernel_size = features, kernel_size

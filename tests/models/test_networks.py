@@ -51,7 +51,7 @@ def any_network(request):
     ("make", "message"),
     [
         (lambda: SeqUNet(0), "levels is 0, but must be 1 or more"),
-        (lambda: SeqUNet(2, state=4), "levels is 2, but must be 3 or more"),
+        (lambda: SeqUNet(2, state=4), "levels is 2, but must be 3 or more with state 4"),
         (lambda: SeqUNet(3, state=5), "state is 5, but must be even and 0 or more"),
         (lambda: SeqUNet(3, state=4, score_context=-1), "score_context is -1, but must be 0 or more"),
         (lambda: SeqUNet(3, kernel_size=4), "kernel_size is 4, but must be odd"),
