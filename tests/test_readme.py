@@ -233,17 +233,21 @@ def test_commands_do_what_they_say(place: Path, monkeypatch: pytest.MonkeyPatch,
         assert (run / "report.html").is_file()
 
 
-def test_python_of_the_pages_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One block after the other, with a small checkpoint where one is named, and short clips."""
+def test_python_of_the_pages_runs(tmp_path: Path, audio_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One block after the other, with a small checkpoint where one is named, short clips and few steps."""
+    (tmp_path / "music").symlink_to(audio_folder)
     checkpoint = tmp_path / "last.ckpt"
     checkpoint.write_bytes(gzip.decompress((ROOT / "tests/fixtures/checkpoints/sequnet-2.ckpt.gz").read_bytes()))
     blocks = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
     code = "\n".join(blocks).replace("logs/sequnet/my-run/checkpoints/last.ckpt", str(checkpoint))
     names: dict[str, Any] = {}
     monkeypatch.chdir(tmp_path)
-    exec(code.replace("32_000", "3_000").replace("seconds=2.0", "seconds=0.1"), names)
+    for written, quick in (("32_000", "3_000"), ("seconds=2.0", "seconds=0.1"), ("max_steps=2000", "max_steps=2")):
+        code = code.replace(written, quick)
+    exec(code.replace("output_size=4096", "output_size=64"), names)
     assert names["clips"].shape == (4, 1600)
     assert names["sound"].shape == (1, 1400)
+    assert names["trainer"].global_step == 2
 
 
 def test_links_between_pages_lead_somewhere() -> None:
