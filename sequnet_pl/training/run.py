@@ -10,6 +10,7 @@ import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from rich.console import Console
 
@@ -220,7 +221,7 @@ def _fit(trainer: pl.Trainer, module: AudioModule, data: AudioDataModule, checkp
     if trainer.global_step == before:
         rank_zero_only(print)("the run is finished: a larger --max_steps, --epochs or --minutes continues it")
     for callback in trainer.early_stopping_callbacks:
-        if callback.stopped_epoch:
+        if callback.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:  # not `stopped_epoch`: the first is 0
             rank_zero_only(print)(f"early stopping: {callback.stopping_reason_message}")
     _validate_at_end(trainer, module, data)
 
