@@ -209,7 +209,7 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     _shorthand(settings, below)
     _check_trainer(settings, asked)
     if start:
-        adopt_shape(start, settings, below)
+        adopt_shape(start, settings, flags)
         settings.init_from = str(start.path)
     settings.ckpt_path = str(checkpoint) if checkpoint else None
     job = Job(asked, network, settings, checkpoint, start)
