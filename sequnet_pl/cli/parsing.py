@@ -62,10 +62,17 @@ class Parser(ArgumentParser):
         self.names: dict[str, str] = {"--help": "help"}
         """The setting that each name of an option sets."""
         self._brief = brief
+        self._never_null: set[str] = set()  # settings
 
-    def option(self, *names: str, group: Any = None, **settings: Any) -> None:
-        """Add an option with all its names."""
-        self.names |= dict.fromkeys(names, str(settings.get("dest") or names[0].removeprefix("--")))
+    def option(self, *names: str, group: Any = None, annotation: Any = None, **settings: Any) -> None:
+        """Add an option with all its names, of the type of an `annotation` if one is given."""
+        key = str(settings.get("dest") or names[0].removeprefix("--"))
+        self.names |= dict.fromkeys(names, key)
+        if annotation is not None:
+            default = settings["default"]
+            settings |= _kind_of(annotation, default)
+            if default is not None and NoneType not in get_args(annotation):
+                self._never_null.add(key)
         (group or self).add_argument(*names, **settings)
 
     def signature(
@@ -95,8 +102,8 @@ class Parser(ArgumentParser):
             names = dict.fromkeys([f"--{short.get(name, key)}", f"--{key}"])
             hidden = self._brief and name not in short
             text = argparse.SUPPRESS if hidden else docs.get(name, "").replace("%", "%%")
-            settings = kind_of(parameter.annotation, default)
-            self.option(*names, group=group, help=text, metavar=name.upper(), dest=key, default=default, **settings)
+            settings = {"help": text, "metavar": name.upper(), "dest": key, "default": default}
+            self.option(*names, group=group, annotation=parameter.annotation, **settings)
 
     def values(
         self,
@@ -120,15 +127,17 @@ class Parser(ArgumentParser):
         for where, layer in layers:
             short = {key: self.names[f"--{key}"] for key in layer if f"--{key}" in self.names}
             whole = {key: value for key, value in layer.items() if key not in short}
+            by_key = {key: layer[name] for name, key in short.items()}
             try:
                 if whole:
                     values = self.parse_object(whole, namespace=values)
                 if short:
-                    by_key = {key: layer[name] for name, key in short.items()}
                     values = self.parse_object(by_key, namespace=values)
             except ArgumentError as error:
                 raise UsageError(f"{where}: {_one_line(error)}") from error
-            _replace(values, {*_dotted(whole), *short.values()}, alternatives)
+            given = {*_dotted(whole), *_dotted(by_key)}
+            self._check_nulls(where, given, values)
+            _replace(values, given, alternatives)
         self._check_names(argv)
         try:
             values = self.parse_args(list(argv), namespace=values)
@@ -145,6 +154,13 @@ class Parser(ArgumentParser):
         """Return the settings that a command line sets."""
         words = [word.partition("=")[0].rstrip("+") for word in argv]
         return {self.names[word] for word in words if word in self.names}
+
+    def _check_nulls(self, where: str, given: set[str], values: Namespace | None) -> None:
+        """Raise UsageError for a null that a layer gives where it is no value: jsonargparse takes it as not given."""
+        sections = {key.rpartition(".")[0] for key in self.names.values()}
+        for key in sorted(given & (self._never_null | sections)):
+            if values is not None and values.get(key, "") is None:
+                raise UsageError(f"{where}: {key} is null or empty; give it a value or leave it out")
 
     def _check_names(self, argv: Sequence[str]) -> None:
         """Raise UsageError for an option that does not exist, or one with an empty value."""
@@ -186,7 +202,7 @@ def _replace(values: Namespace | None, given: set[str], alternatives: Mapping[st
             values[name] = alternatives[name]
 
 
-def kind_of(annotation: Any, default: Any) -> dict[str, Any]:
+def _kind_of(annotation: Any, default: Any) -> dict[str, Any]:
     """Return the arguments of add_argument for the type annotation of an option."""
     kinds = list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
     if default is None and NoneType in kinds:
