@@ -76,7 +76,7 @@ def test_an_agents_command_trains(sweep, monkeypatch, tmp_path):
         write_wav(tmp_path / "music" / split / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 8000), 16_000)
     small = [
         "--max_steps=1",
-        "--levels=2",
+        "--levels=3",
         "--features=2",
         "--output_size=64",
         "--gpus=0",
