@@ -62,14 +62,23 @@ class Parser(ArgumentParser):
         self.names: dict[str, str] = {"--help": "help"}
         """The setting that each name of an option sets."""
         self._brief = brief
+        self._never_null: set[str] = set()  # settings
 
-    def option(self, *names: str, group: Any = None, **settings: Any) -> None:
-        """Add an option with all its names; its help ends with the default, if there is one."""
+    def option(self, *names: str, group: Any = None, annotation: Any = None, **settings: Any) -> None:
+        """Add an option with all its names, of the type of an `annotation` if one is given.
+
+        Its help ends with the default, if there is one.
+        """
         default, text = settings.get("default"), settings.get("help", "")
         shown = " ".join(map(str, default)) if isinstance(default, list) else str(default or 0)
         if default not in (None, "", []) and default is not False and "default" not in text.lower():
             settings["help"] = f"{text.removesuffix('.')} (default: {shown})."
-        self.names |= dict.fromkeys(names, str(settings.get("dest") or names[0].removeprefix("--")))
+        key = str(settings.get("dest") or names[0].removeprefix("--"))
+        self.names |= dict.fromkeys(names, key)
+        if annotation is not None:
+            settings |= _kind_of(annotation, default)
+            if default is not None and NoneType not in get_args(annotation):
+                self._never_null.add(key)
         (group or self).add_argument(*names, **settings)
 
     def signature(
@@ -100,7 +109,7 @@ class Parser(ArgumentParser):
             key = f"{prefix}.{name}".lstrip(".")
             names = dict.fromkeys([f"--{short.get(name, key)}"] + [f"--{key}"] * (not self._brief))
             settings = {"help": docs.get(name, "").replace("%", "%%"), "metavar": short.get(name, name).upper()}
-            settings |= {"dest": key, "default": default, **kind_of(parameter.annotation, default)}
+            settings |= {"dest": key, "default": default, "annotation": parameter.annotation}
             self.option(*names, group=group, **settings)
 
     def values(
@@ -125,15 +134,17 @@ class Parser(ArgumentParser):
         for where, layer in layers:
             short = {key: self.names[f"--{key}"] for key in layer if f"--{key}" in self.names}
             whole = {key: value for key, value in layer.items() if key not in short}
+            by_key = {key: layer[name] for name, key in short.items()}
             try:
                 if whole:
                     values = self.parse_object(whole, namespace=values)
                 if short:
-                    by_key = {key: layer[name] for name, key in short.items()}
                     values = self.parse_object(by_key, namespace=values)
             except ArgumentError as error:
                 raise UsageError(f"{where}: {_one_line(error)}") from error
-            _replace(values, {*_dotted(whole), *short.values()}, alternatives)
+            given = {*_dotted(whole), *_dotted(by_key)}
+            self._check_nulls(where, given, values)
+            _replace(values, given, alternatives)
         self._check_names(argv)
         try:
             values = self.parse_args(list(argv), namespace=values)
@@ -150,6 +161,13 @@ class Parser(ArgumentParser):
         """Return the settings that a command line sets."""
         words = [word.partition("=")[0].rstrip("+") for word in argv]
         return {self.names[word] for word in words if word in self.names}
+
+    def _check_nulls(self, where: str, given: set[str], values: Namespace | None) -> None:
+        """Raise UsageError for a null that a layer gives where it is no value: jsonargparse takes it as not given."""
+        sections = {key.rpartition(".")[0] for key in self.names.values()}
+        for key in sorted(given & (self._never_null | sections)):
+            if values is not None and values.get(key, "") is None:
+                raise UsageError(f"{where}: {key} is null or empty; give it a value or leave it out")
 
     def _check_names(self, argv: Sequence[str]) -> None:
         """Raise UsageError for an option that does not exist, or one with an empty value."""
@@ -191,7 +209,7 @@ def _replace(values: Namespace | None, given: set[str], alternatives: Mapping[st
             values[name] = alternatives[name]
 
 
-def kind_of(annotation: Any, default: Any) -> dict[str, Any]:
+def _kind_of(annotation: Any, default: Any) -> dict[str, Any]:
     """Return the arguments of add_argument for the type annotation of an option."""
     kinds = list(get_args(annotation)) if get_origin(annotation) in (Union, UnionType) else [annotation]
     if default is None and NoneType in kinds:

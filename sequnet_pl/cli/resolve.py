@@ -1,7 +1,7 @@
 """The checkpoint or the weights that a command line names, and the settings that come with them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,28 +69,29 @@ def agree(settings: Namespace, path: Path, fit: bool) -> None:
             log.warning("the schedule of the learning rate now spans the new length of the run, so the rate jumps")
     for name, value in hyper_parameters.items():
         if name not in REVISABLE:  # the run may have changed it, as a learning rate finder does
-            _adopt(settings.model.init_args, name, value, own.get(name, value), path)
+            given = settings.model.init_args.get(name, value)
+            if given not in (value, own.get(name, value)):
+                raise _contradiction(name, given, path, value)
+            settings.model.init_args[name] = value
 
 
-def _adopt(settings: Namespace, name: str, value: Any, below: Any, path: Path) -> None:
-    """Set a setting to the value in a checkpoint. UsageError for a flag, which is neither that nor what lies below."""
-    if settings.get(name, value) not in (value, below):
-        raise UsageError(f"--{name} {settings[name]}, but {path} has {name} {value}; leave --{name} out")
-    settings[name] = value
-
-
-def adopt_shape(trained: Trained, settings: Namespace, below: Namespace) -> None:
+def adopt_shape(trained: Trained, settings: Namespace, flags: Collection[str]) -> None:
     """Set shape and sample rate to those of the weights that a run starts from, and log what a config has instead.
 
-    UsageError where a flag contradicts the weights: it is in `settings`, and not in `below`.
+    UsageError where one of the `flags`, the settings that the command line gives, contradicts the weights.
     """
     replaced = []
-    pairs = [(settings.model.init_args, below.model.init_args, trained.network.arguments)]
-    pairs += [(settings.data, below.data, {"sample_rate": trained.sample_rate})]
-    for ours, lower, theirs in pairs:
-        for name, value in theirs.items():
-            if ours[name] != value:
-                replaced.append(f"{name} {value} instead of {ours[name]}")
-            _adopt(ours, name, value, lower[name], trained.path)
+    theirs = {f"model.init_args.{name}": value for name, value in trained.network.arguments.items()}
+    for key, value in (theirs | {"data.sample_rate": trained.sample_rate}).items():
+        if settings[key] != value:
+            name = key.rpartition(".")[2]
+            if key in flags:
+                raise _contradiction(name, settings[key], trained.path, value)
+            replaced.append(f"{name} {value} instead of {settings[key]}")
+            settings[key] = value
     if replaced:
         log.warning("as in %s: %s", trained.path, ", ".join(replaced))
+
+
+def _contradiction(name: str, given: Any, path: Path, value: Any) -> UsageError:
+    return UsageError(f"--{name} {given}, but {path} has {name} {value}; leave --{name} out")

@@ -13,7 +13,7 @@ from jsonargparse.typing import restricted_number_type
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from sequnet_pl.cli.configs import network_of, read_config
-from sequnet_pl.cli.parsing import NonNegativeInt, Parser, PositiveFloat, PositiveInt, kind_of
+from sequnet_pl.cli.parsing import NonNegativeInt, Parser, PositiveFloat, PositiveInt
 from sequnet_pl.cli.resolve import adopt_shape, find_checkpoint, settings_of_checkpoint
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
@@ -121,7 +121,7 @@ def train_parser(network: str, brief: bool = False) -> Parser:
     parser.signature("data", AudioDataModule, data)
     groups = {title: parser.add_argument_group(title) for title in ("run", "shorthand")}
     for title, name, kind, default, text in _OPTIONS:
-        parser.option(f"--{name}", group=groups[title], default=default, help=text, **kind_of(kind, default))
+        parser.option(f"--{name}", group=groups[title], annotation=kind, default=default, help=text)
     cuda: dict[str, Any] = {"dest": "gpus", "action": "store_const", "const": 1, "help": "The same as --gpus 1."}
     parser.option("--cuda", group=groups["shorthand"], **cuda)
     best = {
@@ -210,7 +210,7 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     _shorthand(settings, below)
     _check_trainer(settings, asked)
     if start:
-        adopt_shape(start, settings, below)
+        adopt_shape(start, settings, flags)
         settings.init_from = str(start.path)
     settings.ckpt_path = str(checkpoint) if checkpoint else None
     job = Job(asked, network, settings, checkpoint, start)

@@ -57,13 +57,10 @@ class StateSpace(nn.Module):
             gains = gains * torch.view_as_complex(self.output)
             period, length = silent.shape[1], x.shape[1]
             kernel = self._kernel(exponents, gains / -torch.expm1(period * exponents), period)  # (H, P)
-            lags = torch.arange(period, device=x.device)
-            around = kernel[:, (lags.unsqueeze(1) - lags) % period]  # (H, P, P)
-            silent_out = torch.einsum("hpj,bjh->bph", around, silent) + self.direct * silent
+            silent_out = _convolved(silent, kernel, period) + self.direct * silent
             change = x - tiled(silent, length)
-            spectrum = torch.fft.rfft(change, n=2 * length, dim=1)
-            spectrum = spectrum * torch.fft.rfft(self._kernel(exponents, gains, length), n=2 * length).T
-            out = torch.fft.irfft(spectrum, n=2 * length, dim=1)[:, :length] + self.direct * change
+            kernel = self._kernel(exponents, gains, length)
+            out = _convolved(change, kernel, 2 * length)[:, :length] + self.direct * change
             out = out + tiled(silent_out, length)
         return out.to(kind), silent_out.to(kind)
 
@@ -131,6 +128,12 @@ class Block(nn.Module):
     def _rest(self, x: Tensor, remembered: Tensor) -> Tensor:
         x = x + F.glu(self.gate(F.gelu(remembered)), dim=-1)
         return x + self.narrow(F.gelu(self.wide(self.norm_2(x))))
+
+
+def _convolved(x: Tensor, kernel: Tensor, size: int) -> Tensor:
+    """Return the circular convolution over `size` frames of x (B, T, H), T <= size, with kernel (H, T)."""
+    spectrum = torch.fft.rfft(x, n=size, dim=1) * torch.fft.rfft(kernel, n=size).T
+    return torch.fft.irfft(spectrum, n=size, dim=1)
 
 
 def tiled(silent: Tensor, length: int) -> Tensor:

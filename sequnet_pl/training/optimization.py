@@ -55,13 +55,15 @@ class Optimization:
         if not self.weight_decay and not self.muon and not slow:
             return torch.optim.Adam(network.parameters(), **options)
         matrices = network.matrices() if self.muon else {}
-        convolutions = {id(layer.weight) for layer in network.modules() if isinstance(layer, nn.Conv1d)}
-        moved = {id(weight) for weights in matrices.values() for weight in weights}
+        # without a decay, as in checkpoints of older runs, those of linear layers are in the second group
+        kinds = (nn.Conv1d, nn.Linear) if self.weight_decay else nn.Conv1d
+        weights = {id(layer.weight) for layer in network.modules() if isinstance(layer, kinds)}
+        moved = {id(weight) for some in matrices.values() for weight in some}
         moved |= {id(parameter) for parameter in slow}
         others = [parameter for parameter in network.parameters() if id(parameter) not in moved]
         groups = [
-            {"params": [p for p in others if id(p) in convolutions], "weight_decay": self.weight_decay},
-            {"params": [p for p in others if id(p) not in convolutions], "weight_decay": 0.0},
+            {"params": [p for p in others if id(p) in weights], "weight_decay": self.weight_decay},
+            {"params": [p for p in others if id(p) not in weights], "weight_decay": 0.0},
         ]
         if slow:
             groups.append({"params": slow, "name": "recurrences", "weight_decay": 0.0, "lr": _SLOW * lr})

@@ -10,6 +10,7 @@ import torch
 from jsonargparse import ArgumentParser, Namespace
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor, ModelCheckpoint, RichProgressBar
+from pytorch_lightning.callbacks.early_stopping import EarlyStoppingReason
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from rich.console import Console
 
@@ -27,7 +28,7 @@ from sequnet_pl.training.checkpoints import data_state, read
 from sequnet_pl.training.health import NonFinite, explained
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.memory import check_memory
+from sequnet_pl.training.memory import check_memory, check_weights
 from sequnet_pl.training.module import AudioModule, callbacks_of, module_class
 from sequnet_pl.training.process import is_rank_zero
 from sequnet_pl.training.reporting import RunReport, warnings_noted
@@ -69,7 +70,9 @@ def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, A
 
     Raises:
         UsageError: The settings make no sense, or there is no such device.
+        UserError: The weights do not fit into memory.
     """
+    check_weights(module_class(job.network), job.settings.model.init_args)
     pl.seed_everything(job.settings.seed_everything, workers=True, verbose=False)
     built = _instantiate(parser, job.settings)
     module, data = module_class(job.network)(**built.model.init_args), AudioDataModule(**built.data)
@@ -220,7 +223,7 @@ def _fit(trainer: pl.Trainer, module: AudioModule, data: AudioDataModule, checkp
     if trainer.global_step == before:
         rank_zero_only(print)("the run is finished: a larger --max_steps, --epochs or --minutes continues it")
     for callback in trainer.early_stopping_callbacks:
-        if callback.stopped_epoch:
+        if callback.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:  # not `stopped_epoch`: the first is 0
             rank_zero_only(print)(f"early stopping: {callback.stopping_reason_message}")
     _validate_at_end(trainer, module, data)
 

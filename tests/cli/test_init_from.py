@@ -58,6 +58,7 @@ def test_a_config_says_all_else(settings, tmp_path):
     ("line", "message"),
     [
         (f"--init_from {SEQUNET} --levels 3", "has levels 2; leave --levels out"),
+        (f"--init_from {SEQUNET} --levels 11", "has levels 2; leave --levels out"),  # the default
         (f"--init_from {SEQUNET} --sample_rate 8000", "has sample_rate 16000; leave --sample_rate out"),
         (f"--init_from {SEQUNET} --model wavenet", "leave --model out"),
         (f"--init_from {SEQUNET} --layers 4", "unrecognized arguments: --layers 4"),

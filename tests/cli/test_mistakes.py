@@ -36,6 +36,9 @@ def test_options(run, line, message):
         ("nam: x", "Option 'nam' is not accepted"),
         ("data: {audio_dir: 2024}", "audio_dir 2024: expected a text"),
         ("- a", "contains no settings"),
+        ("model: {class_path: sequnet, init_args: {state: null}}", "my.yaml: model.init_args.state is null or empty"),
+        ("seed_everything: null", "my.yaml: seed_everything is null or empty"),
+        ("data:", "my.yaml: data is null or empty"),
         ("a: [", "is not valid YAML"),
         ("trainer:\n  max_steps: 2\nname: a\ntrainer:\n  max_epochs: 2", "the key trainer occurs twice, line 4"),
         (

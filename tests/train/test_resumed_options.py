@@ -25,6 +25,13 @@ def test_early_stopping_is_reported_and_a_resumed_run_has_the_patience_given(run
     assert validations(tmp_path) >= before + 3
 
 
+def test_early_stopping_in_the_first_epoch_is_reported(run, audio_folder):
+    line = fit("sequnet", audio_folder, 40) + " --hop_size 50 --lr 1e-30 --early_stopping 1"
+    status, _, out = run(f"{line} --trainer.val_check_interval 2")
+    assert status == 0
+    assert "early stopping: " in out
+
+
 def test_a_finished_run_is_reported(run, audio_folder):
     assert run(fit("sequnet", audio_folder, 2))[0] == 0
     status, _, out = run("--ckpt_path last")

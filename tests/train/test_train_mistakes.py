@@ -19,6 +19,8 @@ from sequnet_pl.data.download import Result
         ("--model wavenet --code_frequency -1", 2, "code_frequency is -1"),
         ("--model sequnet --batch_size 0", 2, "batch_size is 0"),
         ("--model sequnet --sample_audio.seconds -1", 2, "seconds"),
+        ("--model sequnet --dataset builtin --features 100000000", 1, "weights of the network take"),
+        ("--model sequnet --dataset builtin --state 100000000000", 1, "weights of the network take"),
         ("--model sequnet --audio_dir nowhere", 1, "there is no folder nowhere"),
     ],
 )

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 
 from sequnet_pl.errors import UserError
+from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.training import memory
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 
@@ -55,3 +56,9 @@ def test_the_limit_of_a_control_group_counts(tmp_path):
         (tmp_path / folder / "memory.current").write_text(f"{used}\n")
         (tmp_path / folder / "memory.stat").write_text("anon 1\ninactive_file 100\n")
     assert memory._left_in_groups(own, tmp_path) == [800]
+
+
+def test_the_silence_of_many_levels_takes_no_more_than_a_crop():
+    """A period of it has 4,096 samples with 13 levels: as many as the crop."""
+    few, many = (memory.crop_bytes(SeqUNet(levels, 8, 1, 3, state=4), 4096, CPU, nullcontext) for levels in (9, 13))
+    assert many < 3 * few

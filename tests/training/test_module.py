@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 from pytorch_lightning.callbacks import LambdaCallback
+from torch import nn
 
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.training.metrics import Mean, nats, targets_and_mask
-from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
+from sequnet_pl.training.module import SeqUNetModule, WaveNetModule, module_class
 
 TINY = {
     "sequnet": lambda **kwargs: SeqUNetModule(3, 8, 1, 3, **kwargs),
@@ -73,6 +74,24 @@ def test_recurrences_are_a_parameter_group_with_a_name_and_a_lower_rate(muon):
     groups = module.configure_optimizers()["optimizer"].param_groups
     assert [group["lr"] for group in groups if group.get("name") == "recurrences"] == [pytest.approx(4e-3)]
     assert {group["lr"] for group in groups if "name" not in group} == {1e-2}
+
+
+@pytest.mark.parametrize("muon", [0.0, 0.02])
+@pytest.mark.parametrize(
+    "shape", [("sequnet", 3, 8, 1, 3, False, 6, 4), ("wavenet", 4, 2, 8, 8, 16), ("sashimi", 4, 1, 4)]
+)
+def test_weights_decay_and_nothing_else(shape, muon):
+    """Gradients are zeros, so that only a decay moves anything."""
+    name, *sizes = shape
+    module = module_class(name)(*sizes, weight_decay=0.1, lr=0.5, muon=muon)
+    optimizer = module.configure_optimizers()["optimizer"]
+    before = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    layers = module.named_modules()
+    weights = {f"{name}.weight" for name, layer in layers if isinstance(layer, nn.Conv1d | nn.Linear)}
+    assert {name for name, value in module.named_parameters() if not torch.equal(value, before[name])} == weights
 
 
 def test_metrics_add_no_error():
