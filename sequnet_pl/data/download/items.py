@@ -8,12 +8,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from sequnet_pl.data.store.index import SPLITS
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.project import ROOT
 
 PIANO_LIST = ROOT / "data" / "piano.csv"
 """The recordings of the published experiment."""
+
+SPLITS = ("train", "val", "test")
 
 _VIDEO_ID = re.compile(r"[0-9A-Za-z_-]{11}")
 _URL = re.compile(r"https?://[^\s/?#]\S*")
