@@ -155,7 +155,7 @@ class AudioDataModule(pl.LightningDataModule):
             return []  # Lightning then skips the loop
         window = self._network.scoring_window(self.hparams["output_size"])
         plan = scoring_plan(split.lengths, window.outputs, most)
-        return self._loader(split, window, lambda epoch: plan)
+        return self._loader(split, window, lambda epoch: plan, keeps_position=False)
 
     @property
     def _network(self) -> Network:
@@ -164,11 +164,13 @@ class AudioDataModule(pl.LightningDataModule):
         assert isinstance(network, Network)
         return network
 
-    def _loader(self, split: Split, window: Window, plan: Callable[[int], Plan]) -> CropLoader:
+    def _loader(
+        self, split: Split, window: Window, plan: Callable[[int], Plan], keeps_position: bool = True
+    ) -> CropLoader:
         assert self.trainer is not None
         shard = Shard(plan, self.batch_size, self.trainer.global_rank, self.trainer.world_size)
         crops = Crops(split, *window)
-        return CropLoader(crops, shard, self.hparams["num_workers"], pin_memory=torch.cuda.is_available())
+        return CropLoader(crops, shard, self.hparams["num_workers"], torch.cuda.is_available(), keeps_position)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what identifies the recordings, for the checkpoint."""

@@ -53,9 +53,12 @@ class Shard(Sampler[Plan]):
 
 
 class CropLoader(DataLoader[Batch]):
-    """A DataLoader whose position is saved and restored: it resumes at the next batch, with any number of workers."""
+    """A DataLoader whose position is saved and restored: it resumes at the next batch, with any number of workers.
 
-    def __init__(self, crops: Crops, shard: Shard, workers: int, pin_memory: bool) -> None:
+    One that does not keep its position starts again at the first batch, also after an iteration that was not completed.
+    """
+
+    def __init__(self, crops: Crops, shard: Shard, workers: int, pin_memory: bool, keeps_position: bool = True) -> None:
         super().__init__(
             crops,  # type: ignore[arg-type]
             batch_sampler=shard,  # type: ignore[arg-type]
@@ -67,7 +70,7 @@ class CropLoader(DataLoader[Batch]):
             # its own, so that resuming in the middle of an epoch draws no number of the training's
             generator=torch.Generator(),
         )
-        self.shard = shard
+        self.shard, self._keeps_position = shard, keeps_position
         self.waited = 0.0  # seconds in all for which the trainer waited for batches
 
     def __len__(self) -> int:
@@ -75,7 +78,9 @@ class CropLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         # a generator, so that nothing is read before Lightning has set the epoch
-        if self.shard.batches_done >= len(self.shard):
+        if not self._keeps_position:
+            self.shard.batches_done = 0
+        elif self.shard.batches_done >= len(self.shard):
             self.shard.set_epoch(self.shard.epoch + 1)
         asked = time.monotonic()
         with shielded():  # a run that ends on a signal needs its workers until it has saved

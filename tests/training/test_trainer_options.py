@@ -47,6 +47,27 @@ def test_options_of_the_trainer(fit, options, steps, validations):
     assert all(math.isfinite(float(bits)) for bits in run.curve().values())
 
 
+class Validated(pl.Callback):
+    """The first targets of the crops of each validation."""
+
+    def __init__(self):
+        self.crops = []
+
+    def on_validation_start(self, trainer, pl_module):
+        self.crops.append([])
+
+    def on_validation_batch_start(self, trainer, pl_module, batch, *_):
+        self.crops[-1] += batch.starts.tolist()
+
+
+@pytest.mark.parametrize("options", [{"limit_val_batches": 2}, {"num_sanity_val_steps": 2}], ids=str)
+def test_each_validation_starts_at_the_first_batch(fit, options):
+    seen = Validated()
+    assert fit(callbacks=[seen], val_check_interval=3, max_epochs=1, **options).error is None
+    *some, last = seen.crops
+    assert all(crops == last[: len(crops)] for crops in some)
+
+
 def test_batch_size_finder(fit):
     seen = Seen()
     run = fit(callbacks=[BatchSizeFinder(steps_per_trial=1, max_trials=3), NonFinite(), seen])
