@@ -154,9 +154,11 @@ class LastCheckpoint(Checkpoint):
                 self._end(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save the scores of a validation, unless the epoch ends too."""
+        """Save the scores of a validation, unless the epoch ends too; among accumulated batches, after their step."""
         if trainer.state.fn == "fit" and not trainer.sanity_checking and not trainer.is_last_batch:
-            self._save(trainer)
+            self._is_due = True
+            if ends_step(trainer):  # a checkpoint has no gradients
+                self._save(trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save after other callbacks have read the epoch's scores."""

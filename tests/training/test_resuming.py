@@ -92,6 +92,20 @@ def test_killed_as_soon_as_a_checkpoint_is_there(unbroken, tmp_path, audio_folde
     assert_the_same(unbroken, go_on(tmp_path, audio_folder), missing=1)
 
 
+def test_interrupted_after_a_validation_among_accumulated_batches(fit):
+    def fail():
+        raise RuntimeError("interrupted")
+
+    class AtFourthBatch(At):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if (trainer.current_epoch, batch_idx) == (1, 3):
+                self.act()
+
+    options = {"accumulate_grad_batches": 2, "val_check_interval": 3, "max_epochs": 2}
+    assert isinstance(fit(callbacks=[AtFourthBatch(fail, -1)], **options).error, RuntimeError)
+    assert_the_same(fit("whole", **options), fit(go_on=True, **options))
+
+
 def test_the_best_checkpoint_goes_on_too(fit):
     whole = fit(keep=9, every=1)
     second = sorted((whole.folder / "checkpoints").glob("best-*"))[1]
