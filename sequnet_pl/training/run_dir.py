@@ -31,9 +31,16 @@ class RunDir:
     _locks: list[TextIO] = field(default_factory=list)
 
     def lock(self) -> "RunDir":
-        """Lock both directories until this process ends. UsageError where another one has locked them."""
+        """Lock both directories until this process ends.
+
+        Raises:
+            UsageError: Another process has locked one of them.
+            UserError: One of them cannot be written.
+        """
         for folder in (self.folder, self.checkpoints):
-            file = (atomic.make_folder(folder) / ".lock").open("w")
+            path = atomic.make_folder(folder) / ".lock"
+            with atomic.writing(path):
+                file = path.open("w")
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, PermissionError) as error:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from sequnet_pl.errors import UsageError
+from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.training import run_dir
 from sequnet_pl.training.checkpoints import Run
 
@@ -50,6 +50,12 @@ def test_a_lock_dies_with_its_process_though_a_worker_lives(tmp_path):
     process.wait()
     run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock().release(began=True)
     process.communicate()
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(UserError, match="cannot write .*.lock"):
+        run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock()
 
 
 @pytest.mark.parametrize("name", ["last.ckpt", "best-step00000001.ckpt"])
