@@ -155,12 +155,12 @@ class ScoreReport(Callback):
             return
         assert isinstance(pl_module, AudioModule)
         scores = self.scores(trainer, pl_module)
+        print_scores(Console(), scores)  # first, since the folder may be one that cannot be written
         logged = {name: _number(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         atomic.write_text(self.folder / "test.json", json.dumps(asdict(scores) | logged, indent=2))
         write_score_page(self.folder / PAGE, scores)
         if is_run(self.folder):
             link_page(self.folder, "test", self.folder / PAGE)
-        print_scores(Console(), scores)
 
     def scores(self, trainer: pl.Trainer, module: AudioModule) -> Scores:
         """Results of the test."""

@@ -9,6 +9,7 @@ import torch
 from short_runs import Collected
 
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.errors import UserError
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
 from sequnet_pl.training.scores import ScoreReport
 
@@ -71,6 +72,13 @@ def test_the_json_file_has_all_of_it(audio_folder, tmp_path):
         "test.json",
         "test.html",
     }
+
+
+def test_a_score_is_printed_though_it_cannot_be_written(audio_folder, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="cannot make the folder"):
+        score(ScoreReport(tmp_path / "file" / "run"), SeqUNetModule(3, 4, 1, 3), audio_folder, tmp_path)
+    assert "uniform baseline" in capsys.readouterr().out
 
 
 def test_what_is_not_finite_is_null(audio_folder, tmp_path):
