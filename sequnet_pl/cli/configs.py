@@ -17,6 +17,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         """Return the dictionary of a node. ConstructorError where a key occurs twice."""
         written: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key.value, str):
+                raise yaml.constructor.ConstructorError(None, None, "a key is not a name", key.start_mark)
             if key.value in written:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} occurs twice", key.start_mark)
             written.add(key.value)
@@ -55,4 +57,4 @@ def network_of(settings: dict[str, Any]) -> str | None:
     given = model.get("class_path") if isinstance(model, dict) else model
     if given is None:
         return None
-    return registry.resolve(given)
+    return registry.resolve(str(given))

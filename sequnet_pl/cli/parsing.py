@@ -143,7 +143,7 @@ class Parser(ArgumentParser):
             except ArgumentError as error:
                 raise UsageError(f"{where}: {_one_line(error)}") from error
             given = {*_dotted(whole), *_dotted(by_key)}
-            self._check_nulls(where, given, values)
+            self._check_values(where, given, values)
             _replace(values, given, alternatives)
         self._check_names(argv)
         try:
@@ -162,12 +162,14 @@ class Parser(ArgumentParser):
         words = [word.partition("=")[0].rstrip("+") for word in argv]
         return {self.names[word] for word in words if word in self.names}
 
-    def _check_nulls(self, where: str, given: set[str], values: Namespace | None) -> None:
-        """Raise UsageError for a null that a layer gives where it is no value: jsonargparse takes it as not given."""
+    def _check_values(self, where: str, given: set[str], values: Namespace | None) -> None:
+        """Raise UsageError for a null, or for a value in place of a section, which jsonargparse accepts."""
         sections = {key.rpartition(".")[0] for key in self.names.values()}
         for key in sorted(given & (self._never_null | sections)):
             if values is not None and values.get(key, "") is None:
                 raise UsageError(f"{where}: {key} is null or empty; give it a value or leave it out")
+            if values is not None and key in sections and not isinstance(values[key], Namespace):
+                raise UsageError(f"{where}: {key} is {values[key]}, but is a section of settings, `name: value`")
 
     def _check_names(self, argv: Sequence[str]) -> None:
         """Raise UsageError for an option that does not exist, or one with an empty value."""

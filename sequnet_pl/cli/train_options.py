@@ -170,6 +170,9 @@ def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = Non
     configs = [(f"the config {name}", read_config(name)) for name in first.config]
     given = {name: value for name in _WHERE if (value := getattr(first, name)) is not None}
     merged = {name: value for _, settings in configs for name, value in settings.items()} | given
+    for name in _WHERE:
+        if not isinstance(merged.get(name), str | None):
+            raise UsageError(f"{name} {merged[name]}: expected a text; put it in quotes")
     if launched_checkpoint is not None:
         merged["ckpt_path"] = launched_checkpoint or None
     configured = [found for _, settings in configs if (found := network_of(settings))]

@@ -39,6 +39,11 @@ def test_options(run, line, message):
         ("model: {class_path: sequnet, init_args: {state: null}}", "my.yaml: model.init_args.state is null or empty"),
         ("seed_everything: null", "my.yaml: seed_everything is null or empty"),
         ("data:", "my.yaml: data is null or empty"),
+        ("data: builtin", "my.yaml: data is builtin, but is a section of settings"),
+        ("trainer: fast", "my.yaml: trainer is fast, but is a section of settings"),
+        ("init_from: 5", "init_from 5: expected a text"),
+        ("model: 5", "there is no model 5"),
+        ("? [a]\n: b", "is not valid YAML: a key is not a name, line 1"),
         ("a: [", "is not valid YAML"),
         ("trainer:\n  max_steps: 2\nname: a\ntrainer:\n  max_epochs: 2", "the key trainer occurs twice, line 4"),
         (
