@@ -251,6 +251,8 @@ def _choose_recordings(settings: Namespace, given: set[str]) -> None:
             settings.data[name] = None
         if not {"audio_dir", "audio_list"} & set(sources) and "data.labels" not in given:
             settings.data.labels = None
+        if "audio_dir" not in sources and "data.audio_weights" not in given:
+            settings.data.audio_weights = None
 
 
 def _shorthand(settings: Namespace, below: Namespace) -> None:

@@ -101,7 +101,7 @@ def check_weights(folders: Sequence[str], weights: Sequence[float] | None) -> No
         return
     if len(weights) != len(folders):
         count = f"{len(weights)} for {len(folders)} folders of --audio_dir"
-        raise UsageError(f"--audio_weights has {count}: give one for each, or null for none")
+        raise UsageError(f"--audio_weights has {count}: give one for each, or leave it out")
     if wrong := [weight for weight in weights if not 0 < weight < math.inf]:
         raise UsageError(f"--audio_weights has {wrong[0]:g}, but a sampling weight is a number above 0")
 

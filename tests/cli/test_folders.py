@@ -39,6 +39,7 @@ def folders(tmp_path: Path) -> list[str]:
         ("[a, b]", "--audio_dir c", ("c", [3.0, 1.0])),
         ("a", "--audio_dir b c", (["b", "c"], [3.0, 1.0])),
         ("[a, b]", "--audio_weights 1 2", (["a", "b"], [1.0, 2.0])),
+        ("[a, b]", "--dataset builtin", (None, None)),
     ],
 )
 def test_yaml_takes_one_or_several_and_flags_win(settings, tmp_path: Path, written: str, line: str, expected) -> None:
