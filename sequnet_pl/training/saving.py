@@ -21,6 +21,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from sequnet_pl import atomic
+from sequnet_pl.data.loader import CropLoader
 from sequnet_pl.errors import UsageError
 from sequnet_pl.project import command
 from sequnet_pl.training.checkpoints import (
@@ -92,6 +93,8 @@ class LastCheckpoint(Checkpoint):
             self._settings["threads"] = torch.get_num_threads()
         if trainer.global_step and trainer.is_global_zero:
             self._resume(trainer)
+        if trainer.global_step:
+            _count_batches(trainer)
         if threading.current_thread() is threading.main_thread():
             signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
             signals += [signal.SIGUSR1] if SLURMEnvironment.detect() else []
@@ -194,6 +197,14 @@ class LastCheckpoint(Checkpoint):
         environment = getattr(trainer.strategy, "cluster_environment", None)
         launched = isinstance(environment, LightningEnvironment) and trainer.local_rank > 0
         raise SIGTERMException(0 if launched else status)
+
+
+def _count_batches(trainer: pl.Trainer) -> None:
+    """Set the batches that a resumed run has done to those of its loader, whose batch size may have changed."""
+    loader, progress = trainer.train_dataloader, trainer.fit_loop.epoch_loop.batch_progress
+    if isinstance(loader, CropLoader):
+        done = trainer.num_training_batches if progress.is_last_batch else loader.shard.batches_done
+        progress.current.increment_by(int(done) - progress.current.ready)
 
 
 def _requeue_job() -> None:

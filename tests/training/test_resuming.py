@@ -113,7 +113,8 @@ def test_the_best_checkpoint_goes_on_too(fit):
     assert same_weights(whole, resumed)
 
 
-def test_another_batch_size_takes_the_other_crops(fit, monkeypatch):
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_another_batch_size_takes_the_other_crops(fit, monkeypatch, batch_size):
     seen = []
     step = SeqUNetModule.training_step
 
@@ -124,10 +125,20 @@ def test_another_batch_size_takes_the_other_crops(fit, monkeypatch):
 
     monkeypatch.setattr(SeqUNetModule, "training_step", recorded)
     fit(max_steps=4)
-    resumed = fit(go_on=True, data={"batch_size": 4}, max_epochs=2)
+    resumed = fit(go_on=True, data={"batch_size": batch_size}, max_epochs=2)
     assert resumed.error is None
     assert len(seen) == len(set(seen)) == 13  # all crops of the epoch, each once
     assert resumed.trainer.current_epoch == 2
+    assert len(resumed.curve("val/bits_per_sample")) == 2  # one of each epoch
+
+
+@pytest.mark.parametrize(("batch_size", "limit", "steps"), [(1, 1.0, EPOCH + 13), (4, 1.0, EPOCH + 4), (4, 3, 3 + 3)])
+def test_another_batch_size_after_an_epoch(fit, batch_size, limit, steps):
+    fit(max_epochs=1, limit_train_batches=limit)
+    resumed = fit(go_on=True, data={"batch_size": batch_size}, max_epochs=2, limit_train_batches=limit)
+    assert resumed.error is None
+    assert resumed.trainer.global_step == steps
+    assert len(resumed.curve("val/bits_per_sample")) == 2
 
 
 @pytest.mark.parametrize(
