@@ -220,12 +220,21 @@ def _fit(trainer: pl.Trainer, module: AudioModule, data: AudioDataModule, checkp
     """Fit, validate at the end, and print why a fit ended, unless it made all its steps."""
     before = read(checkpoint)["global_step"] if checkpoint else -1
     trainer.fit(module, data, ckpt_path=str(checkpoint) if checkpoint else None, weights_only=True)
-    if trainer.global_step == before:
+    is_finished = trainer.global_step == before
+    if is_finished:
         rank_zero_only(print)("the run is finished: a larger --max_steps, --epochs or --minutes continues it")
     for callback in trainer.early_stopping_callbacks:
         if callback.stopping_reason is not EarlyStoppingReason.NOT_STOPPED:  # not `stopped_epoch`: the first is 0
             rank_zero_only(print)(f"early stopping: {callback.stopping_reason_message}")
-    _validate_at_end(trainer, module, data)
+    if not (is_finished and _is_scored(trainer)):
+        _validate_at_end(trainer, module, data)
+
+
+def _is_scored(trainer: pl.Trainer) -> bool:
+    """Return whether metrics.csv has a validation of the newest step."""
+    (report,) = callbacks_of(trainer, RunReport)
+    steps = Metrics(report.folder).curve("val/bits_per_sample")[0]
+    return trainer.strategy.broadcast(trainer.global_step - 1 in steps)
 
 
 def _validate_at_end(trainer: pl.Trainer, module: AudioModule, data: AudioDataModule) -> None:
@@ -243,7 +252,8 @@ def _validate_at_end(trainer: pl.Trainer, module: AudioModule, data: AudioDataMo
     finally:
         trainer.loggers = loggers
     for logger in loggers:
-        row = {**scores, **measures.clock(trainer), "epoch": trainer.current_epoch}
+        epoch = trainer.fit_loop.epoch_progress.current.ready - 1  # of the newest step
+        row = {**scores, **measures.clock(trainer), "epoch": epoch}
         logger.log_metrics(row, trainer.global_step - 1)
         logger.save()
     if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]

@@ -32,11 +32,14 @@ def test_early_stopping_in_the_first_epoch_is_reported(run, audio_folder):
     assert "early stopping: " in out
 
 
-def test_a_finished_run_is_reported(run, audio_folder):
+def test_a_finished_run_is_reported_and_not_validated_again(run, audio_folder, tmp_path):
     assert run(fit("sequnet", audio_folder, 2))[0] == 0
+    scored = rows(run_folder(tmp_path, "sequnet"))
     status, _, out = run("--ckpt_path last")
     assert status == 0
     assert "the run is finished: a larger --max_steps, --epochs or --minutes continues it" in out
+    assert rows(run_folder(tmp_path, "sequnet")) == scored
+    assert {row["epoch"] for row in scored if row["epoch"]} == {"0"}
 
 
 def test_a_schedule_over_another_length_is_reported(run, audio_folder, caplog):
