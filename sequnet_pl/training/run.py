@@ -93,7 +93,9 @@ def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, A
         options["enable_progress_bar"] = console.is_terminal or console.is_jupyter  # else printed at its end
     callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures(), RunTimer(options.pop("max_time"))]
     callbacks += [RichProgressBar()] if options["enable_progress_bar"] else []
-    callbacks += [ModelCheckpoint(**built.best), LastCheckpoint(**built.last)]
+    last = LastCheckpoint(**built.last)
+    last.options = _options(job)
+    callbacks += [ModelCheckpoint(**built.best), last]
     callbacks += [SampleAudio(**built.sample_audio), NonFinite(**built.nonfinite)]
     callbacks += options.pop("callbacks") or []
     callbacks += [_KeptPatience(), ScoreReport(folder, None if built.score_labels == "all" else built.score_labels)]
@@ -105,6 +107,12 @@ def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, A
         options["log_every_n_steps"] = max(1, options["max_steps"] // 10)  # a short run has rows, too
     options |= {"logger": _loggers(job, folder, step), "callbacks": callbacks, "plugins": plugins}
     return pl.Trainer(**options), module, data
+
+
+def _options(job: Job) -> list[str]:
+    """Return the options that a command needs beside the path of a checkpoint of the run."""
+    root = ["--log_dir", job.settings.log_dir] if job.settings.snapshot_dir else []  # where its settings are
+    return [*registry.options(job.network), *root]
 
 
 def _instantiate(parser: ArgumentParser, settings: Namespace) -> Namespace:
@@ -199,10 +207,9 @@ def run(job: Job, trainer: pl.Trainer, module: AudioModule, data: AudioDataModul
         rank_zero_only(print)(f"details: {folder / PAGE}")
     elif job.fits and not job.settings.trainer.fast_dev_run:
         snapshots = Path(job.settings.best.dirpath)
-        words = ["test", "--ckpt_path", recommended_checkpoint(snapshots, Metrics(folder))]
-        words += registry.options(job.network)
-        words += ["--log_dir", job.settings.log_dir] if job.settings.snapshot_dir else []  # where its settings are
-        test = command("train", *words)
+        test = command(
+            "train", "test", "--ckpt_path", recommended_checkpoint(snapshots, Metrics(folder)), *_options(job)
+        )
         rank_zero_only(print)(f"report: {folder / REPORT}\ncheckpoints in {snapshots}; test with: {test}")
 
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -70,6 +71,8 @@ class LastCheckpoint(Checkpoint):
             raise UsageError("last: every_n_steps and every_n_minutes cannot be below 0")
         self.dirpath, self.every_n_steps, self.every_n_minutes = dirpath, every_n_steps, every_n_minutes
         self._path = Path(dirpath or ".") / LAST
+        self.options: Sequence[str] = ()
+        """Options of the command that resumes the run, beside the path of the checkpoint."""
         self._saved_at = time.monotonic()
         self._saved_step = -1
         self._signal = 0  # that this process has received
@@ -185,7 +188,7 @@ class LastCheckpoint(Checkpoint):
         signum = self._end_signal
         requeue = signum == signal.SIGUSR1
         if trainer.is_global_zero:
-            resume = command("train", "--ckpt_path", self._path)
+            resume = command("train", "--ckpt_path", self._path, *self.options)
             saved = f"{self._path} holds all until step {self._saved_step}; resume with: {resume}"
             log.warning(
                 "the run was ended by a signal: %s", saved if self._saved_step >= 0 else "nothing was saved yet"

@@ -1,5 +1,6 @@
 """Options of a resumed run, and runs that an environment, a checkpoint or a schedule does not fit."""
 
+import signal
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from tiny import ROOT, fit, one_line, rows, run_folder
 
 from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.cli.main import run_main
+from sequnet_pl.training.module import AudioModule
 
 
 def validations(tmp_path):
@@ -40,6 +42,23 @@ def test_a_finished_run_is_reported_and_not_validated_again(run, audio_folder, t
     assert "the run is finished: a larger --max_steps, --epochs or --minutes continues it" in out
     assert rows(run_folder(tmp_path, "sequnet")) == scored
     assert {row["epoch"] for row in scored if row["epoch"]} == {"0"}
+
+
+def test_the_command_that_resumes_a_run_finds_its_settings(run, audio_folder, tmp_path, monkeypatch, caplog):
+    step = AudioModule.training_step
+
+    def training_step(self, batch, batch_idx):
+        if self.trainer.global_step == 2:
+            signal.raise_signal(signal.SIGTERM)
+        return step(self, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AudioModule, "training_step", training_step)
+        assert run(f"{fit('sequnet', audio_folder, 5)} --snapshot_dir {tmp_path}/snapshots")[0] == 143
+    command = caplog.text.partition("resume with: python train.py ")[2].partition("\n")[0]
+    assert run(command, defaults=False)[0] == 0
+    assert torch.load(tmp_path / "snapshots" / "last.ckpt", weights_only=True)["global_step"] == 5
+    assert len(rows(run_folder(tmp_path, "sequnet"))) > 5
 
 
 def test_a_schedule_over_another_length_is_reported(run, audio_folder, caplog):
