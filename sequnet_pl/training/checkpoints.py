@@ -23,9 +23,7 @@ def read(path: Path, map_location: Any = "cpu", mmap: bool = False) -> dict[str,
     UserError where there is none, it is damaged, or it holds more than numbers.
     """
     if not path.is_file():
-        raise UserError(
-            f"there is no checkpoint {path}; name one with --ckpt_path, or train one with {program('train')}"
-        )
+        raise UserError(f"there is no checkpoint {path}; name another path, or train one with {program('train')}")
     try:
         content = torch.load(path, map_location=map_location, weights_only=True, mmap=mmap)
     except pickle.UnpicklingError as error:

@@ -44,6 +44,7 @@ def test_a_network_of_the_package_by_its_name(settings, run, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path / "mine")
     Path("mine").mkdir()  # a path that exists is preferred
     assert "there is no checkpoint in mine" in run("--init_from mine")[1]
+    assert "there is no checkpoint gone.ckpt; name another path" in run("--init_from gone.ckpt")[1]
 
 
 def test_a_config_says_all_else(settings, tmp_path):
