@@ -127,8 +127,8 @@ class LastCheckpoint(Checkpoint):
                 log.warning("interrupted: the run is saved and ends after this step; a second Ctrl-C ends it at once")
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
-        """End if a signal has come and the step before is saved; its metrics are logged by now."""
-        if self._end_signal and self._saved_step == trainer.global_step:
+        """End if a signal has come and the step before is saved, or diverges; its metrics are logged by now."""
+        if self._end_signal and (self._saved_step == trainer.global_step or _diverges(trainer)):
             self._end(trainer)
 
     def on_train_batch_end(
@@ -172,8 +172,7 @@ class LastCheckpoint(Checkpoint):
             self._save(trainer)
 
     def _save(self, trainer: pl.Trainer) -> None:
-        diverging = any(each.diverging for each in callbacks_of(trainer, NonFinite))
-        if trainer.fast_dev_run or diverging:  # type: ignore[attr-defined]
+        if trainer.fast_dev_run or _diverges(trainer):  # type: ignore[attr-defined]
             return
         if not math.isfinite(norm_of(trainer.lightning_module.parameters())):
             raise NonFiniteError(
@@ -200,6 +199,11 @@ class LastCheckpoint(Checkpoint):
         environment = getattr(trainer.strategy, "cluster_environment", None)
         launched = isinstance(environment, LightningEnvironment) and trainer.local_rank > 0
         raise SIGTERMException(0 if launched else status)
+
+
+def _diverges(trainer: pl.Trainer) -> bool:
+    """Return whether the loss is so high that the step is not saved."""
+    return any(each.diverging for each in callbacks_of(trainer, NonFinite))
 
 
 def _count_batches(trainer: pl.Trainer) -> None:

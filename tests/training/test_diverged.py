@@ -1,9 +1,11 @@
 """A run whose loss stays high ends, and silent training data is reported."""
 
+import signal
+
 import numpy as np
 import pytest
 import torch
-from short_runs import run_fit
+from short_runs import At, run_fit
 
 from sequnet_pl.audio.files import write_wav
 from sequnet_pl.training import health
@@ -35,6 +37,13 @@ def test_a_diverged_run_ends_and_keeps_the_checkpoint_from_before(fit, spoiled):
     assert "diverged" in text and "at step 9 " in text and "\n" not in text
     assert f"--init_from {run.folder / 'checkpoints' / 'last.ckpt'} --lr 0.0002" in text
     assert run.last["global_step"] == 3  # step 6 was due, and was high
+
+
+def test_a_signal_ends_a_run_whose_loss_is_high(fit, spoiled):
+    terminate = At(lambda: signal.raise_signal(signal.SIGTERM), 6)
+    run = fit(callbacks=[NonFinite(), terminate], limit_val_batches=0)
+    assert (run.error.code, run.trainer.global_step) == (143, 7)
+    assert run.last["global_step"] == 3
 
 
 def test_a_count_is_read_only_where_a_row_is_logged(fit, spoiled):
