@@ -113,7 +113,7 @@ class NonFinite(Callback):
         """Count steps with a high loss on the device, and read the count when a row is due."""
         assert isinstance(pl_module, AudioModule)
         steps = ends_step(trainer)
-        if not self.bits or run_share(trainer) <= pl_module.hparams["warmup"]:
+        if not self.bits or run_share(trainer) < pl_module.hparams["warmup"]:
             return
         self._high = torch.where(pl_module.batch_bits > self.bits, self._high + steps, 0)
         if steps and row_is_due(trainer, trainer.global_step) and int(self._high) >= DIVERGED_STEPS:

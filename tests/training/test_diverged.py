@@ -39,6 +39,13 @@ def test_a_diverged_run_ends_and_keeps_the_checkpoint_from_before(fit, spoiled):
     assert run.last["global_step"] == 3  # step 6 was due, and was high
 
 
+def test_a_run_without_a_length_ends_too(fit, spoiled):
+    def fail():
+        raise RuntimeError("trains on")
+
+    assert isinstance(fit(callbacks=[NonFinite(), At(fail, 12)], max_epochs=-1).error, NonFiniteError)
+
+
 def test_a_signal_ends_a_run_whose_loss_is_high(fit, spoiled):
     terminate = At(lambda: signal.raise_signal(signal.SIGTERM), 6)
     run = fit(callbacks=[NonFinite(), terminate], limit_val_batches=0)
