@@ -35,7 +35,7 @@ from sequnet_pl.sampling.generate import extend, start
 from sequnet_pl.training.averaging import averaged_weights
 from sequnet_pl.training.loggers import log_sampling
 from sequnet_pl.training.metrics import bits_of_part, code_counts, held_out, held_out_split
-from sequnet_pl.training.module import AudioModule, data_of
+from sequnet_pl.training.module import AudioModule, data_of, ends_step
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class SampleAudio(Callback):
         self._folder = Path(trainer.log_dir or ".") / "samples"  # in all processes, since `log_dir` is broadcast
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any, **__: Any) -> None:
-        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+        if self.every_n_steps and ends_step(trainer) and trainer.global_step % self.every_n_steps == 0:
             self._sample(trainer, pl_module)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

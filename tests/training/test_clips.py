@@ -115,3 +115,16 @@ def test_clips_that_cannot_be_made_do_not_end_a_run(fit, monkeypatch, caplog):
     assert run.error is None
     assert run.trainer.global_step == 3
     assert "no clips at step 2: no space" in caplog.text
+
+
+def test_a_resumed_run_does_not_sample_the_step_of_its_checkpoint_again(fit):
+    def sampled(steps, go_on):
+        sampler = SampleAudio(2, 0, continuations=0, seconds=0.001)
+        options = {"accumulate_grad_batches": 2, "max_epochs": -1, "limit_val_batches": 0}
+        run = fit(go_on=go_on, callbacks=[sampler], max_steps=steps, **options)
+        return sorted((run.folder / "samples").iterdir())
+
+    (folder,) = sampled(2, go_on=False)
+    before = folder.stat().st_mtime_ns
+    assert len(sampled(4, go_on=True)) == 2
+    assert folder.stat().st_mtime_ns == before
