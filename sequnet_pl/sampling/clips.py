@@ -233,6 +233,9 @@ def _make(
         if not growing.wav:
             continue
         wav, metadata = growing.wav, growing.metadata
+        if not growing.drawn:  # stopped when its prompt was written, while others had grown
+            wav.path.unlink(missing_ok=True)
+            continue
         previous, drawn = batch.previous_nll
         clip = Clip(
             metadata=metadata,

@@ -147,6 +147,23 @@ def test_no_space_while_a_clip_grows(run, monkeypatch: pytest.MonkeyPatch) -> No
     assert all(len(codes(Path("generated", wav))) for wav in complete)
 
 
+def test_no_space_for_a_prompt(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes = iter(range(100))
+
+    def write(self: GrowingWav, values: np.ndarray) -> None:
+        if next(writes) > 1:  # the first clip has its prompt and a block
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(self, values)
+
+    real = GrowingWav.write
+    monkeypatch.setattr(GrowingWav, "write", write)
+    words = ("--batch_size", 2, "--conditional", 1, "--prompt_seconds", 0.01)
+    assert "No space left" in run(*words, status=1)
+    (clip,) = made()
+    assert clip["clip"] == 0 and not clip["complete"]
+    assert [path.name for path in Path("generated").glob("*.wav")] == [clip["wav"]]
+
+
 def test_no_space_for_files(run, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
     before = {path.name: path.read_bytes() for path in Path("generated").iterdir()}
