@@ -102,7 +102,8 @@ class _GrowingClip:
 
     def __init__(self, batch: Batch, row: int, open_wav: Callable[[ClipMetadata, int], GrowingWav]) -> None:
         self.metadata, self.row, self._prompt, self._open = batch.clips[row], row, batch.prompts[row], open_wav
-        self.limit = round(batch.lead_in * self.metadata.sample_rate)
+        frame = round(_FRAME * self.metadata.sample_rate)
+        self.limit = round(batch.lead_in * self.metadata.sample_rate) // frame * frame  # less than one cuts nothing
         self.length = self.metadata.prompt_samples + batch.previous_nll[1] + batch.samples
         self.wav: GrowingWav | None = None
         self.cut = np.empty(0, np.uint8)  # the silence before the first sound
