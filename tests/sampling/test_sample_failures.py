@@ -203,5 +203,6 @@ def test_folders_that_cannot_be(run) -> None:
     Path("file").touch()
     assert "file/below" in run("--output_dir", "file/below", status=1)
     Path("generated").mkdir()
-    Path("generated/clips.json").write_text("not a list")
-    assert "not a list of clips" in run(status=1)
+    for text in ("not a list", '{"clips": [1]}', '{"clips": [{}]}'):
+        Path("generated/clips.json").write_text(text)
+        assert "not a list of clips" in run(status=1)
