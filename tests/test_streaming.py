@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.models.network import Network, State
+from sequnet_pl.models.sequnet import SeqUNet
 
 
 def random_codes(*shape: int, seed: int = 1) -> Tensor:
@@ -48,6 +49,16 @@ def test_prefill_equals_silence_and_steps(network, surplus):
         assert prefilled.time == stepped.time == 0
         more = random_codes(2, network.cycle + 1)
         torch.testing.assert_close(run(network, more, prefilled), run(network, more, stepped), rtol=0, atol=1e-10)
+
+
+def test_a_window_may_be_shorter_than_the_kernel():
+    network = SeqUNet(levels=3, features=4, depth=1, kernel_size=7, state=4).double()
+    codes = random_codes(2, 1)
+    logits, prefilled = network.prefill(codes)
+    stepped = network.silence(2, -1)
+    torch.testing.assert_close(run(network, codes, stepped)[..., -1], logits, rtol=0, atol=1e-10)
+    more = random_codes(2, network.cycle + 1)
+    torch.testing.assert_close(run(network, more, prefilled), run(network, more, stepped), rtol=0, atol=1e-10)
 
 
 def test_silence_lasts(network):

@@ -92,7 +92,7 @@ class Options(NetworkOptions):
         batch_size: Clips made at once.
         num_batches: Number of batches.
         first_clip: Number of the first clip, to make more clips after earlier ones.
-        lead_in: From silence: longest silence to cut before the first sound, in seconds; 0 cuts nothing.
+        lead_in: From silence: longest silence to cut before the first sound, in seconds; below 0.02 nothing.
         temp: One or more temperatures; 0 always takes the likeliest code.
         top_k: Draw from the K likeliest codes.
         top_p: Draw from the likeliest codes whose probabilities sum to P.

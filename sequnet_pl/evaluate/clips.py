@@ -118,15 +118,19 @@ def generate(
 def read_folder(folder: Path, rate: int, samples: int, most: int | None) -> tuple[NDArray[np.uint8], list[Path]]:
     """The first T samples of the audio files of a folder, codes (N, T), and the files; `most` of them, spread evenly.
 
-    The prompts of clips in the list of sample.py are skipped. Files that are too short are left out, with a warning.
+    The prompts of clips in a list of sample.py are skipped. Files that are too short are left out, with a warning.
     Raises UserError if a file cannot be read or too few are left.
     """
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; name one that holds clips")
-    listed = {folder / name: clip.metadata for name, clip in read_list(folder).items()}
-    prompt_ends = {path: round(made.prompt_samples * rate / made.sample_rate) for path, made in listed.items()}
+    there = files.find(folder)
+    prompt_ends = {}
+    for parent in {folder, *(path.parent for path in there)}:  # each call of sample.py has a folder in generated/
+        for name, clip in read_list(parent).items():
+            made = clip.metadata
+            prompt_ends[parent / name] = round(made.prompt_samples * rate / made.sample_rate)
     found, paths, short = [], [], 0
-    for path in files.find(folder):
+    for path in there:
         skipped = prompt_ends.get(path, 0)
         codes = mulaw.encode(files.read(path, rate, 0.0, (skipped + samples) / rate))[skipped:]
         if len(codes) < samples:

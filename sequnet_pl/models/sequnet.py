@@ -165,8 +165,9 @@ class SeqUNet(Network):
 
     def read_window(self, codes: Tensor, labels: Tensor | None = None) -> tuple[Tensor, State]:
         """See Network."""
-        state = self._empty_state(codes[:, -self.kernel_size :].clone(), labels)
         codes = F.pad(codes, (-codes.shape[1] % self.cycle, 0), value=SILENCE)
+        newest = F.pad(codes, (self.kernel_size, 0), value=SILENCE)[:, -self.kernel_size :]
+        state = self._empty_state(newest.clone(), labels)
         x = self._frames(codes, labels, _Reader(state, self.kernel_size))
         return self.output(self.norm(x[:, -1])), state
 

@@ -132,8 +132,9 @@ def run_title(folder: Path, what: str) -> str:
 
 
 def mark_training(folder: Path, now: bool) -> None:
-    """Write to run.json whether a run is training. Raises UserError if that fails."""
-    atomic.write_text(folder / SUMMARY, json.dumps(read_summary(folder) | {"training": now}, indent=1))
+    """Add to run.json, where there is one, whether a run is training. Raises UserError if that fails."""
+    if summary := read_summary(folder):  # else it is not there for a reason, such as a full disk
+        atomic.write_text(folder / SUMMARY, json.dumps(summary | {"training": now}, indent=1))
 
 
 def add_page(folder: Path, name: str, path: Path) -> None:

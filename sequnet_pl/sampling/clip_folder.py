@@ -42,7 +42,7 @@ def read_list(folder: Path) -> dict[str, Clip]:
         return {}
     try:
         found = load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not a list of clips; move it away, or choose another folder") from error
     return {clip.wav: clip for clip in found if (folder / clip.wav).is_file()}
 

@@ -102,7 +102,8 @@ class _GrowingClip:
 
     def __init__(self, batch: Batch, row: int, open_wav: Callable[[ClipMetadata, int], GrowingWav]) -> None:
         self.metadata, self.row, self._prompt, self._open = batch.clips[row], row, batch.prompts[row], open_wav
-        self.limit = round(batch.lead_in * self.metadata.sample_rate)
+        frame = round(_FRAME * self.metadata.sample_rate)
+        self.limit = round(batch.lead_in * self.metadata.sample_rate) // frame * frame  # less than one cuts nothing
         self.length = self.metadata.prompt_samples + batch.previous_nll[1] + batch.samples
         self.wav: GrowingWav | None = None
         self.cut = np.empty(0, np.uint8)  # the silence before the first sound
@@ -162,8 +163,8 @@ def make_batch(
     """Make the clips of a batch and put them in the folder, whose list is then written.
 
     Clips that stay silent for their whole lead-in are drawn again with another seed, up to three times.
-    Stopped by Ctrl-C or a full disk, it keeps what there is, cut short, and then raises KeyboardInterrupt or
-    UserError. If the logits are not numbers, nothing of the batch is kept.
+    Stopped by Ctrl-C, a full disk or a reader of stdout that has ended, it keeps what there is, cut short, and then
+    raises KeyboardInterrupt, UserError or BrokenPipeError. If the logits are not numbers, nothing of the batch is kept.
 
     Args:
         network: What draws.
@@ -233,6 +234,9 @@ def _make(
         if not growing.wav:
             continue
         wav, metadata = growing.wav, growing.metadata
+        if not growing.drawn:  # stopped when its prompt was written, while others had grown
+            wav.path.unlink(missing_ok=True)
+            continue
         previous, drawn = batch.previous_nll
         clip = Clip(
             metadata=metadata,
@@ -259,7 +263,7 @@ def _make(
         except (UserError, KeyboardInterrupt) as reason:
             stopped, skip_rest = stopped or reason, True
     clip_folder.write_list()
-    if isinstance(stopped, OSError):
+    if isinstance(stopped, OSError) and not isinstance(stopped, BrokenPipeError):
         why = stopped.strerror or stopped
         raise UserError(
             f"cannot write to {clip_folder.folder}: {why}; the clips are kept up to this point"

@@ -56,7 +56,8 @@ class CounterRng:
         """Numbers in [0, 1), (B, T) float64, of `count` samples from `time` on, counted from the first drawn one."""
         rows = []
         for clip in self.clips:
-            bits = np.random.Philox(key=[self.seed % 2**64, clip])  # counter-based: any time is as quick to reach
+            key = np.array([self.seed % 2**64, clip], np.uint64)
+            bits = np.random.Philox(key=key)  # counter-based: any time is as quick to reach
             bits.advance(time // 4)  # four numbers a count
             rows.append(np.random.Generator(bits).random(time % 4 + count)[time % 4 :])
         return torch.from_numpy(np.stack(rows))

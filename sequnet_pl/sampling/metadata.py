@@ -73,7 +73,7 @@ class Clip:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        """A clip from its entry. Raises KeyError or TypeError if values are missing."""
+        """A clip from its entry. Raises KeyError, TypeError or AttributeError if it is not one."""
         own = {field.name for field in fields(cls)}
         former = {"state"}  # of an earlier version
         metadata = ClipMetadata(**{name: value for name, value in values.items() if name not in own | former})
@@ -87,5 +87,5 @@ def dump(clips: list[Clip]) -> str:
 
 
 def load(text: str) -> list[Clip]:
-    """Clips from that text. Raises ValueError, KeyError or TypeError if it is not one."""
+    """Clips from that text. Raises ValueError, KeyError, TypeError or AttributeError if it is not one."""
     return [Clip.from_json(values) for values in json.loads(text)["clips"]]

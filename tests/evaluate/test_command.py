@@ -68,18 +68,19 @@ def test_generated_clips(run, checkpoint: Path, caplog: pytest.LogCaptureFixture
     assert numbers()["features_of_clips"]["generated"] != first and numbers()["generated"]["kind"] == "silence"
 
 
+@pytest.mark.parametrize("folder", [Path("generated"), Path("generated/001-mine")], ids=str)
 def test_clips_of_sample_are_compared_without_their_prompts(
-    run, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    run, checkpoint: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(making, "save_spectrogram", lambda *_: None)
     words = f"--ckpt_path {checkpoint} --conditional 1 --prompt_seconds 0.5 --gen_samples 2100 --batch_size 4 --gpus 0"
-    words += " --output_dir generated"
+    words += f" --output_dir {folder}"
     assert run_main("sample.py", sample, words.split()) == 0
     run("--clips_dir", "generated")
     found = numbers(Path("generated/evaluation"))
-    wavs = sorted(Path("generated").glob("*.wav"))
+    wavs = sorted(folder.glob("*.wav"))
     assert found["generated"]["files"] == [str(path) for path in wavs] and found["clips"] == 4
-    length = [json.loads(Path("generated/clips.json").read_text())["clips"][i]["prompt_samples"] for i in range(4)]
+    length = [json.loads((folder / "clips.json").read_text())["clips"][i]["prompt_samples"] for i in range(4)]
     expected = np.mean([histogram([wav], n, n + 2048, 8000) for wav, n in zip(wavs, length, strict=True)], axis=0)
     assert found["curves"]["code_histogram"]["generated"] == pytest.approx(expected)
 

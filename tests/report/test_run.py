@@ -12,7 +12,7 @@ from run_folders import SUMMARY, add_sampling, make_run
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.report.run import link_page, write_report
-from sequnet_pl.report.run_folder import read_sampling
+from sequnet_pl.report.run_folder import mark_training, read_sampling
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,14 @@ def test_runs_with_less_have_reports_too(tmp_path: Path) -> None:
     assert read_sampling(tmp_path / "samples" / "step-00000009") is None
     with pytest.raises(UsageError, match="is not a run folder"):
         write_report(tmp_path / "samples")
+
+
+def test_a_run_whose_summary_could_not_be_written_has_a_report(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run", steps=20, samplings=0)
+    (folder / "run.json").unlink()
+    mark_training(folder, now=False)  # as at the end of each run
+    write_report(folder)
+    assert "logged until step 20" in plain((folder / "report.html").read_text(encoding="utf-8"))
 
 
 def test_pages_of_a_run_are_linked_while_they_are_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

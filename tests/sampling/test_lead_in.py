@@ -98,3 +98,9 @@ def test_each_call_has_its_folder_and_a_link(run) -> None:
     assert sorted(path.name for path in Path("generated").iterdir()) == [
         "001-sequnet", "002-sequnet", "index.html", "mine"
     ]  # fmt: skip
+
+
+def test_less_than_a_frame_of_silence_is_not_cut(run) -> None:
+    run("--lead_in", 0.019)
+    (clip,) = made()
+    assert clip["seed"] == 0 and clip["lead_in_samples"] == 0 and not clip["silent"]

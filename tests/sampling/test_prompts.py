@@ -83,3 +83,8 @@ def test_former_names_of_the_sampling_classes_warn(former: str, now: type) -> No
     with pytest.warns(DeprecationWarning, match=f"{former} is called {now.__name__} now"):
         assert getattr(draw, former) is now
     assert not hasattr(draw, "nothing")
+
+
+def test_large_seeds_give_numbers_of_their_own() -> None:
+    seeds = (0, 2**63, 2**63 + 1, 2**64 - 1)
+    assert len({tuple(draw.CounterRng(seed, [0]).uniform(0, 2).flatten().tolist()) for seed in seeds}) == 4

@@ -1,8 +1,11 @@
 """sample.py: its messages, and the files that are left when it is stopped."""
 
 import errno
+import os
 import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from sample_run import RATE, codes, made
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.files import GrowingWav
+from sequnet_pl.cli.entry_points import sample
+from sequnet_pl.cli.main import run_main
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.clip import save_spectrogram
 from sequnet_pl.sampling import clips as making
@@ -147,6 +152,36 @@ def test_no_space_while_a_clip_grows(run, monkeypatch: pytest.MonkeyPatch) -> No
     assert all(len(codes(Path("generated", wav))) for wav in complete)
 
 
+def test_no_space_for_a_prompt(run, monkeypatch: pytest.MonkeyPatch) -> None:
+    writes = iter(range(100))
+
+    def write(self: GrowingWav, values: np.ndarray) -> None:
+        if next(writes) > 1:  # the first clip has its prompt and a block
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(self, values)
+
+    real = GrowingWav.write
+    monkeypatch.setattr(GrowingWav, "write", write)
+    words = ("--batch_size", 2, "--conditional", 1, "--prompt_seconds", 0.01)
+    assert "No space left" in run(*words, status=1)
+    (clip,) = made()
+    assert clip["clip"] == 0 and not clip["complete"]
+    assert [path.name for path in Path("generated").glob("*.wav")] == [clip["wav"]]
+
+
+def test_a_reader_of_stdout_that_ends(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb", buffering=0) as pipe:
+        stdout = SimpleNamespace(buffer=pipe, flush=pipe.flush, fileno=pipe.fileno)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        words = f"--ckpt_path {trained} --gpus 0 --gen_samples 200 --stdout raw --output_dir generated"
+        assert run_main("sample.py", sample, words.split()) == 141  # as with head
+    (clip,) = made()
+    assert not clip["complete"] and Path("generated/index.html").is_file()
+
+
 def test_no_space_for_files(run, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
     before = {path.name: path.read_bytes() for path in Path("generated").iterdir()}
@@ -186,5 +221,6 @@ def test_folders_that_cannot_be(run) -> None:
     Path("file").touch()
     assert "file/below" in run("--output_dir", "file/below", status=1)
     Path("generated").mkdir()
-    Path("generated/clips.json").write_text("not a list")
-    assert "not a list of clips" in run(status=1)
+    for text in ("not a list", '{"clips": [1]}', '{"clips": [{}]}'):
+        Path("generated/clips.json").write_text(text)
+        assert "not a list of clips" in run(status=1)
