@@ -3,6 +3,7 @@
 import argparse
 import functools
 import inspect
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
@@ -17,7 +18,10 @@ if TYPE_CHECKING:  # a type checker reads numbers with a limit as int and float
     ClosedUnitInterval = NonNegativeFloat = PositiveFloat = float
     NonNegativeInt = PositiveInt = int
 else:
-    from jsonargparse.typing import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+    from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt, restricted_number_type
+
+    NonNegativeFloat = restricted_number_type("number from 0", float, [(">=", 0), ("<", math.inf)])
+    PositiveFloat = restricted_number_type("number above 0", float, [(">", 0), ("<", math.inf)])
 
 __all__ = ["ClosedUnitInterval", "NonNegativeFloat", "NonNegativeInt", "Parser", "PositiveFloat", "PositiveInt"]
 _SYNONYMS = {

@@ -16,6 +16,7 @@ from tiny_run import TINY
         ("--compile fast", "error: --compile: expected bool or auto, not fast"),
         ("--trainer.deterministic maybe", "--trainer.deterministic: expected bool or warn, not maybe"),
         ("--ema 1", '"ema": 1 does not conform to restriction v>=0 and v<1'),
+        ("--minutes inf", '"minutes": inf does not conform to restriction v>0 and v<inf'),
         ("stray", "unrecognized arguments: stray"),
         ("--sample-rate 8000", "there is no option --sample-rate; did you mean --sample_rate?"),
         ("--learning_rate 1", "there is no option --learning_rate; did you mean --lr?"),
