@@ -60,9 +60,10 @@ def to_published(network: Network, tensors: Mapping[str, Tensor] | None = None) 
     with what the published one lacks: a norm, levels of different depths, a hidden layer before the output, state-space
     blocks; for labels.
     """
-    if isinstance(network, SeqUNet):
-        if network.normed or len({*network.depths}) > 1 or network.hidden_conv or network.memories:
-            raise UserError("the published Seq-U-Net has no norm, head or state, and one depth; this one has others")
+    if isinstance(network, SeqUNet) and (
+        network.normed or len({*network.depths}) > 1 or network.hidden_conv or network.memories
+    ):
+        raise UserError("the published Seq-U-Net has no norm, head or state, and one depth; this one has others")
     if network.label_count:
         raise UserError("the published networks have no labels; this one cannot be converted")
     tensors = network.state_dict() if tensors is None else tensors
