@@ -26,7 +26,6 @@ log = logging.getLogger(__name__)
 DIVERGED_STEPS = 50
 """Steps in a row with a high loss that end a run."""
 _NO_MEMORY = re.compile("can't allocate memory|not enough memory")  # torch has no class for this error on a CPU
-_EXCHANGES = ("torch.distributed", "torch.autograd")  # modules that wait for other processes, the latter for gradients
 
 
 class NonFiniteError(UserError):
@@ -152,12 +151,18 @@ def explained(error: BaseException, trainer: pl.Trainer) -> UserError | None:
             f"a process that loads batches has ended, most likely because memory ran out ({text[:120]}); "
             "try fewer --num_workers, and resume with --ckpt_path last"
         )
-    if isinstance(error, RuntimeError) and trainer.world_size > 1 and modules[-1].startswith(_EXCHANGES):
+    if isinstance(error, RuntimeError) and trainer.world_size > 1 and _is_of_exchange(error, modules[-1]):
         return UserError(
             f"process {trainer.global_rank} of {trainer.world_size} has lost another one, which ended or was killed "
             f"({text[:120]}): look for its own message, and resume with --ckpt_path last"
         )
     return library_message(error)
+
+
+def _is_of_exchange(error: RuntimeError, module: str) -> bool:
+    """Return whether an error is of an exchange with other processes; that of gradients is in the backward pass."""
+    in_backward = isinstance(error, distributed.DistError) or "gloo" in str(error)
+    return module.startswith("torch.distributed") or (module.startswith("torch.autograd") and in_backward)
 
 
 def library_message(error: BaseException) -> UserError | None:

@@ -1,6 +1,7 @@
 """Runs that are not finite end with the step and the recordings in one line; the last good checkpoint is kept."""
 
 import multiprocessing
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
@@ -100,6 +101,14 @@ def test_other_errors_are_left_alone(fit, monkeypatch):
     spoil(monkeypatch, fail, at=(2,))
     run = fit()
     assert explained(run.error, run.trainer) is None
+
+
+def test_an_error_of_a_backward_pass_is_not_of_another_process():
+    codes = torch.ones(3, requires_grad=True)
+    total = codes.exp().add_(1).sum()
+    with pytest.raises(RuntimeError, match="inplace") as raised:
+        total.backward()
+    assert explained(raised.value, SimpleNamespace(world_size=2, global_rank=0)) is None
 
 
 def test_a_killed_worker_is_one_line(fit, monkeypatch):
