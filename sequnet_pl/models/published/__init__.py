@@ -57,10 +57,13 @@ def to_published(network: Network, tensors: Mapping[str, Tensor] | None = None) 
     """Tensors by our names, the network's weights or its gradients, under the published names and in their layout.
 
     The convolution of the published WaveNet that feeds nothing, which ours lacks, is zeros. UserError for a Seq-U-Net
-    with what the published one lacks: a norm, levels of different depths, a hidden layer before the output; for labels.
+    with what the published one lacks: a norm, levels of different depths, a hidden layer before the output, state-space
+    blocks; for labels.
     """
-    if isinstance(network, SeqUNet) and (network.normed or len({*network.depths}) > 1 or network.hidden_conv):
-        raise UserError("the published Seq-U-Net has no norm, one depth and no head; this one cannot be converted")
+    if isinstance(network, SeqUNet) and (
+        network.normed or len({*network.depths}) > 1 or network.hidden_conv or network.memories
+    ):
+        raise UserError("the published Seq-U-Net has no norm, head or state, and one depth; this one has others")
     if network.label_count:
         raise UserError("the published networks have no labels; this one cannot be converted")
     tensors = network.state_dict() if tensors is None else tensors

@@ -137,9 +137,9 @@ def test_bad_wavenet_shapes_are_told(name):
         WaveNet(**{name: 0})
 
 
-@pytest.mark.parametrize("lacked", [{"norm": True}, {"depth": [2, 1]}, {"head": 4}])
+@pytest.mark.parametrize("lacked", [{"norm": True}, {"depth": [2, 1]}, {"head": 4}, {"levels": 3, "state": 2}])
 def test_what_the_published_network_lacks_is_not_converted(lacked):
-    with pytest.raises(UserError, match="no norm, one depth and no head"):
+    with pytest.raises(UserError, match="no norm, head or state, and one depth"):
         to_published(SeqUNet(**{"levels": 2, "features": 3} | lacked))
 
 
