@@ -21,6 +21,7 @@ from benchmarks.published import published_step
 from benchmarks.rows import add_options, show
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.cli.main import exit_main
+from sequnet_pl.errors import UsageError
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
@@ -165,6 +166,8 @@ def main(argv: list[str]) -> None:
                 group += [Row(name, engine, weights, clips, each) for each in labelled]
         measure({name: network}, group, arguments)
         rows += group
+    if not rows:
+        raise UsageError("none of these engines has weights of these types for so many clips")
     show("Sampling", rows, arguments)
 
 

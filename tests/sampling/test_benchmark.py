@@ -25,6 +25,11 @@ def test_a_folder_that_is_no_copy_is_an_error(tmp_path):
         main(["--networks", "sequnet-small", "--reference", str(tmp_path)])
 
 
+def test_weights_that_no_engine_has_are_an_error():
+    with pytest.raises(UserError, match="none of these engines"):
+        main(["--networks", "sequnet-small", "--engines", "eager", "--weights", "bf16"])
+
+
 def test_a_gpu_has_rows_of_the_kernel_and_of_graphs():
     def rows(clips):
         kinds = [(engine, weights) for engine in ("cuda", "graphs") for weights in ("float32", "bf16", "int8")]
