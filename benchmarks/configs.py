@@ -71,11 +71,12 @@ def estimate(name: str) -> Row:
 def measure(row: Row, steps: int, threads: int) -> None:
     """Train some steps and add their figures. Raises SystemExit with the status of train.py if it fails."""
     with tempfile.TemporaryDirectory() as folder:
-        initial = ["--init_from", INITIAL] if row.config == "finetune" else []
-        words = f"--config {CONFIGS / row.config}.yaml --log_dir {folder} --name run --dataset builtin "
-        words += f"--builtin_takes 1 --gpus 0 --threads {threads} --logger none --log_interval 1 --max_steps {steps} "
-        words += "--trainer.limit_val_batches 0 --sample_audio.every_n_steps 0 --sample_audio.every_n_epochs 0"
-        status = subprocess.run([sys.executable, ROOT / "train.py", *words.split(), *initial]).returncode
+        paths = ["--config", CONFIGS / f"{row.config}.yaml", "--log_dir", folder]
+        paths += ["--init_from", INITIAL] if row.config == "finetune" else []
+        words = f"--name run --dataset builtin --builtin_takes 1 --gpus 0 --threads {threads} --logger none "
+        words += f"--log_interval 1 --max_steps {steps} --trainer.limit_val_batches 0 "
+        words += "--sample_audio.every_n_steps 0 --sample_audio.every_n_epochs 0"
+        status = subprocess.run([sys.executable, ROOT / "train.py", *paths, *words.split()]).returncode
         if status:
             raise SystemExit(status)
         (metrics,) = Path(folder).rglob("metrics.csv")

@@ -1,5 +1,8 @@
 """The figures of the configs: they are estimated, and a small one is trained."""
 
+import shutil
+import subprocess
+
 import pytest
 
 from benchmarks import configs
@@ -21,6 +24,18 @@ def test_a_training_is_measured(tmp_path, monkeypatch):
     configs.measure(row, steps=3, threads=1)
     assert row.seconds and row.peak_gib and row.peak_gib > row.estimated_gib
     assert row.checkpoint_mb == pytest.approx(estimated, rel=0.2)
+
+
+def test_a_path_may_have_spaces(tmp_path, monkeypatch):
+    (tmp_path / "my configs").mkdir()
+    shutil.copy(configs.CONFIGS / "demo.yaml", tmp_path / "my configs")
+    monkeypatch.setattr(configs, "CONFIGS", tmp_path / "my configs")
+    commands = []
+    failing = subprocess.CompletedProcess([], 3)
+    monkeypatch.setattr(subprocess, "run", lambda command: commands.append(command) or failing)
+    with pytest.raises(SystemExit):
+        configs.measure(configs.estimate("demo"), steps=1, threads=1)
+    assert tmp_path / "my configs" / "demo.yaml" in commands[0]
 
 
 def test_an_unknown_config_is_an_error(capsys):
