@@ -163,8 +163,8 @@ def make_batch(
     """Make the clips of a batch and put them in the folder, whose list is then written.
 
     Clips that stay silent for their whole lead-in are drawn again with another seed, up to three times.
-    Stopped by Ctrl-C or a full disk, it keeps what there is, cut short, and then raises KeyboardInterrupt or
-    UserError. If the logits are not numbers, nothing of the batch is kept.
+    Stopped by Ctrl-C, a full disk or a reader of stdout that has ended, it keeps what there is, cut short, and then
+    raises KeyboardInterrupt, UserError or BrokenPipeError. If the logits are not numbers, nothing of the batch is kept.
 
     Args:
         network: What draws.
@@ -263,7 +263,7 @@ def _make(
         except (UserError, KeyboardInterrupt) as reason:
             stopped, skip_rest = stopped or reason, True
     clip_folder.write_list()
-    if isinstance(stopped, OSError):
+    if isinstance(stopped, OSError) and not isinstance(stopped, BrokenPipeError):
         why = stopped.strerror or stopped
         raise UserError(
             f"cannot write to {clip_folder.folder}: {why}; the clips are kept up to this point"

@@ -83,7 +83,7 @@ def sample(options: Options) -> None:
                 else:
                     for block in drawn_blocks(network, plan.engine, batch):
                         watch(block)
-    except (KeyboardInterrupt, UserError):
+    except (KeyboardInterrupt, BrokenPipeError, UserError):
         if folder and folder.own:
             with suppress(UserError):
                 log.info("what was made is kept: %s", folder.write_page())

@@ -1,8 +1,11 @@
 """sample.py: its messages, and the files that are left when it is stopped."""
 
 import errno
+import os
 import signal
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from sample_run import RATE, codes, made
 
 from sequnet_pl import atomic
 from sequnet_pl.audio.files import GrowingWav
+from sequnet_pl.cli.entry_points import sample
+from sequnet_pl.cli.main import run_main
 from sequnet_pl.errors import UserError
 from sequnet_pl.report.clip import save_spectrogram
 from sequnet_pl.sampling import clips as making
@@ -162,6 +167,19 @@ def test_no_space_for_a_prompt(run, monkeypatch: pytest.MonkeyPatch) -> None:
     (clip,) = made()
     assert clip["clip"] == 0 and not clip["complete"]
     assert [path.name for path in Path("generated").glob("*.wav")] == [clip["wav"]]
+
+
+def test_a_reader_of_stdout_that_ends(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb", buffering=0) as pipe:
+        stdout = SimpleNamespace(buffer=pipe, flush=pipe.flush, fileno=pipe.fileno)
+        monkeypatch.setattr(sys, "stdout", stdout)
+        words = f"--ckpt_path {trained} --gpus 0 --gen_samples 200 --stdout raw --output_dir generated"
+        assert run_main("sample.py", sample, words.split()) == 141  # as with head
+    (clip,) = made()
+    assert not clip["complete"] and Path("generated/index.html").is_file()
 
 
 def test_no_space_for_files(run, monkeypatch: pytest.MonkeyPatch) -> None:
