@@ -178,6 +178,10 @@ def test_the_pointer_reads_values(browser: Browser, run: Path) -> None:
         *("", ""),  # the baselines
         *("3.025", "3.025", "3.5", "199"),
     ]
+    codes = "all('.chart')[3]"
+    browser.run(f"readValues({codes}, JSON.parse({codes}.querySelector('script').textContent), 101.6)")
+    recordings, generated, _ = browser.run(f"all('output', {codes}).map(one => one.textContent)")
+    assert float(recordings) > 0 and generated == "–"  # a code that no clip has
     assert browser.errors == []
 
 

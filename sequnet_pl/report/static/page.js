@@ -60,7 +60,7 @@ function readValues(chart, spec, at) { // the values nearest to a position, besi
     const {x, y, kind} = spec.series[shown.dataset.series];
     const stepped = ["steps", "area"].includes(kind);
     const value = y[nearest(x, [...x.keys()].filter(i => stepped ? x[i] <= at : y[i] !== null))];
-    shown.lastElementChild.textContent = number(value ?? NaN, 4);
+    shown.lastElementChild.textContent = value === null || value === undefined ? "–" : number(value, 4);
   }
   const positions = spec.series.filter(one => one.kind !== "reference").flatMap(one => one.x);
   chart.querySelector(".x output").textContent = number(positions[nearest(positions, [...positions.keys()])], 6);
