@@ -69,7 +69,7 @@ class Result:
 
     @property
     def unit(self) -> str:
-        """Results: the distances between sets of clips."""
+        """Unit of the distances."""
         return SD if self.measure.least else self.measure.unit
 
 

@@ -30,7 +30,7 @@ def library(constants: tuple[tuple[str, int], ...]) -> ctypes.CDLL:
 
 
 class Emulator:
-    """See Processor."""
+    """See Backend."""
 
     def __init__(self, blocks: int = 3, shared: int = 200_000, warps: int = 4, held: int = 1, seed: int = 0) -> None:
         self.limits, self.held, self.seed = Limits(blocks, shared, warps, warps), held, seed

@@ -6,11 +6,11 @@
 // until they bear its frame_index, so that no barrier of all blocks and no fence is needed. All blocks must be resident
 // (cooperative launch), for they wait for each other.
 //
-// The frames of one layer lie in a ring of packets in global memory, slot = frame_index modulo slots. A ring has room for three
+// The frames of one layer lie in a ring of packets in global memory, slot = frame_index modulo slots. A ring has slots for two
 // frames more than are read: a block can be a step ahead of another, which may still be reading, and the transposed
 // layers write a frame ahead of its frame_index; nobody is further ahead, for every block owns a logit and drawing needs them
-// all. Every launch begins with rings that the host has filled from the state and zeroed elsewhere, and with ticks that
-// are not zero, so that no packet of an earlier launch can be mistaken for one of this. Frames of rings that are `kept`
+// all. Every launch begins with rings that the host has filled from the state and zeroed elsewhere, and with frame
+// indices that are not zero, so that no packet of an earlier launch can be mistaken for one of this. Frames of rings that are `kept`
 // also stay in each block's shared memory, where their older taps are found without reading them again.
 //
 // Under a norm, what is multiplied is frames divided by their root mean square, and rings hold these. Layers give frames
