@@ -174,11 +174,17 @@ def evaluate(run: Path, scale: Scale, gpus: int) -> Results:
 
 
 def training_speeds(scale: Scale, data: Mapping[str, Any], gpus: int) -> Results:
-    """Seconds of a step, and megabytes at its peak, of both networks; `data` has the sizes of a batch."""
+    """Seconds of a step, and megabytes at its peak, of both networks; `data` has the sizes of a batch.
+
+    UserError where one cannot be measured.
+    """
     device, threads = "cuda" if gpus else "cpu", torch.get_num_threads()
     settings = Namespace(device=device, threads=threads, seconds=scale.repetition, rounds=_ROUNDS)
     rows = [training.Row(name, "plain", "float32", data["output_size"], data["batch_size"]) for name in scale.networks]
     training.measure(rows, settings)
+    for row in rows:
+        if row.error:
+            raise UserError(f"cannot time the training of {row.network}: {row.error}; the same command continues")
     name = torch.cuda.get_device_name() if gpus else f"CPU, threads: {threads}"
     figures = {"seconds": [row.seconds for row in rows], "megabytes": [row.peak_memory_mb for row in rows]}
     return figures | {"device": name, "torch": torch.__version__}

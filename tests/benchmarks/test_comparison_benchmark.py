@@ -44,6 +44,15 @@ def recordings(tmp_path: Path) -> Path:
     return tmp_path / "music"
 
 
+def test_a_training_that_cannot_be_timed_is_an_error(monkeypatch):
+    def measure(rows, settings):
+        rows[1].error = "out of memory"
+
+    monkeypatch.setattr(comparison.training, "measure", measure)
+    with pytest.raises(UserError, match="training of wavenet-small: out of memory"):
+        comparison.training_speeds(TINY, {"output_size": 256, "batch_size": 2}, gpus=0)
+
+
 @pytest.mark.slow  # ten processes that import Lightning
 def test_stopped_in_the_middle_it_is_continued_and_reports_every_line(tmp_path, recordings, monkeypatch):
     monkeypatch.chdir(tmp_path)
