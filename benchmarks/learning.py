@@ -176,7 +176,11 @@ def main() -> None:
     table = Table("network", "settings", "steps", "bits per sample", "seeds")
     for variant, other in zip(arguments.variants, arguments.others, strict=True):
         network, setting = variant
-        scores, steps = [], as_many_steps(variant, other, arguments.steps, data)
+        key = f"{', '.join(variant)}, steps as long as {arguments.steps} of {', '.join(other)}, {source}, {sizes}"
+        if key not in results:  # so that a continued comparison makes as many
+            results[key] = as_many_steps(variant, other, arguments.steps, data)
+            atomic.write_text(arguments.json, json.dumps(results, indent=2))
+        scores, steps = [], int(results[key])
         for seed in arguments.seeds:
             key = f"{', '.join(variant)}, seed {seed}, {steps} steps, {source}, {sizes}"
             if key not in results:

@@ -56,6 +56,8 @@ def test_the_steps_are_those_that_are_made(monkeypatch, tmp_path, capsys, named,
     assert made == [200]
     assert asked == [(("sequnet", "sequnet best"), (other, "fast"))]
     assert "200 steps: 3.000" in capsys.readouterr().out
+    learning.main()  # continued: nothing is timed or made again
+    assert len(asked) == len(made) == 1
 
 
 def test_a_setting_may_be_one_networks_alone(monkeypatch, tmp_path):
