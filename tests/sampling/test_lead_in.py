@@ -1,5 +1,6 @@
 """sample.py from silence: clips begin with their first sound, and silent ones are drawn anew."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -98,6 +99,13 @@ def test_each_call_has_its_folder_and_a_link(run) -> None:
     assert sorted(path.name for path in Path("generated").iterdir()) == [
         "001-sequnet", "002-sequnet", "index.html", "mine"
     ]  # fmt: skip
+
+
+def test_the_log_counts_what_was_drawn(run, quiet: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run("--seed", 3, "--first_clip", 1, on=quiet)
+    (clip,) = made()
+    (seconds,) = re.findall(r"([\d.]+) s drawn, with cut silence", caplog.text)
+    assert float(seconds) >= (clip["lead_in_samples"] + 200) / RATE - 0.01
 
 
 def test_less_than_a_frame_of_silence_is_not_cut(run) -> None:
