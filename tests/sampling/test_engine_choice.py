@@ -1,6 +1,7 @@
 """Which engine samples where none is named, with which kernels and how many threads."""
 
 import ctypes
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -53,8 +54,10 @@ def test_without_a_compiler_sampling_goes_on_and_says_so(network, monkeypatch, t
 
 
 @pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
-def test_kernels_are_compiled_once(monkeypatch, tmp_path):
+@pytest.mark.parametrize("launcher", ["", "env "])
+def test_kernels_are_compiled_once(monkeypatch, tmp_path, launcher):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CXX", launcher + next(filter(shutil.which, ("g++", "clang++", "c++"))))
     build.library.cache_clear()
     try:
         assert isinstance(build.library(), ctypes.CDLL)

@@ -71,15 +71,16 @@ def library() -> ctypes.CDLL | None:
 
 def _command() -> tuple[list[str], str]:
     """Return the command that compiles the kernels, and a file name for this version of them and of the processor."""
-    named = os.environ.get("CXX", "").split()
-    found = [path for name in (*named[:1], "g++", "clang++", "c++") if (path := shutil.which(name))]
+    named = os.environ.get("CXX", "").split()  # perhaps with options, or a compiler after a launcher such as ccache
+    compilers = [named, ["g++"], ["clang++"], ["c++"]]
+    found = [[path, *words[1:]] for words in compilers if words and (path := shutil.which(words[0]))]
     if not found:
         raise RuntimeError("there is no C++ compiler")
     # the macros depend on the compiler's version and on the instructions of the processor
-    macros = _run([found[0], *_FLAGS[:3], "-dM", "-E", "-x", "c++", os.devnull])
+    macros = _run([*found[0], *_FLAGS[:3], "-dM", "-E", "-x", "c++", os.devnull])
     sources = (source.read_text() for source in sorted(SOURCES.iterdir()))
-    digest = hashlib.sha256("\n".join((*_FLAGS, macros, *sources)).encode()).hexdigest()
-    return [found[0], *_FLAGS, str(SOURCES / "native.cpp")], f"kernels-{digest[:20]}.so"
+    digest = hashlib.sha256("\n".join((*found[0][1:], *_FLAGS, macros, *sources)).encode()).hexdigest()
+    return [*found[0], *_FLAGS, str(SOURCES / "native.cpp")], f"kernels-{digest[:20]}.so"
 
 
 def _run(command: list[str]) -> str:
