@@ -14,11 +14,11 @@ from sequnet_pl.cli.main import run_main
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Callable[..., tuple[int, str]]]:
-    """Run a command line; its exit status, and what it prints or, where it fails, its line."""
+    """Run a command line; return its exit status, and what it prints or, where it fails, its line."""
     monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
 
     def run(line: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["train.py"])
         capfd.readouterr()
         try:
             status = run_main("train.py", train, shlex.split(line))
@@ -26,7 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> I
             status = int(end.code or 0)
         out, err = capfd.readouterr()
         assert "Traceback" not in err
-        lines = [said for said in err.splitlines() if said.startswith("train.py: error: ")]
+        lines = [text for text in err.splitlines() if text.startswith("train.py: error: ")]
         assert len(lines) == (status > 0), err
         return status, lines[0] if lines else out
 
@@ -38,11 +38,11 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> I
 
 @pytest.fixture
 def settings(run: Callable[..., tuple[int, str]]) -> Callable[..., dict]:
-    """What a command line comes to, as --print_config has it."""
+    """Return the settings that --print_config prints for a command line."""
 
     def settings(line: str) -> dict:
-        status, said = run(f"{line} --print_config")
-        assert status == 0, said
-        return yaml.safe_load(said)
+        status, text = run(f"{line} --print_config")
+        assert status == 0, text
+        return yaml.safe_load(text)
 
     return settings
