@@ -1,4 +1,4 @@
-"""Help is there at once: before torch is loaded. What is printed to be typed names the command that was typed."""
+"""Help is printed before torch is imported. Commands that are printed name the command that was typed."""
 
 import subprocess
 import sys

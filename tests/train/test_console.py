@@ -26,25 +26,19 @@ def folder(tmp_path):
 
 def environment(folder):
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
-    return (
-        kept
-        | {f"WANDB_{name}_DIR": str(folder / "wandb") for name in ("CONFIG", "CACHE")}
-        | {
-            "NETRC": str(folder / "netrc"),
-            "OMP_NUM_THREADS": "1",
-        }
-    )
+    folders = {name: str(folder / "wandb") for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "NETRC")}
+    return kept | folders | {"OMP_NUM_THREADS": "1"}
 
 
-def demo(steps):
+def demo():
     line = f"--config configs/demo.yaml {TINY['sequnet']} --head 0 --output_size 512 --gpus 0 --audio_dir music"
-    line += f" --max_steps {steps} --trainer.val_check_interval 7 --sample_audio.every_n_steps 10"
+    line += " --max_steps 20 --trainer.val_check_interval 7 --sample_audio.every_n_steps 10"
     return [*TRAIN, *line.split(), "--sample_audio.seconds", "0.01", "--log_interval", "2"]
 
 
 def test_a_run_prints_a_few_lines(folder):
     done = subprocess.run(
-        demo(20), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300, check=False
+        demo(), cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     lines = (done.stdout + done.stderr).splitlines()
@@ -59,7 +53,7 @@ def test_a_run_prints_a_few_lines(folder):
 
 
 def test_a_run_outlives_the_reader_of_its_output(folder):
-    words = [*demo(20), "--logger", "none", "--trainer.enable_progress_bar", "true"]
+    words = [*demo(), "--logger", "none", "--trainer.enable_progress_bar", "true"]
     process = subprocess.Popen(
         words, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )

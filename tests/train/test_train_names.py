@@ -5,11 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import soundfile
+from tiny import ROOT
+from tones import tone
 
-ROOT = Path(__file__).parents[2]
 FOLDER, RUN = os.fsdecode(b"caf\xe9"), os.fsdecode(b"n\xe9")
 
 
@@ -19,22 +18,17 @@ def train(where: Path, *arguments: str, logger: str = "none") -> str:
     done = subprocess.run(
         [*command, "--logger", logger], cwd=where, env=environment, capture_output=True, timeout=180, check=False
     )
-    said = (done.stdout + done.stderr).decode("ascii")
-    assert done.returncode == 0 and "Traceback" not in said, said
-    return said
-
-
-def tone(path: Path, seconds: float) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, np.sin(np.arange(round(seconds * 16_000)) * 0.1) / 2, 16_000)
-    return path
+    text = (done.stdout + done.stderr).decode("ascii")
+    assert done.returncode == 0 and "Traceback" not in text, text
+    return text
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where recordings with odd names lie in a folder with another."""
     for number in range(5):
-        wav = tone(tmp_path / "music" / "train" / f"{number}.wav", 0.4 + 0.1 * number)
+        wav = tmp_path / "music" / "train" / f"{number}.wav"
+        tone(wav, 0.4 + 0.1 * number)
         wav.rename(wav.with_name(os.fsdecode(b"\xe9 $%d$ [b]\n\x1b[31m.wav" % number)))
     tone(tmp_path / "music" / "test" / "a.wav", 0.5)
     (tmp_path / "music").rename(tmp_path / FOLDER)
@@ -45,9 +39,9 @@ SMALL = ["--model", "sequnet", "--levels", "3", "--features", "4", "--depth", "1
 SMALL += ["--batch_size", "2", "--max_steps", "2", "--audio_dir", FOLDER]
 
 
-def test_a_run_goes_on_and_is_scored(folder: Path):
-    said = train(folder, *SMALL, "--name", RUN, logger="wandb")
-    assert "need UTF-8: logs/sequnet/n\\udce9" in said and "\x1b[31m.wav" not in said
+def test_a_run_resumes_and_is_scored(folder: Path):
+    text = train(folder, *SMALL, "--name", RUN, logger="wandb")
+    assert "need UTF-8: logs/sequnet/n\\udce9" in text and "\x1b[31m.wav" not in text
     train(folder, "fit", "--ckpt_path", "last", "--max_steps", "4")
     train(folder, "test", "--ckpt_path", "last")
     (run,) = (folder / "logs/sequnet").iterdir()
