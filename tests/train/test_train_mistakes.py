@@ -3,7 +3,6 @@
 import errno
 import os
 
-import pytest
 import torch
 from tiny import fit, one_line, run_folder
 

@@ -54,9 +54,10 @@ def test_compiled_gradients_are_those_of_the_plain_loss(build, checkpointed):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
-def count(monkeypatch):
-    """Records the shapes of the batches of the compiled loss."""
-    shapes, real = [], compilation.compiled_loss_sum
+@pytest.mark.parametrize(("kind", "accumulated"), [(SeqUNetModule, 2), (WaveNetModule, 1)])
+def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumulated):
+    """Validation and the scores of an average are the plain network's."""
+    shapes, weights, real = [], [], compilation.compiled_loss_sum
 
     def counting(name):
         def loss(network, batch, labels=None):
@@ -66,19 +67,11 @@ def count(monkeypatch):
         return loss
 
     monkeypatch.setattr(compilation, "compiled_loss_sum", counting)
-    return shapes
-
-
-@pytest.mark.parametrize(("kind", "accumulated"), [(SeqUNetModule, 2), (WaveNetModule, 1)])
-def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumulated):
-    """Validation and the scores of an average are the plain network's."""
-    shapes, weights = count(monkeypatch), []
+    shape = (3, 8, 1, 3) if kind is SeqUNetModule else (3, 2, 8, 8, 8)
     for compiled in (False, True):
         torch.manual_seed(0)
-        shape = (3, 8, 1, 3) if kind is SeqUNetModule else (3, 2, 8, 8, 8)
-        run = fit(
-            f"run-{compiled}", module=kind(*shape, compile=compiled), max_steps=4, accumulate_grad_batches=accumulated
-        )
+        module = kind(*shape, compile=compiled)
+        run = fit(f"run-{compiled}", module=module, max_steps=4, accumulate_grad_batches=accumulated)
         assert run.error is None
         weights.append(run.last["state_dict"])
     assert len(shapes) > 4  # each training batch, and one to try
@@ -103,21 +96,19 @@ def test_auto_compiles_where_it_pays(wanted, kind, steps, expected):
     assert compilation.compiles(wanted, torch.device(kind), steps) is expected
 
 
-def test_what_fails_without_a_compiler_too_is_raised(fit, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "plain_fails"),
+    [(ValueError("a mistake of the user's"), True), (torch.OutOfMemoryError("CUDA out of memory"), False)],
+)
+def test_errors_that_are_not_the_compilers_are_raised(fit, monkeypatch, error, plain_fails):
     def broken(network, batch, labels):
-        raise ValueError("a mistake of the user's")
+        raise error
 
     monkeypatch.setattr(compilation, "compiled_loss_sum", lambda backend: broken)
-    monkeypatch.setattr(compilation, "loss_sum", broken)
-    assert isinstance(fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2).error, ValueError)
-
-    def full(network, batch, labels):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.undo()
-    monkeypatch.setattr(compilation, "compiled_loss_sum", lambda backend: full)
-    run = fit("full", module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2)
-    assert isinstance(run.error, torch.OutOfMemoryError)
+    if plain_fails:
+        monkeypatch.setattr(compilation, "loss_sum", broken)
+    run = fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2)
+    assert isinstance(run.error, type(error))
 
 
 def learn_compiled(root, audio):

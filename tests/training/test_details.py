@@ -4,10 +4,9 @@ import math
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 import torch
 
-from sequnet_pl.data.crops import EMPTY, Crops, scoring_plan
+from sequnet_pl.data.crops import EMPTY, Batch, Crops, scoring_plan
 from sequnet_pl.training.metrics import margins, nats, targets_and_mask
 from sequnet_pl.training.scores import CONFIDENCES, Details, distance_edges
 
@@ -15,9 +14,8 @@ OUTPUTS, EDGES = 32, [16, 32, 64, 128]
 LENGTHS = np.array([200, 5, 33, 64])
 
 
-@pytest.fixture(scope="module")
-def predictions():
-    """All crops of four recordings with empty ones between, logits that are often sure, and tables."""
+def test_they_are_what_looking_at_every_prediction_gives():
+    """For all crops of four recordings, three at a time, with empty ones between and logits that are often sure."""
     random = torch.Generator().manual_seed(0)
     codes = torch.randint(256, (int(LENGTHS.sum()),), generator=random, dtype=torch.uint8).numpy()
     split = SimpleNamespace(codes=codes, lengths=LENGTHS, offsets=np.cumsum(LENGTHS) - LENGTHS)
@@ -25,23 +23,15 @@ def predictions():
     batch = Crops(split, OUTPUTS + 7, OUTPUTS).__getitems__(plan)
     logits = torch.randn(len(plan), 256, OUTPUTS, generator=random)
     targets, mask = targets_and_mask(batch, OUTPUTS)
-    sure = torch.rand(targets.shape, generator=random) < 0.5
-    logits.scatter_add_(1, targets[:, None], (12 * torch.rand(targets.shape, generator=random) * sure)[:, None])
+    boosted = torch.rand(targets.shape, generator=random) < 0.5
+    logits.scatter_add_(1, targets[:, None], (12 * torch.rand(targets.shape, generator=random) * boosted)[:, None])
     tables = [8 * torch.rand(256**order, generator=random) for order in (1, 2)]
-    return batch, logits, targets, mask, tables
-
-
-def details_of(predictions, size):
-    batch, logits, targets, mask, tables = predictions
     details = Details(tables, len(LENGTHS), EDGES, torch.device("cpu"))
     scored = nats(logits, targets), margins(logits, targets), mask
-    for parts in zip(*(field.split(size) for field in (*batch, *scored)), strict=True):
-        details.update(type(batch)(*parts[:4]), *parts[4:])
-    return details.compute()
+    for parts in zip(*(field.split(3) for field in (*batch, *scored)), strict=True):
+        details.update(Batch(*parts[:4]), *parts[4:])
+    by_recording, by_distance, by_confidence = details.compute()
 
-
-def test_they_are_what_looking_at_every_prediction_gives(predictions):
-    batch, logits, targets, mask, tables = predictions
     bits = np.zeros((3, len(LENGTHS))), np.zeros((3, len(EDGES) + 1))
     counts = np.zeros(len(LENGTHS), int), np.zeros(len(EDGES) + 1, int)
     sure, right, often = np.zeros((3, CONFIDENCES))
@@ -61,7 +51,6 @@ def test_they_are_what_looking_at_every_prediction_gives(predictions):
         sure[place] += top
         right[place] += chances[own] == chances.max()
         often[place] += 1
-    by_recording, by_distance, by_confidence = details_of(predictions, len(mask))
     assert by_recording.counts.tolist() == counts[0].tolist() == LENGTHS.tolist()
     assert by_distance.counts.tolist() == counts[1].tolist()
     np.testing.assert_allclose(by_recording.totals, bits[0], rtol=1e-5)

@@ -8,7 +8,6 @@ from short_runs import run_fit
 from sequnet_pl.audio.files import write_wav
 from sequnet_pl.training import health
 from sequnet_pl.training.health import NonFinite, NonFiniteError
-from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import SeqUNetModule
 
 
@@ -57,32 +56,3 @@ def test_silent_training_data_is_reported(tmp_path, audio_folder, fit, caplog):
         write_wav(tmp_path / "silent" / split / "a.wav", np.zeros(3000, np.float32), 16_000)
     run_fit(tmp_path, tmp_path / "silent", "silent", max_steps=1)
     assert caplog.text.count("nothing but silence") == 1
-
-
-def _run_five_crops(root, audio):
-    run = run_fit(
-        root,
-        audio,
-        callbacks=[Measures()],
-        data={"batch_size": 1, "hop_size": 10**6},
-        max_epochs=1,
-        devices=2,
-        num_nodes=1,
-        strategy="ddp",
-    )
-    if run.error is not None:
-        print(run.error)  # noqa: T201
-        return 1
-    print("samples", run.last["callbacks"]["Measures"]["samples_seen"])  # noqa: T201
-    return 0
-
-
-def test_processes_count_the_targets_of_all_once(tmp_path, group):
-    for split, count in (("train", 5), ("val", 1)):
-        (tmp_path / "five" / split).mkdir(parents=True)
-        for i in range(count):
-            sound = 0.5 * np.sin(np.arange(2000 + 100 * i) * 0.1).astype(np.float32)
-            write_wav(tmp_path / "five" / split / f"{i}.wav", sound, 16_000)
-    statuses, texts = group(2, _run_five_crops, tmp_path, tmp_path / "five").wait()
-    assert statuses == [0, 0], texts
-    assert all(f"samples {5 * 256}" in text for text in texts)
