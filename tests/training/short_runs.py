@@ -30,16 +30,21 @@ class Run:
     def last(self):
         return torch.load(self.folder / "checkpoints" / "last.ckpt", weights_only=True)
 
-    def curve(self, name="train/bits_per_sample"):
-        """The logged values by step, as they stand in the file."""
+    @property
+    def rows(self):
+        """The rows of metrics.csv."""
         with (self.folder / "metrics.csv").open(newline="") as file:
-            found = [(int(row["step"]), row[name]) for row in csv.DictReader(file) if row.get(name)]
+            return list(csv.DictReader(file))
+
+    def curve(self, name="train/bits_per_sample"):
+        """The logged values by step, as they are in the file."""
+        found = [(int(row["step"]), row[name]) for row in self.rows if row.get(name)]
         assert len(dict(found)) == len(found), "a step is logged twice"
         return dict(found)
 
 
-def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), data=None, keep=1, every=3, **options):
-    """Train a tiny network; `go_on` from the run's last checkpoint, or the one at a path."""
+def run_fit(root, audio, name="run", resume=False, module=None, callbacks=(), data=None, keep=1, every=3, **options):
+    """Train a tiny network; `resume` from the run's last checkpoint, or the one at a path."""
     folder = Path(root) / name
     checkpoints = folder / "checkpoints"
     torch.manual_seed(0)
@@ -72,7 +77,8 @@ def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), dat
     )
     error = None
     try:
-        trainer.fit(module, datamodule, ckpt_path=str(checkpoints / "last.ckpt") if go_on is True else go_on or None)
+        path = checkpoints / "last.ckpt" if resume is True else resume
+        trainer.fit(module, datamodule, ckpt_path=str(path) if path else None)
     except (SystemExit, Exception) as raised:
         error = raised
     return Run(trainer, module, folder, error)
@@ -101,15 +107,16 @@ class Collected(ScoreReport):
         self.found = {}
 
     def on_test_end(self, trainer, pl_module):
-        self.found = flat(asdict(self.scores(trainer, pl_module)))
+        values = flat(asdict(self.scores(trainer, pl_module)))
+        self.found = {path: value for path, value in values.items() if isinstance(value, (int, float))}
 
 
 def flat(value, name=""):
-    """Numbers of nested lists and dictionaries by their path."""
+    """Values of nested lists and dictionaries by their path, tensors as lists."""
     if isinstance(value, (dict, list)):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         return {path: leaf for key, part in pairs for path, leaf in flat(part, f"{name}/{key}").items()}
-    return {name: value} if isinstance(value, (int, float)) else {}
+    return {name: value.tolist() if isinstance(value, torch.Tensor) else value}
 
 
 def same_weights(one, other):

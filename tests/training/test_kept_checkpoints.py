@@ -64,7 +64,7 @@ def test_checkpoints_of_older_versions_load_and_go_on(fit, tmp_path, fixture):
     assert (content["network"], content["global_step"]) == (fixture.name.split("-")[0], 5)
     module = module_class(content["network"])(**checkpoints.hyper_parameters(content))
     data = {"output_size": 64}
-    run = fit(go_on=str(path), module=module, data=data, max_steps=8)
+    run = fit(resume=str(path), module=module, data=data, max_steps=8)
     assert run.error is None
     assert (run.trainer.global_step, list(run.curve())) == (8, [5, 6, 7])
     (score,) = run.trainer.test(run.module, run.trainer.datamodule, ckpt_path=str(path), verbose=False)

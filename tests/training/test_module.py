@@ -105,14 +105,8 @@ def test_metrics_add_no_error():
     assert metric.count.item() == 100_000_000
 
 
-def test_gradients_are_clipped_in_mixed_precision(fit, tiny):
-    """Lightning refuses that for optimizers that unscale gradients themselves."""
-    run = fit(module=tiny(), max_steps=2, precision="bf16-mixed", gradient_clip_val=1.0)
-    assert run.error is None and run.trainer.global_step == 2
-
-
-def test_gradients_are_gone_when_the_optimizer_has_stepped(fit):
-    """They last through the batches whose gradients add up, and are there for who looks before the step."""
+def test_gradients_are_freed_after_the_step(fit):
+    """They are kept through the batches whose gradients add up, and until the callbacks before the step."""
     kept, seen = [], []
 
     def count(module):

@@ -131,6 +131,6 @@ def test_a_run_goes_on_bit_for_bit(fit, kind, precision):
         "momentum",
         "step",
     ]
-    resumed = fit(go_on=True, module=build(kind, **recipe), **options)
+    resumed = fit(resume=True, module=build(kind, **recipe), **options)
     assert resumed.trainer.global_step == 18
     assert same_weights(whole, resumed)

@@ -64,7 +64,7 @@ def test_learning_rate_finder(fit):
     (group,) = run.trainer.optimizers[0].param_groups
     assert group["lr"] == run.module.lr != 5e-4
     assert seen.epochs == expected.epochs  # training begins at the beginning
-    assert fit(go_on=True, max_epochs=4).error is None
+    assert fit(resume=True, max_epochs=4).error is None
 
 
 def test_accumulated_batches_make_the_step_of_one_large_batch(fit):
