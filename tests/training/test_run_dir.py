@@ -67,22 +67,6 @@ def test_resuming_where_there_may_be_no_checkpoint_yet(begin):
     assert begin("mine", again=True).folder == claim.folder
 
 
-def test_a_run_that_has_not_begun_leaves_no_folder(begin, tmp_path):
-    claim = begin("mine", snapshot_dir=tmp_path / "far" / "snapshots")
-    (claim.folder / "wandb").mkdir()
-    (claim.folder / "wandb" / "file").write_text("x")
-    (claim.checkpoints / "MODEL.md").write_text("x")
-    claim.release(began=False)
-    assert not (tmp_path / "logs").exists()
-    assert [path.name for path in (tmp_path / "far" / "snapshots").iterdir()] == ["MODEL.md"]
-
-
-@pytest.mark.parametrize("name", ["..", "../elsewhere", "a/../..", "/tmp/elsewhere", "."])
-def test_names_that_lead_elsewhere(begin, name):
-    with pytest.raises(UsageError, match="--name"):
-        begin(name)
-
-
 def test_a_run_that_has_moved_resumes_where_it_is(tmp_path):
     run = Run(tmp_path / "b", "net", tmp_path / "b" / "checkpoints", {"name": "a", "log_dir": "logs"})
     root = tmp_path / "logs" / "net"
