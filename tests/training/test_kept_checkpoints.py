@@ -57,7 +57,7 @@ FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "checkpoints").glob(
 
 
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.name)
-def test_checkpoints_of_older_versions_load_and_go_on(fit, tmp_path, fixture):
+def test_checkpoints_of_older_versions_load_and_resume(fit, tmp_path, fixture):
     path = tmp_path / fixture.stem
     path.write_bytes(gzip.decompress(fixture.read_bytes()))
     content = checkpoints.read(path)

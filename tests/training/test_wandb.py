@@ -43,8 +43,8 @@ def test_what_wandb_refuses_is_not_kept(tmp_path, monkeypatch, variable, value):
     monkeypatch.setenv(f"WANDB_{variable}", value)
     with pytest.raises((wandb.errors.UsageError, ValueError)) as caught:
         wandb_logger(tmp_path, "sequnet-run", "sequnet")
-    said = library_message(caught.value)
-    assert said is not None and str(said).startswith("W&B: ")
+    message = library_message(caught.value)
+    assert message is not None and str(message).startswith("W&B: ")
     monkeypatch.delenv(f"WANDB_{variable}")
     assert arguments(tmp_path)["id"] == kept
 
