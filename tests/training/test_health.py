@@ -1,11 +1,15 @@
-"""Runs that are not finite end with the step and the recordings in one line; the last good checkpoint is kept."""
+"""Runs that are not finite, diverge or fail end with one line that names what to try; the last checkpoint is kept."""
 
 import multiprocessing
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from short_runs import run_fit
 
+from sequnet_pl.audio.files import write_wav
+from sequnet_pl.training import health
 from sequnet_pl.training.health import NonFinite, NonFiniteError, explained
 from sequnet_pl.training.module import SeqUNetModule
 
@@ -104,3 +108,49 @@ def test_a_killed_worker_is_one_line(fit, monkeypatch):
     spoil(monkeypatch, kill_workers, at=(2,))
     run = fit(data={"num_workers": 1})
     assert "--num_workers" in str(explained(run.error, run.trainer))
+
+
+@pytest.fixture
+def diverging(monkeypatch):
+    """Change the weights before a step: the loss is far above 10 bits from there on."""
+    monkeypatch.setattr(health, "DIVERGED_STEPS", 4)
+
+    def step(self, batch, batch_idx):
+        if self.trainer.global_step == 5:
+            random = torch.Generator().manual_seed(1)
+            for parameter in self.network.parameters():
+                parameter.data = 10 * torch.randn(parameter.shape, generator=random)
+        return STEP(self, batch, batch_idx)
+
+    monkeypatch.setattr(SeqUNetModule, "training_step", step)
+
+
+def test_a_diverged_run_ends_and_keeps_the_checkpoint_from_before(fit, diverging):
+    run = fit(callbacks=[NonFinite()])
+    assert isinstance(run.error, NonFiniteError)
+    text = str(run.error)
+    assert "diverged" in text and "at step 9 " in text and "\n" not in text
+    assert f"--init_from {run.folder / 'checkpoints' / 'last.ckpt'} --lr 0.0002" in text
+    assert run.last["global_step"] == 3  # step 6 was due, and was high
+
+
+def test_a_count_is_read_only_where_a_row_is_logged(fit, diverging):
+    run = fit(callbacks=[NonFinite()], log_every_n_steps=12)
+    assert "at step 12 " in str(run.error)
+
+
+@pytest.mark.parametrize(("bits", "warmup"), [(0.0, 0.0), (10.0, 0.99)])
+def test_zero_bits_and_the_warm_up_let_a_run_train_on(fit, diverging, bits, warmup):
+    run = fit(module=SeqUNetModule(2, 2, 1, 3, warmup=warmup), callbacks=[NonFinite(bits=bits)])
+    assert run.error is None
+    assert run.trainer.global_step == 21
+
+
+def test_silent_training_data_is_reported(tmp_path, audio_folder, fit, caplog):
+    fit(max_steps=1)
+    assert "silence" not in caplog.text
+    for split in ("train", "val"):
+        (tmp_path / "silent" / split).mkdir(parents=True)
+        write_wav(tmp_path / "silent" / split / "a.wav", np.zeros(3000, np.float32), 16_000)
+    run_fit(tmp_path, tmp_path / "silent", "silent", max_steps=1)
+    assert caplog.text.count("nothing but silence") == 1
