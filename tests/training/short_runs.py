@@ -1,7 +1,7 @@
 """Short runs in this process, without the command line."""
 
 import csv
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint as BestCheckpoint
 
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
+from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import AudioModule, SeqUNetModule
@@ -84,6 +85,21 @@ def run_fit(root, audio, name="run", resume=False, module=None, callbacks=(), da
     return Run(trainer, module, folder, error)
 
 
+def run_test(folder, module, audio, data_dir, batch_size=4, **options):
+    """Score a network; the report is written to a folder."""
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        callbacks=[ScoreReport(Path(folder))],
+        **options,
+    )
+    data = {"output_size": 256, "batch_size": batch_size, "num_workers": 0}
+    trainer.test(module, AudioDataModule(audio_dir=str(audio), data_dir=str(data_dir), **data), verbose=False)
+
+
 class At(pl.Callback):
     """Does something once: at a batch, or at a batch of the validation after it."""
 
@@ -99,18 +115,6 @@ class At(pl.Callback):
             self.act()
 
 
-class Collected(ScoreReport):
-    """Keeps the scores of a test, and neither draws nor writes."""
-
-    def __init__(self):
-        super().__init__(Path())
-        self.found = {}
-
-    def on_test_end(self, trainer, pl_module):
-        values = flat(asdict(self.scores(trainer, pl_module)))
-        self.found = {path: value for path, value in values.items() if isinstance(value, (int, float))}
-
-
 def flat(value, name=""):
     """Values of nested lists and dictionaries by their path, tensors as lists."""
     if isinstance(value, (dict, list)):
@@ -122,6 +126,15 @@ def flat(value, name=""):
 def same_weights(one, other):
     pairs = zip(one.module.state_dict().items(), other.module.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for (_, a), b in pairs)
+
+
+def random_batch(network, *targets):
+    """A batch of a crop of 64 outputs for each number of targets."""
+    inputs = network.window(64).inputs
+    random = torch.Generator().manual_seed(1)
+    codes = torch.randint(256, (len(targets), inputs + 1), dtype=torch.uint8, generator=random)
+    zeros = torch.zeros(len(targets), dtype=torch.int64)
+    return Batch(codes, torch.tensor(targets), zeros, zeros)
 
 
 def line(tmp_path, audio_folder, more=""):

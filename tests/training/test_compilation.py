@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from short_runs import run_fit
+from short_runs import random_batch, run_fit
 
-from sequnet_pl.data.crops import Batch
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
@@ -32,22 +31,13 @@ def own_compiler(monkeypatch):
     torch._dynamo.reset()
 
 
-def random_batch(network, crops=2, outputs=64):
-    window = network.window(outputs)
-    codes = torch.randint(
-        256, (crops, window.inputs + 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
-    )
-    valid = torch.tensor([window.outputs, window.outputs // 2])
-    return Batch(codes, valid, valid, valid)
-
-
 @pytest.mark.parametrize("build", NETWORKS)
 @pytest.mark.parametrize("checkpointed", [False, True])
 def test_compiled_gradients_are_those_of_the_plain_loss(build, checkpointed):
     torch.manual_seed(0)
     network = build().double()
     network.checkpoint_activations = checkpointed
-    batch, parameters = random_batch(network), list(network.parameters())
+    batch, parameters = random_batch(network, 64, 32), list(network.parameters())
     losses = loss_sum, compilation.compiled_loss_sum("aot_eager")
     expected, actual = (torch.autograd.grad(loss(network, batch), parameters) for loss in losses)
     for one, other in zip(actual, expected, strict=True):

@@ -10,10 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback, timer
-from short_runs import Collected, line, run_fit, train_acting
+from short_runs import flat, line, run_fit, run_test, train_acting
 from torch.nn.parallel import DistributedDataParallel
 
 from sequnet_pl.cli.main import run_main
@@ -38,32 +37,17 @@ def learn_and_score(root, audio, world):
     AudioDataModule.prepare_data = prepare_data
     look = LambdaCallback(on_train_start=lambda trainer, module: seen.append(trainer.strategy.model))
     options = {"devices": world, "precision": "64-true", "max_epochs": 3, "callbacks": [look, Measures()]}
-    data = {"batch_size": GLOBAL_BATCH // world, "output_size": 256}
-    run = run_fit(root, audio, f"world-{world}", data=data, **options)
+    run = run_fit(root, audio, f"world-{world}", data={"batch_size": GLOBAL_BATCH // world}, **options)
     if run.error:
         raise run.error
-    scores = {}
     for precision in ("64-true", "32-true"):
         torch.manual_seed(1)
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            devices=world,
-            precision=precision,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            callbacks=[details := Collected()],
-        )
-        datamodule = AudioDataModule(audio_dir=audio, data_dir=f"{root}/data", num_workers=0, **data)
-        (logged,) = trainer.test(SeqUNetModule(2, 2, 1, 3), datamodule, verbose=False)
-        scores[precision] = logged | details.found
+        folder, module = f"{root}/scores-{world}-{precision}", SeqUNetModule(2, 2, 1, 3)
+        run_test(folder, module, audio, f"{root}/data", GLOBAL_BATCH // world, devices=world, precision=precision)
     if world > 1:
         (model,) = seen
         assert isinstance(model, DistributedDataParallel)
         assert not model.find_unused_parameters
-    if run.trainer.is_global_zero:
-        (Path(root) / f"scores-{world}.json").write_text(json.dumps(scores))
 
 
 def test_processes_learn_and_score_as_one_does(tmp_path, audio_folder, group, monkeypatch):
@@ -80,10 +64,12 @@ def test_processes_learn_and_score_as_one_does(tmp_path, audio_folder, group, mo
     assert one["callbacks"]["Measures"]["samples_seen"] == many["callbacks"]["Measures"]["samples_seen"] > 0
     for name, value in one["state_dict"].items():
         torch.testing.assert_close(many["state_dict"][name], value, rtol=0, atol=1e-9)
-    one, many = (json.loads((tmp_path / f"scores-{world}.json").read_text()) for world in (1, 3))
     for precision, tolerance in (("64-true", 1e-9), ("32-true", 1e-6)):
-        assert many[precision] == pytest.approx(one[precision], abs=tolerance)
-        assert {"/recordings/1/bits_per_sample", "/calibration/0/accuracy"} <= set(one[precision])
+        one, many = (
+            flat(json.loads((tmp_path / f"scores-{world}-{precision}" / "test.json").read_text())) for world in (1, 3)
+        )
+        assert many == pytest.approx(one, abs=tolerance)
+        assert {"/recordings/1/bits_per_sample", "/calibration/0/accuracy", "/test/accuracy"} <= set(one)
 
 
 def workers(tmp_path, audio_folder, more=""):

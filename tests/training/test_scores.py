@@ -1,34 +1,80 @@
-"""The report of a test: whole in its JSON file, and valid where scores are not finite."""
+"""The report of a test: its details, its JSON file, and scores that are not finite."""
 
 import json
+import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-import pytorch_lightning as pl
 import soundfile
 import torch
+from short_runs import run_test
 
-from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.data.crops import EMPTY, Batch, Crops, scoring_plan
+from sequnet_pl.training.metrics import margins, nats, targets_and_mask
 from sequnet_pl.training.module import SeqUNetModule
-from sequnet_pl.training.scores import ScoreReport
+from sequnet_pl.training.scores import CONFIDENCES, Details, distance_edges
+
+OUTPUTS, EDGES = 32, [16, 32, 64, 128]
+LENGTHS = np.array([200, 5, 33, 64])
 
 
-def score(module, audio_folder, tmp_path):
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        callbacks=[ScoreReport(tmp_path / "run")],
-    )
-    data = AudioDataModule(
-        audio_dir=str(audio_folder), data_dir=str(tmp_path), output_size=256, num_workers=0, batch_size=4
-    )
-    trainer.test(module, data, verbose=False)
+def test_details_are_what_looking_at_every_prediction_gives():
+    """For all crops of four recordings, three at a time, with empty ones between and logits that are often sure."""
+    random = torch.Generator().manual_seed(0)
+    codes = torch.randint(256, (int(LENGTHS.sum()),), generator=random, dtype=torch.uint8).numpy()
+    split = SimpleNamespace(codes=codes, lengths=LENGTHS, offsets=np.cumsum(LENGTHS) - LENGTHS)
+    plan = np.insert(scoring_plan(LENGTHS, OUTPUTS), [2, 5], [EMPTY, EMPTY], axis=0)
+    batch = Crops(split, OUTPUTS + 7, OUTPUTS).__getitems__(plan)
+    logits = torch.randn(len(plan), 256, OUTPUTS, generator=random)
+    targets, mask = targets_and_mask(batch, OUTPUTS)
+    boosted = torch.rand(targets.shape, generator=random) < 0.5
+    logits.scatter_add_(1, targets[:, None], (12 * torch.rand(targets.shape, generator=random) * boosted)[:, None])
+    tables = [8 * torch.rand(256**order, generator=random) for order in (1, 2)]
+    details = Details(tables, len(LENGTHS), EDGES, torch.device("cpu"))
+    scored = nats(logits, targets), margins(logits, targets), mask
+    for parts in zip(*(field.split(3) for field in (*batch, *scored)), strict=True):
+        details.update(Batch(*parts[:4]), *parts[4:])
+    by_recording, by_distance, by_confidence = details.compute()
+
+    bits = np.zeros((3, len(LENGTHS))), np.zeros((3, len(EDGES) + 1))
+    counts = np.zeros(len(LENGTHS), int), np.zeros(len(EDGES) + 1, int)
+    sure, right, often = np.zeros((3, CONFIDENCES))
+    for row, column in mask.nonzero().tolist():
+        last = OUTPUTS - column  # from the end
+        before, own = [int(batch.codes[row, -last - back]) for back in (1, 0)]
+        assert own == targets[row, column]
+        chances = logits[row, :, column].softmax(0)
+        values = -math.log2(chances[own]), tables[0][own].item(), tables[1][256 * before + own].item()
+        distance = int(batch.starts[row]) + column
+        places = int(batch.recordings[row]), sum(edge <= distance for edge in EDGES)
+        for total, count, place in zip(bits, counts, places, strict=True):
+            total[:, place] += values
+            count[place] += 1
+        top = chances.max().item()
+        place = min(int(top * CONFIDENCES), CONFIDENCES - 1)
+        sure[place] += top
+        right[place] += chances[own] == chances.max()
+        often[place] += 1
+    assert by_recording.counts.tolist() == counts[0].tolist() == LENGTHS.tolist()
+    assert by_distance.counts.tolist() == counts[1].tolist()
+    np.testing.assert_allclose(by_recording.totals, bits[0], rtol=1e-5)
+    np.testing.assert_allclose(by_distance.means, bits[1] / counts[1], rtol=1e-5)
+    assert by_confidence.counts.tolist() == often.tolist()
+    assert (often[1:] > 0).sum() > 10
+    np.testing.assert_allclose(by_confidence.totals, [sure, right], rtol=1e-5)
+
+
+def test_edges_are_powers_of_two_until_four_receptive_fields_or_the_longest_recording():
+    assert distance_edges(20, 10_000) == [16, 32, 64, 128]
+    assert distance_edges(16, 10_000) == [16, 32, 64]
+    assert distance_edges(2, 10_000) == [16]
+    assert distance_edges(5000, 100) == [16, 32, 64]
+    assert distance_edges(5000, 16) == []
 
 
 def test_the_json_file_has_all_of_it(audio_folder, tmp_path):
-    score(SeqUNetModule(3, 4, 1, 3), audio_folder, tmp_path)
+    run_test(tmp_path / "run", SeqUNetModule(3, 4, 1, 3), audio_folder, tmp_path)
     found = json.loads((tmp_path / "run" / "test.json").read_text())
     lengths = [soundfile.info(audio_folder / "test" / f"{name}.wav").frames for name in (0, 1)]
     recordings = {one["name"]: one["samples"] for one in found["recordings"]}
@@ -51,7 +97,7 @@ def test_what_is_not_finite_is_null(audio_folder, tmp_path):
     module = SeqUNetModule(2, 2, 1, 3)
     module.network.requires_grad_(False)
     next(module.parameters()).fill_(torch.nan)
-    score(module, audio_folder, tmp_path)
+    run_test(tmp_path / "run", module, audio_folder, tmp_path)
     text = (tmp_path / "run" / "test.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["test/bits_per_sample"] is None
