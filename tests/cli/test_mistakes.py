@@ -12,7 +12,6 @@ from sequnet_pl.project import CONFIGS
     ("line", "message"),
     [
         ("", "name a model"),
-        ("--modle sequnet", "name a model"),
         ("--model sequnt", "there is no model sequnt: choose sequnet or wavenet"),
         ("--model some.Class", "cannot import the model some.Class: No module named .some."),
         ("--model wavenet --features 9", "there is no option --features"),
@@ -45,7 +44,6 @@ def test_command_lines_that_make_no_sense(run, tmp_path, monkeypatch, line, mess
         ("--builtin_takes 40", "--builtin_takes 40 goes with --dataset builtin, not with --dataset piano"),
         ("--channel middle", "Expected a typing.Literal['mix', 'left', 'right']. Got value: middle"),
         ("--compile fast", "error: --compile: expected bool or auto, not fast"),
-        ("--trainer.deterministic maybe", "--trainer.deterministic: expected bool or warn, not maybe"),
         ("--ema 1", '"ema": 1 does not conform to restriction v>=0 and v<1'),
         ("--seed -1", "--seed is -1, but must be 0 to 2^32 - 1"),
         ("--sample_audio.seed 4294967296", "--sample_audio.seed is 4294967296, but must be 0 to 2^32 - 1"),
@@ -90,7 +88,6 @@ def test_configs(run, tmp_path, text, message):
         ("--batch_size 0", "batch_size is 0"),
         ("--sample_audio.seconds -1", "seconds"),
         ("--name ../elsewhere", "--name ../elsewhere is not the name of a folder"),
-        ("--name a/../..", "--name a/../.. is not the name of a folder"),
         ("--name /tmp/elsewhere", "--name /tmp/elsewhere is not the name of a folder"),
         ("--name .", "--name . is not the name of a folder"),
         ("--minutes 0", '"minutes": 0 does not conform'),
@@ -98,7 +95,6 @@ def test_configs(run, tmp_path, text, message):
         ("--trainer.max_time 00:00:00:00", "give --minutes above 0"),
         ("--trainer.max_time 5", "not a valid duration"),
         ("--max_steps 0", "--max_steps is 0"),
-        ("--epochs 0", "--epochs is 0"),
         ("--anneal --max_steps -1 --epochs -1", "--anneal and --warmup need a length"),
         ("--warmup 0.1 --max_steps -1", "--anneal and --warmup need a length"),
         ("--trainer.val_check_interval 1000", "must be less than or equal to the number of the training batches"),
@@ -127,7 +123,6 @@ def test_settings_of_a_run(run, audio_folder, tmp_path, line, message):
     [
         ("--features 100000000", "weights of the network take"),
         ("--levels 3 --state 100000000000", "weights of the network take"),
-        ("--audio_dir nowhere", "there is no folder nowhere"),
         ("--log_dir {}/file/logs", "file/logs"),
     ],
 )

@@ -34,7 +34,7 @@ def test_devices(settings, config, written, line, expected):
     assert (trainer["accelerator"], trainer["devices"], trainer["num_nodes"]) == expected
 
 
-def test_flags_win_wherever_they_stand(settings, config):
+def test_flags_win_before_and_after_the_config(settings, config):
     path = config(name="mine", log_dir="there", data={"batch_size": 3, "dataset": "builtin"})
     found = settings(f"--levels 7 --name typed --batch_size 4 --audio_dir null --config {path}")
     assert (found["model"]["init_args"]["levels"], found["name"], found["data"]["batch_size"]) == (7, "typed", 4)
