@@ -101,17 +101,17 @@ def run_test(folder, module, audio, data_dir, batch_size=4, **options):
 
 
 class At(pl.Callback):
-    """Does something once: at a batch, or at a batch of the validation after it."""
+    """Calls a function once: at the start of a batch of training, or of the validation after a step."""
 
-    def __init__(self, act, step, place="batch"):
-        self.act, self.step, self.place = act, step, place
+    def __init__(self, act, step, stage="training"):
+        self.act, self.step, self.stage = act, step, stage
 
     def on_train_batch_start(self, trainer, *_):
-        if self.place == "batch" and trainer.global_step == self.step:
+        if self.stage == "training" and trainer.global_step == self.step:
             self.act()
 
     def on_validation_batch_start(self, trainer, *_):
-        if self.place == "validation" and trainer.global_step == self.step:
+        if self.stage == "validation" and trainer.global_step == self.step:
             self.act()
 
 

@@ -72,7 +72,7 @@ def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumula
 
 
 @pytest.mark.parametrize(
-    ("wanted", "kind", "steps", "expected"),
+    ("setting", "kind", "steps", "expected"),
     [
         ("auto", "cuda", 3000, True),
         ("auto", "cuda", float("inf"), True),
@@ -82,8 +82,8 @@ def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumula
         (False, "cuda", 10**6, False),
     ],
 )
-def test_auto_compiles_where_it_pays(wanted, kind, steps, expected):
-    assert compilation.compiles(wanted, torch.device(kind), steps) is expected
+def test_auto_compiles_long_runs_on_a_gpu(setting, kind, steps, expected):
+    assert compilation.compiles(setting, torch.device(kind), steps) is expected
 
 
 @pytest.mark.parametrize(

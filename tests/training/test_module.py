@@ -83,7 +83,7 @@ def test_weights_decay_and_nothing_else(shape, muon):
 
 
 def test_metrics_add_no_error():
-    """A hundred million values near 3, in float32 where a float32 sum would stand still, give their exact mean."""
+    """A hundred million float32 values, whose float32 sum would stop growing, give their exact mean."""
     values = torch.full((1, 1_000_000), 3.0, dtype=torch.float32)
     mask = torch.ones_like(values, dtype=torch.bool)
     metric = Mean()

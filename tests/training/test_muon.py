@@ -1,4 +1,4 @@
-"""Muon's steps are orthogonal, AdamW moves the other weights; with both, runs resume, find a rate and compile."""
+"""Muon's steps are orthogonal, AdamW moves the other weights; with both, a run resumes exactly."""
 
 import signal
 

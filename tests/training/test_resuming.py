@@ -50,23 +50,23 @@ def resume(tmp_path, audio_folder):
     return run_fit(tmp_path, audio_folder, resume=True, val_check_interval=3)
 
 
-@pytest.mark.parametrize(("step", "place"), [(4, "batch"), (6, "validation"), (7, "batch"), (13, "validation")])
-def test_terminated_anywhere(unbroken, tmp_path, audio_folder, step, place):
-    run = broken(tmp_path, audio_folder, At(terminate, step, place))
+@pytest.mark.parametrize(("step", "stage"), [(4, "training"), (6, "validation"), (7, "training"), (13, "validation")])
+def test_terminated_anywhere(unbroken, tmp_path, audio_folder, step, stage):
+    run = broken(tmp_path, audio_folder, At(terminate, step, stage))
     assert isinstance(run.error, SystemExit)
     assert run.error.code == 143
     assert run.trainer.global_step < unbroken.trainer.global_step
     assert_the_same(unbroken, resume(tmp_path, audio_folder))
 
 
-@pytest.mark.parametrize(("step", "place"), [(7, "validation"), (7, "batch")])
-def test_terminated_where_an_epoch_ends(fit, step, place):
-    """Early stopping and averaging look there at scores and weights that no checkpoint holds."""
+@pytest.mark.parametrize(("step", "stage"), [(7, "validation"), (7, "training")])
+def test_terminated_where_an_epoch_ends(fit, step, stage):
+    """Early stopping and averaging read scores and weights there that no checkpoint contains."""
 
     def callbacks():
         return [EarlyStopping("val/bits_per_sample", patience=9), EMAWeightAveraging(decay=0.9)]
 
-    stopped = fit(callbacks=[*callbacks(), At(terminate, step, place)])
+    stopped = fit(callbacks=[*callbacks(), At(terminate, step, stage)])
     assert stopped.error.code == 143
     assert "current_model_state" in stopped.last
     assert_the_same(fit("whole", callbacks=callbacks()), fit(resume=True, callbacks=callbacks()))

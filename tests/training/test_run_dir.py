@@ -1,4 +1,4 @@
-"""The directory of a run: its name, its lock, and what is left of a run that has not begun."""
+"""The directory of a run: its name and its lock."""
 
 import subprocess
 import sys
@@ -34,12 +34,12 @@ def begin(tmp_path):
     return begin
 
 
-def test_made_up_names_find_another(begin):
+def test_default_names_that_are_taken_are_numbered(begin):
     names = [begin("now", is_default=True).folder.name for _ in range(3)]
     assert names == ["now", "now-2", "now-3"]
 
 
-def test_a_lock_dies_with_its_process_though_a_worker_lives(tmp_path):
+def test_a_lock_ends_with_its_process_though_a_worker_runs_on(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

@@ -19,8 +19,8 @@ OUTPUTS, EDGES = 32, [16, 32, 64, 128]
 LENGTHS = np.array([200, 5, 33, 64])
 
 
-def test_details_are_what_looking_at_every_prediction_gives():
-    """For all crops of four recordings, three at a time, with empty ones between and logits that are often sure."""
+def test_details_are_sums_over_single_predictions():
+    """For all crops of four recordings, three at a time, with empty ones between and logits that are often high."""
     random = torch.Generator().manual_seed(0)
     codes = torch.randint(256, (int(LENGTHS.sum()),), generator=random, dtype=torch.uint8).numpy()
     split = SimpleNamespace(codes=codes, lengths=LENGTHS, offsets=np.cumsum(LENGTHS) - LENGTHS)
@@ -39,7 +39,7 @@ def test_details_are_what_looking_at_every_prediction_gives():
 
     bits = np.zeros((3, len(LENGTHS))), np.zeros((3, len(EDGES) + 1))
     counts = np.zeros(len(LENGTHS), int), np.zeros(len(EDGES) + 1, int)
-    sure, right, often = np.zeros((3, CONFIDENCES))
+    confident, right, often = np.zeros((3, CONFIDENCES))
     for row, column in mask.nonzero().tolist():
         last = OUTPUTS - column  # from the end
         before, own = [int(batch.codes[row, -last - back]) for back in (1, 0)]
@@ -47,22 +47,22 @@ def test_details_are_what_looking_at_every_prediction_gives():
         chances = logits[row, :, column].softmax(0)
         values = -math.log2(chances[own]), tables[0][own].item(), tables[1][256 * before + own].item()
         distance = int(batch.starts[row]) + column
-        places = int(batch.recordings[row]), sum(edge <= distance for edge in EDGES)
-        for total, count, place in zip(bits, counts, places, strict=True):
-            total[:, place] += values
-            count[place] += 1
+        indices = int(batch.recordings[row]), sum(edge <= distance for edge in EDGES)
+        for total, count, index in zip(bits, counts, indices, strict=True):
+            total[:, index] += values
+            count[index] += 1
         top = chances.max().item()
-        place = min(int(top * CONFIDENCES), CONFIDENCES - 1)
-        sure[place] += top
-        right[place] += chances[own] == chances.max()
-        often[place] += 1
+        index = min(int(top * CONFIDENCES), CONFIDENCES - 1)
+        confident[index] += top
+        right[index] += chances[own] == chances.max()
+        often[index] += 1
     assert by_recording.counts.tolist() == counts[0].tolist() == LENGTHS.tolist()
     assert by_distance.counts.tolist() == counts[1].tolist()
     np.testing.assert_allclose(by_recording.totals, bits[0], rtol=1e-5)
     np.testing.assert_allclose(by_distance.means, bits[1] / counts[1], rtol=1e-5)
     assert by_confidence.counts.tolist() == often.tolist()
     assert (often[1:] > 0).sum() > 10
-    np.testing.assert_allclose(by_confidence.totals, [sure, right], rtol=1e-5)
+    np.testing.assert_allclose(by_confidence.totals, [confident, right], rtol=1e-5)
 
 
 def test_edges_are_powers_of_two_until_four_receptive_fields_or_the_longest_recording():

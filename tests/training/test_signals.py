@@ -73,7 +73,7 @@ def killed(words, step, pids):
 
 
 def alive(pid):
-    """Whether a process still runs; one that has ended may wait for its parent to look."""
+    """Whether a process still runs; one that has ended may still be a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
