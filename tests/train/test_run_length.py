@@ -47,11 +47,11 @@ def length(settings):
         ("--model sequnet --config CONFIG --max_steps 3", (-1, 3, None)),
     ],
 )
-def test_a_layer_replaces_the_length_of_the_layers_before(run, tmp_path, line, expected):
+def test_a_layer_replaces_the_length_of_the_layers_before(run_train, tmp_path, line, expected):
     config = tmp_path / "two.yaml"
     config.write_text("minutes: 2\n")
-    status, err, out = run(f"{line.replace('CONFIG', str(config))} --print_config", defaults=False)
-    assert status == 0, err
+    status, out = run_train(f"{line.replace('CONFIG', str(config))} --print_config")
+    assert status == 0, out
     assert length(yaml.safe_load(out)) == expected
 
 
@@ -88,11 +88,11 @@ def test_the_rate_follows_the_share_of_time_or_of_steps(run, audio_folder, tmp_p
 def test_the_time_of_a_resumed_run_continues(run, audio_folder, tmp_path, clock):
     line = fit("sequnet", audio_folder, 0).replace("--max_steps 0", "") + " --anneal"
     assert run(f"{line} --minutes 0.1")[0] == 0
-    status, _, out = run("--ckpt_path last")
+    status, out = run("--ckpt_path last")
     message = "the run is finished: a larger --max_steps, --epochs or --minutes continues it"
     assert (status, message in out) == (0, True)
     clock.now += 1000  # between two runs
-    status, _, out = run("--ckpt_path last --minutes 0.2")
+    status, out = run("--ckpt_path last --minutes 0.2")
     assert (status, message in out) == (0, False)
     folder = run_folder(tmp_path, "sequnet")
     assert torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 12
@@ -112,8 +112,8 @@ def test_time_ends_a_run_between_two_steps(run, audio_folder, tmp_path, clock, a
 def test_steps_between_validations_and_clips_may_be_more_than_an_epoch(run, audio_folder, tmp_path):
     line = f"--config {DEMO} --audio_dir {audio_folder} --levels 3 --features 4 --depth 1 --head 0 --output_size 512"
     line += " --hop_size 8000 --max_steps 40 --trainer.val_check_interval 18 --log_interval 1"
-    status, err, _ = run(f"{line} --sample_audio.every_n_steps 30 --sample_audio.seconds 0.01")
-    assert status == 0, err
+    status, text = run(f"{line} --sample_audio.every_n_steps 30 --sample_audio.seconds 0.01")
+    assert status == 0, text
     folder = run_folder(tmp_path, "sequnet")
     assert [int(row["step"]) for row in rows(folder) if row["val/bits_per_sample"]] == [17, 35, 39]
     assert max(int(row["epoch"]) for row in rows(folder) if row["epoch"]) > 2
@@ -121,7 +121,7 @@ def test_steps_between_validations_and_clips_may_be_more_than_an_epoch(run, audi
 
 
 def test_the_validation_at_the_end_of_a_short_run_is_printed_and_in_its_report(run, audio_folder, tmp_path):
-    status, _, out = run(fit("sequnet", audio_folder, 3))
+    status, out = run(fit("sequnet", audio_folder, 3))
     folder = run_folder(tmp_path, "sequnet")
     (score,) = [f"{float(bits):.3f} bits per sample" for row in rows(folder) if (bits := row["val/bits_per_sample"])]
     assert (status, f"validation: {score}, accuracy " in out) == (0, True)

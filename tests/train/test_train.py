@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from tiny import TINY, fit, one_line, rows, run_folder
+from tiny import TINY, fit, rows, run_folder
 
 from sequnet_pl.training.export import write_export
 
 
 @pytest.mark.parametrize("model", TINY)
 def test_train_resume_and_test(run, audio_folder, tmp_path, model):
-    status, _, out = run(fit(model, audio_folder, 5))
+    status, out = run(fit(model, audio_folder, 5))
     folder = run_folder(tmp_path, model)
     assert (status, f"train.py test --ckpt_path {folder}/checkpoints/last.ckpt" in out.splitlines()[-1]) == (0, True)
     assert {"config.yaml", "metrics.csv", "checkpoints"} <= {path.name for path in folder.iterdir()}
@@ -29,7 +29,7 @@ def test_train_resume_and_test(run, audio_folder, tmp_path, model):
     assert (last["global_step"], last["network"]) == (16, model)
 
     for which in ("last", "best"):
-        status, _, out = run(f"test --ckpt_path {which}")
+        status, out = run(f"test --ckpt_path {which}")
         assert status == 0
         assert "uniform baseline" in out
         assert out.splitlines()[-1] == f"details: {folder}/test.html"
@@ -43,10 +43,10 @@ def test_train_resume_and_test(run, audio_folder, tmp_path, model):
     assert len(list((tmp_path / "logs" / model).iterdir())) == 1
 
 
-def test_snapshot_dir_and_log_dir_of_the_published_command(run, audio_folder, tmp_path):
+def test_snapshot_dir_and_log_dir_of_the_published_command(run, run_train, audio_folder, tmp_path):
     where = f" --log_dir {tmp_path}/logs/sequnet --snapshot_dir {tmp_path}/snapshots --data_dir {tmp_path}/data"
     options = " --gpus 0 --logger none --num_workers 0 --sample_audio.every_n_epochs 0"
-    assert run(fit("sequnet", audio_folder, 3) + where + options, defaults=False)[0] == 0
+    assert run_train(fit("sequnet", audio_folder, 3) + where + options)[0] == 0
     folder = run_folder(tmp_path, "sequnet")  # not logs/sequnet/sequnet
     assert (tmp_path / "snapshots" / "last.ckpt").is_file()
     assert not (folder / "checkpoints").exists()
@@ -62,13 +62,13 @@ def test_weights_alone_are_scored_and_start_a_run_but_do_not_resume(run, audio_f
         run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", tmp_path / "mine", tmp_path
     )
     where = f"--audio_dir {audio_folder} --output_size 256"
-    status, err, _ = run(f"test --ckpt_path {weights} {where}")
-    assert status == 0, err
+    status, text = run(f"test --ckpt_path {weights} {where}")
+    assert status == 0, text
     scores = json.loads((tmp_path / "mine" / "test.json").read_text())  # beside what was scored
     assert (scores["step"], scores["checkpoint"]) == (2, str(weights))
-    status, err, _ = run(f"--ckpt_path {weights} {where} --max_steps 3")
+    status, text = run(f"--ckpt_path {weights} {where} --max_steps 3")
     assert status == 2
-    assert f"start one with --init_from {weights}" in one_line(err)
+    assert f"start one with --init_from {weights}" in text
     assert run(f"--init_from {weights} {where} --max_steps 1")[0] == 0
 
 

@@ -4,7 +4,7 @@ import errno
 import os
 
 import torch
-from tiny import fit, one_line, run_folder
+from tiny import fit, run_folder
 
 from sequnet_pl.data.download import Result
 
@@ -15,24 +15,24 @@ def test_a_piano_without_recordings_names_what_to_do(run, tmp_path, monkeypatch)
         return Result([], "www.youtube.com limits how much it gives", folder)
 
     monkeypatch.setattr("sequnet_pl.data.download.download", limited)  # no test contacts the network
-    status, err, _ = run("--model sequnet --dataset piano")
+    status, text = run("--model sequnet --dataset piano")
     assert status == 1
-    assert "www.youtube.com limits" in one_line(err)
-    assert "--audio_dir FOLDER" in one_line(err)
-    assert "--dataset builtin" in one_line(err)
+    assert "www.youtube.com limits" in text
+    assert "--audio_dir FOLDER" in text
+    assert "--dataset builtin" in text
 
 
 def test_own_recordings_replace_those_of_the_run(run, audio_folder, tmp_path, caplog):
     assert run(fit("sequnet", audio_folder, 3))[0] == 0
     path = tmp_path / "mine.csv"
     path.write_text(f"path,split\n{audio_folder}/test/0.wav,train\n{audio_folder}/test/1.wav,test\n")
-    status, err, out = run(f"test --ckpt_path last --audio_list {path}")
-    assert status == 0, err
+    status, out = run(f"test --ckpt_path last --audio_list {path}")
+    assert status == 0, out
     assert "learnt from other recordings" in caplog.text
     assert "this network" in out
-    status, err, _ = run(f"test --ckpt_path last --audio_list {path} --audio_dir {audio_folder}")
+    status, text = run(f"test --ckpt_path last --audio_list {path} --audio_dir {audio_folder}")
     assert status == 2
-    assert f"--audio_dir {audio_folder} and --audio_list {path}" in one_line(err)
+    assert f"--audio_dir {audio_folder} and --audio_list {path}" in text
 
 
 def test_no_space_for_a_checkpoint_keeps_the_old_one(run, audio_folder, tmp_path, monkeypatch):
@@ -44,9 +44,9 @@ def test_no_space_for_a_checkpoint_keeps_the_old_one(run, audio_folder, tmp_path
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("sequnet_pl.atomic._publish", full)
-    status, err, _ = run("--ckpt_path last --max_steps 5")
+    status, text = run("--ckpt_path last --max_steps 5")
     assert status == 1
-    assert "No space left" in one_line(err)
+    assert "No space left" in text
     assert path.read_bytes() == before
     assert {file.name for file in path.parent.iterdir()} <= {"last.ckpt", "best-step00000003.ckpt", "MODEL.md"}
 
@@ -67,14 +67,14 @@ def test_bad_checkpoints(run, audio_folder, tmp_path):
     paths["damaged"].write_bytes(last.read_bytes()[: last.stat().st_size // 2])
     for message, path in paths.items():
         for command in ("test", "fit"):
-            status, err, _ = run(f"{command} --ckpt_path {path}")
+            status, text = run(f"{command} --ckpt_path {path}")
             assert status == (2 if message == "normalise" else 1)
-            assert message in one_line(err) and str(path) in err
+            assert message in text and str(path) in text
     assert not (tmp_path / "run").exists()
     for more, message in (("--model wavenet", "is of sequnet"), ("--features 5", "--features 5")):
-        status, err, _ = run(f"fit --ckpt_path {last} {more}")
+        status, text = run(f"fit --ckpt_path {last} {more}")
         assert status == 2
-        assert message in one_line(err)
+        assert message in text
 
 
 class Malicious:
