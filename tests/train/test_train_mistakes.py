@@ -71,6 +71,8 @@ def test_bad_checkpoints(run, audio_folder, tmp_path):
             assert status == (2 if message == "normalise" else 1)
             assert message in text and str(path) in text
     assert not (tmp_path / "run").exists()
+    status, text = run(f"--init_from {paths['normalise']}")
+    assert (status, "of another version: it has the setting normalise" in text) == (1, True)
     for more, message in (("--model wavenet", "is of sequnet"), ("--features 5", "--features 5")):
         status, text = run(f"fit --ckpt_path {last} {more}")
         assert status == 2
