@@ -7,6 +7,7 @@ import torch
 from pytorch_lightning.callbacks import LambdaCallback
 from short_runs import random_batch
 from torch import nn
+from torch.nn import functional as F
 
 from sequnet_pl.training.compilation import loss_sum
 from sequnet_pl.training.metrics import Mean
@@ -28,6 +29,8 @@ def test_a_tiny_network_learns_a_crop_by_heart(tiny):
     """Under 0.1 bits: the loss, its gradients and the alignment of codes and targets are right."""
     module = tiny(lr=1e-2)
     batch = random_batch(module.network, 64)
+    nats = F.cross_entropy(module(batch.codes[:, :-1]), batch.codes[:, -64:].long())
+    assert loss_sum(module.network, batch).item() / 64 == pytest.approx(nats.item(), rel=1e-4)
     optimizer = module.configure_optimizers()["optimizer"]
     for _ in range(800):
         optimizer.zero_grad()
