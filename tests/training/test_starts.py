@@ -1,6 +1,5 @@
 """How runs start: in folders of their own, or with one line and without a trace."""
 
-import signal
 import time
 from datetime import datetime
 
@@ -65,11 +64,9 @@ def slow(words):
 
 
 @pytest.fixture
-def here(monkeypatch, tmp_path, audio_folder):
-    """Run train.py in this process."""
-    monkeypatch.setattr("sys.argv", ["train.py"])
-    yield lambda more: run_main("train.py", train, line(tmp_path, audio_folder, f"--num_workers 0 {more}").split())
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def here(run_train, tmp_path, audio_folder):
+    """Run train.py in this process; return its exit status."""
+    return lambda more: run_train(line(tmp_path, audio_folder, f"--num_workers 0 {more}"))[0]
 
 
 @pytest.mark.parametrize(
