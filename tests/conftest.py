@@ -1,10 +1,12 @@
 """Shared by all tests: few threads, for several test processes on few cores, and the small networks."""
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
@@ -13,6 +15,8 @@ import torch
 from browser import CHROMIUM, Browser
 from tones import tone
 
+from sequnet_pl.cli.entry_points import train
+from sequnet_pl.cli.main import run_main
 from sequnet_pl.models.network import Network
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
@@ -83,3 +87,30 @@ def audio_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for number in range(count):
             tone(folder / split / f"{number}.wav", 0.31 + 0.17 * number, 220.0 * (number + 1))
     return folder
+
+
+@pytest.fixture
+def run_train(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[[str], tuple[int, str]]]:
+    """Run a command line of train.py in this process; return its exit status, and its output or its line of error."""
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setattr(sys, "argv", ["train.py"])
+
+    def run_train(line: str) -> tuple[int, str]:
+        capfd.readouterr()
+        try:
+            status = run_main("train.py", train, shlex.split(line))
+        except SystemExit as end:  # after --print_config
+            status = int(end.code or 0)
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        lines = [text for text in err.splitlines() if text.startswith("train.py: error: ")]
+        assert len(lines) == (status > 0), err
+        return status, lines[0] if lines else out
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more only wait for each other in networks as small as those of tests
+    yield run_train
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,4 +1,4 @@
-"""Help is there at once: before torch is loaded. What is printed to be typed names the command that was typed."""
+"""Help is printed before torch is imported. Commands that are printed name the command that was typed."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ def test_help_needs_no_torch(tmp_path, name, command):
 
 
 @pytest.mark.parametrize("name", ["train.py", "sequnet-train"])
-def test_errors_begin_with_the_command(tmp_path, name):
+def test_errors_start_with_the_command(tmp_path, name):
     assert run(tmp_path, name, "'--model', 'sequnet', '--levels', ''").stderr.startswith(
         f"{name}: error: --levels has an empty value"
     )

@@ -1,8 +1,6 @@
-"""--init_from begins a new run with the weights of a trained network."""
+"""--init_from starts a new run with the weights of a trained network."""
 
 import json
-import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,16 +8,16 @@ import torch
 import yaml
 
 from sequnet_pl import pretrained
-from sequnet_pl.cli.main import run_main
-from sequnet_pl.cli.train import train
 from sequnet_pl.training.export import write_export
 from sequnet_pl.training.trained import load_trained
 
 SNAPSHOTS = Path(__file__).parents[1] / "fixtures" / "snapshots"
 SEQUNET = SNAPSHOTS / "sequnet_l2_f5_d3_k7" / "checkpoint_300"
 WAVENET = SNAPSHOTS / "wavenet_4x2" / "checkpoint_300"
-
-
+SHORT = (
+    "--output_size 256 --batch_size 2 --hop_size 2000 --num_workers 0 --gpus 0 --logger none "
+    "--sample_audio.every_n_epochs 0"
+)
 SHAPE = {"levels": 2, "features": 5, "depth": 3, "kernel_size": 7}
 
 
@@ -47,7 +45,7 @@ def test_a_network_of_the_package_by_its_name(settings, run, tmp_path, monkeypat
     assert "there is no checkpoint gone.ckpt; name another path" in run("--init_from gone.ckpt")[1]
 
 
-def test_a_config_says_all_else(settings, tmp_path):
+def test_a_config_sets_all_else(settings, tmp_path):
     config = tmp_path / "own.yaml"
     config.write_text("data: {batch_size: 3}\n")
     assert settings(f"--config {config} --init_from {SEQUNET}")["data"]["batch_size"] == 3
@@ -58,7 +56,6 @@ def test_a_config_says_all_else(settings, tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (f"--init_from {SEQUNET} --levels 3", "has levels 2; leave --levels out"),
         (f"--init_from {SEQUNET} --levels 11", "has levels 2; leave --levels out"),  # the default
         (f"--init_from {SEQUNET} --sample_rate 8000", "has sample_rate 16000; leave --sample_rate out"),
         (f"--init_from {SEQUNET} --model wavenet", "leave --model out"),
@@ -72,36 +69,32 @@ def test_a_config_says_all_else(settings, tmp_path):
     ],
 )
 def test_what_does_not_go_together(run, line, message):
-    status, said = run(line)
-    assert (status > 0, message in said) == (True, True), said
+    status, error = run(line)
+    assert (status > 0, message in error) == (True, True), error
 
 
 @pytest.fixture
-def train_run(tmp_path, audio_folder, monkeypatch, capfd):
-    monkeypatch.setattr(sys, "argv", ["train.py"])
+def train_run(run, tmp_path, audio_folder):
+    """Run a command line with a name; return its run folder and what it prints."""
 
-    def act(line, name):
-        options = (
-            f"--output_size 256 --batch_size 2 --gpus 0 --hop_size 2000 --num_workers 0 --audio_dir {audio_folder} "
-            f"--log_dir {tmp_path}/logs --data_dir {tmp_path}/data --logger none --sample_audio.every_n_epochs 0 "
-        )
-        options = f"--log_dir {tmp_path}/logs" if "--ckpt_path last" in line else options
-        argv = shlex.split(f"{line} {options} --name {name}")
-        assert run_main("train.py", train, argv) == 0, capfd.readouterr().err
-        return next((tmp_path / "logs").glob(f"*/{name}"))
+    def train_run(line, name):
+        where = f"--audio_dir {audio_folder} --data_dir {tmp_path}/data --log_dir {tmp_path}/logs --name {name}"
+        status, text = run(f"{SHORT} {where} {line}")
+        assert status == 0, text
+        return next((tmp_path / "logs").glob(f"*/{name}")), text
 
-    return act
+    return train_run
 
 
-def test_a_run_is_fine_tuned_and_goes_on_without_the_file(train_run, tmp_path, capfd):
-    first = train_run(
-        "--model sequnet --levels 2 --features 3 --depth 1 --kernel_size 3 --max_steps 3 --ema 0.5", "first"
-    )
+def test_a_run_is_fine_tuned_and_resumes_without_the_file(train_run, run, tmp_path):
+    network = "--model sequnet --levels 2 --features 3 --depth 1 --kernel_size 3"
+    first, _ = train_run(f"{network} --max_steps 3 --ema 0.5", "first")
     start = tmp_path / "start.ckpt"
     (first / "checkpoints" / "last.ckpt").rename(start)
     before = load_trained(start)
-    second = train_run(f"--init_from {start} --max_steps 1 --lr 1e-9 --ckpt_path auto", "second")
-    assert "starts from the weights of" in capfd.readouterr().out
+    line = f"--init_from {start} --lr 1e-9 --ckpt_path auto"
+    second, text = train_run(f"{line} --max_steps 1", "second")
+    assert "starts from the weights of" in text
     content = torch.load(second / "checkpoints" / "last.ckpt", weights_only=True)
     assert content["global_step"] == 1
     for name, tensor in before.network.state_dict().items():  # the averaged ones, and a step that moves nothing
@@ -111,10 +104,8 @@ def test_a_run_is_fine_tuned_and_goes_on_without_the_file(train_run, tmp_path, c
     assert facts == {"path": str(start), "step": 3, "weights": before.digest}
     start.unlink()
 
-    train_run(
-        f"--init_from {start} --max_steps 2 --lr 1e-9 --ckpt_path auto", "second"
-    )  # queued again: what is found wins
-    train_run("--model sequnet --ckpt_path last --max_steps 4", "second")
+    train_run(f"{line} --max_steps 2", "second")  # queued again: its checkpoint wins
+    assert run(f"--model sequnet --ckpt_path last --max_steps 4 --log_dir {tmp_path}/logs --name second")[0] == 0
     assert torch.load(second / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
     assert json.loads((second / "run.json").read_text())["begun_from"] == facts
     assert f"{start}, step 3" in (second / "report.html").read_text(encoding="utf-8")
@@ -125,7 +116,7 @@ def test_a_run_is_fine_tuned_and_goes_on_without_the_file(train_run, tmp_path, c
 
 @pytest.mark.parametrize(("snapshot", "more"), [(SEQUNET, ""), (WAVENET, "--layers 4")])
 def test_a_published_snapshot_is_fine_tuned_as_it_is(train_run, snapshot, more):
-    folder = train_run(f"--init_from {snapshot} {more} --max_steps 1 --lr 1e-9", "published")
+    folder, _ = train_run(f"--init_from {snapshot} {more} --max_steps 1 --lr 1e-9", "published")
     content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     for name, tensor in load_trained(snapshot, 4).network.state_dict().items():
         torch.testing.assert_close(content["state_dict"][f"network.{name}"], tensor, atol=1e-6, rtol=0)

@@ -1,4 +1,4 @@
-"""How commands end: interrupted while they load, with their reader gone, and on disks that take nothing."""
+"""How commands end: interrupted while they load, with a closed pipe, and on full disks."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ COMMANDS = {
 
 @pytest.fixture
 def with_torch(tmp_path):
-    """Run a command on a torch of the test's own."""
+    """Run a command with the text of a module instead of torch."""
 
     def run(words, torch, **environment):
         (tmp_path / "torch.py").write_text(torch)
@@ -47,7 +47,7 @@ def test_ended_while_modules_are_imported(with_torch, name, signal, word, status
 @pytest.mark.parametrize(
     "words", [*COMMANDS.values(), ["-m", "benchmarks.training"], ["-m", "benchmarks.sampling", "--help"]]
 )
-def test_every_entry_settles_how_threads_wait_before_torch_is_there(with_torch, words):
+def test_every_command_sets_how_threads_wait_before_torch_is_imported(with_torch, words):
     torch = "import os\nos.write(1, os.environ['OMP_WAIT_POLICY'].encode())\nos._exit(0)"
     assert with_torch(words, torch).stdout == "PASSIVE"
     assert with_torch(words, torch, OMP_WAIT_POLICY="ACTIVE").stdout == "ACTIVE"
@@ -62,7 +62,7 @@ def test_terminated(capfd):
 
 
 @pytest.mark.parametrize("words", [["train.py", "--help"], ["-m", "sequnet_pl.data.store", "info", "{store}"]])
-def test_readers_that_have_gone_are_no_error(words, tmp_path, audio_folder):
+def test_a_closed_pipe_is_no_error(words, tmp_path, audio_folder):
     if "{store}" in words:
         from sequnet_pl.data.store import make_store
 

@@ -1,7 +1,37 @@
-"""What jsonargparse and Lightning find wrong, in one line with the names that were typed."""
+"""What the parser and Lightning refuse, in one line with the names that were typed."""
+
+import re
 
 import pytest
 from tiny_run import TINY
+
+from sequnet_pl.project import CONFIGS
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "name a model"),
+        ("--model sequnt", "there is no model sequnt: choose sequnet or wavenet"),
+        ("--model some.Class", "cannot import the model some.Class: No module named .some."),
+        ("--model wavenet --features 9", "there is no option --features"),
+        ("--model sequnet stray", "unrecognized arguments: stray"),
+        (f"--model wavenet --config {CONFIGS / 'demo.yaml'}", "is one of sequnet"),
+        ("test", "name what to test"),
+        ("eval", "there is no command eval: choose fit, validate or test"),
+        ("predict --ckpt_path last", "there is no command predict: .*sample.* generates audio"),
+        ("--model sequnet --levels=", "--levels has an empty value"),
+        ("--model sequnet --name ''", "--name has an empty value"),
+        ("--config demo.yaml", "cannot read the config demo.yaml: No such file or directory$"),
+        ("--config configs/../data/README.md", "cannot read the config .*README.md: No such file or directory$"),
+        ("--config configs/sequnet-fast.yaml", "No such file or directory; did you mean configs/sequnet_fast.yaml"),
+    ],
+)
+def test_command_lines_that_make_no_sense(run, tmp_path, monkeypatch, line, message):
+    monkeypatch.chdir(tmp_path)
+    status, error = run(line)
+    assert status == 2
+    assert re.search(message, error), error
 
 
 @pytest.mark.parametrize(
@@ -14,10 +44,10 @@ from tiny_run import TINY
         ("--builtin_takes 40", "--builtin_takes 40 goes with --dataset builtin, not with --dataset piano"),
         ("--channel middle", "Expected a typing.Literal['mix', 'left', 'right']. Got value: middle"),
         ("--compile fast", "error: --compile: expected bool or auto, not fast"),
-        ("--trainer.deterministic maybe", "--trainer.deterministic: expected bool or warn, not maybe"),
         ("--ema 1", '"ema": 1 does not conform to restriction v>=0 and v<1'),
         ("--minutes inf", '"minutes": inf does not conform to restriction v>0 and v<inf'),
-        ("stray", "unrecognized arguments: stray"),
+        ("--seed -1", "--seed is -1, but must be 0 to 2^32 - 1"),
+        ("--sample_audio.seed 4294967296", "--sample_audio.seed is 4294967296, but must be 0 to 2^32 - 1"),
         ("--sample-rate 8000", "there is no option --sample-rate; did you mean --sample_rate?"),
         ("--learning_rate 1", "there is no option --learning_rate; did you mean --lr?"),
         ("--ckpt last", "there is no option --ckpt; did you mean --ckpt_path?"),
@@ -27,8 +57,8 @@ from tiny_run import TINY
     ],
 )
 def test_options(run, line, message):
-    status, said = run(f"--model sequnet {line}")
-    assert (status, message in said) == (2, True), said
+    status, error = run(f"--model sequnet {line}")
+    assert (status, message in error) == (2, True), error
 
 
 @pytest.mark.parametrize(
@@ -38,7 +68,6 @@ def test_options(run, line, message):
         ("data: {audio_dir: 2024}", "audio_dir 2024: expected a text"),
         ("- a", "contains no settings"),
         ("model: {class_path: sequnet, init_args: {state: null}}", "my.yaml: model.init_args.state is null or empty"),
-        ("seed_everything: null", "my.yaml: seed_everything is null or empty"),
         ("data:", "my.yaml: data is null or empty"),
         ("data: builtin", "my.yaml: data is builtin, but is a section of settings"),
         ("trainer: fast", "my.yaml: trainer is fast, but is a section of settings"),
@@ -47,47 +76,74 @@ def test_options(run, line, message):
         ("? [a]\n: b", "is not valid YAML: a key is not a name, line 1"),
         ("a: [", "is not valid YAML"),
         ("trainer:\n  max_steps: 2\nname: a\ntrainer:\n  max_epochs: 2", "the key trainer occurs twice, line 4"),
-        (
-            "data: {batch_size: many}",
-            "my.yaml: Parser key \"data.batch_size\": Expected a <class 'int'>",
-        ),
+        ("data: {batch_size: many}", "my.yaml: Parser key \"data.batch_size\": Expected a <class 'int'>"),
     ],
 )
 def test_configs(run, tmp_path, text, message):
     (tmp_path / "my.yaml").write_text(text)
-    status, said = run(f"--model sequnet --config {tmp_path}/my.yaml")
-    assert (status, message in said) == (2, True), said
+    status, error = run(f"--model sequnet --config {tmp_path}/my.yaml")
+    assert (status, message in error) == (2, True), error
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("--levels 0", "levels is 0"),
+        ("--lr -1", "lr is -1"),
+        ("--code_frequency -1", "code_frequency is -1"),
+        ("--batch_size 0", "batch_size is 0"),
+        ("--sample_audio.seconds -1", "seconds"),
+        ("--name ../elsewhere", "--name ../elsewhere is not the name of a folder"),
+        ("--name /tmp/elsewhere", "--name /tmp/elsewhere is not the name of a folder"),
+        ("--name .", "--name . is not the name of a folder"),
+        ("--minutes 0", '"minutes": 0 does not conform'),
+        ("--minutes 1 --trainer.max_time 00:00:01:00", "--minutes sets --trainer.max_time: leave one of them out"),
+        ("--trainer.max_time 00:00:00:00", "give --minutes above 0"),
+        ("--trainer.max_time 5", "not a valid duration"),
+        ("--max_steps 0", "--max_steps is 0"),
+        ("--anneal --max_steps -1 --epochs -1", "--anneal and --warmup need a length"),
+        ("--warmup 0.1 --max_steps -1", "--anneal and --warmup need a length"),
         ("--trainer.val_check_interval 1000", "must be less than or equal to the number of the training batches"),
         ("--trainer.check_val_every_n_epoch 0", "--trainer.check_val_every_n_epoch is 0, but must be 1 or more"),
-        ("--trainer.accumulate_grad_batches 0", "--trainer.accumulate_grad_batches is 0, but must be 1 or more"),
         ("--trainer.limit_train_batches 0", "--trainer.limit_train_batches is 0, which leaves nothing to fit"),
-        ("--epochs 0", "--epochs is 0"),
         ("--clip -1", "but must be 0 or more"),
         ("--trainer.strategy nope", "invalid strategy name"),
         ("--trainer.logger true", "--logger chooses"),
+        ("--trainer.accelerator tpu", "torch_xla"),
         ("--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=nope", "`nope` which is not available"),
         ("--trainer.callbacks+=EMAWeightAveraging --trainer.callbacks.decay=2", "Invalid decay value 2.0"),
         ("--best.every_n_train_steps 1 --best.every_n_epochs 1", "should be mutually exclusive"),
         ("--trainer.callbacks+=Timer --trainer.callbacks.duration=x", "`Timer(duration='x')` is not a valid duration"),
     ],
 )
-def test_settings_of_the_trainer(run, audio_folder, tmp_path, line, message):
+def test_settings_of_a_run(run, audio_folder, tmp_path, line, message):
+    device = "" if "accelerator" in line else "--gpus 0"
+    where = f"--audio_dir {audio_folder} --data_dir {tmp_path} --log_dir {tmp_path}/logs {device} --logger none"
+    status, error = run(f"--model sequnet {TINY} {where} {line}")
+    assert (status, message in error) == (2, True), error
+    assert (tmp_path / "logs").exists() == ("`nope`" in message)  # which the first validation finds
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("--features 100000000", "weights of the network take"),
+        ("--levels 3 --state 100000000000", "weights of the network take"),
+        ("--log_dir {}/file/logs", "file/logs"),
+    ],
+)
+def test_failures(run, audio_folder, tmp_path, line, message):
+    (tmp_path / "file").write_text("")
     where = f"--audio_dir {audio_folder} --data_dir {tmp_path} --log_dir {tmp_path}/logs --gpus 0 --logger none"
-    status, said = run(f"--model sequnet {TINY} {where} {line}")
-    assert (status, message in said) == (2, True), said
+    status, error = run(f"--model sequnet {TINY} {where} {line.format(tmp_path)}")
+    assert (status, message in error) == (1, True), error
+    assert not (tmp_path / "logs").exists()
 
 
-def test_what_is_not_installed(run, audio_folder, tmp_path, monkeypatch):
-    where = f"--audio_dir {audio_folder} --data_dir {tmp_path} --log_dir {tmp_path}/logs"
-    status, said = run(f"--model sequnet {TINY} {where} --logger none --trainer.accelerator tpu")
-    assert (status, "torch_xla" in said) == (2, True), said
+def test_tensorboard_that_is_not_installed(run, audio_folder, tmp_path, monkeypatch):
     for package in ("_TENSORBOARD_AVAILABLE", "_TENSORBOARDX_AVAILABLE"):
         monkeypatch.setattr(f"lightning_fabric.loggers.tensorboard.{package}", False)
-    status, said = run(f"--model sequnet {TINY} {where} --logger tensorboard")
-    assert (status, "tensorboard" in said) == (2, True), said
+    where = f"--audio_dir {audio_folder} --data_dir {tmp_path} --log_dir {tmp_path}/logs"
+    status, error = run(f"--model sequnet {TINY} {where} --logger tensorboard")
+    assert (status, "tensorboard" in error) == (2, True), error
     assert not (tmp_path / "logs").exists()

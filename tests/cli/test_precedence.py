@@ -18,78 +18,61 @@ def config(tmp_path):
     return config
 
 
-def trainer(found):
-    return found["trainer"]["accelerator"], found["trainer"]["devices"], found["trainer"]["num_nodes"]
-
-
-def test_a_config_sets_devices_name_and_folder(settings, config):
-    path = config(name="mine", log_dir="there", trainer={"accelerator": "gpu", "devices": 4, "num_nodes": 2})
-    found = settings(f"--config {path}")
-    assert trainer(found) == ("gpu", 4, 2)
-    assert (found["name"], found["log_dir"]) == ("mine", "there")
-
-
 @pytest.mark.parametrize(
     ("written", "line", "expected"),
     [
         ({"accelerator": "cpu"}, "", ("cpu", 1, 1)),
         ({"devices": 3}, "", ("auto", 3, 1)),
+        ({"accelerator": "gpu", "devices": 4, "num_nodes": 2}, "", ("gpu", 4, 2)),
         ({"accelerator": "gpu", "devices": 4}, "--gpus 0", ("cpu", 1, 1)),
         ({"accelerator": "cpu", "devices": 2}, "--gpus 0", ("cpu", 2, 1)),
         ({"devices": 4}, "--gpus 0 --trainer.devices 2", ("cpu", "2", 1)),
     ],
 )
 def test_devices(settings, config, written, line, expected):
-    assert trainer(settings(f"{line} --config {config(trainer=written)}")) == expected
+    trainer = settings(f"{line} --config {config(trainer=written)}")["trainer"]
+    assert (trainer["accelerator"], trainer["devices"], trainer["num_nodes"]) == expected
 
 
-def test_flags_win_wherever_they_stand(settings, config):
-    path = config(name="mine", data={"batch_size": 3, "dataset": "builtin"})
+def test_flags_win_before_and_after_the_config(settings, config):
+    path = config(name="mine", log_dir="there", data={"batch_size": 3, "dataset": "builtin"})
     found = settings(f"--levels 7 --name typed --batch_size 4 --audio_dir null --config {path}")
     assert (found["model"]["init_args"]["levels"], found["name"], found["data"]["batch_size"]) == (7, "typed", 4)
-    assert found["data"]["audio_dir"] == "null"
-
-
-def test_recordings_of_a_config_give_way(settings, config):
-    data = settings(f"--config {config(data={'audio_list': 'listed.csv'})} --audio_dir mine")["data"]
-    assert (data["audio_dir"], data["audio_list"]) == ("mine", None)
+    assert (found["log_dir"], found["data"]["audio_dir"]) == ("there", "null")
 
 
 @pytest.mark.parametrize(
-    ("line", "takes"),
+    ("line", "kept"),
     [
-        ("", 40),
-        ("--dataset builtin", 40),
-        ("--builtin_takes 7", 7),
-        ("--dataset piano", None),
-        ("--audio_dir mine", None),
-        ("--audio_list mine.csv", None),
-        ("--recordings mine.txt", None),
+        ("", ("listed.csv", 40)),
+        ("--dataset builtin", (None, 40)),
+        ("--builtin_takes 7", (None, 7)),
+        ("--dataset piano", (None, None)),
+        ("--audio_dir mine", (None, None)),
+        ("--audio_list mine.csv", ("mine.csv", None)),
+        ("--recordings mine.txt", (None, None)),
     ],
 )
-def test_takes_of_a_config_give_way_with_their_recordings(settings, config, line, takes):
-    path = config(data={"dataset": "builtin", "builtin_takes": 40})
-    assert settings(f"--config {path} {line}")["data"]["builtin_takes"] == takes
+def test_flags_that_choose_recordings_replace_those_of_a_config(settings, config, line, kept):
+    path = config(data={"dataset": "builtin", "builtin_takes": 40, "audio_list": "listed.csv"})
+    data = settings(f"--config {path} {line}")["data"]
+    assert (data["audio_list"], data["builtin_takes"]) == kept
 
 
 def test_a_callback_of_a_config_is_replaced_not_doubled(settings, config):
     path = config(trainer={"callbacks": [STOPPING, "LearningRateFinder"]})
-    line = ["--config", str(path), "--early_stopping", "3", "--ema", "0.9"]
-    callbacks = settings(" ".join(line))["trainer"]["callbacks"]
-    assert [callback["class_path"].rpartition(".")[2] for callback in callbacks] == [
-        "LearningRateFinder",
-        "EarlyStopping",
-        "EMAWeightAveraging",
-    ]
+    callbacks = settings(f"--config {path} --early_stopping 3 --ema 0.9")["trainer"]["callbacks"]
+    names = [callback["class_path"].rpartition(".")[2] for callback in callbacks]
+    assert names == ["LearningRateFinder", "EarlyStopping", "EMAWeightAveraging"]
     assert callbacks[1]["init_args"]["patience"] == 3
     assert callbacks[2]["init_args"]["decay"] == 0.9
 
 
-def test_runs_are_looked_for_where_a_config_says(run, config, audio_folder, tmp_path):
+def test_name_and_folder_of_a_config_lead_to_its_run(run, config, audio_folder, tmp_path):
     path = config(name="mine", log_dir=str(tmp_path / "there"), trainer={"accelerator": "cpu"})
     line = f"--config {path} --audio_dir {audio_folder} --data_dir {tmp_path}/data {TINY} --logger none"
     assert run(line)[0] == 0
     assert (tmp_path / "there" / "sequnet" / "mine" / "checkpoints" / "last.ckpt").is_file()
     assert run(f"--config {path} --levels 2 --ckpt_path last --max_steps 3")[0] == 0  # the config's settings win
-    status, said = run(line)
-    assert (status, "--ckpt_path last resumes it" in said) == (2, True)  # a name that is given is no other's
+    status, error = run(line)
+    assert (status, "--ckpt_path last resumes it" in error) == (2, True)  # a name that is given is kept

@@ -17,10 +17,12 @@ ROOT = Path(__file__).parents[2]
 TEXTS = ["null", "#1 hits", "&x", "1e3", "0x1F", "1:30", "inf", "~", "true", "[a]", "{b: 1}", "a: b", "-", "x=y", "%a"]
 
 
-def test_null_in_yaml_is_nothing_and_in_quotes_a_text(settings, tmp_path):
-    for value, expected in (("null", None), ("", None), ("~", None), ("'null'", "null"), ("'#1'", "#1")):
-        (tmp_path / "my.yaml").write_text(f"data:\n  audio_dir: {value}\n")
-        assert settings(f"--model sequnet --config {tmp_path}/my.yaml")["data"]["audio_dir"] == expected
+@pytest.mark.parametrize(
+    ("written", "expected"), [("null", None), ("", None), ("~", None), ("'null'", "null"), ("'#1'", "#1")]
+)
+def test_null_in_yaml_is_nothing_and_in_quotes_a_text(settings, tmp_path, written, expected):
+    (tmp_path / "my.yaml").write_text(f"data:\n  audio_dir: {written}\n")
+    assert settings(f"--model sequnet --config {tmp_path}/my.yaml")["data"]["audio_dir"] == expected
 
 
 def test_sample_py_takes_texts_too():
@@ -31,7 +33,7 @@ def test_sample_py_takes_texts_too():
             parse(line)
 
 
-def test_two_processes_agree_on_a_text_and_a_name_nobody_gave(run, settings, audio_folder, tmp_path):
+def test_two_processes_agree_on_a_text_and_a_default_name(run, settings, audio_folder, tmp_path):
     (tmp_path / "#1 hits").symlink_to(audio_folder)
     line = f"--model sequnet {TINY} --gpus 0 --trainer.devices 2 --logger none --log_dir null --data_dir {tmp_path}"
     command = [sys.executable, str(ROOT / "train.py"), *line.split(), "--audio_dir", "#1 hits"]
@@ -42,30 +44,22 @@ def test_two_processes_agree_on_a_text_and_a_name_nobody_gave(run, settings, aud
     assert (config["name"], config["data"]["audio_dir"], config["log_dir"]) == ("", "#1 hits", "null")
     assert json.loads((folder / "run.json").read_text())["network"] == "sequnet"
 
-    # as a config it begins another run; with its checkpoint it resumes
+    # as a config it starts another run; with its checkpoint it resumes
     assert settings(f"--config '{folder}/config.yaml'")["name"] == ""
     same = f"--log_dir {tmp_path}/null --audio_dir '{tmp_path}/#1 hits' --trainer.devices 1"
-    assert run(f"--config '{folder}/config.yaml' {same}")[0] == 0
-    assert len(list((tmp_path / "null" / "sequnet").iterdir())) == 2
-    assert run(f"--ckpt_path '{folder}/checkpoints/last.ckpt' --max_steps 3 {same}")[0] == 0
-    assert len(list((tmp_path / "null" / "sequnet").iterdir())) == 2
+    for start in (f"--config '{folder}/config.yaml'", f"--ckpt_path '{folder}/checkpoints/last.ckpt' --max_steps 3"):
+        assert run(f"{start} {same}")[0] == 0
+        assert len(list((tmp_path / "null" / "sequnet").iterdir())) == 2
 
 
 def test_a_printed_config_is_a_config(run, settings, tmp_path):
-    status, printed = run(
-        f"--model sequnet --audio_dir {shlex.join(TEXTS)} --data_dir 1e3 --snapshot_dir 1E5 --print_config"
-    )
+    line = f"--model sequnet --audio_dir {shlex.join(TEXTS)} --data_dir 1e3 --snapshot_dir 1E5"
+    status, printed = run(f"{line} --print_config")
     assert status == 0, printed
     (tmp_path / "my.yaml").write_text(printed)
     found = settings(f"--config {tmp_path}/my.yaml")
     assert found["data"]["audio_dir"] == TEXTS
     assert (found["data"]["data_dir"], found["snapshot_dir"]) == ("1e3", "1E5")
-
-
-def test_short_names_are_keys_too(settings, tmp_path):
-    (tmp_path / "my.yaml").write_text("levels: 8\nbatch_size: 3\n")
-    found = settings(f"--model sequnet --config {tmp_path}/my.yaml")
-    assert (found["model"]["init_args"]["levels"], found["data"]["batch_size"]) == (8, 3)
 
 
 def test_no_other_config_yaml_below_the_log_dir_stops_a_run(settings, tmp_path):

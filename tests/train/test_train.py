@@ -1,21 +1,19 @@
 """train.py from end to end: train, stop, resume, test."""
 
-import csv
 import json
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from tiny import ROOT, TINY, fit, one_line, rows, run_folder
+from tiny import TINY, fit, rows, run_folder
 
 from sequnet_pl.training.export import write_export
-from sequnet_pl.training.snapshots import convert_snapshot
 
 
 @pytest.mark.parametrize("model", TINY)
-def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
-    status, _, out = run(fit(model, audio_folder, 5))
+def test_train_resume_and_test(run, audio_folder, tmp_path, model):
+    status, out = run(fit(model, audio_folder, 5))
     folder = run_folder(tmp_path, model)
     assert (status, f"train.py test --ckpt_path {folder}/checkpoints/last.ckpt" in out.splitlines()[-1]) == (0, True)
     assert {"config.yaml", "metrics.csv", "checkpoints"} <= {path.name for path in folder.iterdir()}
@@ -31,7 +29,7 @@ def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
     assert (last["global_step"], last["network"]) == (16, model)
 
     for which in ("last", "best"):
-        status, _, out = run(f"test --ckpt_path {which}")
+        status, out = run(f"test --ckpt_path {which}")
         assert status == 0
         assert "uniform baseline" in out
         assert out.splitlines()[-1] == f"details: {folder}/test.html"
@@ -45,10 +43,10 @@ def test_train_go_on_and_test(run, audio_folder, tmp_path, model):
     assert len(list((tmp_path / "logs" / model).iterdir())) == 1
 
 
-def test_snapshot_dir_and_log_dir_of_the_published_command(run, audio_folder, tmp_path):
+def test_snapshot_dir_and_log_dir_of_the_published_command(run, run_train, audio_folder, tmp_path):
     where = f" --log_dir {tmp_path}/logs/sequnet --snapshot_dir {tmp_path}/snapshots --data_dir {tmp_path}/data"
     options = " --gpus 0 --logger none --num_workers 0 --sample_audio.every_n_epochs 0"
-    assert run(fit("sequnet", audio_folder, 3) + where + options, defaults=False)[0] == 0
+    assert run_train(fit("sequnet", audio_folder, 3) + where + options)[0] == 0
     folder = run_folder(tmp_path, "sequnet")  # not logs/sequnet/sequnet
     assert (tmp_path / "snapshots" / "last.ckpt").is_file()
     assert not (folder / "checkpoints").exists()
@@ -58,42 +56,20 @@ def test_snapshot_dir_and_log_dir_of_the_published_command(run, audio_folder, tm
     assert run_folder(tmp_path, "sequnet") == folder
 
 
-def test_a_converted_snapshot_is_scored(run, audio_folder, tmp_path):
-    snapshot = ROOT / "tests" / "fixtures" / "snapshots" / "sequnet_l2_f5_d3_k7" / "checkpoint_300"
-    convert_snapshot(snapshot, tmp_path / "out.ckpt")
-    status, err, _ = run(f"test --ckpt_path {tmp_path}/out.ckpt --audio_dir {audio_folder} --output_size 256")
-    assert status == 0, err
-    scores = json.loads((tmp_path / "test.json").read_text())  # beside what was scored
-    assert (scores["step"], scores["checkpoint"]) == (300, f"{tmp_path}/out.ckpt")
-
-
-def test_weights_alone_are_scored_and_begun_with_but_not_gone_on_with(run, audio_folder, tmp_path):
+def test_weights_alone_are_scored_and_start_a_run_but_do_not_resume(run, audio_folder, tmp_path):
     assert run(fit("sequnet", audio_folder, 2))[0] == 0
     weights, _ = write_export(
         run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", tmp_path / "mine", tmp_path
     )
     where = f"--audio_dir {audio_folder} --output_size 256"
-    status, err, _ = run(f"test --ckpt_path {weights} {where}")
-    assert status == 0, err
-    assert json.loads((tmp_path / "mine" / "test.json").read_text())["step"] == 2
-    status, err, _ = run(f"--ckpt_path {weights} {where} --max_steps 3")
+    status, text = run(f"test --ckpt_path {weights} {where}")
+    assert status == 0, text
+    scores = json.loads((tmp_path / "mine" / "test.json").read_text())  # beside what was scored
+    assert (scores["step"], scores["checkpoint"]) == (2, str(weights))
+    status, text = run(f"--ckpt_path {weights} {where} --max_steps 3")
     assert status == 2
-    assert f"start one with --init_from {weights}" in one_line(err)
+    assert f"start one with --init_from {weights}" in text
     assert run(f"--init_from {weights} {where} --max_steps 1")[0] == 0
-
-
-def test_the_night_of_music_validates_and_samples_by_steps(run, audio_folder, tmp_path):
-    """However short an epoch is."""
-    config = ROOT / "configs" / "sequnet_music.yaml"
-    line = f"--config {config} --audio_dir {audio_folder} --levels 3 --features 4 --output_size 512 --num_workers 0"
-    steps = " --max_steps 4 --trainer.val_check_interval 3 --sample_audio.every_n_steps 3 --sample_audio.seconds 0.01"
-    status, err, _ = run(line + steps + " --hop_size 4000 --log_interval 1 --sample_audio.continuations 0")
-    assert status == 0, err
-    with (run_folder(tmp_path, "sequnet") / "metrics.csv").open(encoding="utf-8") as file:
-        validated = [int(row["step"]) for row in csv.DictReader(file) if row["val/bits_per_sample"]]
-    assert validated == [2, 3]
-    samples = run_folder(tmp_path, "sequnet") / "samples"
-    assert [path.name for path in samples.iterdir()] == ["step-00000003"]
 
 
 def test_clips_are_sampled_and_leave_no_trace(run, audio_folder, tmp_path):

@@ -25,9 +25,3 @@ def run_folder(tmp_path, model):
 def rows(folder):
     with (folder / "metrics.csv").open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def one_line(err):
-    (line,) = [line for line in err.splitlines() if line.startswith("train.py: error: ")]
-    assert "Traceback" not in err
-    return line

@@ -39,7 +39,7 @@ class Group:
 
 
 def _enter(rank, world, port, environment, log, function, arguments):
-    os.environ.clear()  # that of the first group's day, which the server of forks keeps
+    os.environ.clear()  # which the server of forks keeps from the first group
     os.environ.update(environment)
     with Path(log).open("wb", buffering=0) as file:
         for stream in (1, 2):
@@ -58,9 +58,7 @@ def _enter(rank, world, port, environment, log, function, arguments):
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
     rank_zero_only.rank = rank  # set when it was imported, before there were ranks
-    multiprocessing.set_start_method(
-        "fork", force=True
-    )  # as a run has it, else workers outlive a process that is killed
+    multiprocessing.set_start_method("fork", force=True)  # as in a run, else workers outlive a killed process
     torch.set_num_threads(1)
     sys.argv = ["train.py"]
     status = function(*arguments)

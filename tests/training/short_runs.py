@@ -1,7 +1,7 @@
 """Short runs in this process, without the command line."""
 
 import csv
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -10,6 +10,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint as BestCheckpoint
 
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
+from sequnet_pl.data.crops import Batch
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import AudioModule, SeqUNetModule
@@ -30,16 +31,21 @@ class Run:
     def last(self):
         return torch.load(self.folder / "checkpoints" / "last.ckpt", weights_only=True)
 
-    def curve(self, name="train/bits_per_sample"):
-        """The logged values by step, as they stand in the file."""
+    @property
+    def rows(self):
+        """The rows of metrics.csv."""
         with (self.folder / "metrics.csv").open(newline="") as file:
-            found = [(int(row["step"]), row[name]) for row in csv.DictReader(file) if row.get(name)]
+            return list(csv.DictReader(file))
+
+    def curve(self, name="train/bits_per_sample"):
+        """The logged values by step, as they are in the file."""
+        found = [(int(row["step"]), row[name]) for row in self.rows if row.get(name)]
         assert len(dict(found)) == len(found), "a step is logged twice"
         return dict(found)
 
 
-def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), data=None, keep=1, every=3, **options):
-    """Train a tiny network; `go_on` from the run's last checkpoint, or the one at a path."""
+def run_fit(root, audio, name="run", resume=False, module=None, callbacks=(), data=None, keep=1, every=3, **options):
+    """Train a tiny network; `resume` from the run's last checkpoint, or the one at a path."""
     folder = Path(root) / name
     checkpoints = folder / "checkpoints"
     torch.manual_seed(0)
@@ -72,49 +78,63 @@ def run_fit(root, audio, name="run", go_on=False, module=None, callbacks=(), dat
     )
     error = None
     try:
-        trainer.fit(module, datamodule, ckpt_path=str(checkpoints / "last.ckpt") if go_on is True else go_on or None)
+        path = checkpoints / "last.ckpt" if resume is True else resume
+        trainer.fit(module, datamodule, ckpt_path=str(path) if path else None)
     except (SystemExit, Exception) as raised:
         error = raised
     return Run(trainer, module, folder, error)
 
 
-class At(pl.Callback):
-    """Does something once: at a batch, or at a batch of the validation after it."""
+def run_test(folder, module, audio, data_dir, batch_size=4, **options):
+    """Score a network; the report is written to a folder."""
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        callbacks=[ScoreReport(Path(folder))],
+        **options,
+    )
+    data = {"output_size": 256, "batch_size": batch_size, "num_workers": 0}
+    trainer.test(module, AudioDataModule(audio_dir=str(audio), data_dir=str(data_dir), **data), verbose=False)
 
-    def __init__(self, act, step, place="batch"):
-        self.act, self.step, self.place = act, step, place
+
+class At(pl.Callback):
+    """Calls a function once: at the start of a batch of training, or of the validation after a step."""
+
+    def __init__(self, act, step, stage="training"):
+        self.act, self.step, self.stage = act, step, stage
 
     def on_train_batch_start(self, trainer, *_):
-        if self.place == "batch" and trainer.global_step == self.step:
+        if self.stage == "training" and trainer.global_step == self.step:
             self.act()
 
     def on_validation_batch_start(self, trainer, *_):
-        if self.place == "validation" and trainer.global_step == self.step:
+        if self.stage == "validation" and trainer.global_step == self.step:
             self.act()
 
 
-class Collected(ScoreReport):
-    """Keeps the scores of a test, and neither draws nor writes."""
-
-    def __init__(self):
-        super().__init__(Path())
-        self.found = {}
-
-    def on_test_end(self, trainer, pl_module):
-        self.found = flat(asdict(self.scores(trainer, pl_module)))
-
-
 def flat(value, name=""):
-    """Numbers of nested lists and dictionaries by their path."""
+    """Values of nested lists and dictionaries by their path, tensors as lists."""
     if isinstance(value, (dict, list)):
         pairs = value.items() if isinstance(value, dict) else enumerate(value)
         return {path: leaf for key, part in pairs for path, leaf in flat(part, f"{name}/{key}").items()}
-    return {name: value} if isinstance(value, (int, float)) else {}
+    return {name: value.tolist() if isinstance(value, torch.Tensor) else value}
 
 
 def same_weights(one, other):
     pairs = zip(one.module.state_dict().items(), other.module.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for (_, a), b in pairs)
+
+
+def random_batch(network, *targets):
+    """A batch of a crop of 64 outputs for each number of targets."""
+    inputs = network.window(64).inputs
+    random = torch.Generator().manual_seed(1)
+    codes = torch.randint(256, (len(targets), inputs + 1), dtype=torch.uint8, generator=random)
+    zeros = torch.zeros(len(targets), dtype=torch.int64)
+    return Batch(codes, torch.tensor(targets), zeros, zeros)
 
 
 def line(tmp_path, audio_folder, more=""):

@@ -1,4 +1,4 @@
-"""What is sampled during training: the weights that are kept, prompts that stay, and what really follows them."""
+"""Clips during training: of the weights that are saved, with the same prompts, beside what follows these."""
 
 import math
 
@@ -34,7 +34,7 @@ def codes_of(path):
     return mulaw.encode(soundfile.read(path, dtype="float32")[0])
 
 
-def test_places_are_spread_over_recordings_that_are_not_learnt_from(data):
+def test_excerpts_are_spread_over_recordings_that_are_not_trained_on(data):
     excerpts = Excerpts.spread(data, 2)
     assert excerpts.split is data.splits["val"]
     np.testing.assert_array_equal(excerpts.places, Excerpts.spread(data, 2).places)
@@ -46,18 +46,18 @@ def test_places_are_spread_over_recordings_that_are_not_learnt_from(data):
 
 
 @pytest.mark.parametrize("outputs", [64, 1000])
-def test_real_continuations_cost_what_the_network_says(data, outputs):
+def test_bits_of_real_continuations_are_those_of_the_network(data, outputs):
     torch.manual_seed(0)
     network, split = WaveNet(3, 2, 4, 4, 4), data.splits["train"]  # which knows no phase
     start, end = int(split.offsets[1]), int(split.offsets[1] + split.lengths[1])
     excerpts = Excerpts(split, np.array([[1, 3000], [1, end - start - 50], [1, end - start]]))
     bits = excerpts.bits_per_sample(network, 200, outputs)
     assert math.isnan(bits[2])
-    for place, count, found in ((start + 3000, 200, bits[0]), (end - 50, 50, bits[1])):
+    for first, count, found in ((start + 3000, 200, bits[0]), (end - 50, 50, bits[1])):
         window = network.window(1).inputs
-        contexts = np.stack([split.codes[t - window : t] for t in range(place, place + count)])
+        contexts = np.stack([split.codes[t - window : t] for t in range(first, first + count)])
         logits, _ = network.prefill(torch.from_numpy(contexts))
-        nats = F.cross_entropy(logits, torch.from_numpy(split.codes[place : place + count].astype(np.int64)))
+        nats = F.cross_entropy(logits, torch.from_numpy(split.codes[first : first + count].astype(np.int64)))
         assert found == pytest.approx(nats.item() / math.log(2), abs=1e-4)
 
 
@@ -87,8 +87,8 @@ def test_a_sampling_is_on_disk_as_its_list_says(trained, data, tmp_path):
     assert all((tmp_path / f"{clip.name}.png").is_file() for clip in sampling.clips)
 
 
-def test_the_weights_of_now_are_sampled(fit):
-    """Those that a checkpoint would hold: their average, where it is kept."""
+def test_the_weights_of_a_checkpoint_are_sampled(fit):
+    """Their average, where there is one."""
     sampler = SampleAudio(
         every_n_steps=2, every_n_epochs=0, continuations=0, seconds=0.02, second_temperature=None, temperature=0.9
     )
@@ -118,13 +118,13 @@ def test_clips_that_cannot_be_made_do_not_end_a_run(fit, monkeypatch, caplog):
 
 
 def test_a_resumed_run_does_not_sample_the_step_of_its_checkpoint_again(fit):
-    def sampled(steps, go_on):
+    def sampled(steps, resume):
         sampler = SampleAudio(2, 0, continuations=0, seconds=0.001)
         options = {"accumulate_grad_batches": 2, "max_epochs": -1, "limit_val_batches": 0}
-        run = fit(go_on=go_on, callbacks=[sampler], max_steps=steps, **options)
+        run = fit(resume=resume, callbacks=[sampler], max_steps=steps, **options)
         return sorted((run.folder / "samples").iterdir())
 
-    (folder,) = sampled(2, go_on=False)
+    (folder,) = sampled(2, resume=False)
     before = folder.stat().st_mtime_ns
-    assert len(sampled(4, go_on=True)) == 2
+    assert len(sampled(4, resume=True)) == 2
     assert folder.stat().st_mtime_ns == before

@@ -2,9 +2,8 @@
 
 import pytest
 import torch
-from short_runs import run_fit
+from short_runs import random_batch, run_fit
 
-from sequnet_pl.data.crops import Batch
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
@@ -32,31 +31,23 @@ def own_compiler(monkeypatch):
     torch._dynamo.reset()
 
 
-def random_batch(network, crops=2, outputs=64):
-    window = network.window(outputs)
-    codes = torch.randint(
-        256, (crops, window.inputs + 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
-    )
-    valid = torch.tensor([window.outputs, window.outputs // 2])
-    return Batch(codes, valid, valid, valid)
-
-
 @pytest.mark.parametrize("build", NETWORKS)
 @pytest.mark.parametrize("checkpointed", [False, True])
 def test_compiled_gradients_are_those_of_the_plain_loss(build, checkpointed):
     torch.manual_seed(0)
     network = build().double()
     network.checkpoint_activations = checkpointed
-    batch, parameters = random_batch(network), list(network.parameters())
+    batch, parameters = random_batch(network, 64, 32), list(network.parameters())
     losses = loss_sum, compilation.compiled_loss_sum("aot_eager")
     expected, actual = (torch.autograd.grad(loss(network, batch), parameters) for loss in losses)
     for one, other in zip(actual, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
 
 
-def count(monkeypatch):
-    """Records the shapes of the batches of the compiled loss."""
-    shapes, real = [], compilation.compiled_loss_sum
+@pytest.mark.parametrize(("kind", "accumulated"), [(SeqUNetModule, 2), (WaveNetModule, 1)])
+def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumulated):
+    """Validation and the scores of an average are the plain network's."""
+    shapes, weights, real = [], [], compilation.compiled_loss_sum
 
     def counting(name):
         def loss(network, batch, labels=None):
@@ -66,19 +57,11 @@ def count(monkeypatch):
         return loss
 
     monkeypatch.setattr(compilation, "compiled_loss_sum", counting)
-    return shapes
-
-
-@pytest.mark.parametrize(("kind", "accumulated"), [(SeqUNetModule, 2), (WaveNetModule, 1)])
-def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumulated):
-    """Validation and the scores of an average are the plain network's."""
-    shapes, weights = count(monkeypatch), []
+    shape = (3, 8, 1, 3) if kind is SeqUNetModule else (3, 2, 8, 8, 8)
     for compiled in (False, True):
         torch.manual_seed(0)
-        shape = (3, 8, 1, 3) if kind is SeqUNetModule else (3, 2, 8, 8, 8)
-        run = fit(
-            f"run-{compiled}", module=kind(*shape, compile=compiled), max_steps=4, accumulate_grad_batches=accumulated
-        )
+        module = kind(*shape, compile=compiled)
+        run = fit(f"run-{compiled}", module=module, max_steps=4, accumulate_grad_batches=accumulated)
         assert run.error is None
         weights.append(run.last["state_dict"])
     assert len(shapes) > 4  # each training batch, and one to try
@@ -89,7 +72,7 @@ def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumula
 
 
 @pytest.mark.parametrize(
-    ("wanted", "kind", "steps", "expected"),
+    ("setting", "kind", "steps", "expected"),
     [
         ("auto", "cuda", 3000, True),
         ("auto", "cuda", float("inf"), True),
@@ -99,25 +82,23 @@ def test_a_compiled_run_learns_as_the_plain_one(fit, monkeypatch, kind, accumula
         (False, "cuda", 10**6, False),
     ],
 )
-def test_auto_compiles_where_it_pays(wanted, kind, steps, expected):
-    assert compilation.compiles(wanted, torch.device(kind), steps) is expected
+def test_auto_compiles_long_runs_on_a_gpu(setting, kind, steps, expected):
+    assert compilation.compiles(setting, torch.device(kind), steps) is expected
 
 
-def test_what_fails_without_a_compiler_too_is_raised(fit, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "plain_fails"),
+    [(ValueError("a mistake of the user's"), True), (torch.OutOfMemoryError("CUDA out of memory"), False)],
+)
+def test_errors_that_are_not_the_compilers_are_raised(fit, monkeypatch, error, plain_fails):
     def broken(network, batch, labels):
-        raise ValueError("a mistake of the user's")
+        raise error
 
     monkeypatch.setattr(compilation, "compiled_loss_sum", lambda backend: broken)
-    monkeypatch.setattr(compilation, "loss_sum", broken)
-    assert isinstance(fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2).error, ValueError)
-
-    def full(network, batch, labels):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.undo()
-    monkeypatch.setattr(compilation, "compiled_loss_sum", lambda backend: full)
-    run = fit("full", module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2)
-    assert isinstance(run.error, torch.OutOfMemoryError)
+    if plain_fails:
+        monkeypatch.setattr(compilation, "loss_sum", broken)
+    run = fit(module=SeqUNetModule(3, 8, 1, 3, compile=True), max_steps=2)
+    assert isinstance(run.error, type(error))
 
 
 def learn_compiled(root, audio):

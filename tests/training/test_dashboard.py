@@ -61,7 +61,7 @@ def test_each_sampling_has_its_media_and_codes(rows):
         assert 0 < found[0][f"likelihood/{name}"] < 20
 
 
-def test_the_settings_have_the_facts_of_the_run(experiment):
+def test_the_settings_contain_the_facts_of_the_run(experiment):
     facts = next(call.args[0]["run"] for call in experiment.config.update.call_args_list if "run" in call.args[0])
     assert (facts["network"], facts["sample_rate"]) == ("sequnet", 16_000)
     assert facts["data"]["splits"]["train"]["recordings"] == 3

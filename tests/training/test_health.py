@@ -1,12 +1,17 @@
-"""Runs that are not finite end with the step and the recordings in one line; the last good checkpoint is kept."""
+"""Runs that are not finite, diverge or fail end with one line that names what to try; the last checkpoint is kept."""
 
 import multiprocessing
+import signal
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from short_runs import At, run_fit
 
+from sequnet_pl.audio.files import write_wav
+from sequnet_pl.training import health
 from sequnet_pl.training.health import NonFinite, NonFiniteError, explained
 from sequnet_pl.training.module import SeqUNetModule
 
@@ -43,7 +48,7 @@ class Batches(pl.Callback):
 
 
 @pytest.mark.parametrize(("spoiler", "what"), [(infinite_loss, "loss"), (infinite_gradients, "gradients")])
-def test_the_run_ends_before_the_weights_are_touched(fit, monkeypatch, spoiler, what, audio_folder):
+def test_a_run_ends_before_the_weights_are_changed(fit, monkeypatch, spoiler, what):
     whole = Batches()
     fit("whole", callbacks=[whole])
     spoil(monkeypatch, spoiler)
@@ -69,38 +74,31 @@ def test_steps_are_left_out_as_often_as_allowed(fit, monkeypatch, caplog):
     assert all(torch.equal(a, b) for a, b in zip(weights[1], weights[2], strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights[2], weights[3], strict=True))
     # the same run continues when more are allowed
-    again = fit(callbacks=[NonFinite(skip=3)], go_on=True)
+    again = fit(callbacks=[NonFinite(skip=3)], resume=True)
     assert again.error is None
     assert again.trainer.global_step == 21
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "is_of_memory"),
     [
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"),
-        MemoryError(),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"), True),
+        (MemoryError(), True),
+        (RuntimeError("size mismatch"), False),
     ],
 )
-def test_out_of_memory_names_the_settings_and_what_to_try(fit, monkeypatch, error):
+def test_out_of_memory_names_the_settings_and_what_to_try(fit, monkeypatch, error, is_of_memory):
     def fail(module, loss):
         raise error
 
     spoil(monkeypatch, fail, at=(2,))
     run = fit()
     assert run.error is error
-    text = str(explained(run.error, run.trainer))
+    found = explained(run.error, run.trainer)
+    assert (found is not None) == is_of_memory
     for words in ("batch_size 2", "output_size 256", "precision 32", "--precision bf16-mixed", "smaller --batch_size"):
-        assert words in text
-
-
-def test_other_errors_are_left_alone(fit, monkeypatch):
-    def fail(module, loss):
-        raise RuntimeError("size mismatch")
-
-    spoil(monkeypatch, fail, at=(2,))
-    run = fit()
-    assert explained(run.error, run.trainer) is None
+        assert not is_of_memory or words in str(found)
 
 
 def test_an_error_of_a_backward_pass_is_not_of_another_process():
@@ -120,3 +118,63 @@ def test_a_killed_worker_is_one_line(fit, monkeypatch):
     spoil(monkeypatch, kill_workers, at=(2,))
     run = fit(data={"num_workers": 1})
     assert "--num_workers" in str(explained(run.error, run.trainer))
+
+
+@pytest.fixture
+def diverging(monkeypatch):
+    """Change the weights before a step: the loss is far above 10 bits from there on."""
+    monkeypatch.setattr(health, "DIVERGED_STEPS", 4)
+
+    def step(self, batch, batch_idx):
+        if self.trainer.global_step == 5:
+            random = torch.Generator().manual_seed(1)
+            for parameter in self.network.parameters():
+                parameter.data = 10 * torch.randn(parameter.shape, generator=random)
+        return STEP(self, batch, batch_idx)
+
+    monkeypatch.setattr(SeqUNetModule, "training_step", step)
+
+
+def test_a_diverged_run_ends_and_keeps_the_checkpoint_from_before(fit, diverging):
+    run = fit(callbacks=[NonFinite()])
+    assert isinstance(run.error, NonFiniteError)
+    text = str(run.error)
+    assert "diverged" in text and "at step 9 " in text and "\n" not in text
+    assert f"--init_from {run.folder / 'checkpoints' / 'last.ckpt'} --lr 0.0002" in text
+    assert run.last["global_step"] == 3  # step 6 was due, and was high
+
+
+def test_a_run_without_a_length_ends_too(fit, diverging):
+    def fail():
+        raise RuntimeError("trains on")
+
+    assert isinstance(fit(callbacks=[NonFinite(), At(fail, 12)], max_epochs=-1).error, NonFiniteError)
+
+
+def test_a_signal_ends_a_run_whose_loss_is_high(fit, diverging):
+    terminate = At(lambda: signal.raise_signal(signal.SIGTERM), 6)
+    run = fit(callbacks=[NonFinite(), terminate], limit_val_batches=0)
+    assert (run.error.code, run.trainer.global_step) == (143, 7)
+    assert run.last["global_step"] == 3
+
+
+def test_a_count_is_read_only_where_a_row_is_logged(fit, diverging):
+    run = fit(callbacks=[NonFinite()], log_every_n_steps=12)
+    assert "at step 12 " in str(run.error)
+
+
+@pytest.mark.parametrize(("bits", "warmup"), [(0.0, 0.0), (10.0, 0.99)])
+def test_zero_bits_and_the_warm_up_let_a_run_train_on(fit, diverging, bits, warmup):
+    run = fit(module=SeqUNetModule(2, 2, 1, 3, warmup=warmup), callbacks=[NonFinite(bits=bits)])
+    assert run.error is None
+    assert run.trainer.global_step == 21
+
+
+def test_silent_training_data_is_reported(tmp_path, audio_folder, fit, caplog):
+    fit(max_steps=1)
+    assert "silence" not in caplog.text
+    for split in ("train", "val"):
+        (tmp_path / "silent" / split).mkdir(parents=True)
+        write_wav(tmp_path / "silent" / split / "a.wav", np.zeros(3000, np.float32), 16_000)
+    run_fit(tmp_path, tmp_path / "silent", "silent", max_steps=1)
+    assert caplog.text.count("nothing but silence") == 1

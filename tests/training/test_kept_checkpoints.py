@@ -57,14 +57,14 @@ FIXTURES = sorted((Path(__file__).parents[1] / "fixtures" / "checkpoints").glob(
 
 
 @pytest.mark.parametrize("fixture", FIXTURES, ids=lambda path: path.name)
-def test_checkpoints_of_older_versions_load_and_go_on(fit, tmp_path, fixture):
+def test_checkpoints_of_older_versions_load_and_resume(fit, tmp_path, fixture):
     path = tmp_path / fixture.stem
     path.write_bytes(gzip.decompress(fixture.read_bytes()))
     content = checkpoints.read(path)
     assert (content["network"], content["global_step"]) == (fixture.name.split("-")[0], 5)
     module = module_class(content["network"])(**checkpoints.hyper_parameters(content))
     data = {"output_size": 64}
-    run = fit(go_on=str(path), module=module, data=data, max_steps=8)
+    run = fit(resume=str(path), module=module, data=data, max_steps=8)
     assert run.error is None
     assert (run.trainer.global_step, list(run.curve())) == (8, [5, 6, 7])
     (score,) = run.trainer.test(run.module, run.trainer.datamodule, ckpt_path=str(path), verbose=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging
-from short_runs import At, run_fit
+from short_runs import At, flat, run_fit
 
 from sequnet_pl.training.measures import Measures
 
@@ -37,7 +37,7 @@ def train(root, audio, name, case, resumes=False, at=None):
     if at:
         step, delay = at
         found["callbacks"].append(At(lambda: signal.setitimer(signal.ITIMER_REAL, delay), step))
-    run = run_fit(Path(root), audio, name, go_on=resumes, **found)
+    run = run_fit(Path(root), audio, name, resume=resumes, **found)
     if run.error:
         raise run.error
 
@@ -48,13 +48,6 @@ def content(root, name):
     keys = ("state_dict", "optimizer_states", "current_model_state", "averaging_state", "global_step", "epoch")
     stopper = [state for key, state in found["callbacks"].items() if key.startswith("EarlyStopping")]
     return flat({key: found.get(key) for key in keys} | {"early stopping": stopper, "lr": found["lr_schedulers"]})
-
-
-def flat(value, name=""):
-    if isinstance(value, (dict, list)):
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        return {path: leaf for key, part in pairs for path, leaf in flat(part, f"{name}/{key}").items()}
-    return {name: value.tolist() if isinstance(value, torch.Tensor) else value}
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
-"""Muon's steps are orthogonal, AdamW moves the other weights; with both, runs resume, find a rate and compile."""
+"""Muon's steps are orthogonal, AdamW moves the other weights; with both, a run resumes exactly."""
+
+import signal
 
 import pytest
 import torch
-from pytorch_lightning.callbacks import LambdaCallback
-from short_runs import same_weights
+from short_runs import At, same_weights
 from torch import nn
 
 from sequnet_pl.training.module import SeqUNetModule, WaveNetModule
@@ -21,17 +22,16 @@ def module(request):
     return TINY[request.param](lr=1e-3)
 
 
-def step(module, **settings):
-    """Changes (before, after) of all parameters by one step with random gradients, by name."""
+def steps(module, count=1):
+    """Iterate over the changes (before, after) of all parameters, by name, in steps with random gradients."""
     optimizer = module.configure_optimizers()["optimizer"]
     generator = torch.Generator().manual_seed(1)
-    for group in optimizer.param_groups:
-        group.update(settings)
-    for parameter in module.parameters():
-        parameter.grad = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-    before = {name: parameter.detach().clone() for name, parameter in module.network.named_parameters()}
-    optimizer.step()
-    return {name: (before[name], parameter.detach()) for name, parameter in module.network.named_parameters()}
+    for _ in range(count):
+        for parameter in module.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+        before = {name: parameter.detach().clone() for name, parameter in module.network.named_parameters()}
+        optimizer.step()
+        yield {name: (before[name], parameter.detach()) for name, parameter in module.network.named_parameters()}
 
 
 def matrices(weight, count):
@@ -53,7 +53,7 @@ def test_newton_schulz_leaves_directions_and_makes_them_equally_long(shape, scal
 
 
 def test_each_matrix_moves_by_itself(module):
-    """Filter and gate, even and odd taps: each step is that of its own momentum, times rate and shape's factor."""
+    """Filter and gate, even and odd taps: each steps along its own Nesterov momentum, times rate and shape factor."""
     weights = module.network.matrices()
     counts = {id(weight): count for count, some in weights.items() for weight in some}
     names = {name for name, parameter in module.network.named_parameters() if id(parameter) in counts}
@@ -61,33 +61,19 @@ def test_each_matrix_moves_by_itself(module):
     ends = {"hidden_conv.weight", "output_conv.weight", "end_2.weight"}
     assert names == expected - {"input_conv.weight", "start.weight"} - ends
     parameters = dict(module.network.named_parameters())
-    for name, (before, after) in step(module).items():
-        if name not in names:
-            continue
-        count = counts[id(parameters[name])]
-        gradient = matrices(parameters[name].grad, count)
-        factor = max(1, gradient.shape[1] / gradient.shape[2]) ** 0.5
-        for change, own in zip(matrices(after - before, count), gradient, strict=True):
-            torch.testing.assert_close(change, -0.02 * factor * orthogonal(own[None])[0], rtol=0, atol=1e-6)
+    momenta = {name: torch.zeros_like(parameters[name]) for name in names}
+    for changes in steps(module, 3):
+        for name in names:
+            (before, after), count, gradient = changes[name], counts[id(parameters[name])], parameters[name].grad
+            momenta[name] = 0.95 * momenta[name] + 0.05 * gradient
+            directions = matrices(0.05 * gradient + 0.95 * momenta[name], count)
+            factor = max(1, directions.shape[1] / directions.shape[2]) ** 0.5
+            for change, own in zip(matrices(after - before, count), directions, strict=True):
+                torch.testing.assert_close(change, -0.02 * factor * orthogonal(own[None])[0], rtol=0, atol=1e-6)
     gated = {name for name in names if counts[id(parameters[name])] == 2}
     assert gated == {
         name for name in names if not name.startswith("end") and ".skip" not in name and "resid" not in name
     }
-
-
-def test_momentum_is_nesterovs():
-    torch.manual_seed(0)
-    module = SeqUNetModule(1, 4, 1, 3, muon=0.5, lr=1e-3)
-    (weight,) = module.network.matrices()[2]
-    optimizer = module.configure_optimizers()["optimizer"]
-    momentum = torch.zeros_like(weight)
-    for _ in range(3):
-        weight.grad = torch.randn_like(weight)
-        before = weight.detach().clone()
-        optimizer.step()
-        momentum = 0.95 * momentum + 0.05 * weight.grad
-        expected = orthogonal(matrices(0.05 * weight.grad + 0.95 * momentum, 2))
-        torch.testing.assert_close(matrices(weight.detach() - before, 2), -0.5 * expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
@@ -98,7 +84,8 @@ def test_the_others_learn_as_by_adamw(module, decay):
     parameters = dict(module.network.named_parameters())
     output = {id(layer.weight) for layer in module.modules() if isinstance(layer, nn.Conv1d)} - moved
     assert len(output) == (1 if isinstance(module, WaveNetModule) else 2)
-    for name, (before, after) in step(module).items():
+    (changes,) = steps(module)
+    for name, (before, after) in changes.items():
         if id(parameters[name]) in moved:
             continue
         twin = nn.Parameter(before.clone())
@@ -108,29 +95,18 @@ def test_the_others_learn_as_by_adamw(module, decay):
         assert torch.equal(after, twin), name
 
 
-def build(kind, **kwargs):
-    torch.manual_seed(0)
-    return TINY[kind](beta2=0.95, **kwargs)
-
-
 @pytest.mark.parametrize(("kind", "precision"), [("sequnet", "bf16-mixed"), ("wavenet", "32-true")])
-def test_a_run_goes_on_bit_for_bit(fit, kind, precision):
-    options = {"max_epochs": -1, "max_steps": 18, "precision": precision, "gradient_clip_val": 1.0}
-    recipe = {"warmup": 0.3, "anneal": True}
-    whole = fit("whole", module=build(kind, **recipe), **options)
+def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(fit, kind, precision):
+    def run(name, **more):
+        torch.manual_seed(0)
+        module = TINY[kind](beta2=0.95, warmup=0.3, anneal=True)
+        options = {"max_epochs": -1, "max_steps": 18, "precision": precision, "gradient_clip_val": 1.0}
+        return fit(name, module=module, **options, **more)
 
-    def stop(trainer, *_):
-        if trainer.global_step == 8:
-            raise KeyError
-
-    broken = fit(module=build(kind, **recipe), callbacks=[LambdaCallback(on_train_batch_start=stop)], **options)
-    assert broken.last["global_step"] == 7  # of the last save between two steps
-    assert sorted({name for state in broken.last["optimizer_states"][0]["state"].values() for name in state}) == [
-        "exp_avg",
-        "exp_avg_sq",
-        "momentum",
-        "step",
-    ]
-    resumed = fit(go_on=True, module=build(kind, **recipe), **options)
+    broken = run("broken", callbacks=[At(lambda: signal.raise_signal(signal.SIGTERM), 8)])
+    assert broken.last["global_step"] < 18
+    states = broken.last["optimizer_states"][0]["state"].values()
+    assert {name for state in states for name in state} == {"exp_avg", "exp_avg_sq", "momentum", "step"}
+    resumed = run("broken", resume=True)
     assert resumed.trainer.global_step == 18
-    assert same_weights(whole, resumed)
+    assert same_weights(run("whole"), resumed)

@@ -10,15 +10,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import LambdaCallback, timer
-from short_runs import Collected, line, run_fit, train_acting
+from short_runs import flat, line, run_fit, run_test, train_acting
 from torch.nn.parallel import DistributedDataParallel
 
 from sequnet_pl.cli.main import run_main
 from sequnet_pl.cli.train import train
 from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.module import SeqUNetModule
 from sequnet_pl.training.run_timer import RunTimer
 
@@ -36,62 +36,40 @@ def learn_and_score(root, audio, world):
 
     AudioDataModule.prepare_data = prepare_data
     look = LambdaCallback(on_train_start=lambda trainer, module: seen.append(trainer.strategy.model))
-    options = {"devices": world, "precision": "64-true", "max_epochs": 3, "callbacks": [look]}
-    data = {"batch_size": GLOBAL_BATCH // world, "output_size": 256}
-    run = run_fit(root, audio, f"world-{world}", data=data, **options)
+    options = {"devices": world, "precision": "64-true", "max_epochs": 3, "callbacks": [look, Measures()]}
+    run = run_fit(root, audio, f"world-{world}", data={"batch_size": GLOBAL_BATCH // world}, **options)
     if run.error:
         raise run.error
-    scores = {}
     for precision in ("64-true", "32-true"):
         torch.manual_seed(1)
-        trainer = pl.Trainer(
-            accelerator="cpu",
-            devices=world,
-            precision=precision,
-            logger=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            callbacks=[details := Collected()],
-        )
-        datamodule = AudioDataModule(audio_dir=audio, data_dir=f"{root}/data", num_workers=0, **data)
-        (logged,) = trainer.test(SeqUNetModule(2, 2, 1, 3), datamodule, verbose=False)
-        scores[precision] = logged | details.found
+        folder, module = f"{root}/scores-{world}-{precision}", SeqUNetModule(2, 2, 1, 3)
+        run_test(folder, module, audio, f"{root}/data", GLOBAL_BATCH // world, devices=world, precision=precision)
     if world > 1:
         (model,) = seen
         assert isinstance(model, DistributedDataParallel)
         assert not model.find_unused_parameters
-    if run.trainer.is_global_zero:
-        (Path(root) / f"scores-{world}.json").write_text(json.dumps(scores))
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory, audio_folder):
-    folder = tmp_path_factory.mktemp("alone")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(AudioDataModule, "prepare_data", AudioDataModule.prepare_data)
-        learn_and_score(str(folder), str(audio_folder), 1)
-    return folder
-
-
-@pytest.mark.parametrize("world", [3])
-def test_processes_learn_and_score_as_one_does(alone, tmp_path, audio_folder, group, world):
-    statuses, logs = group(world, learn_and_score, str(tmp_path), str(audio_folder), world).wait()
-    assert statuses == [0] * world, logs
+def test_processes_learn_and_score_as_one_does(tmp_path, audio_folder, group, monkeypatch):
+    monkeypatch.setattr(AudioDataModule, "prepare_data", AudioDataModule.prepare_data)
+    learn_and_score(str(tmp_path), str(audio_folder), 1)
+    (tmp_path / f"prepared-{os.getpid()}").unlink()
+    statuses, logs = group(3, learn_and_score, str(tmp_path), str(audio_folder), 3).wait()
+    assert statuses == [0] * 3, logs
     assert len(list(tmp_path.glob("prepared-*"))) == 1  # a process a node
     one, many = (
-        torch.load(folder / f"world-{count}" / "checkpoints" / "last.ckpt", weights_only=True)
-        for folder, count in ((alone, 1), (tmp_path, world))
+        torch.load(tmp_path / f"world-{world}" / "checkpoints" / "last.ckpt", weights_only=True) for world in (1, 3)
     )
     assert one["global_step"] == many["global_step"] == 9
+    assert one["callbacks"]["Measures"]["samples_seen"] == many["callbacks"]["Measures"]["samples_seen"] > 0
     for name, value in one["state_dict"].items():
         torch.testing.assert_close(many["state_dict"][name], value, rtol=0, atol=1e-9)
-    one, many = (
-        json.loads((folder / f"scores-{count}.json").read_text()) for folder, count in ((alone, 1), (tmp_path, world))
-    )
     for precision, tolerance in (("64-true", 1e-9), ("32-true", 1e-6)):
-        assert many[precision] == pytest.approx(one[precision], abs=tolerance)
-        assert {"/recordings/1/bits_per_sample", "/calibration/0/accuracy"} <= set(one[precision])
+        one, many = (
+            flat(json.loads((tmp_path / f"scores-{world}-{precision}" / "test.json").read_text())) for world in (1, 3)
+        )
+        assert many == pytest.approx(one, abs=tolerance)
+        assert {"/recordings/1/bits_per_sample", "/calibration/0/accuracy", "/test/accuracy"} <= set(one)
 
 
 def workers(tmp_path, audio_folder, more=""):
@@ -107,8 +85,8 @@ def test_a_killed_process_ends_the_run_with_its_reason(tmp_path, audio_folder, g
     words = workers(tmp_path, audio_folder, "--name run --last.every_n_steps 2")
     statuses, logs = group(2, interrupted, words, 1, 5, signal.SIGKILL).wait()
     assert statuses == [1, -signal.SIGKILL], logs
-    (said,) = [text for text in logs[0].splitlines() if text.startswith("train.py: error:")]
-    assert "process 0 of 2 has lost another one" in said
+    (error,) = [text for text in logs[0].splitlines() if text.startswith("train.py: error:")]
+    assert "process 0 of 2 has lost another one" in error
     assert "Traceback" not in logs[0]
     last = torch.load(tmp_path / "logs" / "sequnet" / "run" / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == 4
@@ -126,29 +104,19 @@ def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group
     assert "until step 6" in logs[0]
     assert len(list(folder.glob("wandb/offline-run-*"))) == 1
     # one process continues, and logs the change
-    run = run_main(
-        "train.py", train, f"--ckpt_path last --log_dir {tmp_path}/logs --trainer.devices 1 --logger none".split()
-    )
-    assert run == 0
+    resumed = f"--ckpt_path last --log_dir {tmp_path}/logs --trainer.devices 1 --logger none"
+    assert run_main("train.py", train, resumed.split()) == 0
     assert "processes 1 instead of 2" in caplog.text
 
 
 @pytest.mark.slow
 def test_torchrun_gives_all_processes_one_name(tmp_path, audio_folder):
-    words = workers(tmp_path, audio_folder, "")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*torchrun, str(ROOT / "train.py"), *words.split()], capture_output=True, text=True, timeout=300
-    )
+    command = [*torchrun, str(ROOT / "train.py"), *workers(tmp_path, audio_folder).split()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "logs" / "sequnet").iterdir()
     assert (folder / "checkpoints" / "last.ckpt").is_file()
-
-
-def wait_for(path, process):
-    while not path.exists() and process.poll() is None:
-        time.sleep(0.1)
-    assert process.poll() is None
 
 
 @pytest.mark.slow
@@ -160,7 +128,8 @@ def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, si
         [sys.executable, str(ROOT / "train.py"), *words.split()], stderr=subprocess.PIPE, text=True
     )
     last = tmp_path / "logs" / "sequnet" / "run" / "checkpoints" / "last.ckpt"
-    wait_for(last, process)
+    while not last.exists() and process.poll() is None:
+        time.sleep(0.1)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     child = next(int(pid) for pid in children if b"train.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(child if victim == "child" else process.pid, signum)
@@ -170,17 +139,17 @@ def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, si
         assert process.returncode == 143, err
         assert "the run was ended by a signal" in err
     else:
-        noticed = process.returncode == 1 and "has lost another one" in err
-        # or by Lightning, which looks after its children every five seconds and kills all at once
-        killed = process.returncode == -signal.SIGKILL and "terminated with code -9" in err
-        assert noticed or killed, err
+        by_run = process.returncode == 1 and "has lost another one" in err
+        # or Lightning, which checks its children every five seconds, kills all at once
+        by_lightning = process.returncode == -signal.SIGKILL and "terminated with code -9" in err
+        assert by_run or by_lightning, err
 
 
-def test_slurm_requeues_what_its_time_is_up_for(tmp_path, audio_folder, group):
+def test_slurm_queues_a_job_again_whose_time_is_over(tmp_path, audio_folder, group):
     """With a scontrol that writes its arguments to a file."""
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
-    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/requests\n')
     scontrol.chmod(0o755)
     words = line(tmp_path, audio_folder, "--num_workers 0 --ckpt_path auto")
     for signum, status, step in ((signal.SIGUSR1, 143, 6), (0, 0, 39)):
@@ -188,7 +157,7 @@ def test_slurm_requeues_what_its_time_is_up_for(tmp_path, audio_folder, group):
         assert statuses == [status], logs
         last = tmp_path / "logs" / "sequnet" / "job-12" / "checkpoints" / "last.ckpt"
         assert torch.load(last, weights_only=True)["global_step"] == step
-    assert (tmp_path / "asked").read_text() == "requeue 12\n"
+    assert (tmp_path / "requests").read_text() == "requeue 12\n"
 
 
 def as_a_job(folder, words, signum):

@@ -23,13 +23,13 @@ def signalled(words, step, signum, method="fork"):
     ("signum", "status", "method"),
     [(signal.SIGHUP, 129, "fork"), (signal.SIGTERM, 143, "forkserver"), (signal.SIGINT, 130, "spawn")],
 )
-def test_a_group_ends_saved_and_goes_on_exactly(tmp_path, audio_folder, group, signum, status, method):
+def test_a_group_saves_and_ends_and_resumes_exactly(tmp_path, audio_folder, group, signum, status, method):
     words = line(tmp_path, audio_folder, "--num_workers 2")
     statuses, logs = group(1, signalled, f"{words} --name broken", 5, signum, method).wait()
     assert statuses == [status], logs
-    (said,) = [text for text in logs[0].splitlines() if "ended by a signal" in text]
+    (message,) = [text for text in logs[0].splitlines() if "ended by a signal" in text]
     path = tmp_path / "logs" / "sequnet" / "broken" / "checkpoints" / "last.ckpt"
-    assert f"holds all until step 6; resume with: python train.py --ckpt_path {path}" in said
+    assert f"holds all until step 6; resume with: python train.py --ckpt_path {path}" in message
     assert "Traceback" not in logs[0] and "was killed" not in logs[0]
     assert last(tmp_path, "broken")["global_step"] == 6
     resumed = f"--ckpt_path {path} --log_dir {tmp_path}/logs --logger none"
@@ -73,7 +73,7 @@ def killed(words, step, pids):
 
 
 def alive(pid):
-    """Whether a process still runs; one that has ended may wait for its parent to look."""
+    """Whether a process still runs; one that has ended may still be a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

@@ -1,6 +1,5 @@
 """How runs start: in folders of their own, or with one line and without a trace."""
 
-import signal
 import time
 from datetime import datetime
 
@@ -38,18 +37,18 @@ def test_two_runs_of_the_same_second(tmp_path, audio_folder, group):
         assert len(rows) == len(set(rows)) > 3
 
 
-def test_two_living_runs_in_one_place(tmp_path, audio_folder, group):
+def test_two_runs_at_once_in_one_folder(tmp_path, audio_folder, group):
     words = line(tmp_path, audio_folder, f"--num_workers 0 --snapshot_dir {tmp_path}/snapshots")
     runs = [group(1, run, words, now) for now in (1e9, 1e9 + 60)]
     ended = [each.wait() for each in runs]
     assert sorted(status for (status,), _ in ended) == [0, 2], ended
-    (said,) = [text for (status,), (text,) in ended if status == 2]
-    (error,) = [text for text in said.splitlines() if text.startswith("train.py: error: ")]
+    (log,) = [text for (status,), (text,) in ended if status == 2]
+    (error,) = [text for text in log.splitlines() if text.startswith("train.py: error: ")]
     assert "is in use by another run" in error or "belongs to another run" in error
     assert len(folders(tmp_path)) == 1
 
 
-def test_a_run_under_way_is_not_gone_on_with(tmp_path, audio_folder, group):
+def test_a_run_in_progress_is_not_resumed(tmp_path, audio_folder, group):
     words = line(tmp_path, audio_folder, "--num_workers 0 --name mine --last.every_n_steps 1")
     first = group(1, slow, words)
     last = tmp_path / "logs" / "sequnet" / "mine" / "checkpoints" / "last.ckpt"
@@ -65,45 +64,46 @@ def slow(words):
 
 
 @pytest.fixture
-def here(monkeypatch, tmp_path, audio_folder):
-    """Run train.py in this process."""
-    monkeypatch.setattr("sys.argv", ["train.py"])
-    yield lambda more: run_main("train.py", train, line(tmp_path, audio_folder, f"--num_workers 0 {more}").split())
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def here(run_train, tmp_path, audio_folder):
+    """Run train.py in this process; return its exit status."""
+    return lambda more: run_train(line(tmp_path, audio_folder, f"--num_workers 0 {more}"))[0]
 
 
 @pytest.mark.parametrize(
     ("more", "status"),
     [
-        ("--levels 0", 2),
+        ("--levels 0 --snapshot_dir {}/far/snapshots", 2),
         ("--snapshot_dir {}/far/snapshots --audio_dir {}/fake", 1),
+        ("--snapshot_dir {}/kept --audio_dir {}/fake", 1),
     ],
 )
 def test_a_start_that_fails_leaves_no_folder(here, tmp_path, more, status):
     (tmp_path / "fake").mkdir()
     (tmp_path / "fake" / "0.wav").write_text("this is not audio")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "MODEL.md").write_text("x")
     assert here("--name mine " + more.replace("{}", str(tmp_path))) == status
     assert not (tmp_path / "logs").exists()
     assert not (tmp_path / "far").exists()
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["MODEL.md"]
 
 
-def test_recordings_are_looked_for_before_a_network_is_built(here, tmp_path, monkeypatch, capfd):
-    def build(*_, **__):
-        raise AssertionError("a network is built")
-
-    monkeypatch.setattr("sequnet_pl.training.run.module_class", build)
+@pytest.mark.parametrize(
+    ("more", "missing"),
+    [
+        ("--audio_dir {}/nowhere", "nowhere"),
+        ("--audio_dir {}/empty", "empty"),
+        ("--audio_list {}/list.csv", "absent.wav"),
+        ("--recordings {}/nowhere.txt", "nowhere.txt"),
+    ],
+)
+def test_recordings_are_checked_before_a_network_is_built(tmp_path, monkeypatch, capfd, more, missing):
+    monkeypatch.setattr("sequnet_pl.training.run.module_class", lambda *_: pytest.fail("a network is built"))
     (tmp_path / "empty").mkdir()
-    (tmp_path / "list.csv").write_text("path,split\ngone.wav,train\n")
-    for place, more in (
-        ("nowhere", "--audio_dir {}/nowhere"),
-        ("empty", "--audio_dir {}/empty"),
-        ("gone.wav", "--audio_list {}/list.csv"),
-        ("nowhere.txt", "--recordings {}/nowhere.txt"),
-    ):
-        words = line(tmp_path, "AUDIO", "--num_workers 0").replace("--audio_dir AUDIO", "")
-        more = more.replace("{}", str(tmp_path))
-        assert run_main("train.py", train, f"{words} {more}".split()) == 1
-        assert str(tmp_path / place) in capfd.readouterr().err
+    (tmp_path / "list.csv").write_text("path,split\nabsent.wav,train\n")
+    words = f"--model sequnet --gpus 0 --logger none --log_dir {tmp_path}/logs --data_dir {tmp_path}/data {more}"
+    assert run(words.replace("{}", str(tmp_path))) == 1
+    assert str(tmp_path / missing) in capfd.readouterr().err
 
 
 def test_threads_are_a_setting_of_the_run(here, tmp_path, caplog):

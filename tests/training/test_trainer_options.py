@@ -4,14 +4,10 @@ import math
 
 import pytest
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import (
-    BatchSizeFinder,
-    LearningRateFinder,
-)
+import torch
+from pytorch_lightning.callbacks import BatchSizeFinder, LambdaCallback, LearningRateFinder
 
 from sequnet_pl.training.health import NonFinite
-
-BATCHES, EPOCHS = 7, 3  # of a whole run of `fit`
 
 
 class Seen(pl.Callback):
@@ -89,4 +85,22 @@ def test_learning_rate_finder(fit):
     (group,) = run.trainer.optimizers[0].param_groups
     assert group["lr"] == run.module.lr != 5e-4
     assert seen.epochs == expected.epochs  # training begins at the beginning
-    assert fit(go_on=True, max_epochs=4).error is None
+    assert fit(resume=True, max_epochs=4).error is None
+
+
+def test_accumulated_batches_make_the_step_of_one_large_batch(fit):
+    """Whatever their numbers of targets: of three recordings, two are shorter than a crop."""
+    found = []
+    for batch_size, accumulated in ((2, 1), (1, 2)):
+        gradients = []
+        keep = LambdaCallback(
+            on_before_optimizer_step=lambda trainer, module, optimizer, gradients=gradients: gradients.append(
+                torch.cat([parameter.grad.flatten() for parameter in module.parameters()])
+            )
+        )
+        data = {"batch_size": batch_size, "hop_size": 10**6, "output_size": 9000}
+        options = {"accumulate_grad_batches": accumulated, "gradient_clip_val": 1e9, "max_epochs": 1}
+        assert fit(f"by-{batch_size}", callbacks=[keep], data=data, **options).error is None
+        found.append(gradients)
+    assert len(found[0]) == len(found[1]) == 2  # two crops, and the one that is left
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-4, atol=1e-6)

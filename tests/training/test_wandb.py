@@ -29,7 +29,7 @@ def arguments(folder):
     ("variable", "argument"),
     [("PROJECT", "project"), ("NAME", "name"), ("RUN_GROUP", "group"), ("DIR", "dir"), ("RUN_ID", "id")],
 )
-def test_what_is_set_wins(tmp_path, monkeypatch, variable, argument):
+def test_variables_replace_the_defaults(tmp_path, monkeypatch, variable, argument):
     monkeypatch.setenv(f"WANDB_{variable}", "mine")
     assert arguments(tmp_path)[argument] == "mine"
 
@@ -38,13 +38,13 @@ def test_what_is_set_wins(tmp_path, monkeypatch, variable, argument):
     ("variable", "value"),
     [("RUN_ID", "a/b"), ("RUN_ID", " "), ("PROJECT", "a/b"), ("RESUME", "mine"), ("SILENT", "so")],
 )
-def test_what_wandb_refuses_is_not_kept(tmp_path, monkeypatch, variable, value):
+def test_a_value_that_wandb_refuses_is_not_kept(tmp_path, monkeypatch, variable, value):
     kept = arguments(tmp_path)["id"]
     monkeypatch.setenv(f"WANDB_{variable}", value)
     with pytest.raises((wandb.errors.UsageError, ValueError)) as caught:
         wandb_logger(tmp_path, "sequnet-run", "sequnet")
-    said = library_message(caught.value)
-    assert said is not None and str(said).startswith("W&B: ")
+    message = library_message(caught.value)
+    assert message is not None and str(message).startswith("W&B: ")
     monkeypatch.delenv(f"WANDB_{variable}")
     assert arguments(tmp_path)["id"] == kept
 
