@@ -17,11 +17,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         """Return the dictionary of a node. ConstructorError where a key occurs twice."""
         written: set[str] = set()
         for key, _ in node.value:
-            if not isinstance(key.value, str):
-                raise yaml.constructor.ConstructorError(None, None, "a key is not a name", key.start_mark)
-            if key.value in written:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value} occurs twice", key.start_mark)
-            written.add(key.value)
+            name = str(key.value)
+            if name in written:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name} occurs twice", key.start_mark)
+            written.add(name)
         return super().construct_mapping(node, deep)
 
 

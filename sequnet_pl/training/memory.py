@@ -99,23 +99,6 @@ def crop_bytes(
     return max(live.peak - gradients, 0)
 
 
-def check_weights(kind: Callable[..., nn.Module], arguments: Mapping[str, Any]) -> None:
-    """Raise UserError if the weights of a module cannot fit into memory, before they are made.
-
-    A module that cannot be made without values, as one outside the package may be, is not checked.
-    """
-    try:
-        with torch.device("meta"):
-            module = kind(**arguments)
-    except Exception:  # whatever it may raise: if it is a mistake of the user, it is raised again when it is made
-        return
-    size = 4 * sum(parameter.numel() for parameter in module.parameters())
-    free = free_bytes(torch.device("cpu"))
-    if free is not None and size > free:
-        text = f"the weights of the network take {_gib(size)}, of which {_gib(free)} are free"
-        raise UserError(f"{text}: give it fewer channels, levels or states")
-
-
 def check_memory(trainer: pl.Trainer, module: AudioModule, settings: Mapping[str, Any]) -> None:
     """Raise UserError if a step of a fit cannot fit into memory, and log a warning if it may not.
 

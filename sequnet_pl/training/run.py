@@ -28,7 +28,7 @@ from sequnet_pl.training.checkpoints import data_state, read
 from sequnet_pl.training.health import NonFinite, explained
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
-from sequnet_pl.training.memory import check_memory, check_weights
+from sequnet_pl.training.memory import check_memory
 from sequnet_pl.training.module import AudioModule, callbacks_of, module_class
 from sequnet_pl.training.process import is_rank_zero
 from sequnet_pl.training.reporting import RunReport, warnings_noted
@@ -70,9 +70,7 @@ def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, A
 
     Raises:
         UsageError: The settings make no sense, or there is no such device.
-        UserError: The weights do not fit into memory.
     """
-    check_weights(module_class(job.network), job.settings.model.init_args)
     pl.seed_everything(job.settings.seed_everything, workers=True, verbose=False)
     built = _instantiate(parser, job.settings)
     module, data = module_class(job.network)(**built.model.init_args), AudioDataModule(**built.data)

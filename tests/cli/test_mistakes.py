@@ -73,7 +73,7 @@ def test_options(run, line, message):
         ("trainer: fast", "my.yaml: trainer is fast, but is a section of settings"),
         ("init_from: 5", "init_from 5: expected a text"),
         ("model: 5", "there is no model 5"),
-        ("? [a]\n: b", "is not valid YAML: a key is not a name, line 1"),
+        ("? [a]\n: b", "is not valid YAML: found unhashable key, line 1"),
         ("a: [", "is not valid YAML"),
         ("trainer:\n  max_steps: 2\nname: a\ntrainer:\n  max_epochs: 2", "the key trainer occurs twice, line 4"),
         ("data: {batch_size: many}", "my.yaml: Parser key \"data.batch_size\": Expected a <class 'int'>"),
@@ -124,20 +124,11 @@ def test_settings_of_a_run(run, audio_folder, tmp_path, line, message):
     assert (tmp_path / "logs").exists() == ("`nope`" in message)  # which the first validation finds
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("--features 100000000", "weights of the network take"),
-        ("--levels 3 --state 100000000000", "weights of the network take"),
-        ("--log_dir {}/file/logs", "file/logs"),
-    ],
-)
-def test_failures(run, audio_folder, tmp_path, line, message):
+def test_a_log_dir_that_cannot_be_made(run, audio_folder, tmp_path):
     (tmp_path / "file").write_text("")
-    where = f"--audio_dir {audio_folder} --data_dir {tmp_path} --log_dir {tmp_path}/logs --gpus 0 --logger none"
-    status, error = run(f"--model sequnet {TINY} {where} {line.format(tmp_path)}")
-    assert (status, message in error) == (1, True), error
-    assert not (tmp_path / "logs").exists()
+    where = f"--audio_dir {audio_folder} --data_dir {tmp_path} --log_dir {tmp_path}/file/logs --gpus 0 --logger none"
+    status, error = run(f"--model sequnet {TINY} {where}")
+    assert (status, "file/logs" in error) == (1, True), error
 
 
 def test_tensorboard_that_is_not_installed(run, audio_folder, tmp_path, monkeypatch):
