@@ -2,9 +2,6 @@
 
 import copy
 import io
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -302,35 +299,3 @@ def test_equal_prompts_are_read_once(network, monkeypatch):
     engine = engine_for(network, "eager")
     codes = [sample_block(network, engine, each, 9, SamplingParams(0)).codes for each in (session, alone)]
     assert torch.equal(codes[0], codes[1].repeat(2, 1))
-
-
-STARVED = """
-import resource
-import torch
-from pathlib import Path
-from sequnet_pl.models.wavenet import WaveNet
-from sequnet_pl.sampling.draw import SamplingParams
-from sequnet_pl.sampling.engines import engine_for
-from sequnet_pl.sampling.generate import start
-
-torch.set_num_threads(1)
-network = WaveNet(2, 1, 8, 8, 8).eval()
-engine, session = engine_for(network, "native"), start(network, None, 1)
-uniform = torch.rand(1, 256, dtype=torch.float64)
-stack, _ = resource.getrlimit(resource.RLIMIT_STACK)
-stack = 2 << 20 if stack == resource.RLIM_INFINITY else stack
-taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-torch.set_num_threads(4)
-resource.setrlimit(resource.RLIMIT_AS, (taken + round(1.7 * stack), -1))  # enough for the stack of one more thread
-try:
-    engine.sample_block(session, uniform, SamplingParams())
-except MemoryError as error:
-    print(error)
-"""
-
-
-@no_kernels
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="there is no procfs here")
-def test_a_thread_that_cannot_start_is_an_error():
-    done = subprocess.run([sys.executable, "-c", STARVED], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "there is no memory or no thread left for sampling\n"), done.stderr
