@@ -91,7 +91,7 @@ def sample(options: Options) -> None:
             with suppress(OSError):  # the folder of a clip that is continued has that clip in it
                 folder.folder.rmdir()
         raise
-    log.info("%.2f s drawn, with cut silence, in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
+    log.info("%.2f s drawn in %.1f s: %s", progress.drawn / rate, progress.seconds, progress.speed)
     if live:
         live.close()
     if folder:
