@@ -104,7 +104,7 @@ def test_each_call_has_its_folder_and_a_link(run) -> None:
 def test_the_log_counts_what_was_drawn(run, quiet: Path, caplog: pytest.LogCaptureFixture) -> None:
     run("--seed", 3, "--first_clip", 1, on=quiet)
     (clip,) = made()
-    (seconds,) = re.findall(r"([\d.]+) s drawn, with cut silence", caplog.text)
+    (seconds,) = re.findall(r"([\d.]+) s drawn in", caplog.text)
     assert float(seconds) >= (clip["lead_in_samples"] + 200) / RATE - 0.01
 
 
