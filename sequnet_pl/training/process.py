@@ -54,6 +54,7 @@ def filter_warnings() -> None:
         "number of training batches .* is smaller than the logging interval",
         "You defined a `validation_step` but have no `val_dataloader`",
         "Total length of `.*` across ranks is zero",
+        r"recommended to use `self\.log\('(hours_heard|wall_hours|reference/)",  # one process logs these
         # those that save read the folder instead, and are called after their settings
         r'Be aware .* callbacks: \[("(Model|Best|Last)Checkpoint\{[^"]*"(, )?)+\]',
     )
