@@ -25,12 +25,7 @@ from sequnet_pl import atomic
 from sequnet_pl.data.loader import CropLoader
 from sequnet_pl.errors import UsageError
 from sequnet_pl.project import command
-from sequnet_pl.training.checkpoints import (
-    LAST,
-    current_callback_states,
-    read,
-    resumable_progress,
-)
+from sequnet_pl.training.checkpoints import LAST, current_callback_states, read, resumable_progress
 from sequnet_pl.training.health import NonFinite, NonFiniteError, norm_of
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import callbacks_of, ends_step
