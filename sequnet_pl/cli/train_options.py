@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -28,7 +29,6 @@ from sequnet_pl.training.trained import start_weights
 
 COMMANDS = ("fit", "validate", "test")
 _Share = restricted_number_type("number from 0 to below 1", float, [(">=", 0), ("<", 1)])
-_FORMER_NAMES = {"EMAWeightAveraging": "ScoredEMA"}  # in config.yaml of older runs
 _SOURCES = ("audio_dir", "audio_list", "recordings", "builtin_takes")
 _TRAINER = {  # short names of its options, and their descriptions
     "max_epochs": (
@@ -283,8 +283,7 @@ def _set_callback(settings: Namespace, kind: type[pl.Callback], given: Any, argu
         return
     callbacks = settings.trainer.callbacks or []
     callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
-    same = {kind.__name__, _FORMER_NAMES.get(kind.__name__)}
-    callbacks = [each for each in callbacks if each.class_path.rpartition(".")[2] not in same]
+    callbacks = [each for each in callbacks if resolve_name(each.class_path) is not kind]
     path = f"pytorch_lightning.callbacks.{kind.__name__}"
     settings.trainer.callbacks = [*callbacks, Namespace(class_path=path, init_args=Namespace(arguments))]
 
