@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -180,13 +180,22 @@ class SampleAudio(Callback):
         """
         rate = data.hparams["sample_rate"]
         clips, generated = [], np.zeros(mulaw.CLASSES, np.int64)
-        for clip, head, own in self._clips(module, data):
-            waveform = mulaw.decode(np.concatenate((head, own)))
-            write_wav(folder / f"{clip.name}.wav", waveform, rate)
-            save_spectrogram(folder / f"{clip.name}.png", waveform, rate, clip.prompt_end, f"{clip.name}, step {step}")
-            if clip.temperature == self.temperatures[0]:
+        for name, source, temperature, head, (own, bits) in self._clips(module, data):
+            waveform, prompt_end = mulaw.decode(np.concatenate((head, own))), len(head) / rate
+            write_wav(folder / f"{name}.wav", waveform, rate)
+            save_spectrogram(folder / f"{name}.png", waveform, rate, prompt_end, f"{name}, step {step}")
+            if temperature == self.temperatures[0]:
                 generated += np.bincount(own, minlength=mulaw.CLASSES)
-            clips.append(replace(clip, flags=[str(flag) for flag in flags(waveform[len(head) :], rate)]))
+            clip = ClipInfo(
+                name=name,
+                kind=name.partition("-")[0],
+                prompt_end=prompt_end,
+                bits_per_sample=bits if math.isfinite(bits) else None,
+                temperature=temperature,
+                source=source,
+                flags=[str(flag) for flag in flags(waveform[len(head) :], rate)],
+            )
+            clips.append(clip)
         sampling = ClipSet(
             step=step,
             rate=rate,
@@ -198,10 +207,13 @@ class SampleAudio(Callback):
         sampling.write(folder)
         return sampling
 
-    def _clips(self, module: AudioModule, data: AudioDataModule) -> Iterator[tuple[ClipInfo, Codes, Codes]]:
-        """Continuations, each with what really follows; then clips from silence. Generated ones are numbered through.
+    def _clips(
+        self, module: AudioModule, data: AudioDataModule
+    ) -> Iterator[tuple[str, str, float | None, Codes, tuple[Codes, float]]]:
+        """Yield continuations, each with what really follows; then clips from silence. Generated ones share one count.
 
-        Each comes without flags, and with the codes (T,) of its prompt and of what follows.
+        Each has a name, a source, a temperature (None of a recording), the codes (T,) of its prompt, and those of what
+        follows with their bits per sample.
         """
         network, rate = module.network, data.hparams["sample_rate"]
         engine = engine_for(network)
@@ -215,20 +227,6 @@ class SampleAudio(Callback):
             codes = torch.cat([block.codes for block in blocks], dim=1).cpu().numpy()
             bits = torch.cat([block.nats for block in blocks], dim=1).double().mean(dim=1) / math.log(2)
             return list(zip(codes, bits.tolist(), strict=True))
-
-        def clip(
-            name: str, head: Codes, scored: tuple[Codes, float], temperature: float | None, source: str
-        ) -> tuple[ClipInfo, Codes, Codes]:
-            own, bits = scored
-            listed = ClipInfo(
-                name=name,
-                kind=name.partition("-")[0],
-                prompt_end=len(head) / rate,
-                bits_per_sample=bits if math.isfinite(bits) else None,
-                temperature=temperature,
-                source=source,
-            )
-            return listed, head, own
 
         numbers, temperature = range(self.continuations), self.temperatures[0]
         if numbers:
@@ -244,12 +242,12 @@ class SampleAudio(Callback):
             heads = [row[len(row) - count :] for row, count in zip(prompts.numpy(), lengths, strict=True)]
             rows = zip(numbers, excerpts.names, heads, generated, real, strict=True)
             for n, source, head, drawing, recorded in rows:
-                yield clip(f"continuation-{n}", head, drawing, temperature, source)
-                yield clip(f"recording-{n}", head, recorded, None, source)
+                yield f"continuation-{n}", source, temperature, head, drawing
+                yield f"recording-{n}", source, None, head, recorded
         for temperature in self.temperatures if self.from_silence else ():
             numbers = range(numbers.stop, numbers.stop + self.from_silence)
             for n, drawing in zip(numbers, drawn(None, numbers, temperature), strict=True):
-                yield clip(f"silence-{n}", np.empty(0, np.uint8), drawing, temperature, "")
+                yield f"silence-{n}", "", temperature, np.empty(0, np.uint8), drawing
 
 
 @contextmanager
