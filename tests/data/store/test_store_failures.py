@@ -15,7 +15,6 @@ import pytest
 import soundfile as sf
 from recordings import assert_holds, make, noise_16k, on_disk
 
-from sequnet_pl import atomic
 from sequnet_pl.audio.decode import UnavailableError, mono
 from sequnet_pl.data.download.items import read_list
 from sequnet_pl.data.sources import choose
@@ -116,7 +115,7 @@ ENOSPC = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 @pytest.mark.parametrize(
     ("place", "effects", "kept"),
-    [((shutil, "copyfileobj"), [DEFAULT, ENOSPC], 1), ((atomic, "_publish"), ENOSPC, 0)],
+    [((shutil, "copyfileobj"), [DEFAULT, ENOSPC], 1), ((Path, "replace"), ENOSPC, 0)],
     ids=["codes", "index"],
 )
 def test_a_full_disk_leaves_the_old_store(
