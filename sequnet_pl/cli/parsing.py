@@ -3,28 +3,17 @@
 import argparse
 import functools
 import inspect
-import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
 from sequnet_pl.errors import UsageError, did_you_mean
 
-if TYPE_CHECKING:  # a type checker reads numbers with a limit as int and float
-    ClosedUnitInterval = NonNegativeFloat = PositiveFloat = float
-    NonNegativeInt = PositiveInt = int
-else:
-    from jsonargparse.typing import ClosedUnitInterval, NonNegativeInt, PositiveInt, restricted_number_type
-
-    NonNegativeFloat = restricted_number_type("number from 0", float, [(">=", 0), ("<", math.inf)])
-    PositiveFloat = restricted_number_type("number above 0", float, [(">", 0), ("<", math.inf)])
-
-__all__ = ["ClosedUnitInterval", "NonNegativeFloat", "NonNegativeInt", "Parser", "PositiveFloat", "PositiveInt"]
 _SYNONYMS = {
     "learning_rate": "lr",
     "checkpoint": "ckpt_path",

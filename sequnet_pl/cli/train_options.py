@@ -14,10 +14,11 @@ from jsonargparse.typing import restricted_number_type
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from sequnet_pl.cli.configs import network_of, read_config
-from sequnet_pl.cli.parsing import NonNegativeInt, Parser, PositiveFloat, PositiveInt
+from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.cli.resolve import adopt_shape, find_checkpoint, settings_of_checkpoint
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.limits import NonNegativeInt, PositiveFloat, PositiveInt
 from sequnet_pl.models import registry
 from sequnet_pl.project import CONFIGS, command, program
 from sequnet_pl.training.health import NonFinite

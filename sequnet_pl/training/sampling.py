@@ -25,7 +25,7 @@ from sequnet_pl.audio.files import write_wav
 from sequnet_pl.data.crops import Crops, Plan, scoring_plan
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
-from sequnet_pl.errors import UsageError
+from sequnet_pl.limits import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from sequnet_pl.models.network import Network
 from sequnet_pl.report.clip import flags, save_spectrogram
 from sequnet_pl.report.run_folder import ClipInfo, ClipSet
@@ -115,27 +115,20 @@ class SampleAudio(Callback):
 
     def __init__(
         self,
-        every_n_steps: int = 0,
-        every_n_epochs: int = 1,
-        continuations: int = 2,
-        from_silence: int = 1,
-        seconds: float = 1.0,
-        prompt_seconds: float = 1.0,
-        temperature: float = 1.0,
-        second_temperature: float | None = 0.8,
+        every_n_steps: NonNegativeInt = 0,
+        every_n_epochs: NonNegativeInt = 1,
+        continuations: NonNegativeInt = 2,
+        from_silence: NonNegativeInt = 1,
+        seconds: PositiveFloat = 1.0,
+        prompt_seconds: PositiveFloat = 1.0,
+        temperature: NonNegativeFloat = 1.0,
+        second_temperature: NonNegativeFloat | None = 0.8,
         seed: int = 0,
     ) -> None:
-        if min(every_n_steps, every_n_epochs, continuations, from_silence) < 0:
-            raise UsageError(
-                "sample_audio: every_n_steps, every_n_epochs, continuations, from_silence cannot be below 0"
-            )
-        if min(seconds, prompt_seconds) <= 0:
-            raise UsageError("sample_audio: seconds and prompt_seconds must be more than 0")
         self.every_n_steps, self.every_n_epochs = every_n_steps, every_n_epochs
         self.continuations, self.from_silence = continuations, from_silence
         self.seconds, self.prompt_seconds, self.seed = seconds, prompt_seconds, seed
-        values = [value for value in (temperature, second_temperature) if value is not None]
-        self.temperatures = [SamplingParams(value).temperature for value in values]  # UsageError below 0
+        self.temperatures = [value for value in (temperature, second_temperature) if value is not None]
         self.last_step = -1
         """Step of the newest sampling, -1 before the first."""
         self.seconds_taken = 0.0
