@@ -22,10 +22,10 @@ RATE = 16_000
 _STORE = """
 import sys
 from pathlib import Path
-from sequnet_pl.data.store import Options, make_store
+from sequnet_pl.data.store import make_store
 if __name__ == "__main__":
     folder, rate, file = sys.argv[1:]
-    report = make_store({"train": [Path(file)]}, Path(folder), Options(), workers=1)
+    report = make_store({"train": [Path(file)]}, Path(folder), workers=1)
     print(sum(recording.length for recording in report.recordings["train"]) / int(rate) / 3600)
 """
 _HERE = Path(__file__).parents[1]

@@ -69,7 +69,7 @@ class Split:
 
 
 def make_store(
-    files: Mapping[str, Sequence[Path]], folder: Path, options: Options, workers: int | None = None
+    files: Mapping[str, Sequence[Path]], folder: Path, options: Options | None = None, workers: int | None = None
 ) -> Report:
     """Make the store in `folder` hold exactly the audio `files` of each split, and decode only what it does not have.
 
@@ -79,6 +79,7 @@ def make_store(
     Raises UserError where nothing can be used or the folder cannot be written; the splits are then as they were.
     """
     atomic.make_folder(folder)
+    options = options or Options()
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
     index = _usable(folder, options)
     if any(index.splits.values()) and not _changed(index, sources) and index.arranged(sources) == index:
