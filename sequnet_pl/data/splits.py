@@ -47,13 +47,13 @@ def list_folder(folder: Path) -> Parts:
 
     Raises UserError for a folder that is missing, cannot be read or has no audio.
     """
-    places, found = split_folders(folder), files.find(folder)
+    folders, found = split_folders(folder), files.find(folder)
     if not found:
         suffixes = ", ".join(sorted(files.SUFFIXES))
         raise UserError(f"the folder {folder} holds no audio files (what counts ends in {suffixes})")
-    if not places:
+    if not folders:
         return {"": found}
-    parts = {split: [path for place in places[split] for path in files.find(place)] for split in SPLITS}
+    parts = {split: [path for each in folders[split] for path in files.find(each)] for split in SPLITS}
     if outside := len(found) - sum(map(len, parts.values())):
         log.warning("%s: %d files outside train/, val/ and test/ are not used", folder, outside)
     return parts

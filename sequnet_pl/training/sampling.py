@@ -44,10 +44,10 @@ Codes = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Excerpts:
-    """Places of a split, (B, 2): the recording, and the sample in it at which a prompt ends."""
+    """Positions of a split, (B, 2): the recording, and the sample in it at which a prompt ends."""
 
     split: Split
-    places: Plan
+    positions: Plan
     names: Sequence[str] = ()
     """The recordings and the times in them, and their labels where they have some, for people."""
     labels: Tensor | None = None
@@ -55,40 +55,40 @@ class Excerpts:
 
     @classmethod
     def spread(cls, data: AudioDataModule, count: int, label_names: Sequence[str] = ()) -> "Excerpts":
-        """Places spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
+        """Positions spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
         split, rate = held_out(data), data.hparams["sample_rate"]
         plan = scoring_plan(split.lengths, rate)
         halfway = np.stack((np.arange(len(split.lengths)), (split.lengths + 1) // 2), axis=1)
         usable = plan[plan[:, 1] > 0] if (plan[:, 1] > 0).any() else halfway
-        places = usable[[len(usable) * (2 * place + 1) // (2 * count) for place in range(count)]]
+        positions = usable[[len(usable) * (2 * number + 1) // (2 * count) for number in range(count)]]
         names, numbers = [], []
         labels = data.recording_labels(held_out_split(data)) if label_names else []
-        for each, at in places.tolist():
+        for each, at in positions.tolist():
             recording = split.recordings[each]
             name = f"{recording.source}, {(recording.start + at) / rate:.2f} s"
             is_known = bool(label_names) and labels[each] in label_names
             numbers.append(1 + label_names.index(labels[each]) if is_known else 0)
             names.append(f"{name}, label {labels[each]}" if is_known else name)
-        return cls(split, places, names, torch.tensor(numbers) if label_names else None)
+        return cls(split, positions, names, torch.tensor(numbers) if label_names else None)
 
     def before(self, samples: int) -> Tensor:
-        """Codes (B, samples) that end at the places; before a recording's start is silence."""
-        return Crops(self.split, samples - 1, 0).__getitems__(self.places).codes
+        """Codes (B, samples) that end at the positions; before a recording's start is silence."""
+        return Crops(self.split, samples - 1, 0).__getitems__(self.positions).codes
 
     def prompt_lengths(self, samples: int) -> list[int]:
         """Lengths of prompts of `samples` at most: shorter where a recording starts within."""
-        return np.minimum(samples, self.places[:, 1]).tolist()
+        return np.minimum(samples, self.positions[:, 1]).tolist()
 
     def after(self, samples: int) -> list[NDArray[np.uint8]]:
-        """Codes from the places on, (T,) each, fewer than `samples` where a recording ends."""
-        batch = Crops(self.split, samples - 1, samples).__getitems__(self.places)
+        """Codes from the positions on, (T,) each, fewer than `samples` where a recording ends."""
+        batch = Crops(self.split, samples - 1, samples).__getitems__(self.positions)
         return [codes[:count] for codes, count in zip(batch.codes.numpy(), batch.valid.tolist(), strict=True)]
 
     def bits_per_sample(self, network: Network, samples: int, outputs: int) -> list[float]:
         """Return the scores of `after(samples)`, in crops of `outputs` targets; NaN where there are none."""
-        scores, labels = [], [None] * len(self.places) if self.labels is None else self.labels.tolist()
-        for (recording, place), label in zip(self.places.tolist(), labels, strict=True):
-            part = range(place, min(place + samples, int(self.split.lengths[recording])))
+        scores, labels = [], [None] * len(self.positions) if self.labels is None else self.labels.tolist()
+        for (recording, first), label in zip(self.positions.tolist(), labels, strict=True):
+            part = range(first, min(first + samples, int(self.split.lengths[recording])))
             bits = bits_of_part(network, self.split, recording, part, min(outputs, samples), 1, label)
             scores.append(bits / len(part) if part else math.nan)
         return scores
