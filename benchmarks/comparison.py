@@ -23,8 +23,9 @@ from benchmarks import sampling, training
 from benchmarks.sampling import NETWORKS as SHAPES
 from sequnet_pl import atomic
 from sequnet_pl.cli.main import exit_main
-from sequnet_pl.cli.parsing import NonNegativeInt, Parser
+from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.errors import UserError
+from sequnet_pl.limits import NonNegativeInt
 from sequnet_pl.models import registry
 from sequnet_pl.models.network import Network
 from sequnet_pl.report.compare import write_comparison

@@ -43,17 +43,12 @@ def replacing(path: Path) -> Iterator[Path]:
         with writing(path):
             temporary.touch(exist_ok=False)
             yield temporary
-            _publish(temporary, path)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     finally:
         with suppress(OSError):  # on a read-only disk even where there is nothing to remove
             temporary.unlink()
-
-
-def _publish(temporary: Path, path: Path) -> None:
-    """Make the finished temporary file durable and give it its name."""
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def write_text(path: Path, text: str) -> None:

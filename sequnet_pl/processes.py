@@ -103,15 +103,15 @@ def shielded() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end_with_parent(ended: Callable[[], object] = lambda: os._exit(1)) -> None:
-    """Call `ended` in a thread once the process that started this one is gone; by default this one ends at once."""
+def end_with_parent() -> None:
+    """End this process at once when the process that started it is gone."""
     parent = multiprocessing.parent_process()
     # a process of multiprocessing may be the child of another one than that which started it
     wait = parent.join if parent else _orphaned
 
     def watch() -> None:
         wait()
-        ended()
+        os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "sequnet_pl"
 
 _GROUND = {"sequnet_pl", "errors", "names", "atomic", "interrupts", "printing", "processes", "progress", "project"}
-_GROUND |= {"models.registry"}  # names of networks, without torch
+_GROUND |= {"limits", "models.registry"}  # names of networks, without torch
 _DATA = {"data", "data.store", "data.download", "data.builtin"}
 _OPTIONS = {"cli.sample_options", "cli.evaluate_options"}
 _JOBS = {"sampling.jobs", "sampling.load", "evaluate.run"}
@@ -20,6 +20,7 @@ LAYERS = {  # each with the layers that it may import from, besides itself
     "sequnet_pl": {"interrupts"},
     "interrupts": set(),
     "errors": set(),
+    "limits": set(),
     "names": set(),
     "models.registry": {"errors", "models"},  # imports the classes only where they are asked for
     "atomic": {"errors"},

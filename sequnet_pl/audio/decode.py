@@ -30,7 +30,7 @@ from av.error import FFmpegError
 from av.filter import Graph
 from numpy.typing import NDArray
 
-from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.errors import UserError
 
 Channel = Literal["mix", "left", "right"]
 Samples = NDArray[np.float32]
@@ -212,8 +212,6 @@ def mono(path: Path, rate: int, channel: Channel = "mix", rates: set[int] | None
 
     Raise what `frames` raises, and DecodeError for NaN and infinite samples. Resampling may overshoot 1.
     """
-    if rate <= 0:
-        raise UsageError(f"a sample rate of {rate} Hz is not possible; it must be more than 0")
     truncation, length = None, 0
 
     def blocks() -> Iterator[tuple[int, Samples]]:

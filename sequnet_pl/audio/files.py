@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from sequnet_pl import atomic
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.decode import DecodeError, TruncatedAudioError, frames, mono
-from sequnet_pl.errors import UsageError
 
 SAMPLE_RATE = 16_000
 """Default sample rate in Hz."""
@@ -64,8 +63,6 @@ def read(path: Path, rate: int, start: float = 0.0, seconds: float | None = None
 
     The array is shorter where the file ends sooner. Raise DecodeError where nothing can be read there.
     """
-    if start < 0 or (seconds is not None and seconds <= 0):
-        raise UsageError(f"cannot read {seconds} s from {start} s on: a start is at least 0, a length more than 0")
     first = round(start * rate)
     last = None if seconds is None else first + max(1, round(seconds * rate))
     parts: list[NDArray[np.float32]] = []

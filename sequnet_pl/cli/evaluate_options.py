@@ -5,17 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.cli.parsing import (
-    ClosedUnitInterval,
-    NonNegativeFloat,
-    NonNegativeInt,
-    Parser,
-    PositiveFloat,
-    PositiveInt,
-)
+from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.cli.sample_options import SECONDS, NetworkOptions, given
 from sequnet_pl.errors import UsageError
 from sequnet_pl.evaluate.comparison import LEAST_CLIPS, RESAMPLES
+from sequnet_pl.limits import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 CLIPS = 64
 OUT = "evaluation"

@@ -5,15 +5,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.cli.parsing import (
-    ClosedUnitInterval,
-    NonNegativeFloat,
-    NonNegativeInt,
-    Parser,
-    PositiveFloat,
-    PositiveInt,
-)
+from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.errors import UsageError
+from sequnet_pl.limits import ClosedUnitInterval, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from sequnet_pl.names import EngineName, WeightType
 from sequnet_pl.project import command, program
 

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -13,10 +14,11 @@ from jsonargparse.typing import restricted_number_type
 from pytorch_lightning.callbacks import EarlyStopping, EMAWeightAveraging, ModelCheckpoint
 
 from sequnet_pl.cli.configs import network_of, read_config
-from sequnet_pl.cli.parsing import NonNegativeInt, Parser, PositiveFloat, PositiveInt
+from sequnet_pl.cli.parsing import Parser
 from sequnet_pl.cli.resolve import adopt_shape, find_checkpoint, settings_of_checkpoint
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.errors import UsageError
+from sequnet_pl.limits import NonNegativeInt, PositiveFloat, PositiveInt
 from sequnet_pl.models import registry
 from sequnet_pl.project import CONFIGS, command, program
 from sequnet_pl.training.health import NonFinite
@@ -28,7 +30,6 @@ from sequnet_pl.training.trained import start_weights
 
 COMMANDS = ("fit", "validate", "test")
 _Share = restricted_number_type("number from 0 to below 1", float, [(">=", 0), ("<", 1)])
-_FORMER_NAMES = {"EMAWeightAveraging": "ScoredEMA"}  # in config.yaml of older runs
 _SOURCES = ("audio_dir", "audio_list", "recordings", "builtin_takes")
 _TRAINER = {  # short names of its options, and their descriptions
     "max_epochs": (
@@ -60,13 +61,7 @@ _OPTIONS: tuple[tuple[str, str, Any, Any, str], ...] = (
     ("run", "name", str, "", "Name of the run; date and time by default."),
     ("run", "snapshot_dir", str, None, "Folder of the checkpoints instead of checkpoints/ in the run folder."),
     ("run", "threads", PositiveInt | None, None, "CPU threads of each process; torch chooses by default."),
-    (
-        "run",
-        "init_from",
-        str,
-        None,
-        "Start a new run from weights: a checkpoint, a folder, or a bundled network.",
-    ),
+    ("run", "init_from", str, None, "Start a new run from weights: a checkpoint, a folder, or a bundled network."),
     ("run", "ckpt_path", str, None, "Resume from, or score, a checkpoint: a path, last, best, or auto."),
     ("run", "weights_only", bool | None, None, "Not used: checkpoints are always loaded as numbers only."),
     ("run", "logger", Literal["wandb", "tensorboard", "none"], "wandb", "Logger beside the CSV file."),
@@ -151,13 +146,8 @@ def help_text() -> str:
 def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = None) -> Request:
     """Return the task and the settings of a command line.
 
-    Args:
-        argv: The arguments.
-        launched_checkpoint: In a process that another one has launched, the checkpoint that it found, or "".
-
-    Raises:
-        UsageError: The options are not valid or contradict each other.
-        UserError: A checkpoint or a config is missing.
+    `launched_checkpoint` is, in a process that another one has launched, the checkpoint that it found, or "". Raise
+    UsageError where options are not valid or contradict each other, UserError where a checkpoint is missing.
     """
     asked, words = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("fit", argv)
     if asked not in COMMANDS:
@@ -289,8 +279,7 @@ def _set_callback(settings: Namespace, kind: type[pl.Callback], given: Any, argu
         return
     callbacks = settings.trainer.callbacks or []
     callbacks = callbacks if isinstance(callbacks, list) else [callbacks]
-    same = {kind.__name__, _FORMER_NAMES.get(kind.__name__)}
-    callbacks = [each for each in callbacks if each.class_path.rpartition(".")[2] not in same]
+    callbacks = [each for each in callbacks if resolve_name(each.class_path) is not kind]
     path = f"pytorch_lightning.callbacks.{kind.__name__}"
     settings.trainer.callbacks = [*callbacks, Namespace(class_path=path, init_args=Namespace(arguments))]
 

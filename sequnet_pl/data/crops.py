@@ -129,10 +129,6 @@ class Crops(Dataset[Batch]):
     def __init__(self, split: Split, inputs: int, outputs: int) -> None:
         self.split, self.inputs, self.outputs = split, inputs, outputs
 
-    def __getitem__(self, crop: tuple[int, int]) -> Batch:
-        """Return one crop, as a batch of one."""
-        return self.__getitems__(np.array([crop]))
-
     def __getitems__(self, plan: Plan) -> Batch:
         """Return the crops of a part of a plan, as one batch."""
         recordings, starts = plan.T.copy()

@@ -73,9 +73,6 @@ class CropLoader(DataLoader[Batch]):
         self.shard, self._keeps_position = shard, keeps_position
         self.waited = 0.0  # seconds in all for which the trainer waited for batches
 
-    def __len__(self) -> int:
-        return len(self.shard)
-
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         # a generator, so that nothing is read before Lightning has set the epoch
         if not self._keeps_position:

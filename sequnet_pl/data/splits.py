@@ -42,32 +42,24 @@ class SplitRule:
     held_out: HeldOut = field(default_factory=dict)
 
 
-BY_NAME = SplitRule()
-
-
-def split_folder(folder: Path, in_time: bool = False) -> Parts:
-    """Return the audio files of each split of a folder; see `list_folder` and `assign`."""
-    return assign(list_folder(folder), folder, SplitRule(in_time))
-
-
 def list_folder(folder: Path) -> Parts:
     """Return the audio files of a folder, by split if it has subfolders of splits (see `split_folders`).
 
     Raises UserError for a folder that is missing, cannot be read or has no audio.
     """
-    places, found = split_folders(folder), files.find(folder)
+    folders, found = split_folders(folder), files.find(folder)
     if not found:
         suffixes = ", ".join(sorted(files.SUFFIXES))
         raise UserError(f"the folder {folder} holds no audio files (what counts ends in {suffixes})")
-    if not places:
+    if not folders:
         return {"": found}
-    parts = {split: [path for place in places[split] for path in files.find(place)] for split in SPLITS}
+    parts = {split: [path for each in folders[split] for path in files.find(each)] for split in SPLITS}
     if outside := len(found) - sum(map(len, parts.values())):
         log.warning("%s: %d files outside train/, val/ and test/ are not used", folder, outside)
     return parts
 
 
-def assign(parts: Parts, root: Path, rule: SplitRule = BY_NAME, prefix: str = "") -> Parts:
+def assign(parts: Parts, root: Path, rule: SplitRule, prefix: str) -> Parts:
     """Return the files of train, val and test, of which some or all may be given.
 
     Files without a split are split by a hash of their path from `root`, so that the split outlives a move and an added

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -103,7 +103,7 @@ class StoredRecordings:
         return len(set(paths)) < len(paths)
 
     def _update(self, parts: Mapping[str, list[Path]]) -> Report:
-        return make_store(parts, self.folder, workers=self.store_workers, **asdict(self._options))
+        return make_store(parts, self.folder, self._options, self.store_workers)
 
     @property
     def _options(self) -> Options:
@@ -137,8 +137,7 @@ class StoredRecordings:
     def label_names(self) -> list[str]:
         """Return the labels of the files that train, sorted, as far as they are known before anything is decoded.
 
-        Raises:
-            UserError: No file has a label.
+        Raise UserError where no file has a label.
         """
         parts = self.source.split(self.source.planned(), self._rule())
         if names := sorted(set(self._labels([str(path.absolute()) for path in parts["train"]])) - {""}):

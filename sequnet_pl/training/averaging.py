@@ -6,6 +6,8 @@ from contextlib import contextmanager
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EMAWeightAveraging, WeightAveraging
 
+from sequnet_pl.training.module import callbacks_of
+
 ScoredEMA = EMAWeightAveraging
 """Name of the class in config.yaml of older runs."""
 
@@ -13,7 +15,7 @@ ScoredEMA = EMAWeightAveraging
 @contextmanager
 def averaged_weights(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[None]:
     """Give a module, meanwhile, the weights that a checkpoint would hold: averaged where averaging is on."""
-    averaging = [callback for callback in trainer.callbacks if isinstance(callback, WeightAveraging)]  # type: ignore[attr-defined]
+    averaging = callbacks_of(trainer, WeightAveraging)
     for callback in averaging:
         callback.on_validation_epoch_start(trainer, module)  # swaps the two sets of weights
     try:

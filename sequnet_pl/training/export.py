@@ -1,22 +1,20 @@
 """A trained network to give to others: its weights in bfloat16 and no more, and a model card."""
 
+import io
 import json
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
+import torch
 import yaml
 
 from sequnet_pl import atomic, pretrained
-from sequnet_pl.errors import UserError
 from sequnet_pl.models import registry
 from sequnet_pl.pretrained import WEIGHTS, excerpts
 from sequnet_pl.report.card import CARD, PRIVATE, RIGHTS, begun_from, data_lines, training_settings
 from sequnet_pl.report.page import fixed, receptive_field
 from sequnet_pl.report.run_folder import read_config, read_summary
 from sequnet_pl.training.checkpoints import hyper_parameters, read, run_of_checkpoint
-from sequnet_pl.training.saving import AtomicCheckpointIO
 from sequnet_pl.training.trained import Trained, load_trained
 
 _BUILTIN = (
@@ -45,17 +43,20 @@ def write_export(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, b
     data = {name: value for name, value in trained.data.items() if name not in PRIVATE}
     if any(trained.data.get(name) for name in _SOURCES):
         data.pop("dataset", None)  # which these replaced
-    if not _lies_at(weights, trained, data):
-        content = {
-            "network": trained.name,
-            "hyper_parameters": trained.network.arguments | {"label_names": list(trained.labels) or None},
-            "datamodule_hyper_parameters": data,
-            "state_dict": {f"network.{name}": tensor for name, tensor in rounded.items()},
-            "global_step": trained.step,
-            "pytorch-lightning_version": version("pytorch-lightning"),
-            "callbacks": {},  # which Lightning requires
-        }
-        AtomicCheckpointIO().save_checkpoint(content, weights)
+    content = {
+        "network": trained.name,
+        "hyper_parameters": trained.network.arguments | {"label_names": list(trained.labels) or None},
+        "datamodule_hyper_parameters": data,
+        "state_dict": {f"network.{name}": tensor for name, tensor in rounded.items()},
+        "global_step": trained.step,
+        "pytorch-lightning_version": version("pytorch-lightning"),
+        "callbacks": {},  # which Lightning requires
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    if not weights.is_file() or weights.read_bytes() != buffer.getvalue():  # else a newer score is its own
+        with atomic.replacing(weights) as temporary:
+            temporary.write_bytes(buffer.getvalue())
     run = run_of_checkpoint(checkpoint, log_dir)
     own, trains = folder / "test.json", run and run.folder / "test.json"
     score: list[str] = []
@@ -65,16 +66,6 @@ def write_export(checkpoint: Path, folder: Path, log_dir: Path) -> tuple[Path, b
         score = _score(trains, trained.step, "the weights before they were rounded to bfloat16")
     atomic.write_text(folder / CARD, _card(folder.resolve(), trained, checkpoint, run and run.folder, score))
     return weights, bool(score)
-
-
-def _lies_at(weights: Path, trained: Trained, data: Mapping[str, Any]) -> bool:
-    """Return whether this network is there already, so that a newer score is its own."""
-    try:
-        there = load_trained(weights)
-    except UserError:
-        return False
-    kept = {name: value for name, value in there.data.items() if name not in PRIVATE}
-    return (there.digest, there.step, kept) == (trained.digest, trained.step, data)
 
 
 def _score(path: Path, step: int, what: str) -> list[str]:

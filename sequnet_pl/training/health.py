@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 
 from sequnet_pl.data.crops import Batch
 from sequnet_pl.errors import UsageError, UserError
+from sequnet_pl.limits import NonNegativeFloat, NonNegativeInt
 from sequnet_pl.training.checkpoints import LAST
 from sequnet_pl.training.measures import row_is_due
 from sequnet_pl.training.module import AudioModule, data_of, ends_step
@@ -47,11 +48,7 @@ class NonFinite(Callback):
         bits: Bits per sample above which 50 steps in a row end the run; 0 never ends it.
     """
 
-    def __init__(self, skip: int = 0, bits: float = 10.0) -> None:
-        if skip < 0:
-            raise UsageError(f"skip_nonfinite is {skip}, but cannot be below 0")
-        if bits < 0:
-            raise UsageError(f"nonfinite.bits is {bits}, but cannot be below 0")
+    def __init__(self, skip: NonNegativeInt = 0, bits: NonNegativeFloat = 10.0) -> None:
         self.skip, self.skipped, self.bits = skip, 0, bits
         self._high: Tensor | int = 0  # steps in a row whose loss is above `bits`; on the device
         self._batches: list[Batch] = []  # of the step under way, which may accumulate several

@@ -85,8 +85,8 @@ class AppendingCSVLogger(Logger):
         with self._path.open(newline="") as old, atomic.replacing(self._path) as temporary:
             rows = csv.reader(old)
             header = next(rows, [])
-            place = header.index("step")
-            kept = [row for row in rows if len(row) == len(header) and int(row[place]) < step]
+            column = header.index("step")
+            kept = [row for row in rows if len(row) == len(header) and int(row[column]) < step]
             with temporary.open("w", newline="") as new:
                 csv.writer(new).writerows([header, *kept])
 

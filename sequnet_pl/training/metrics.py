@@ -89,12 +89,7 @@ class Mean(Metric):
 
 
 class BinnedSums(Metric):
-    """Sums of several values over the targets in each of a fixed number of bins, and how many these are.
-
-    Args:
-        values: How many values a target has.
-        bins: How many bins there are.
-    """
+    """Sums of several values over the targets in each of a fixed number of bins, and counts of these targets."""
 
     full_state_update = False
     totals: Tensor

@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from sequnet_pl.audio.files import write_wav
 from sequnet_pl.data.crops import Crops, Plan, scoring_plan
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.store import Split
-from sequnet_pl.errors import UsageError
+from sequnet_pl.limits import NonNegativeFloat, NonNegativeInt, PositiveFloat
 from sequnet_pl.models.network import Network
 from sequnet_pl.report.clip import flags, save_spectrogram
 from sequnet_pl.report.run_folder import ClipInfo, ClipSet
@@ -44,10 +44,10 @@ Codes = NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Excerpts:
-    """Places of a split, (B, 2): the recording, and the sample in it at which a prompt ends."""
+    """Positions of a split, (B, 2): the recording, and the sample in it at which a prompt ends."""
 
     split: Split
-    places: Plan
+    positions: Plan
     names: Sequence[str] = ()
     """The recordings and the times in them, and their labels where they have some, for people."""
     labels: Tensor | None = None
@@ -55,40 +55,40 @@ class Excerpts:
 
     @classmethod
     def spread(cls, data: AudioDataModule, count: int, label_names: Sequence[str] = ()) -> "Excerpts":
-        """Places spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
+        """Positions spread evenly over the held-out recordings: at whole seconds, halfway where all are short."""
         split, rate = held_out(data), data.hparams["sample_rate"]
         plan = scoring_plan(split.lengths, rate)
         halfway = np.stack((np.arange(len(split.lengths)), (split.lengths + 1) // 2), axis=1)
         usable = plan[plan[:, 1] > 0] if (plan[:, 1] > 0).any() else halfway
-        places = usable[[len(usable) * (2 * place + 1) // (2 * count) for place in range(count)]]
+        positions = usable[[len(usable) * (2 * number + 1) // (2 * count) for number in range(count)]]
         names, numbers = [], []
         labels = data.recording_labels(held_out_split(data)) if label_names else []
-        for each, at in places.tolist():
+        for each, at in positions.tolist():
             recording = split.recordings[each]
             name = f"{recording.source}, {(recording.start + at) / rate:.2f} s"
             is_known = bool(label_names) and labels[each] in label_names
             numbers.append(1 + label_names.index(labels[each]) if is_known else 0)
             names.append(f"{name}, label {labels[each]}" if is_known else name)
-        return cls(split, places, names, torch.tensor(numbers) if label_names else None)
+        return cls(split, positions, names, torch.tensor(numbers) if label_names else None)
 
     def before(self, samples: int) -> Tensor:
-        """Codes (B, samples) that end at the places; before a recording's start is silence."""
-        return Crops(self.split, samples - 1, 0).__getitems__(self.places).codes
+        """Codes (B, samples) that end at the positions; before a recording's start is silence."""
+        return Crops(self.split, samples - 1, 0).__getitems__(self.positions).codes
 
     def prompt_lengths(self, samples: int) -> list[int]:
         """Lengths of prompts of `samples` at most: shorter where a recording starts within."""
-        return np.minimum(samples, self.places[:, 1]).tolist()
+        return np.minimum(samples, self.positions[:, 1]).tolist()
 
     def after(self, samples: int) -> list[NDArray[np.uint8]]:
-        """Codes from the places on, (T,) each, fewer than `samples` where a recording ends."""
-        batch = Crops(self.split, samples - 1, samples).__getitems__(self.places)
+        """Codes from the positions on, (T,) each, fewer than `samples` where a recording ends."""
+        batch = Crops(self.split, samples - 1, samples).__getitems__(self.positions)
         return [codes[:count] for codes, count in zip(batch.codes.numpy(), batch.valid.tolist(), strict=True)]
 
     def bits_per_sample(self, network: Network, samples: int, outputs: int) -> list[float]:
         """Return the scores of `after(samples)`, in crops of `outputs` targets; NaN where there are none."""
-        scores, labels = [], [None] * len(self.places) if self.labels is None else self.labels.tolist()
-        for (recording, place), label in zip(self.places.tolist(), labels, strict=True):
-            part = range(place, min(place + samples, int(self.split.lengths[recording])))
+        scores, labels = [], [None] * len(self.positions) if self.labels is None else self.labels.tolist()
+        for (recording, first), label in zip(self.positions.tolist(), labels, strict=True):
+            part = range(first, min(first + samples, int(self.split.lengths[recording])))
             bits = bits_of_part(network, self.split, recording, part, min(outputs, samples), 1, label)
             scores.append(bits / len(part) if part else math.nan)
         return scores
@@ -115,27 +115,20 @@ class SampleAudio(Callback):
 
     def __init__(
         self,
-        every_n_steps: int = 0,
-        every_n_epochs: int = 1,
-        continuations: int = 2,
-        from_silence: int = 1,
-        seconds: float = 1.0,
-        prompt_seconds: float = 1.0,
-        temperature: float = 1.0,
-        second_temperature: float | None = 0.8,
+        every_n_steps: NonNegativeInt = 0,
+        every_n_epochs: NonNegativeInt = 1,
+        continuations: NonNegativeInt = 2,
+        from_silence: NonNegativeInt = 1,
+        seconds: PositiveFloat = 1.0,
+        prompt_seconds: PositiveFloat = 1.0,
+        temperature: NonNegativeFloat = 1.0,
+        second_temperature: NonNegativeFloat | None = 0.8,
         seed: int = 0,
     ) -> None:
-        if min(every_n_steps, every_n_epochs, continuations, from_silence) < 0:
-            raise UsageError(
-                "sample_audio: every_n_steps, every_n_epochs, continuations, from_silence cannot be below 0"
-            )
-        if min(seconds, prompt_seconds) <= 0:
-            raise UsageError("sample_audio: seconds and prompt_seconds must be more than 0")
         self.every_n_steps, self.every_n_epochs = every_n_steps, every_n_epochs
         self.continuations, self.from_silence = continuations, from_silence
         self.seconds, self.prompt_seconds, self.seed = seconds, prompt_seconds, seed
-        values = [value for value in (temperature, second_temperature) if value is not None]
-        self.temperatures = [SamplingParams(value).temperature for value in values]  # UsageError below 0
+        self.temperatures = [value for value in (temperature, second_temperature) if value is not None]
         self.last_step = -1
         """Step of the newest sampling, -1 before the first."""
         self.seconds_taken = 0.0
@@ -180,13 +173,22 @@ class SampleAudio(Callback):
         """
         rate = data.hparams["sample_rate"]
         clips, generated = [], np.zeros(mulaw.CLASSES, np.int64)
-        for clip, head, own in self._clips(module, data):
-            waveform = mulaw.decode(np.concatenate((head, own)))
-            write_wav(folder / f"{clip.name}.wav", waveform, rate)
-            save_spectrogram(folder / f"{clip.name}.png", waveform, rate, clip.prompt_end, f"{clip.name}, step {step}")
-            if clip.temperature == self.temperatures[0]:
+        for name, source, temperature, head, (own, bits) in self._clips(module, data):
+            waveform, prompt_end = mulaw.decode(np.concatenate((head, own))), len(head) / rate
+            write_wav(folder / f"{name}.wav", waveform, rate)
+            save_spectrogram(folder / f"{name}.png", waveform, rate, prompt_end, f"{name}, step {step}")
+            if temperature == self.temperatures[0]:
                 generated += np.bincount(own, minlength=mulaw.CLASSES)
-            clips.append(replace(clip, flags=[str(flag) for flag in flags(waveform[len(head) :], rate)]))
+            clip = ClipInfo(
+                name=name,
+                kind=name.partition("-")[0],
+                prompt_end=prompt_end,
+                bits_per_sample=bits if math.isfinite(bits) else None,
+                temperature=temperature,
+                source=source,
+                flags=[str(flag) for flag in flags(waveform[len(head) :], rate)],
+            )
+            clips.append(clip)
         sampling = ClipSet(
             step=step,
             rate=rate,
@@ -198,10 +200,13 @@ class SampleAudio(Callback):
         sampling.write(folder)
         return sampling
 
-    def _clips(self, module: AudioModule, data: AudioDataModule) -> Iterator[tuple[ClipInfo, Codes, Codes]]:
-        """Continuations, each with what really follows; then clips from silence. Generated ones are numbered through.
+    def _clips(
+        self, module: AudioModule, data: AudioDataModule
+    ) -> Iterator[tuple[str, str, float | None, Codes, tuple[Codes, float]]]:
+        """Yield continuations, each with what really follows; then clips from silence. Generated ones share one count.
 
-        Each comes without flags, and with the codes (T,) of its prompt and of what follows.
+        Each has a name, a source, a temperature (None of a recording), the codes (T,) of its prompt, and those of what
+        follows with their bits per sample.
         """
         network, rate = module.network, data.hparams["sample_rate"]
         engine = engine_for(network)
@@ -215,20 +220,6 @@ class SampleAudio(Callback):
             codes = torch.cat([block.codes for block in blocks], dim=1).cpu().numpy()
             bits = torch.cat([block.nats for block in blocks], dim=1).double().mean(dim=1) / math.log(2)
             return list(zip(codes, bits.tolist(), strict=True))
-
-        def clip(
-            name: str, head: Codes, scored: tuple[Codes, float], temperature: float | None, source: str
-        ) -> tuple[ClipInfo, Codes, Codes]:
-            own, bits = scored
-            listed = ClipInfo(
-                name=name,
-                kind=name.partition("-")[0],
-                prompt_end=len(head) / rate,
-                bits_per_sample=bits if math.isfinite(bits) else None,
-                temperature=temperature,
-                source=source,
-            )
-            return listed, head, own
 
         numbers, temperature = range(self.continuations), self.temperatures[0]
         if numbers:
@@ -244,12 +235,12 @@ class SampleAudio(Callback):
             heads = [row[len(row) - count :] for row, count in zip(prompts.numpy(), lengths, strict=True)]
             rows = zip(numbers, excerpts.names, heads, generated, real, strict=True)
             for n, source, head, drawing, recorded in rows:
-                yield clip(f"continuation-{n}", head, drawing, temperature, source)
-                yield clip(f"recording-{n}", head, recorded, None, source)
+                yield f"continuation-{n}", source, temperature, head, drawing
+                yield f"recording-{n}", source, None, head, recorded
         for temperature in self.temperatures if self.from_silence else ():
             numbers = range(numbers.stop, numbers.stop + self.from_silence)
             for n, drawing in zip(numbers, drawn(None, numbers, temperature), strict=True):
-                yield clip(f"silence-{n}", np.empty(0, np.uint8), drawing, temperature, "")
+                yield f"silence-{n}", "", temperature, np.empty(0, np.uint8), drawing
 
 
 @contextmanager

@@ -23,14 +23,9 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from sequnet_pl import atomic
 from sequnet_pl.data.loader import CropLoader
-from sequnet_pl.errors import UsageError
+from sequnet_pl.limits import NonNegativeFloat, NonNegativeInt
 from sequnet_pl.project import command
-from sequnet_pl.training.checkpoints import (
-    LAST,
-    current_callback_states,
-    read,
-    resumable_progress,
-)
+from sequnet_pl.training.checkpoints import LAST, current_callback_states, read, resumable_progress
 from sequnet_pl.training.health import NonFinite, NonFiniteError, norm_of
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import callbacks_of, ends_step
@@ -66,9 +61,9 @@ class LastCheckpoint(Checkpoint):
         every_n_minutes: Minutes between two saves; 0 is never.
     """
 
-    def __init__(self, dirpath: str | None = None, every_n_steps: int = 1000, every_n_minutes: float = 10.0) -> None:
-        if min(every_n_steps, every_n_minutes) < 0:
-            raise UsageError("last: every_n_steps and every_n_minutes cannot be below 0")
+    def __init__(
+        self, dirpath: str | None = None, every_n_steps: NonNegativeInt = 1000, every_n_minutes: NonNegativeFloat = 10.0
+    ) -> None:
         self.dirpath, self.every_n_steps, self.every_n_minutes = dirpath, every_n_steps, every_n_minutes
         self._path = Path(dirpath or ".") / LAST
         self.options: Sequence[str] = ()

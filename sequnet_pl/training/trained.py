@@ -56,8 +56,7 @@ class Trained:
     def label_numbers(self, label: str, clips: int) -> Tensor | None:
         """Return the labels (clips,) of clips that all have this one; None for an empty name.
 
-        Raises:
-            UsageError: The network has no such label.
+        Raise UsageError where the network has no such label.
         """
         if not label:
             return None
@@ -95,14 +94,9 @@ def newest_checkpoint(place: Path) -> Path:
 
 
 def load_trained(path: Path, layers: int | None = None) -> Trained:
-    """The network of a checkpoint, ours or a published snapshot.
+    """Return the network of a checkpoint, ours or a published snapshot; `layers` are those of a block of its WaveNet.
 
-    Args:
-        path: The file.
-        layers: Layers a block of a published WaveNet.
-
-    Raises:
-        UserError: There is no such file, it is damaged, or it holds something else.
+    Raise UserError where there is no such file, it is damaged, or it holds something else.
     """
     content = checkpoints.read(path)
     if "model_state_dict" in content:
@@ -147,15 +141,10 @@ def load_pretrained(name: str) -> Trained:
 
 
 def start_weights(given: str, layers: int | None) -> Trained:
-    """Return the weights of a checkpoint, of the newest one in a folder, or of a bundled network.
+    """Return the weights of a checkpoint, of the newest one in a folder, or of a bundled network, by path or name.
 
-    Args:
-        given: The path, or the name of the bundled network.
-        layers: Layers of each block; a published WaveNet does not contain them.
-
-    Raises:
-        UsageError: `layers` is missing.
-        UserError: There is no such checkpoint.
+    Raise UsageError where `layers` of each block are missing, which a published WaveNet does not contain, and UserError
+    where there is no such checkpoint.
     """
     path = Path(given)
     if not path.exists():

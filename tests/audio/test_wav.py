@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sequnet_pl import atomic
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.files import growing_wav, read_codes, to_pcm, wav_header, write_wav
 from sequnet_pl.errors import UserError
@@ -64,7 +63,7 @@ def test_a_clip_that_cannot_be_written_or_read(tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "clip.wav").exists()
     write_wav(tmp_path / "clip.wav", np.array([0.5, 1.5]), 16_000)  # clipped to full scale
     before = (tmp_path / "clip.wav").read_bytes()
-    monkeypatch.setattr(atomic, "_publish", Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+    monkeypatch.setattr(Path, "replace", Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
     with pytest.raises(UserError, match="space"):
         write_wav(tmp_path / "clip.wav", np.ones(10), 16_000)
     assert (tmp_path / "clip.wav").read_bytes() == before

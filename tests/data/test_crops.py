@@ -45,7 +45,7 @@ def test_a_crop_is_the_recording_between_silence():
     for _ in range(200):
         index = int(random.integers(len(LENGTHS)))
         start = int(random.integers(split.lengths[index]))
-        batch = crops[index, start]
+        batch = crops.__getitems__(np.array([(index, start)]))
         whole = np.concatenate((np.full(inputs, SILENCE), recording(split, index), np.full(outputs, SILENCE)))
         first = inputs + start + outputs - (inputs + 1)
         assert np.array_equal(batch.codes[0].numpy(), whole[first : first + inputs + 1])

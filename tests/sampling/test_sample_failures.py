@@ -14,7 +14,6 @@ import soundfile
 import torch
 from sample_run import RATE, codes, made
 
-from sequnet_pl import atomic
 from sequnet_pl.audio.files import GrowingWav
 from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.cli.main import run_main
@@ -186,10 +185,10 @@ def test_no_space_for_files(run, monkeypatch: pytest.MonkeyPatch) -> None:
     run()
     before = {path.name: path.read_bytes() for path in Path("generated").iterdir()}
 
-    def publish(temporary: Path, path: Path) -> None:
+    def replace(temporary: Path, path: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(atomic, "_publish", publish)
+    monkeypatch.setattr(Path, "replace", replace)
     assert "No space left" in run("--seed", 5, status=1)
     assert {path.name: path.read_bytes() for path in Path("generated").iterdir()} == before
 

@@ -37,7 +37,7 @@ def codes_of(path):
 def test_excerpts_are_spread_over_recordings_that_are_not_trained_on(data):
     excerpts = Excerpts.spread(data, 2)
     assert excerpts.split is data.splits["val"]
-    np.testing.assert_array_equal(excerpts.places, Excerpts.spread(data, 2).places)
+    np.testing.assert_array_equal(excerpts.positions, Excerpts.spread(data, 2).positions)
     assert excerpts.names[0].endswith("val/0.wav, 0.15 s")  # half of a short one
     assert excerpts.prompt_lengths(1000) == [1000, 1000]
     assert excerpts.prompt_lengths(RATE) == [2480, 2480]

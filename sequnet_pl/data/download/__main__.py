@@ -47,20 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     gigabytes = Options.max_bytes / 1e9
-    add(
-        "--list",
-        type=Path,
-        default=PIANO_LIST,
-        metavar="FILE",
-        help="csv with split and video_id or url, or a list",
-    )
-    add(
-        "--output",
-        type=Path,
-        default=Path("data/recordings"),
-        metavar="DIR",
-        help="their folder [%(default)s]",
-    )
+    add("--list", type=Path, default=PIANO_LIST, metavar="FILE", help="csv with split and video_id or url, or a list")
+    add("--output", type=Path, default=Path("data/recordings"), metavar="DIR", help="their folder [%(default)s]")
     add("--limit", type=int, metavar="N", help="only the first N recordings of the list")
     add("--cookies", type=Path, metavar="FILE", help="cookies of a browser, in Netscape's format")
     add("--sleep", type=float, default=Options.sleep, metavar="S", help="seconds before each download [%(default)s]")

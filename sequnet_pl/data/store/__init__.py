@@ -69,41 +69,35 @@ class Split:
 
 
 def make_store(
-    files: Mapping[str, Sequence[Path]],
-    folder: Path,
-    *,
-    workers: int | None = None,
-    progress: bool = True,
-    **options: Any,
+    files: Mapping[str, Sequence[Path]], folder: Path, options: Options | None = None, workers: int | None = None
 ) -> Report:
     """Make the store in `folder` hold exactly the audio `files` of each split, and decode only what it does not have.
 
     A file in several splits is split in time among them (see `Index.arranged`), and stored once. A file is known by its
-    path, size and time. `workers` processes decode, by default one for each core; `progress` shows a bar. The other
-    arguments are those of Options. Files that cannot be used are skipped, with a warning and in the report.
+    path, size and time. `workers` processes decode, by default one for each core. Files that cannot be used are
+    skipped, with a warning and in the report.
     Raises UserError where nothing can be used or the folder cannot be written; the splits are then as they were.
     """
-    folder, wanted = atomic.make_folder(Path(folder)), Options(**options)
+    atomic.make_folder(folder)
+    options = options or Options()
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
-    index = _usable(folder, wanted)
+    index = _usable(folder, options)
     if any(index.splits.values()) and not _changed(index, sources) and index.arranged(sources) == index:
         return Report(index.splits, index.skipped)  # without the lock: many jobs use a store, on a read-only disk too
     with lock(folder):
-        return _update(folder, wanted, sources, workers or cores(), progress)
+        return _update(folder, options, sources, workers or cores())
 
 
-def _update(folder: Path, options: Options, sources: Sources, workers: int, progress: bool) -> Report:
+def _update(folder: Path, options: Options, sources: Sources, workers: int) -> Report:
     old = _usable(folder, options)
     jobs = _changed(old, sources)
-    new = append(folder, old, jobs, workers, progress).arranged(sources)
+    new = append(folder, old, jobs, workers).arranged(sources)
     if not any(new.splits.values()):
         first = f"; the first, {new.skipped[0].source}: {new.skipped[0].reason}" if new.skipped else ""
         raise UserError(f"none of {len(new.skipped)} audio files can be used{first}")
     for path in folder.glob(".*.json"):  # of runs that were killed
         path.unlink(missing_ok=True)
     write_index(folder, new)
-    for path in folder.glob("*.codes"):  # of an earlier version
-        path.unlink(missing_ok=True)
     _warn_of_leaks(new)
     failed = jobs.keys() & {entry.source for entry in new.skipped}
     return Report(new.splits, new.skipped, len(jobs) - len(failed), new.splits != old.splits)
