@@ -4,10 +4,9 @@ import argparse
 import functools
 import inspect
 import operator
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from docstring_parser import parse as parse_docstring
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
@@ -39,6 +38,10 @@ class _OneOrMore(argparse.Action):
 
     def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
         setattr(namespace, self.dest, values if len(values) > 1 else values[0])
+
+
+class _WrongValueError(argparse.ArgumentTypeError, ValueError):
+    """A wrong value: argparse names its option for the first of these types, jsonargparse for the second."""
 
 
 class Parser(ArgumentParser):
@@ -210,17 +213,43 @@ def _kind_of(annotation: Any, default: Any) -> dict[str, Any]:
     if len(kinds) == 1 and get_origin(kinds[0]) is list:
         return {"type": get_args(kinds[0])[0], "nargs": "+"}
     switch = {"nargs": "?", "const": True} if bool in kinds else {}
-    return {"type": functools.reduce(operator.or_, kinds), **switch}
+    return {"type": _type(kinds), **switch}
+
+
+def _type(kinds: Sequence[Any]) -> Any:
+    """Return the type of an option; of a union of numbers and words, a converter whose error names them briefly."""
+    kind = functools.reduce(operator.or_, kinds)
+    words = [_words(each) for each in kinds]
+    if len(kinds) == 1 or not all(words):
+        return kind
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--value", type=kind)
+
+    def convert(value: Any) -> Any:
+        try:
+            if isinstance(value, str):
+                return parser.parse_args([f"--value={value}"]).value
+            return parser.parse_object({"value": value}).value
+        except ArgumentError as error:
+            raise _WrongValueError(f"expected {' or '.join(filter(None, words))}, not {value}") from error
+
+    return convert
+
+
+def _words(kind: Any) -> str | None:
+    """Return the name of a number or switch, or the values of a Literal; None for other types."""
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, get_args(kind)))
+    if kind is NoneType:
+        return "null"
+    return getattr(kind, "__name__", "number") if kind in (bool, int, float, list[int]) else None
 
 
 def _one_line(error: Exception) -> str:
-    """Return the message; of the long one for a union, what its types expect, or the innermost cause in a class."""
+    """Return the message; of one with several lines, as for a union of classes, the first and the innermost cause."""
     text, cause = str(error), error.__cause__
     while cause is not None and cause.__cause__ is not None:
         cause = cause.__cause__
-    first, *others = text.splitlines()
-    if expected := dict.fromkeys(re.findall("- (Expected a .*)", text)):
-        text = f"{first} {' or '.join(expected)}. {others[-1]}"
-    elif cause is not None and others and "\n" not in str(cause):
-        text = f"{first} {cause}"
+    if cause is not None and "\n" in text and "\n" not in str(cause):
+        text = f"{text.splitlines()[0]} {cause}"
     return " ".join(text.split())
