@@ -98,6 +98,8 @@ def _update(folder: Path, options: Options, sources: Sources, workers: int) -> R
     for path in folder.glob(".*.json"):  # of runs that were killed
         path.unlink(missing_ok=True)
     write_index(folder, new)
+    for path in folder.glob("*.codes"):  # of an earlier version
+        path.unlink(missing_ok=True)
     _warn_of_leaks(new)
     failed = jobs.keys() & {entry.source for entry in new.skipped}
     return Report(new.splits, new.skipped, len(jobs) - len(failed), new.splits != old.splits)

@@ -164,6 +164,7 @@ def test_a_damaged_index(tmp_path: Path, five: list[Path], caplog: pytest.LogCap
     whole = index.read_text()
     for text in (whole[:200], "[]", '{"format": 2}', whole.replace('"format": 3', '"format": 99'), "\0\xff"):
         index.write_text(text)
+        (tmp_path / "store/train.0.codes").touch()  # of an earlier version
         with pytest.raises(UserError, match=r"index\.json.*delete it"):
             open_split(tmp_path / "store", "train")
         assert make(tmp_path / "store", five).made == 5
