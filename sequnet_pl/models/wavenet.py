@@ -46,7 +46,7 @@ class Layer(nn.Module):
         if x.is_cuda:
             z = gate(convolve_by_products(x, weight, bias, self.dilation))
         else:
-            z = gated_convolution([x], weight, bias, dilation=self.dilation)
+            z = gated_convolution(x, weight, bias, dilation=self.dilation)
         if self.residual is None:
             return x, z
         weight = pad(pad(self.residual.weight.squeeze(-1), 0, self.conv.in_channels, stream), 1, self.channels, gated)
