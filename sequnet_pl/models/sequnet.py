@@ -16,10 +16,9 @@ from sequnet_pl.audio.mulaw import CLASSES, SILENCE
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import last, pad, width
 from sequnet_pl.models.layers import CodeConv, GatedConv, RMSNorm, push
-from sequnet_pl.models.levels import Level, gated_convs, layers_by_level
+from sequnet_pl.models.levels import Level, gated_convs, layers_by_level, receptive_field, window_inputs
 from sequnet_pl.models.network import Network, State, Window, check_sizes
 from sequnet_pl.models.precision import float32_products
-from sequnet_pl.models.receptive_field import receptive_field, window_inputs
 from sequnet_pl.models.state_space import Block, tiled
 
 # Levels with state-space blocks, whose frames come every 4, 8 and 16 samples. Those of finer levels take more time than
