@@ -269,15 +269,14 @@ class _Program:
         return ctypes.addressof(structs)
 
     def _addresses(self, values: Sequence[Tensor]) -> int:
-        array = (_pointer * len(values))(*(value.data_ptr() for value in values))
-        self._keep += [array, *values]
-        return ctypes.addressof(array)
+        self._keep += values
+        return self._array([value.data_ptr() for value in values], torch.int64)
 
-    def _array(self, values: Iterable[int]) -> int:
-        listed = [int(value) for value in values]
-        array = (_int32 * max(1, len(listed)))(*listed)
+    def _array(self, values: Iterable[int], dtype: torch.dtype = torch.int32) -> int:
+        """Return the address of the values side by side."""
+        array = torch.tensor([*values], dtype=dtype)
         self._keep.append(array)
-        return ctypes.addressof(array)
+        return array.data_ptr()
 
     def draw(self, session: Session, uniform: Tensor, params: SamplingParams, threads: int) -> Block:
         """Draw a block on a number of threads; update the session."""
