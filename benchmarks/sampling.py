@@ -16,9 +16,8 @@ from typing import get_args
 
 import torch
 
-from benchmarks.memory import PeakMemory
+from benchmarks.common import PeakMemory, add_options, show
 from benchmarks.published import published_step
-from benchmarks.rows import add_options, show
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.errors import UsageError

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.rows import add_json, show
+from benchmarks.common import add_json, show
 
 RATE = 16_000
 _STORE = """
