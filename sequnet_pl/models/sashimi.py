@@ -178,9 +178,9 @@ class SaShiMi(Network):
         state.time += 1
         skips = [self.start(code.unsqueeze(1), labels=state.labels).squeeze(1)]  # (B, C)
         for rate, layer in enumerate(self.down):
-            place = (state.time // POOL**rate - 1) % POOL
-            state.pooled[rate][:, place] = skips[rate]
-            if place < POOL - 1:
+            slot = (state.time // POOL**rate - 1) % POOL
+            state.pooled[rate][:, slot] = skips[rate]
+            if slot < POOL - 1:
                 break
             skips.append(layer(state.pooled[rate].flatten(1)))
         x = skips[-1]
