@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import yaml
 
-from benchmarks.rows import add_json, show
+from benchmarks.common import add_json, show
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.models import registry
 from sequnet_pl.report.run_folder import Metrics

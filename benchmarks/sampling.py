@@ -16,9 +16,8 @@ from typing import get_args
 
 import torch
 
-from benchmarks.memory import PeakMemory
+from benchmarks.common import PeakMemory, add_options, show
 from benchmarks.published import published_step
-from benchmarks.rows import add_options, show
 from sequnet_pl.audio.files import SAMPLE_RATE
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.errors import UsageError
@@ -121,8 +120,8 @@ def measure(networks: Mapping[str, Network], rows: Sequence[Row], arguments: arg
             run(1)
         row.peak_memory_mb = memory.megabytes
         runs.append((run, steps_that_take(run, arguments.seconds, network.cycle)))
-    turns = [[seconds_of(run, steps) / steps for run, steps in runs] for _ in range(arguments.rounds)]
-    best = [min(each) for each in zip(*turns, strict=True)]
+    repetitions = [[seconds_of(run, steps) / steps for run, steps in runs] for _ in range(arguments.rounds)]
+    best = [min(each) for each in zip(*repetitions, strict=True)]
     for row, seconds in zip(rows, best, strict=True):
         row.steps_per_second = 1 / seconds
         row.samples_per_second = row.clips / seconds

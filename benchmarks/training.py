@@ -24,9 +24,8 @@ from torch import multiprocessing
 from torch.nn import functional as F
 from torch.utils.benchmark import Timer
 
-from benchmarks.memory import PeakMemory
+from benchmarks.common import PeakMemory, add_options, show
 from benchmarks.published import published_network
-from benchmarks.rows import add_options, show
 from benchmarks.sampling import NETWORKS
 from sequnet_pl.cli.main import exit_main
 from sequnet_pl.data.crops import Batch

@@ -3,8 +3,6 @@
 Letters: B batch, T time in frames, C channels, K kernel.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -46,12 +44,11 @@ def last(x: Tensor, frames: int) -> Tensor:
     return x[:, x.shape[1] - frames :]
 
 
-def convolve(inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
-    """Valid convolution of inputs (B, T, C), side by side, with weight (C', C, K): (B, (T - span) // stride + 1, C').
+def convolve(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
+    """Valid convolution of x (B, T, C) with weight (C', C, K): (B, (T - span) // stride + 1, C').
 
     The span of a kernel is 1 + (K - 1) * dilation frames.
     """
-    x = inputs[0] if len(inputs) == 1 else torch.cat(tuple(inputs), dim=-1)
     # to the library, frames are images of height 1 in the memory format "channels last"
     kernel = weight.unsqueeze(2).to(x.dtype, memory_format=torch.channels_last)
     image = x.transpose(1, 2).unsqueeze(2)

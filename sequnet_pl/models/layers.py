@@ -21,20 +21,17 @@ def gate(both: Tensor) -> Tensor:
     return torch.tanh(filtered) * torch.sigmoid(gated)
 
 
-def gated_convolution(
-    inputs: Sequence[Tensor], weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1
-) -> Tensor:
-    """Compute the gate of a valid convolution of inputs (B, T, C), side by side, with weight (2C', C, K): (B, T', C').
+def gated_convolution(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1, dilation: int = 1) -> Tensor:
+    """Compute the gate of a valid convolution of x (B, T, C) with weight (2C', C, K): (B, T', C').
 
     In float32 on a CPU, a wide filter and gate are two convolutions: oneDNN's backward pass scales badly with output
     channels. Narrow ones are faster as one.
     """
-    x = inputs[0] if len(inputs) == 1 else torch.cat(tuple(inputs), dim=-1)
     if x.is_cpu and x.dtype == torch.float32 and len(bias) >= 128:
         halves = zip(weight.chunk(2), bias.chunk(2), strict=True)
-        filtered, gated = (convolve([x], *half, stride, dilation) for half in halves)
+        filtered, gated = (convolve(x, *half, stride, dilation) for half in halves)
         return torch.tanh(filtered) * torch.sigmoid(gated)
-    return gate(convolve([x], weight, bias, stride, dilation))
+    return gate(convolve(x, weight, bias, stride, dilation))
 
 
 class RMSNorm(nn.Module):
@@ -123,24 +120,16 @@ class CodeConv(nn.Module):
         dtype = compute_dtype(table)
         if codes.is_cuda and codes.shape[1] > self.kernel_size:
             one_hot = codes.unsqueeze(-1) == torch.arange(CLASSES, device=codes.device)
-            frames = convolve([one_hot.to(dtype)], table.permute(2, 1, 0), bias)
-            return (
-                frames if self.label_rows is None else frames + self._label_frames(labels, frames.shape[-1]).to(dtype)
-            )
-        rows = codes.long().unfold(1, self.kernel_size, 1) + CLASSES * torch.arange(
-            self.kernel_size, device=codes.device
-        )
-        sums = F.embedding_bag(rows.flatten(0, 1), table.flatten(0, 1), mode="sum") + bias
-        frames = sums.view(*rows.shape[:2], -1)
+            frames = convolve(one_hot.to(dtype), table.permute(2, 1, 0), bias)
+        else:
+            taps = torch.arange(self.kernel_size, device=codes.device)
+            rows = codes.long().unfold(1, self.kernel_size, 1) + CLASSES * taps
+            sums = F.embedding_bag(rows.flatten(0, 1), table.flatten(0, 1), mode="sum") + bias
+            frames = sums.view(*rows.shape[:2], -1)
         if self.label_rows is not None:
-            frames = frames + self._label_frames(labels, frames.shape[-1])
+            chosen = self.label_rows[:1] if labels is None else self.label_rows[labels]
+            frames = frames + pad(chosen, 1, channels, frames.shape[-1]).unsqueeze(1).to(frames.dtype)
         return frames.to(dtype)
-
-    def _label_frames(self, labels: Tensor | None, width: int) -> Tensor:
-        """Return the rows of labels (B,) as frames (B, 1, `width`), or that of no label (1, 1, `width`)."""
-        assert self.label_rows is not None
-        rows = self.label_rows[:1] if labels is None else self.label_rows[labels]
-        return pad(rows, 1, self.bias.numel(), width).unsqueeze(1)
 
 
 class GatedConv(nn.Module):
@@ -159,8 +148,9 @@ class GatedConv(nn.Module):
         """Map x and read (B, T, C) and condition (B, T' >= T, C) to (B, (T - K) // stride + 1, C)."""
         given = None if read is x else read  # one slice of x, else gradients would add up in another order
         x = x[:, (x.shape[1] - self.kernel_size) % self.stride :]
-        inputs = [x if given is None else last(given, x.shape[1])]
-        inputs += [] if condition is None else [last(condition, x.shape[1])]
+        inputs = x if given is None else last(given, x.shape[1])
+        if condition is not None:
+            inputs = torch.cat((inputs, last(condition, x.shape[1])), dim=-1)
         weight, bias = pad_gated(self.conv.weight, self.conv.bias, self.features, x.shape[-1])
         return x[:, self.kernel_size - 1 :: self.stride] + gated_convolution(inputs, weight, bias, self.stride)
 
@@ -196,7 +186,7 @@ class GatedUpsample(nn.Module):
 
     def _phase(self, x: Tensor, read: Tensor, weight: Tensor) -> Tensor:
         weight, bias = pad_gated(weight, self.bias, self.features, x.shape[-1])
-        return x[:, weight.shape[-1] - 1 :] + gated_convolution([read], weight, bias)
+        return x[:, weight.shape[-1] - 1 :] + gated_convolution(read, weight, bias)
 
     def step(self, x: Tensor, window: Tensor) -> tuple[Tensor, Tensor]:
         """Compute even and odd frame (B, C each) from the newest coarse frame x (B, C) and its window."""

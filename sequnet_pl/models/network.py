@@ -28,6 +28,13 @@ class Window(NamedTuple):
     outputs: int
 
 
+def check_sizes(least: int, **sizes: int) -> None:
+    """Raise UsageError for the first size below `least`."""
+    for name, value in sizes.items():
+        if value < least:
+            raise UsageError(f"{name} is {value}, but must be {least} or more")
+
+
 def _map(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     if isinstance(value, list):
         return [_map(item, function) for item in value]

@@ -20,7 +20,7 @@ from sequnet_pl.audio.mulaw import CLASSES
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import last
 from sequnet_pl.models.layers import CodeConv
-from sequnet_pl.models.network import Network, State, Window
+from sequnet_pl.models.network import Network, State, Window, check_sizes
 from sequnet_pl.models.precision import float32_products
 from sequnet_pl.models.state_space import Block
 
@@ -61,13 +61,10 @@ class SaShiMi(Network):
         score_context: int = 1024,
     ) -> None:
         super().__init__()
-        for name, value, least in (("features", features, 1), ("blocks", blocks, 1), ("head", head, 0)):
-            if value < least:
-                raise UsageError(f"{name} is {value}, but must be {least} or more")
+        check_sizes(1, features=features, blocks=blocks)
+        check_sizes(0, head=head, score_context=score_context)
         if state < 2 or state % 2:
             raise UsageError(f"state is {state}, but must be even and 2 or more")
-        if score_context < 0:
-            raise UsageError(f"score_context is {score_context}, but must be 0 or more")
         self.score_context = score_context
         widths = [features, POOL // 2 * features, POOL * features]
         self.start = CodeConv(features)
@@ -181,9 +178,9 @@ class SaShiMi(Network):
         state.time += 1
         skips = [self.start(code.unsqueeze(1), labels=state.labels).squeeze(1)]  # (B, C)
         for rate, layer in enumerate(self.down):
-            place = (state.time // POOL**rate - 1) % POOL
-            state.pooled[rate][:, place] = skips[rate]
-            if place < POOL - 1:
+            slot = (state.time // POOL**rate - 1) % POOL
+            state.pooled[rate][:, slot] = skips[rate]
+            if slot < POOL - 1:
                 break
             skips.append(layer(state.pooled[rate].flatten(1)))
         x = skips[-1]

@@ -16,10 +16,9 @@ from sequnet_pl.audio.mulaw import CLASSES, SILENCE
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import last, pad, width
 from sequnet_pl.models.layers import CodeConv, GatedConv, RMSNorm, push
-from sequnet_pl.models.levels import Level, gated_convs, layers_by_level
-from sequnet_pl.models.network import Network, State, Window
+from sequnet_pl.models.levels import Level, gated_convs, layers_by_level, receptive_field, window_inputs
+from sequnet_pl.models.network import Network, State, Window, check_sizes
 from sequnet_pl.models.precision import float32_products
-from sequnet_pl.models.receptive_field import receptive_field, window_inputs
 from sequnet_pl.models.state_space import Block, tiled
 
 # Levels with state-space blocks, whose frames come every 4, 8 and 16 samples. Those of finer levels take more time than
@@ -70,10 +69,8 @@ class SeqUNet(Network):
         score_context: int = 1024,
     ) -> None:
         super().__init__()
-        sizes = (("levels", levels, 1), ("features", features, 1), ("head", head, 0))
-        for name, value, least in (*sizes, ("score_context", score_context, 0)):
-            if value < least:
-                raise UsageError(f"{name} is {value}, but must be {least} or more")
+        check_sizes(1, levels=levels, features=features)
+        check_sizes(0, head=head, score_context=score_context)
         if state < 0 or state % 2:
             raise UsageError(f"state is {state}, but must be even and 0 or more")
         if state and levels <= _FIRST_MEMORY:

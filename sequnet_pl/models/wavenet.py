@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sequnet_pl.audio.mulaw import CLASSES
-from sequnet_pl.errors import UsageError
 from sequnet_pl.models.frames import convolve_by_products, last, pad, width
 from sequnet_pl.models.layers import CodeConv, apply_window, bias_of, gate, gated_convolution
-from sequnet_pl.models.network import Network, State, Window
+from sequnet_pl.models.network import Network, State, Window, check_sizes
 from sequnet_pl.models.precision import float32_products
 
 
@@ -47,7 +46,7 @@ class Layer(nn.Module):
         if x.is_cuda:
             z = gate(convolve_by_products(x, weight, bias, self.dilation))
         else:
-            z = gated_convolution([x], weight, bias, dilation=self.dilation)
+            z = gated_convolution(x, weight, bias, dilation=self.dilation)
         if self.residual is None:
             return x, z
         weight = pad(pad(self.residual.weight.squeeze(-1), 0, self.conv.in_channels, stream), 1, self.channels, gated)
@@ -90,13 +89,9 @@ class WaveNet(Network):
         kernel_size: int = 2,
     ) -> None:
         super().__init__()
-        sizes = {"layers": layers, "blocks": blocks, "dilation_channels": dilation_channels}
-        sizes |= {"residual_channels": residual_channels, "skip_channels": skip_channels}
-        for name, value in sizes.items():
-            if value < 1:
-                raise UsageError(f"{name} is {value}, but must be 1 or more")
-        if kernel_size < 2:
-            raise UsageError(f"kernel_size is {kernel_size}, but must be 2 or more")
+        check_sizes(1, layers=layers, blocks=blocks, dilation_channels=dilation_channels)
+        check_sizes(1, residual_channels=residual_channels, skip_channels=skip_channels)
+        check_sizes(2, kernel_size=kernel_size)
         self.layers_a_block = layers
         self.start = CodeConv(residual_channels)
         shape = residual_channels, dilation_channels, skip_channels, kernel_size

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +18,6 @@ from sequnet_pl.sampling.metadata import Clip
 log = logging.getLogger(__name__)
 
 _SUFFIX = ".context"
-
-
-@dataclass(frozen=True, eq=False)
-class Continued:
-    """A clip and the codes (T,) that its network has read: `context`, which is not in the wav, then `codes`."""
-
-    clip: Clip
-    context: NDArray[np.uint8]
-    codes: NDArray[np.uint8]
 
 
 def needed_context(network: Network, clip: Clip, context: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -54,8 +44,8 @@ def digest(wav: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_clip(wav: Path) -> Continued:
-    """Read a clip that sample.py made.
+def read_clip(wav: Path) -> tuple[Clip, NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return a clip that sample.py made, the codes (T,) that were read before it, and its own codes (T,).
 
     Of a clip of an earlier version the context is not known, and counts as silence; this is logged.
     Raises UserError if the clip, its entry or its context is missing, or the clip was edited.
@@ -73,13 +63,8 @@ def read_clip(wav: Path) -> Continued:
             "%s was made by an earlier version: edits are not detected, and sound before its prompt counts as silence",
             wav,
         )
-    context = np.empty(0, np.uint8)
-    if clip.context_samples:
-        path = wav.with_suffix(_SUFFIX)
-        try:
-            context = np.fromfile(path, np.uint8)
-        except OSError as error:
-            raise UserError(f"{wav} cannot be continued: cannot read {path}: {error.strerror or error}") from error
+    path = wav.with_suffix(_SUFFIX)
+    context = np.fromfile(path, np.uint8) if clip.context_samples and path.is_file() else np.empty(0, np.uint8)
     if len(context) != clip.context_samples:
-        raise UserError(f"{wav} cannot be continued: it needs {clip.context_samples} codes, not {len(context)}")
-    return Continued(clip, context, codes)
+        raise UserError(f"{wav} cannot be continued: {path} must have {clip.context_samples} codes, not {len(context)}")
+    return clip, context, codes

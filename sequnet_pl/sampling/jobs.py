@@ -203,8 +203,8 @@ def _recordings(options: Options, trained: Trained) -> Split:
 
 def longer_clip(options: Options, wav: Path) -> Plan:
     """A clip that is continued with its own settings. Raises UserError if its checkpoint has other weights now."""
-    found = continued.read_clip(wav)
-    clip, made = found.clip, found.clip.metadata
+    clip, context, codes = continued.read_clip(wav)
+    made = clip.metadata
     samples = _samples(options, made.sample_rate)
     device = device_for(int(made.device == "cuda") if options.device is None else options.device)
     torch.set_num_threads(options.threads or made.threads)
@@ -217,12 +217,12 @@ def longer_clip(options: Options, wav: Path) -> Plan:
     engine = engine_for(trained.network, cast(EngineName, name), cast(WeightType, made.weights))
     threads = torch.get_num_threads()
     metadata = replace(made, checkpoint=str(path), engine=engine.name, device=device.type, threads=threads)
-    read = torch.from_numpy(np.concatenate((found.context, found.codes)))
+    read = torch.from_numpy(np.concatenate((context, codes)))
     batch = Batch(
         resume(trained.network, read.unsqueeze(0), clip.drawn, trained.label_numbers(made.label, 1)),
         [metadata],
-        [found.context],
-        [found.codes],
+        [context],
+        [codes],
         samples,
         previous_nll=(clip.bits_per_sample * clip.generated * math.log(2), clip.generated),
         previous_lead_in=clip.lead_in_samples,

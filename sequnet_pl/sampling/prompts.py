@@ -60,8 +60,6 @@ def from_file(path: Path, rate: int, context: int, start: float, seconds: float)
     Logs what was converted, and whether the file ends sooner. Raises UserError if nothing can be read there.
     """
     shown = length(seconds, rate)
-    if start < 0:
-        raise UsageError(f"a prompt cannot start at {start:g} s; the start of the file is 0")
     source_rate, block = next(frames(path))
     if source_rate != rate or block.shape[1] != 1:
         log.info("%s: %d Hz, channels: %d; read as mono at %d Hz", path, source_rate, block.shape[1], rate)

@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from benchmarks.memory import PeakMemory
+from benchmarks.common import PeakMemory
 from benchmarks.sampling import has_row, main
 from sequnet_pl.errors import UserError
 

@@ -119,7 +119,7 @@ def test_a_clip_shorter_than_the_context_is_continued(run, start: str) -> None:
     assert np.array_equal(codes(Path("generated", made()[1]["wav"])), codes(Path("longer", longer["wav"])))
     if clip["context_samples"]:
         context.write_bytes(context.read_bytes()[1:])
-        assert "it needs" in run("--continue", f"generated/{clip['wav']}", on=None, status=1)
+        assert "must have" in run("--continue", f"generated/{clip['wav']}", on=None, status=1)
         context.unlink()
         assert "cannot be continued" in run("--continue", f"generated/{clip['wav']}", on=None, status=1)
 

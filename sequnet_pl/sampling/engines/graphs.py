@@ -77,11 +77,6 @@ class _Buffers:
     codes: Tensor  # (B, CAPACITY) int64
     nats: Tensor  # (B, CAPACITY)
 
-    @property
-    def shapes(self) -> tuple[torch.Size, bool]:
-        """The shape of the logits, and whether the clips are without labels."""
-        return self.session.logits.shape, self.session.state.labels is None
-
     @classmethod
     def like(cls, session: Session) -> "_Buffers":
         logits = session.logits
@@ -98,11 +93,10 @@ class _Buffers:
 
 def _copy_state(to: State, source: State) -> None:
     """Copy all tensors and the time, in place."""
-    tensors: list[list[Tensor]] = [[], []]
-    for found, state in zip(tensors, (to, source), strict=True):
-        state.map(lambda tensor, found=found: found.append(tensor) or tensor)
-    for target, tensor in zip(*tensors, strict=True):
-        target.copy_(tensor)
+    tensors: list[Tensor] = []
+    source.map(lambda tensor: tensors.append(tensor) or tensor)
+    copied = iter(tensors)
+    to.map(lambda tensor: tensor.copy_(next(copied)))
     to.time = source.time
 
 
@@ -129,7 +123,7 @@ class GraphsEngine:
                 f"{type(network).__name__} has {len(self._patterns)} step patterns, and graphs are recorded for at "
                 f"most {_MOST_PATTERNS}; use --engine eager"
             )
-        self._params: SamplingParams | None = None
+        self._prepared: object = None  # what the buffers and the runs are for
         self._buffers: _Buffers | None = None
         self._runs: dict[int, Callable[[], None]] = {}  # by pattern
 
@@ -159,14 +153,13 @@ class GraphsEngine:
 
     def _prepare(self, session: Session, params: SamplingParams) -> _Buffers:
         """Return tensors and graphs for this number of clips and these parameters; the last ones if they fit."""
-        buffers = self._buffers
-        shapes = session.logits.shape, session.state.labels is None
-        if buffers is None or buffers.shapes != shapes or params != self._params:
-            self._buffers = buffers = _Buffers.like(session)
-            self._params = params
+        needed = session.logits.shape, session.state.labels is None, params
+        if self._buffers is None or needed != self._prepared:
+            self._buffers = _Buffers.like(session)
             pool = torch.cuda.graph_pool_handle() if session.logits.is_cuda else None  # one graph runs at a time
-            self._runs = {pattern: self._captured(pattern, buffers, params, pool) for pattern in self._patterns}
-        return buffers
+            self._runs = {pattern: self._captured(pattern, self._buffers, params, pool) for pattern in self._patterns}
+            self._prepared = needed
+        return self._buffers
 
     def _captured(
         self, pattern: int, buffers: _Buffers, params: SamplingParams, pool: "torch.cuda._POOL_HANDLE | None"

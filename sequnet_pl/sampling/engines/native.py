@@ -46,7 +46,7 @@ def _struct(name: str, *fields: tuple[str, Any]) -> Any:
 
 
 _Matrix = _struct("Matrix", ("weights scales zeros", _pointer), ("inputs panels width format", _int32))
-_Place = _struct("Place", ("numbers", _pointer), ("clip channel frame", _int64))
+_StateView = _struct("StateView", ("numbers", _pointer), ("clip channel frame", _int64))
 _Drawing = _struct("SamplingParams", ("temperature top_p", _double), ("top_k", _int32))
 _Job = _struct(
     "Job",
@@ -219,16 +219,16 @@ class _Program:
             stride, known, batch = operation.shift - ring.shift, lag + self._rings.ahead.get(ring.written, 0), _SLOTS
             while (batch - 1) << stride > known:
                 batch //= 2
-            place = (self._rings.numbers[ring], lag, batch, stride)
+            read = (self._rings.numbers[ring], lag, batch, stride)
             if number in operation.added:
-                added.append((-1, *place))
+                added.append((-1, *read))
             if weight is not None:
-                found.append((len(self._matrices), *place))
+                found.append((len(self._matrices), *read))
                 self._matrices.append((panels, weight.detach()))
         return sorted(found, key=lambda row: -row[3]) + added
 
     def _target(self, plan: Schedule, operation: Operation, output: Output) -> list[int]:
-        """Return where an output goes to, its activation, and the source and the states of its recurrence."""
+        """Return the target of an output, its activation, and the source and the states of its recurrence."""
         row = [-1, 0, output.ahead, _ACTIVATIONS[output.activation]]  # the logits
         if operation is not plan.operations[-1]:
             row[:2] = [self._rings.numbers[output.ring], operation.shift - output.ring.shift]
@@ -269,15 +269,14 @@ class _Program:
         return ctypes.addressof(structs)
 
     def _addresses(self, values: Sequence[Tensor]) -> int:
-        array = (_pointer * len(values))(*(value.data_ptr() for value in values))
-        self._keep += [array, *values]
-        return ctypes.addressof(array)
+        self._keep += values
+        return self._array([value.data_ptr() for value in values], torch.int64)
 
-    def _array(self, values: Iterable[int]) -> int:
-        listed = [int(value) for value in values]
-        array = (_int32 * max(1, len(listed)))(*listed)
+    def _array(self, values: Iterable[int], dtype: torch.dtype = torch.int32) -> int:
+        """Return the address of the values side by side."""
+        array = torch.tensor([*values], dtype=dtype)
         self._keep.append(array)
-        return ctypes.addressof(array)
+        return array.data_ptr()
 
     def draw(self, session: Session, uniform: Tensor, params: SamplingParams, threads: int) -> Block:
         """Draw a block on a number of threads; update the session."""
@@ -286,11 +285,11 @@ class _Program:
         if isinstance(state, WaveNetState):  # long rings are laid out frame by frame; values and shapes stay
             state.rings[:] = [ring.transpose(1, 2).contiguous().transpose(1, 2) for ring in state.rings]
         before, held, biases = history(state), tensors(state), of_clips(self._input_biases, state, clips)
-        places = (_Place * len(self._tensors))()
-        for place, (number, first) in zip(places, self._tensors, strict=True):
+        views = (_StateView * len(self._tensors))()
+        for view, (number, first) in zip(views, self._tensors, strict=True):
             clip, channel, *frame = held[number].stride()  # of (B, C, F) or (B, C)
-            place.numbers = held[number].data_ptr() + first * channel * held[number].itemsize
-            place.clip, place.channel, place.frame = clip, channel, frame[0] if frame else 1
+            view.numbers = held[number].data_ptr() + first * channel * held[number].itemsize
+            view.clip, view.channel, view.frame = clip, channel, frame[0] if frame else 1
         job = _Job(
             logits=session.logits.data_ptr(),
             uniform=uniform.data_ptr(),
@@ -298,7 +297,7 @@ class _Program:
             history=before.data_ptr(),
             input_biases=biases.data_ptr(),
             nats=block.nats.data_ptr(),
-            state=ctypes.addressof(places),
+            state=ctypes.addressof(views),
             time=state.time % self._cycle + self._offset,
             clips=clips,
             samples=samples,

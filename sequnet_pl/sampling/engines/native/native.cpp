@@ -52,7 +52,7 @@ struct Schedule {
     int32_t ring_count, output_count, operation_count, pattern_count, part_count, kernel, pitch, input, quantize;
 };
 
-struct Place {  // where a part of a state lies: of its first clip, channel and frame, and how far apart they are
+struct StateView {  // a part of a state: its first number, and the strides of clips, channels and frames
     float* numbers;
     int64_t clip, channel, frame;
 };
@@ -64,7 +64,7 @@ struct Job {
     const uint8_t* history;  // (clips, kernel), the codes before
     const float* input_biases;  // (clips, pitch), of the input convolution
     float* nats;            // (clips, samples)
-    const Place* state;     // by part, updated
+    const StateView* state;  // by part, updated
     int64_t time;           // of the state; a whole number of cycles may be added
     int32_t clips, samples, threads;
     Drawing drawing;
@@ -272,7 +272,7 @@ class Program {
     }
 
     template <class Visit>  // visit(ring, index, numbers of a clip's frame in the state)
-    void each_frame(const PartRow& part, const Place& place, int64_t time, const Visit& visit) {
+    void each_frame(const PartRow& part, const StateView& view, int64_t time, const Visit& visit) {
         Ring& ring = rings[part.ring];
         const int64_t now = time >> ring.shift;
         for (int k = 0; k < part.count; ++k) {
@@ -281,7 +281,7 @@ class Program {
                                   : part.kind == FIXED ? k
                                                        : now - part.count + 1 + k;
             for (int clip = 0; clip < job.clips; ++clip)
-                visit(ring, index, clip, place.numbers + clip * place.clip + k * place.frame);
+                visit(ring, index, clip, view.numbers + clip * view.clip + k * view.frame);
         }
     }
 

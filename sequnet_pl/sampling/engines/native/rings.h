@@ -10,7 +10,6 @@
 // quicker than to wait for another's.
 class Quantized {
   public:
-    Quantized() = default;
     Quantized(int frames, int pitch)
         : pitch(pitch), high((size_t)frames * pitch), low((size_t)frames * pitch), scale(frames) {}
 
@@ -42,7 +41,7 @@ class Quantized {
     }
 
   private:
-    int pitch = 0;
+    int pitch;
     Buffer<uint8_t> high, low;
     Buffer<float> scale;
 };
