@@ -36,6 +36,7 @@ from sequnet_pl.training.trained import load_trained
 
 PROGRAM = "python -m benchmarks.comparison"
 NETWORKS = ("sequnet", "wavenet")
+NAMES = {name: registry.title(name) for name in NETWORKS}
 CLIPS = (1, 16)
 """Numbers of clips at once whose sampling is timed."""
 CLAIM = (
@@ -112,8 +113,11 @@ def compare(folder: Path, scale: Scale, recordings: str, gpus: int) -> dict[str,
     settings = json.loads(json.dumps([asdict(scale), recordings, gpus]))
     path, found = folder / "results.json", {}
     if path.exists():
-        content = json.loads(path.read_text(encoding="utf-8"))
-        found = content["stages"] if content["settings"] == settings else {}
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found = dict(content["stages"]) if content["settings"] == settings else {}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} holds no results of a comparison; move it away, or choose --out") from error
 
     def stage(name: str, make: Callable[..., Results], *arguments: Any) -> None:
         if name not in found:
@@ -203,11 +207,12 @@ def table(found: Mapping[str, Results]) -> list[list[str]]:
     trained, tested, evaluated = (
         [found[f"{stage} {network}"] for network in NETWORKS] for stage in ("train", "test", "evaluate")
     )
+    worse = worse_than_bigram(found)
     lines: list[list[str]] = []
 
     def add(name: str, values: Sequence[float], digits: str, claim: str = "", reached: bool = False) -> None:
         ratio = f"{values[0] / values[1]:.2f}" if values[1] else "–"
-        verdict = f"{claim}: {'reached' if reached else 'not reached'}" if claim else "–"
+        verdict = f"{claim}: {'reached' if reached and not worse else 'not reached'}" if claim else "–"
         lines.append([name, *(f"{value:{digits}}" for value in values), ratio, verdict])
 
     bits = [one["bits_per_sample"][NETWORK] for one in tested]
@@ -234,18 +239,29 @@ def table(found: Mapping[str, Results]) -> list[list[str]]:
     return lines
 
 
+def worse_than_bigram(found: Mapping[str, Results]) -> str:
+    """A remark if a network is worse than the bigram baseline, so that no claim is reached; else an empty string."""
+    for network, name in NAMES.items():
+        bits = found[f"test {network}"]["bits_per_sample"]
+        value, bigram = bits[NETWORK], bits["bigram baseline"]
+        if value > bigram:
+            why = f"{name} has {value:.3f} bits per sample, more than the bigram baseline, {bigram:.3f}; train longer."
+            return f"No claim is reached: {why}"
+    return ""
+
+
 def write_report(folder: Path, command: str, found: Mapping[str, Results]) -> None:
     """Write report.md, and report.html with curves and clips, into `folder`. Raises UserError if that fails."""
     data = found["train sequnet"]["data"]
     steps = " and ".join(f"{found[f'train {network}']['steps']:,}" for network in NETWORKS)
     recordings = Path(data["audio_dir"]).name if data["audio_dir"] else data["dataset"]
     seconds = found["test sequnet"]["samples"] / data["sample_rate"]
-    head = ["", *map(registry.title, NETWORKS), "ratio", "claim"]
-    lines = [head, ["---", "---:", "---:", "---:", "---"], *table(found)]
+    lines = [("", *NAMES.values(), "ratio", "claim"), ("---", "---:", "---:", "---:", "---"), *table(found)]
     text = [
         "# Seq-U-Net and WaveNet",
         "\n".join(f"| {' | '.join(cells)} |" for cells in lines),
         CLAIM,
+        worse_than_bigram(found),
         f"Trained on {recordings} for {steps} steps of {data['batch_size']} x {data['output_size']:,} targets, tested "
         f"on {seconds:,.0f} s, {found['evaluate sequnet']['clips']} clips of each network. Speeds are "
         "measured after training, both networks in alternation: the median of training, the best of sampling: "
@@ -254,7 +270,7 @@ def write_report(folder: Path, command: str, found: Mapping[str, Results]) -> No
         f"    {command}",
         "Learning curves, clips and settings: [report.html](report.html)",
     ]
-    atomic.write_text(folder / "report.md", "\n\n".join(text) + "\n")
+    atomic.write_text(folder / "report.md", "\n\n".join(filter(None, text)) + "\n")
     write_comparison(folder / "report.html", [Path(found[f"train {network}"]["run"]) for network in NETWORKS])
 
 

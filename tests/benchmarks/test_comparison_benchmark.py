@@ -1,5 +1,6 @@
 """A comparison of tiny networks: it is continued where it was stopped, and its report has every line."""
 
+import copy
 import json
 from pathlib import Path
 
@@ -18,8 +19,8 @@ TINY = Scale(("sequnet-small", "wavenet-small"), (*SHORT, *SIZES), 4, 0.3, 0.1, 
 FOUND = {
     "train sequnet": {"parameters": 200, "receptive_field": 90},
     "train wavenet": {"parameters": 100, "receptive_field": 100},
-    "test sequnet": {"accuracy": 0.25, "bits_per_sample": {"this network": 3.0}},
-    "test wavenet": {"accuracy": 0.5, "bits_per_sample": {"this network": 2.0}},
+    "test sequnet": {"accuracy": 0.25, "bits_per_sample": {"bigram baseline": 4.0, "this network": 3.0}},
+    "test wavenet": {"accuracy": 0.5, "bits_per_sample": {"bigram baseline": 4.0, "this network": 2.0}},
     "training": {"seconds": [0.1, 0.5], "megabytes": [50, 100]},
     "sampling": {"1": [500, 100], "16": [300, 100]},
 } | {
@@ -81,6 +82,7 @@ def test_stopped_in_the_middle_it_is_continued_and_reports_every_line(tmp_path, 
     page, text = (Path("comparison/tiny", name).read_text() for name in ("report.html", "report.md"))
     assert all("| " + " | ".join(cells) + " |" in text for cells in comparison.table(found))
     assert "log-mel Fréchet distance" in text and page.count('class="plot"') == 3
+    assert "No claim is reached" in text  # after three steps
     clips = [json.loads(path.read_text())["clips"] for path in Path("comparison").rglob("clips/clips.json")]
     keys = ("clip", "prompt", "prompt_end", "seed")
     assert len(clips) == 2
@@ -103,6 +105,13 @@ def test_ratios_errors_and_claims():
         assert cells[2:] == [ratio, f"over 4 times as fast: {reached}"]
 
 
+def test_no_claim_is_reached_by_networks_that_are_worse_than_the_bigram_baseline():
+    found = copy.deepcopy(FOUND)
+    found["test wavenet"]["bits_per_sample"]["this network"] = 4.5
+    assert comparison.worse_than_bigram(found).startswith("No claim is reached: WaveNet has 4.500 bits per sample")
+    assert {claim.rpartition(": ")[2] for *_, claim in comparison.table(found)} == {"–", "not reached"}
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
@@ -115,6 +124,13 @@ def test_mistakes_are_reported_before_anything_is_trained(flags, message, tmp_pa
     with pytest.raises(UsageError, match=message):
         comparison.main([*flags, f"--out={tmp_path / 'out'}"])
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_not_a_comparison_is_kept(tmp_path):
+    (tmp_path / "results.json").write_text("[]")
+    with pytest.raises(UserError, match="no results of a comparison"):
+        comparison.main(["--scale=tiny", f"--out={tmp_path}"])
+    assert (tmp_path / "results.json").read_text() == "[]"
 
 
 def test_the_status_of_a_stage_that_fails_is_passed_on_and_a_signal_is_reported():
