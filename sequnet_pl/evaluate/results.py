@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate.comparison import SETS, Comparison, Estimate, Result
 from sequnet_pl.evaluate.features import SCALARS, mel_frequencies
 from sequnet_pl.report.charts import COLOURS, GREY, Chart, chart, series
@@ -20,6 +21,18 @@ FORMAT = "sequnet_pl evaluation, version 1"
 NUMBERS = "evaluation.json"
 PAGE = "evaluation.html"
 HEADINGS = ("", "generated", "real vs. real", "noise vs. real")
+
+
+def check_output_dir(folder: Path) -> None:
+    """Raise UserError if files of a folder that are not of an earlier evaluation would be overwritten."""
+    if not any((folder / name).exists() for name in (NUMBERS, PAGE)):
+        return
+    try:
+        ours = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))["format"] == FORMAT
+    except (OSError, ValueError, KeyError, TypeError):
+        ours = False
+    if not ours:
+        raise UserError(f"{NUMBERS} or {PAGE} in {folder} is not of an evaluation; choose a folder with --output_dir")
 
 
 def dump(comparison: Comparison, made: Mapping[str, Any]) -> str:

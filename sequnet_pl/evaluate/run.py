@@ -77,6 +77,8 @@ def evaluate(argv: list[str]) -> None:
         run = found and found.folder
     parent = Path(options.clips_dir) if options.clips_dir else run
     folder = Path(options.output_dir) if options.output_dir else parent and parent / OUT
+    if folder:
+        results.check_output_dir(folder)
     split = held_out(options.audio_dir, trained, rate)
     stretches = [] if options.clips_dir else clips.choose(split, samples, options.clips or CLIPS, rate)
     in_root = folder is None

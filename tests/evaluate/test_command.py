@@ -150,6 +150,14 @@ def test_the_result_lies_in_the_run(run, checkpoint: Path) -> None:
     assert 'href="../logs/sequnet/mine/report.html"' in page
 
 
+@pytest.mark.parametrize("name", ["evaluation.json", "evaluation.html"])
+def test_files_of_others_are_kept(run, name: str) -> None:
+    Path("out").mkdir()
+    Path("out", name).write_text("{}")
+    assert "--output_dir" in run("--clips", 4, "--output_dir", "out", status=1)
+    assert [path.name for path in Path("out").iterdir()] == [name] and Path("out", name).read_text() == "{}"
+
+
 @pytest.mark.parametrize(
     ("status", "words", "message"),
     [
