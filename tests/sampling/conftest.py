@@ -55,7 +55,6 @@ def run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(making, "save_spectrogram", lambda *_: None)  # what takes most of the time
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the networks are too small for more
 
     def run(
         *argv: object, status: int = 0, on: Path | None = trained, short: bool = True, own_folder: bool = False
