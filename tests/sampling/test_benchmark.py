@@ -11,12 +11,11 @@ from sequnet_pl.errors import UserError
 
 
 def test_rows_of_all_engines(tmp_path, capsys):
-    options = ["--clips", "1", "2", "--seconds", "0.01", "--rounds", "1", "--weights", "float32"]
-    networks = ["sequnet-small", "wavenet-small", "sashimi-small"]
-    main(["--networks", *networks, *options, "--labels", "--json", str(tmp_path / "rows.json")])
+    options = ["--clips", "1", "2", "--seconds", "0.01", "--rounds", "1", "--weights", "float32", "--labels"]
+    main(["--networks", "wavenet-small", *options, "--json", str(tmp_path / "rows.json")])
     assert "real time" in capsys.readouterr().out
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    assert sum(row["labelled"] for row in rows) == len(rows) / 2 == 12
+    assert sum(row["labelled"] for row in rows) == len(rows) / 2 == 4
     assert all(row["steps_per_second"] > 0 and row["times_published"] is None for row in rows)
 
 

@@ -58,11 +58,10 @@ def test_the_pages_of_a_run_link_each_other(run, trained: Path) -> None:
     assert not Path("report.html").exists()
 
 
-@pytest.mark.parametrize("start", ["--conditional 1", "--conditional 0 --lead_in 0"])
-def test_any_batch_size_gives_the_same_codes_in_float64(run, start: str) -> None:
+def test_any_batch_size_gives_the_same_codes_in_float64(run) -> None:
     for size in (1, 2, 5):
-        words = f"{start} --double --batch_size {size} --num_batches {10 // size} --gen_samples 50 --output_dir {size}"
-        run(*words.split(), short=False)
+        words = f"--double --batch_size {size} --num_batches {10 // size} --gen_samples 50 --output_dir {size}"
+        run("--conditional", 1, *words.split(), short=False)
     one, two, five = (
         {clip["clip"]: codes(Path(size, clip["wav"])) for clip in made(Path(size))} for size in ("1", "2", "5")
     )
