@@ -1,6 +1,7 @@
 """Both networks as whole modules: wide channels, activations computed again and mixed precision change no result."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -48,20 +49,26 @@ def any_network(request):
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("network", "shape", "message"),
     [
-        (lambda: SeqUNet(0), "levels is 0, but must be 1 or more"),
-        (lambda: SeqUNet(2, state=4), "levels is 2, but must be 3 or more with state 4"),
-        (lambda: SeqUNet(3, state=5), "state is 5, but must be even and 0 or more"),
-        (lambda: SeqUNet(3, state=4, score_context=-1), "score_context is -1, but must be 0 or more"),
-        (lambda: SeqUNet(3, kernel_size=4), "kernel_size is 4, but must be odd"),
-        (lambda: SaShiMi(state=0), "state is 0, but must be even and 2 or more"),
-        (lambda: SaShiMi(blocks=0), "blocks is 0, but must be 1 or more"),
+        (SeqUNet, {"levels": 0}, "levels is 0, but must be 1 or more"),
+        (SeqUNet, {"levels": 2, "state": 4}, "levels is 2, but must be 3 or more with state 4"),
+        (SeqUNet, {"state": 5}, "state is 5, but must be even and 0 or more"),
+        (SeqUNet, {"state": 4, "score_context": -1}, "score_context is -1, but must be 0 or more"),
+        (SeqUNet, {"features": 0}, "features is 0"),
+        (SeqUNet, {"kernel_size": 4}, "kernel_size is 4, but must be odd"),
+        (SeqUNet, {"kernel_size": 1}, "kernel_size is 1"),
+        *((SeqUNet, {"depth": depth}, f"depth is {depth}") for depth in (-1, [2, 0], [], [1] * 12)),
+        (SeqUNet, {"head": -1}, "head is -1"),
+        *((WaveNet, {name: 0}, f"{name} is 0") for name in ("layers", "blocks", "kernel_size")),
+        *((WaveNet, {name: 0}, f"{name} is 0") for name in ("dilation_channels", "skip_channels")),
+        (SaShiMi, {"state": 0}, "state is 0, but must be even and 2 or more"),
+        (SaShiMi, {"blocks": 0}, "blocks is 0, but must be 1 or more"),
     ],
 )
-def test_shapes_that_make_no_sense_are_refused(make, message):
-    with pytest.raises(UsageError, match=message):
-        make()
+def test_shapes_that_make_no_sense_are_refused(network, shape, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        network(**shape)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +133,6 @@ def test_gated_convolutions_are_those_of_torch(dtype, stride, dilation, frames_i
     got = torch.autograd.grad(actual, given, cost.to(dtype))
     for one, other in zip(got, wanted, strict=True):
         torch.testing.assert_close(one.float(), other, rtol=0, atol=tolerance)
-
-
-def test_dilated_products_are_a_convolution_of_torch():
-    x, weight, bias = torch.randn(2, 20, 6), torch.randn(8, 6, 5), torch.randn(8)
-    dilated = F.conv1d(x.transpose(1, 2), weight, bias, dilation=3).transpose(1, 2)
-    torch.testing.assert_close(frames.convolve_by_products(x, weight, bias, 3), dilated, rtol=0, atol=1e-4)
 
 
 def test_a_table_row_sums_up_in_full_precision():
