@@ -154,16 +154,6 @@ def test_what_cannot_be_continued(run, trained: Path) -> None:
     assert "no clip" in go_on(status=1)
 
 
-def test_other_clips_are_never_overwritten(run) -> None:
-    run()
-    first = Path("generated/step2_seed0_temp1_silence_000.wav").read_bytes()
-    run("--top_k", 3)
-    run()
-    assert len(made()) == 2
-    assert Path("generated/step2_seed0_temp1_silence_000.wav").read_bytes() == first
-    assert Path("generated/step2_seed0_temp1_silence_000-2.wav").is_file()
-
-
 def test_live_gives_the_same_samples(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     run("--conditional", 1)
     written = Path("generated", made()[0]["wav"]).read_bytes()

@@ -33,6 +33,8 @@ def test_two_samplers_in_one_folder_at_once_lose_no_clip(run, monkeypatch: pytes
     assert all(len(np.unique(codes(Path("generated", clip["wav"])))) > 3 or clip["top_k"] == 3 for clip in clips)
     page = Path("generated/index.html").read_text()
     assert all(name in page for name in wavs)
+    run("--batch_size", 2)  # makes the same clips again
+    assert {clip["wav"] for clip in made()} == wavs
 
 
 def test_a_batch_may_have_more_clips_than_a_process_may_open_files(run) -> None:
