@@ -5,7 +5,6 @@ import json
 import pytest
 import torch
 
-from benchmarks.memory import PeakMemory
 from benchmarks.sampling import has_row, main
 from sequnet_pl.errors import UserError
 
@@ -43,9 +42,3 @@ def test_rows_of_a_gpu(tmp_path):
     options = ["--clips", "1", "16", "--seconds", "0.01", "--rounds", "1", "--device", "cuda"]
     main(["--networks", "sequnet-small", "wavenet-small", *options, "--json", str(tmp_path / "rows.json")])
     assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 8
-
-
-def test_peak_memory_counts_what_is_added():
-    with PeakMemory(torch.device("cpu")) as memory:
-        torch.ones(10_000_000).sum()
-    assert memory.megabytes >= 0
