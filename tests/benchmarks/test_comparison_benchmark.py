@@ -4,11 +4,13 @@ import copy
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import comparison
 from benchmarks.comparison import SCALES, Scale
 from benchmarks.sampling import NETWORKS
+from sequnet_pl.audio.files import SAMPLE_RATE, write_wav
 from sequnet_pl.errors import UsageError, UserError
 
 SHORT = ("--epochs=-1", "--num_workers=0", "--sample_audio.every_n_epochs=0", "--trainer.check_val_every_n_epoch=null")
@@ -43,10 +45,13 @@ def test_a_training_that_cannot_be_timed_is_an_error(monkeypatch):
 
 
 @pytest.mark.slow  # ten processes that import Lightning
-def test_stopped_in_the_middle_it_is_continued_and_reports_every_line(tmp_path, audio_folder, monkeypatch):
+def test_stopped_in_the_middle_it_is_continued_and_reports_every_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(SCALES, "tiny", TINY)
-    argv = ["--scale=tiny", f"--audio_dir={audio_folder}", "--gpus=0"]
+    for name, pitch in (("train/0", 220), ("val/0", 220), ("test/0", 220), ("test/1", 440)):
+        sound = 0.5 * np.sin(2 * np.pi * pitch * np.arange(20_000) / SAMPLE_RATE)
+        write_wav(tmp_path / "music" / f"{name}.wav", sound, SAMPLE_RATE)
+    argv = ["--scale=tiny", "--audio_dir=music", "--gpus=0"]
     run, commands = comparison._run, []
 
     def stop_at_wavenet_test(*command: str) -> None:

@@ -126,6 +126,12 @@ def test_gated_convolutions_are_those_of_torch(dtype, stride, dilation, frames_i
         torch.testing.assert_close(one.float(), other, rtol=0, atol=tolerance)
 
 
+def test_dilated_products_are_a_convolution_of_torch():
+    x, weight, bias = torch.randn(2, 20, 6), torch.randn(8, 6, 5), torch.randn(8)
+    dilated = F.conv1d(x.transpose(1, 2), weight, bias, dilation=3).transpose(1, 2)
+    torch.testing.assert_close(frames.convolve_by_products(x, weight, bias, 3), dilated, rtol=0, atol=1e-4)
+
+
 def test_a_table_row_sums_up_in_full_precision():
     """In bfloat16 the gradient of a row that is read more than 256 times would stand still."""
     layer = CodeConv(3)
