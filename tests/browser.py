@@ -1,6 +1,5 @@
 """A real Chromium for the tests of pages, driven through its debugging pipe: no port, no driver, no other library."""
 
-import base64
 import json
 import os
 import select
@@ -102,11 +101,6 @@ class Browser:
         )
         assert "exceptionDetails" not in outcome, outcome
         return outcome["result"].get("value")
-
-    def screenshot(self, path: Path, whole: bool = True) -> None:
-        """Write what is seen as a PNG; `whole` takes the page to its end."""
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(shot["data"]))
 
     def check_page(self, page: Path, width: int, dark: bool = False) -> None:
         """Assert that a page works in a window of that width: all folded parts are opened and all charts in view.

@@ -1,4 +1,4 @@
-"""Shared by all tests: few threads, for several test processes on few cores, and the small networks."""
+"""Shared by all tests: one thread, for several test processes on few cores, and the small networks."""
 
 import os
 import shlex
@@ -22,7 +22,7 @@ from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.models.wavenet import WaveNet
 
-torch.set_num_threads(2)
+torch.set_num_threads(1)  # more wait for each other, which takes most of the time in networks this small
 # a shell that starts the tests in the background has them ignore Ctrl-C, which some of them send
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -110,7 +110,6 @@ def run_train(
         return status, lines[0] if lines else out
 
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # more only wait for each other in networks as small as those of tests
     yield run_train
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.default_int_handler)

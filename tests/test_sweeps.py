@@ -1,10 +1,9 @@
 """The sweeps of configs/sweeps/: what W&B's own agent makes of them is a command line that train.py takes."""
 
-import itertools
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -20,13 +19,8 @@ SWEEPS = sorted((PROJECT / "configs" / "sweeps").glob("*.yaml"))
 
 def agent_command(sweep, values, monkeypatch):
     """The command line that an agent runs for these values, and its environment."""
-    started = {}
-
-    def start(**options):
-        started.update(options)
-        return SimpleNamespace()
-
-    monkeypatch.setattr(wandb.wandb_agent, "AgentProcess", start)
+    process = MagicMock()
+    monkeypatch.setattr(wandb.wandb_agent, "AgentProcess", process)
     for name in ("WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):
         monkeypatch.delenv(name, raising=False)  # which the agent sets, and is to be undone
     monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
@@ -37,12 +31,14 @@ def agent_command(sweep, values, monkeypatch):
     arguments = {name: {"value": value} for name, value in values.items()}
     agent._command_run({"run_id": "run1", "program": sweep["program"], "args": arguments})
     monkeypatch.setenv("WANDB_RUN_ID", "run1")
-    return started["command"], started["env"]
+    return process.call_args.kwargs["command"], process.call_args.kwargs["env"]
 
 
-def ends(parameter):
-    """The values of a parameter, or its least and its greatest."""
-    return parameter.get("values") or [parameter["min"], parameter["max"]]
+def ends(sweep):
+    """Two runs' values: the first or least of each parameter, and the last or greatest."""
+    for index in (0, -1):
+        columns = {name: each.get("values") or (each["min"], each["max"]) for name, each in sweep["parameters"].items()}
+        yield {name: values[index] for name, values in columns.items()}
 
 
 @pytest.fixture(params=SWEEPS, ids=lambda path: path.stem)
@@ -51,13 +47,8 @@ def sweep(request, monkeypatch, tmp_path):
     return yaml.safe_load(request.param.read_text(encoding="utf-8"))
 
 
-def test_all_values_are_settings_of_a_run(sweep, monkeypatch, capsys):
-    columns = [ends(parameter) for parameter in sweep["parameters"].values()]
-    for row in itertools.islice(itertools.zip_longest(*columns), max(map(len, columns))):
-        values = {
-            name: column[0] if value is None else value
-            for name, value, column in zip(sweep["parameters"], row, columns, strict=True)
-        }
+def test_values_are_settings_of_a_run(sweep, monkeypatch, capsys):
+    for values in ends(sweep):
         command, _ = agent_command(sweep, values, monkeypatch)
         assert command[:3] == ["/usr/bin/env", "python", "train.py"]
         monkeypatch.chdir(PROJECT)
@@ -70,20 +61,13 @@ def test_all_values_are_settings_of_a_run(sweep, monkeypatch, capsys):
 
 @pytest.mark.slow
 def test_an_agents_command_trains(sweep, monkeypatch, tmp_path):
-    values = {name: ends(parameter)[0] for name, parameter in sweep["parameters"].items()}
+    values = next(ends(sweep))
     command, environment = agent_command(sweep, values, monkeypatch)
     for split in ("train", "val"):
         write_wav(tmp_path / "music" / split / "a.wav", np.random.default_rng(0).uniform(-0.5, 0.5, 8000), 16_000)
-    small = [
-        "--max_steps=1",
-        "--levels=3",
-        "--features=2",
-        "--output_size=64",
-        "--gpus=0",
-        "--sample_audio.continuations=0",
-    ]
+    small = ["--max_steps=1", "--levels=3", "--features=2", "--output_size=64", "--sample_audio.continuations=0"]
     places = [f"--{name}={tmp_path / name}" for name in ("log_dir", "data_dir")] + [f"--audio_dir={tmp_path / 'music'}"]
-    words = [sys.executable, *command[2:], *small, *places]
+    words = [sys.executable, *command[2:], "--gpus=0", *small, *places]
     environment |= {"WANDB_MODE": "offline"}
     done = subprocess.run(words, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

@@ -35,15 +35,6 @@ FOUND = {
 }
 
 
-@pytest.fixture
-def recordings(tmp_path: Path) -> Path:
-    for split, count in (("train", 1), ("val", 1), ("test", 2)):
-        for number in range(count):
-            sound = 0.5 * np.sin(2 * np.pi * 220 * (number + 1) * np.arange(20_000) / SAMPLE_RATE)
-            write_wav(tmp_path / "music" / split / f"{number}.wav", sound, SAMPLE_RATE)
-    return tmp_path / "music"
-
-
 def test_a_training_that_cannot_be_timed_is_an_error(monkeypatch):
     def measure(rows, settings):
         rows[1].error = "out of memory"
@@ -54,10 +45,13 @@ def test_a_training_that_cannot_be_timed_is_an_error(monkeypatch):
 
 
 @pytest.mark.slow  # ten processes that import Lightning
-def test_stopped_in_the_middle_it_is_continued_and_reports_every_line(tmp_path, recordings, monkeypatch):
+def test_stopped_in_the_middle_it_is_continued_and_reports_every_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(SCALES, "tiny", TINY)
-    argv = ["--scale=tiny", f"--audio_dir={recordings}", "--gpus=0"]
+    for name, pitch in (("train/0", 220), ("val/0", 220), ("test/0", 220), ("test/1", 440)):
+        sound = 0.5 * np.sin(2 * np.pi * pitch * np.arange(20_000) / SAMPLE_RATE)
+        write_wav(tmp_path / "music" / f"{name}.wav", sound, SAMPLE_RATE)
+    argv = ["--scale=tiny", "--audio_dir=music", "--gpus=0"]
     run, commands = comparison._run, []
 
     def stop_at_wavenet_test(*command: str) -> None:
@@ -142,19 +136,19 @@ def test_the_status_of_a_stage_that_fails_is_passed_on_and_a_signal_is_reported(
 
 
 @pytest.mark.parametrize(
-    ("scale", "named", "taken"),
+    ("flags", "taken"),
     [
-        ("tiny", [], "--dataset=builtin"),
-        ("published", [], "--dataset=piano"),
-        ("published", ["--audio_dir=music"], "--audio_dir=music"),
+        (["--scale=tiny"], "--dataset=builtin"),
+        (["--scale=published"], "--dataset=piano"),
+        (["--scale=published", "--audio_dir=music"], "--audio_dir=music"),
     ],
 )
-def test_recordings_are_named_once(monkeypatch, tmp_path, scale, named, taken):
+def test_recordings_are_named_once(monkeypatch, tmp_path, flags, taken):
     """As train.py requires, which refuses a data set beside a folder."""
     found = []
     monkeypatch.setattr(comparison, "_run", lambda *command: found.append(command) or 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        comparison.main([f"--scale={scale}", f"--out={tmp_path / 'out'}", *named])
+        comparison.main([*flags, f"--out={tmp_path / 'out'}"])
     (command,) = found
     assert [word for word in command if word.startswith(("--dataset=", "--audio_dir="))] == [taken]
 

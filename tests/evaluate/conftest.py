@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tiny_checkpoint import write_checkpoint
 
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.evaluate.run import evaluate
-from sequnet_pl.training.module import SeqUNetModule
 
 EVALUATION_RATE = 8000
 
@@ -31,20 +30,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory, recordings: Path) -> Path:
-    """Ours in form, of 8 kHz, 3 steps old."""
-    folder = tmp_path_factory.mktemp("checkpoint")
-    torch.manual_seed(0)
-    module = SeqUNetModule(levels=3, features=4, depth=1, kernel_size=3)
-    data = AudioDataModule(audio_dir=str(recordings), data_dir=str(folder / "data"), sample_rate=EVALUATION_RATE)
-    content = {
-        "network": "sequnet",
-        "global_step": 3,
-        "hyper_parameters": dict(module.hparams),
-        "datamodule_hyper_parameters": dict(data.hparams),
-        "state_dict": module.state_dict(),
-    }
-    torch.save(content, folder / "last.ckpt")
-    return folder / "last.ckpt"
+    return write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "last.ckpt", recordings, 3, EVALUATION_RATE)
 
 
 @pytest.fixture

@@ -61,9 +61,9 @@ def test_generated_clips(run, checkpoint: Path, caplog: pytest.LogCaptureFixture
         r"<b>[^<]*: log-mel Fréchet distance [\d.]+ ± [\d.]+ dB; other recordings [\d.]+ ± [\d.]+ dB, noise [^<]*", page
     )
     first = found["features_of_clips"]["generated"]
-    run("--clips", 5, "--batch_size", 3, "--temp", 0.9, "--top_k", 200)
+    run("--clips", 5, "--temp", 0.9, "--top_k", 200)
     assert newest().name == "002-sequnet-evaluation"
-    assert numbers()["features_of_clips"]["generated"] == first
+    assert numbers()["features_of_clips"]["generated"] == first  # though in another batch
     run("--clips", 5, "--conditional", 0, "--temp", 0.9, "--top_k", 200)
     assert numbers()["features_of_clips"]["generated"] != first and numbers()["generated"]["kind"] == "silence"
 

@@ -41,10 +41,9 @@ def test_the_same_clips_are_not_apart(piano: NDArray[np.float32]) -> None:
             assert result.distance[name].value == pytest.approx(0, abs=1e-5), result.measure.name
 
 
-KEYS = ("log_mel_frechet", "long_term_spectrum", "spectral_centroid", "spectral_flatness", "spectral_rolloff")
-
-
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize(
+    "key", ["log_mel_frechet", "long_term_spectrum", "spectral_centroid", "spectral_flatness", "spectral_rolloff"]
+)
 def test_noise_is_further_than_a_noisy_piano_and_that_further_than_the_piano(noisy: Comparison, key: str) -> None:
     generated, real, noise = (noisy.results[key].distance[name].value for name in SETS)
     assert 0 < 1.5 * real < generated < noise / 1.2
@@ -137,17 +136,6 @@ def test_lists_of_clips_are_compared_too() -> None:
     for given in (generated[0], np.zeros((4, LENGTH), np.int16), [generated, generated], ["a"]):
         with pytest.raises(UsageError, match="real: an array or list of clips of samples"):
             compare(generated, given, RATE)
-
-
-def test_frechet_of_commuting_covariances_is_that_of_their_axes() -> None:
-    random = np.random.default_rng(0)
-    axes, _ = np.linalg.qr(random.standard_normal((5, 5)))
-    mean, other_mean, deviations, other_deviations = random.uniform(1, 9, (4, 5))
-    covariance = axes * deviations**2 @ axes.T
-    other = axes * other_deviations**2 @ axes.T
-    expected = np.sqrt(np.sum((mean - other_mean) ** 2) + np.sum((deviations - other_deviations) ** 2))
-    assert frechet(mean, covariance, other_mean, other) == pytest.approx(expected)
-    assert frechet(other_mean, other, mean, covariance) == pytest.approx(expected)
 
 
 def test_frechet_of_two_dimensions_that_do_not_commute() -> None:

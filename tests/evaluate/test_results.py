@@ -75,9 +75,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("width", "dark"), [(320, True), (1280, False)])
-def test_in_a_browser(browser: Browser, page: Path, width: int, dark: bool) -> None:
-    browser.check_page(page, width, dark)
+def test_in_a_browser(browser: Browser, page: Path) -> None:
+    browser.check_page(page, width=320)
     assert browser.run("[all('.plot').length, all('audio').length]") == [2, 4]
     assert "50% of the generated clips are silent" in browser.run("document.body.innerText")
     assert browser.run("all('h3').map(one => one.textContent.trim())").count("generated, a<b> silent") == 1

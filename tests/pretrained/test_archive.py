@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ def test_a_broken_download_begins_anew(server: Server, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cannot download.*--snapshot_dir"):
         fetch("sequnet", server.config, tmp_path)
     server.cut = None
-    assert (fetch("sequnet", server.config, tmp_path) / "checkpoint_1").is_file()
+    assert fetch("sequnet", server.config, tmp_path).is_dir()
 
 
 def test_an_interrupted_unpacking_begins_anew(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,21 +93,17 @@ def test_an_interrupted_unpacking_begins_anew(server: Server, tmp_path: Path, mo
     assert (fetch("sequnet", server.config, tmp_path) / "checkpoint_1").is_file()
 
 
-def test_another_archive_than_before_is_refused(server: Server, tmp_path: Path) -> None:
-    fetch("sequnet", server.config, tmp_path)
-    (tmp_path / "models").rename(tmp_path / "away")
-    (tmp_path / "models.zip").unlink()
+def test_another_archive_than_before_or_than_the_config_names_is_refused(server: Server, tmp_path: Path) -> None:
+    fetch("sequnet", server.config, tmp_path / "remembered")
+    shutil.rmtree(tmp_path / "remembered" / "models")
+    (tmp_path / "remembered" / "models.zip").unlink()
     server.content = archive(GOOD | {"snapshots/more": b""})
     with pytest.raises(UserError, match="does not match the known hash"):
-        fetch("sequnet", server.config, tmp_path)
-    assert not (tmp_path / "models").exists()
-
-
-def test_a_hash_in_the_config_counts(server: Server, tmp_path: Path) -> None:
+        fetch("sequnet", server.config, tmp_path / "remembered")
     server.name(f"http://127.0.0.1:{server.server_port}/models.zip", "'" + "00" * 32 + "'")
     with pytest.raises(UserError, match="does not match the known hash"):
-        fetch("sequnet", server.config, tmp_path)
-    assert not (tmp_path / "models.zip").exists()
+        fetch("sequnet", server.config, tmp_path / "named")
+    assert not list(tmp_path.rglob("models")) and not list(tmp_path.rglob("models.zip"))
 
 
 def test_names_that_lead_outside_stay_inside(server: Server, tmp_path: Path) -> None:

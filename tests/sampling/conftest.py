@@ -6,17 +6,14 @@ from pathlib import Path
 import numpy as np
 import pooch  # noqa: F401  # its logger keeps the stderr of its import, which the capture of a test closes
 import pytest
-import pytorch_lightning as pl
 import soundfile
 import torch
 from sample_run import RATE
+from tiny_checkpoint import write_checkpoint
 
 from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.sampling import clips as making
-from sequnet_pl.training.module import SeqUNetModule
-from sequnet_pl.training.saving import AtomicCheckpointIO
 
 
 @pytest.fixture(scope="session")
@@ -28,23 +25,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path = folder / "audio" / ("test" if index < 2 else "train") / f"{index}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, random.uniform(-0.3, 0.3, RATE // 2), RATE)
-    torch.manual_seed(0)
-    data = AudioDataModule(
-        audio_dir=str(folder / "audio"), data_dir=str(folder / "data"), output_size=64, batch_size=2, num_workers=0
-    )
-    trainer = pl.Trainer(
-        max_steps=2,
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        plugins=[AtomicCheckpointIO()],
-        limit_val_batches=0,
-    )
-    trainer.fit(SeqUNetModule(levels=3, features=4, depth=1, kernel_size=3), data)
-    trainer.save_checkpoint(folder / "last.ckpt")
-    return folder / "last.ckpt"
+    return write_checkpoint(folder / "last.ckpt", folder / "audio", step=2, rate=RATE)
 
 
 @pytest.fixture
@@ -55,7 +36,6 @@ def run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(making, "save_spectrogram", lambda *_: None)  # what takes most of the time
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # the networks are too small for more
 
     def run(
         *argv: object, status: int = 0, on: Path | None = trained, short: bool = True, own_folder: bool = False

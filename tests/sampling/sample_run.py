@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from sequnet_pl.audio.files import read_codes as codes
 
-from sequnet_pl.audio.files import read_codes
+__all__ = ["RATE", "codes", "made"]
 
 RATE = 16_000
 
@@ -14,8 +14,3 @@ RATE = 16_000
 def made(folder: Path = Path("generated")) -> list[dict[str, Any]]:
     """The list of clips."""
     return json.loads((folder / "clips.json").read_text())["clips"]
-
-
-def codes(path: Path) -> np.ndarray:
-    """The codes of a clip (T,)."""
-    return read_codes(path)

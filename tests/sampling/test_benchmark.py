@@ -5,18 +5,20 @@ import json
 import pytest
 import torch
 
+<<<<<<< HEAD
 from benchmarks.common import PeakMemory
+=======
+>>>>>>> testA
 from benchmarks.sampling import has_row, main
 from sequnet_pl.errors import UserError
 
 
 def test_rows_of_all_engines(tmp_path, capsys):
-    options = ["--clips", "1", "2", "--seconds", "0.01", "--rounds", "1", "--weights", "float32"]
-    networks = ["sequnet-small", "wavenet-small", "sashimi-small"]
-    main(["--networks", *networks, *options, "--labels", "--json", str(tmp_path / "rows.json")])
+    options = ["--clips", "1", "2", "--seconds", "0.01", "--rounds", "1", "--weights", "float32", "--labels"]
+    main(["--networks", "wavenet-small", *options, "--json", str(tmp_path / "rows.json")])
     assert "real time" in capsys.readouterr().out
     rows = json.loads((tmp_path / "rows.json").read_text())["rows"]
-    assert sum(row["labelled"] for row in rows) == len(rows) / 2 == 12
+    assert sum(row["labelled"] for row in rows) == len(rows) / 2 == 4
     assert all(row["steps_per_second"] > 0 and row["times_published"] is None for row in rows)
 
 
@@ -44,9 +46,3 @@ def test_rows_of_a_gpu(tmp_path):
     options = ["--clips", "1", "16", "--seconds", "0.01", "--rounds", "1", "--device", "cuda"]
     main(["--networks", "sequnet-small", "wavenet-small", *options, "--json", str(tmp_path / "rows.json")])
     assert len(json.loads((tmp_path / "rows.json").read_text())["rows"]) == 8
-
-
-def test_peak_memory_counts_what_is_added():
-    with PeakMemory(torch.device("cpu")) as memory:
-        torch.ones(10_000_000).sum()
-    assert memory.megabytes >= 0

@@ -5,7 +5,6 @@ import io
 
 import pytest
 import torch
-from interpreter import Interpreter
 
 from sequnet_pl.audio.mulaw import SILENCE
 from sequnet_pl.errors import UserError
@@ -16,8 +15,6 @@ from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import Session, build, engine_for
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
-from sequnet_pl.sampling.engines.layout import kernel_schedule
-from sequnet_pl.sampling.engines.persistent import PersistentEngine
 from sequnet_pl.sampling.generate import extend, resume, start
 
 no_kernels = pytest.mark.skipif(build.library() is None, reason="there is no C++ compiler here")
@@ -28,10 +25,8 @@ ENGINES = [
     pytest.param("cuda", id="cuda", marks=no_gpu),  # so few clips: the kernel
     pytest.param("graphs", id="graphs", marks=no_gpu),
     "graphless",  # the steps of the graphs, on the CPU
-    "interpreted",  # the tables of the kernel, on the CPU
 ]
 DRAWINGS = [
-    SamplingParams(),
     SamplingParams(0),
     SamplingParams(0.8, top_k=7),
     SamplingParams(1.3, top_p=0.6),
@@ -49,13 +44,7 @@ SHAPES = {  # beyond the small networks of all tests: several panels of channels
 }
 
 
-@pytest.fixture(params=SHAPES.values(), ids=SHAPES.keys())
-def wide(request):
-    torch.manual_seed(0)
-    network = request.param()
-    for parameter in network.parameters():
-        parameter.data *= 2
-    return network
+of_wide_networks = pytest.mark.parametrize("network", SHAPES.values(), ids=SHAPES, indirect=True)
 
 
 def on_device(network, engine):
@@ -63,13 +52,7 @@ def on_device(network, engine):
 
 
 def make_engine(network, name, weights="float32"):
-    if name == "interpreted" and kernel_schedule(network) is None:
-        pytest.skip(f"the kernel does not compute {type(network).__name__}")
-    if name == "graphless":
-        return GraphsEngine(network)
-    if name == "interpreted":
-        return PersistentEngine(kernel_schedule(network), "float32", Interpreter())
-    return engine_for(network, name, weights)
+    return GraphsEngine(network) if name == "graphless" else engine_for(network, name, weights)
 
 
 def prompts(clips, length, seed=1):
@@ -100,18 +83,22 @@ def whole_logits(network, prompt, codes):
         return network(read)[..., -steps - 1 :][..., : codes.shape[1] + 1]
 
 
-def check_against_forward(network, name, clips, surplus):
+def check_against_forward(network, name, clips, surplus, size=None):
     network = on_device(network, name)
-    prompt = prompts(clips, network.window(1).inputs + surplus if surplus > 0 else -surplus)
-    session = start(network, prompt, clips)
-    samples = 2 * network.cycle + 5
-    block = sample_block(network, make_engine(network, name), session, samples)
+    engine = make_engine(network, name)
+    prompt = prompts(clips, network.window(1).inputs + surplus if surplus >= 0 else -surplus)
+    session, samples = start(network, prompt, clips), 2 * network.cycle + 5
+    size = size or samples
+    logits, blocks = [session.logits.clone()], []
+    for _ in range(0, samples, size):
+        blocks.append(sample_block(network, engine, session, size))
+        logits.append(session.logits.clone())
     assert session.drawn == session.state.time == samples
-    expected = whole_logits(network, prompt.to(block.codes.device), block.codes)
+    codes, nats = (torch.cat(parts, dim=1) for parts in zip(*blocks, strict=True))
+    expected = whole_logits(network, prompt.to(codes.device), codes)
     assert expected.std() > 0.1  # else nothing is compared
-    nats = torch.nn.functional.cross_entropy(expected[..., :-1], block.codes.long(), reduction="none")
-    close(block.nats, nats, expected)
-    close(session.logits, expected[..., -1], expected)
+    close(nats, torch.nn.functional.cross_entropy(expected[..., :-1], codes.long(), reduction="none"), expected)
+    close(torch.stack(logits, dim=-1), expected[..., ::size], expected)
 
 
 def close(values, expected, logits):
@@ -120,34 +107,23 @@ def close(values, expected, logits):
 
 
 @pytest.mark.parametrize("name", ENGINES)
-@pytest.mark.parametrize("clips", [1, 5])
-@pytest.mark.parametrize("surplus", [-3, 3], ids=["short", "long"])
-def test_engine_equals_forward_at_every_phase(network, name, clips, surplus):
-    check_against_forward(network, name, clips, surplus)
+@pytest.mark.parametrize(("clips", "surplus", "size"), [(1, -3, None), (5, 3, None), (2, 0, 1)])
+def test_engine_equals_forward_at_every_phase(network, name, clips, surplus, size):
+    """Prompts are shorter or longer than a window. Of blocks of one sample all logits are seen."""
+    check_against_forward(network, name, clips, surplus, size)
 
 
+@of_wide_networks
 @pytest.mark.parametrize("name", ENGINES)
-def test_engine_equals_forward_in_wide_networks(wide, name):
-    check_against_forward(wide, name, 3, -30)
-
-
-@pytest.mark.parametrize("name", ENGINES)
-def test_all_logits_at_every_phase(network, name):
-    """Blocks of one sample, so that all logits are seen, each from a state that was handed over."""
-    network = on_device(network, name)
-    engine = make_engine(network, name)
-    prompt = prompts(2, network.window(1).inputs)
-    session = start(network, prompt, 2)
-    logits, codes = [session.logits.clone()], []
-    for _ in range(2 * network.cycle + 3):
-        codes.append(sample_block(network, engine, session, 1).codes)
-        logits.append(session.logits.clone())
-    whole = whole_logits(network, prompt.to(session.logits.device), torch.cat(codes, dim=1))
-    close(torch.stack(logits, dim=-1), whole, whole)
+def test_engine_equals_forward_in_wide_networks(network, name):
+    check_against_forward(network, name, 3, -30)
 
 
 @pytest.mark.parametrize("name", ENGINES)
 @pytest.mark.parametrize("params", DRAWINGS, ids=str)
+@pytest.mark.parametrize(
+    "network", [lambda: SeqUNet(4, 6, 2, 5), lambda: WaveNet(4, 2, 6, 5, 9), lambda: SaShiMi(4, 2, 6)], indirect=True
+)
 def test_codes_and_nats_are_those_of_the_reference(network, name, params):
     network = on_device(network, name)
     list(network.parameters())[-1].data.zero_()  # else the bias of the logits alone decides on the likeliest code
@@ -158,10 +134,6 @@ def test_codes_and_nats_are_those_of_the_reference(network, name, params):
     assert torch.equal(blocks[0].codes, blocks[1].codes)
     close(blocks[0].nats, blocks[1].nats, session.logits)
     assert params.temperature == 0 or blocks[0].codes.unique().numel() > 1  # a greedy WaveNet soon hums one code
-
-
-def clone(session):
-    return Session(session.logits.clone(), session.state.map(torch.clone), session.drawn)
 
 
 @pytest.mark.parametrize("name", ENGINES)
@@ -184,20 +156,20 @@ def test_engines_continue_each_other(network, name):
 
 
 @no_kernels
+@of_wide_networks
 @pytest.mark.parametrize("weights", ["float32", "bf16", "int8"])
-def test_native_is_the_same_bits_however_it_is_cut(wide, weights):
+def test_native_is_the_same_bits_however_it_is_cut(network, weights):
     """Any number of clips and threads, and any length of blocks: so that a continued clip is one that never stopped."""
-    engine = engine_for(wide, "native", weights)
-    whole = start(wide, prompts(5, 20), 5)
+    engine = engine_for(network.float(), "native", weights)
+    whole = start(network, prompts(5, 20), 5)
     part = Session(whole.logits[1:2], whole.state.map(lambda tensor: tensor[1:2].clone()))
     uniform, threads = uniforms(whole, 5, 61), torch.get_num_threads()
-    block = engine.sample_block(whole, uniform, SamplingParams())
     try:
+        torch.set_num_threads(2)
+        block = engine.sample_block(whole, uniform, SamplingParams())
         torch.set_num_threads(1)
-        parts = [
-            engine.sample_block(part, piece, SamplingParams())
-            for piece in uniform[1:2].split([1, 2, 3, 6, 10, 39], dim=1)
-        ]
+        pieces = uniform[1:2].split([1, 2, 3, 6, 10, 39], dim=1)
+        parts = [engine.sample_block(part, piece, SamplingParams()) for piece in pieces]
     finally:
         torch.set_num_threads(threads)
     assert torch.equal(torch.cat([piece.codes for piece in parts], dim=1), block.codes[1:2])
@@ -218,14 +190,15 @@ def test_weights_stay_and_a_second_batch_is_as_the_first(network, name):
 
 
 @no_kernels
+@of_wide_networks
 @pytest.mark.parametrize(("weights", "tolerance"), [("bf16", 0.05), ("int8", 0.1)])
-def test_reduced_weights_are_close(wide, weights, tolerance):
-    exact, coarse = engine_for(wide, "native"), engine_for(wide, "native", weights)
-    session = start(wide, prompts(3, 40), 3)
+def test_reduced_weights_are_close(network, weights, tolerance):
+    exact, coarse = engine_for(network.float(), "native"), engine_for(network, "native", weights)
+    session = start(network, prompts(3, 40), 3)
     for _ in range(9):  # one sample at a time, since drawn codes would part
-        other = clone(session)
-        sample_block(wide, coarse, other, 1)
-        sample_block(wide, exact, session, 1)
+        other = Session(session.logits.clone(), session.state.map(torch.clone), session.drawn)
+        sample_block(network, coarse, other, 1)
+        sample_block(network, exact, session, 1)
         error = (session.logits - other.logits).abs().max()
         assert 0 < error < tolerance * session.logits.std()
 
@@ -246,7 +219,6 @@ def before_a_relu(network):
     [
         *(pytest.param("native", weights, marks=no_kernels) for weights in ("float32", "bf16", "int8")),
         *(pytest.param(name, "float32", marks=no_gpu) for name in ("cuda", "graphs")),
-        ("interpreted", "float32"),
     ],
 )
 def test_broken_weights_are_seen(network, broken, name, weights):
@@ -276,17 +248,6 @@ def test_a_session_is_made_again_from_its_codes(network, prompt):
     torch.testing.assert_close(again.logits, session.logits, rtol=0, atol=1e-10)
     more = [sample_block(network, engine, each, 40).codes for each in (session, again)]
     assert torch.equal(*more)
-
-
-@pytest.mark.parametrize("name", ENGINES)
-def test_every_engine_continues_a_session_that_was_made_again(network, name):
-    network = on_device(network, name)
-    eager, other = engine_for(network, "eager"), make_engine(network, name)
-    session, given = start(network, prompts(2, 3), 2), prompts(2, 3)
-    drawn = sample_block(network, eager, session, network.cycle + 3).codes.cpu()
-    again = resume(network, torch.cat((given, drawn), dim=1), drawn.shape[1])
-    codes = [sample_block(network, engine, each, 20).codes for engine, each in ((eager, session), (other, again))]
-    assert torch.equal(*codes)
 
 
 def test_equal_prompts_are_read_once(network, monkeypatch):

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from interpreter import Interpreter
 
 from sequnet_pl.errors import UsageError
 from sequnet_pl.models.network import Network
@@ -12,8 +11,6 @@ from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling.draw import CounterRng, SamplingParams
 from sequnet_pl.sampling.engines import build, engine_for
 from sequnet_pl.sampling.engines.graphs import GraphsEngine
-from sequnet_pl.sampling.engines.layout import kernel_schedule
-from sequnet_pl.sampling.engines.persistent import PersistentEngine
 from sequnet_pl.sampling.generate import extend, generate, resume, start
 
 LABELS = torch.tensor([2, 0, 1])
@@ -88,19 +85,12 @@ def test_no_label_is_the_first_row_and_new_rows_change_nothing(labelled):
     assert not torch.equal(plain, with_rows)
 
 
-@pytest.mark.parametrize("name", ["eager", "native", "graphless", "interpreted"])
+@pytest.mark.parametrize("name", ["eager", "native", "graphless"])
 def test_every_engine_adds_the_rows_of_mixed_labels(labelled, name):
     network = labelled.float()
     if name == "native" and build.library() is None:
         pytest.skip("there is no C++ compiler here")
-    if name == "graphless":
-        engine = GraphsEngine(network)
-    elif name == "interpreted":
-        if (plan := kernel_schedule(network)) is None:
-            pytest.skip("the CUDA kernel does not compute this network")
-        engine = PersistentEngine(plan, "float32", Interpreter())
-    else:
-        engine = engine_for(network, "auto" if name == "native" else name)
+    engine = GraphsEngine(network) if name == "graphless" else engine_for(network, name)
     for prompt, labels in ((random_codes(3, 40), LABELS), (None, LABELS), (None, None)):
         session = start(network, prompt, 3, labels)
         blocks = list(extend(network, session, CounterRng(1, range(3)), SamplingParams(), 37, engine))

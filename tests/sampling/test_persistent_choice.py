@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from interpreter import Interpreter
+from emulator import COMPILER, Emulator
 
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models.sashimi import SaShiMi
@@ -15,11 +15,13 @@ from sequnet_pl.sampling.engines import persistent
 from sequnet_pl.sampling.engines.base import warn_once
 from sequnet_pl.sampling.generate import start
 
+pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no g++ here")
+
 
 @pytest.fixture(autouse=True)
 def gpu(monkeypatch):
     torch.manual_seed(0)
-    monkeypatch.setattr(persistent, "_device", lambda device: Interpreter())
+    monkeypatch.setattr(persistent, "_device", lambda device: Emulator(2))
     warn_once.cache_clear()
 
 
@@ -56,7 +58,7 @@ def test_reduced_weights_are_for_the_kernel():
 def test_a_network_that_does_not_suit_takes_graphs(monkeypatch, caplog):
     network = WaveNet(1, 1, 3, 7, 20, 4)
     assert persistent.cuda_engine(copy.deepcopy(network).double(), "float32", 1).name == "graphs"
-    monkeypatch.setattr(persistent, "_device", lambda device: Interpreter(shared=4000))
+    monkeypatch.setattr(persistent, "_device", lambda device: Emulator(2, shared=4000))
     assert persistent.cuda_engine(network, "float32", 1).name == "graphs"
     assert not caplog.records
 

@@ -58,11 +58,10 @@ def test_the_pages_of_a_run_link_each_other(run, trained: Path) -> None:
     assert not Path("report.html").exists()
 
 
-@pytest.mark.parametrize("start", ["--conditional 1", "--conditional 0 --lead_in 0"])
-def test_any_batch_size_gives_the_same_codes_in_float64(run, start: str) -> None:
+def test_any_batch_size_gives_the_same_codes_in_float64(run) -> None:
     for size in (1, 2, 5):
-        words = f"{start} --double --batch_size {size} --num_batches {10 // size} --gen_samples 50 --output_dir {size}"
-        run(*words.split(), short=False)
+        words = f"--double --batch_size {size} --num_batches {10 // size} --gen_samples 50 --output_dir {size}"
+        run("--conditional", 1, *words.split(), short=False)
     one, two, five = (
         {clip["clip"]: codes(Path(size, clip["wav"])) for clip in made(Path(size))} for size in ("1", "2", "5")
     )
@@ -153,16 +152,6 @@ def test_what_cannot_be_continued(run, trained: Path) -> None:
     wav.rename("generated/other.wav")
     assert "it is not in generated/clips.json" in run("--continue", "generated/other.wav", on=None, status=1)
     assert "no clip" in go_on(status=1)
-
-
-def test_other_clips_are_never_overwritten(run) -> None:
-    run()
-    first = Path("generated/step2_seed0_temp1_silence_000.wav").read_bytes()
-    run("--top_k", 3)
-    run()
-    assert len(made()) == 2
-    assert Path("generated/step2_seed0_temp1_silence_000.wav").read_bytes() == first
-    assert Path("generated/step2_seed0_temp1_silence_000-2.wav").is_file()
 
 
 def test_live_gives_the_same_samples(run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -121,51 +121,41 @@ def test_interrupted(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplo
     assert "what was made is kept" in caplog.text
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    run(
-        "--continue",
-        Path("generated", clips[1]["wav"]),
-        "--gen_samples",
-        200 - clips[1]["samples"],
-        on=None,
-        short=False,
-    )
+    rest = ("--gen_samples", 200 - clips[1]["samples"])
+    run("--continue", Path("generated", clips[1]["wav"]), *rest, on=None, short=False)
     run("--batch_size", 2, "--lead_in", 0, "--output_dir", "whole")
     continued, whole = made()[1], made(Path("whole"))[0]  # instead of the clip that was cut short
     assert continued["complete"] and continued["bits_per_sample"] == pytest.approx(whole["bits_per_sample"])
     assert np.array_equal(codes(Path("generated", continued["wav"])), codes(Path("whole", whole["wav"])))
 
 
-def test_no_space_while_a_clip_grows(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    writes = iter(range(100))
+@pytest.mark.parametrize(
+    ("writes", "words", "complete"),
+    [
+        (7, "--num_batches 2 --gen_samples 100 --lead_in 0", [True, False]),
+        (
+            2,
+            "--batch_size 2 --conditional 1 --prompt_seconds 0.01",
+            [False],
+        ),  # after a prompt and a block of the first
+    ],
+)
+def test_no_space_while_clips_grow(
+    run, monkeypatch: pytest.MonkeyPatch, writes: int, words: str, complete: list[bool]
+) -> None:
+    real, left = GrowingWav.write, iter(range(writes))
 
     def write(self: GrowingWav, values: np.ndarray) -> None:
-        if next(writes) > 6:
+        if next(left, None) is None:
             raise OSError(errno.ENOSPC, "No space left on device")
         real(self, values)
 
-    real = GrowingWav.write
     monkeypatch.setattr(GrowingWav, "write", write)
-    assert "No space left" in run("--num_batches", 2, "--gen_samples", 100, "--lead_in", 0, status=1, short=False)
-    complete = {clip["wav"]: clip["complete"] for clip in made()}
-    assert list(complete.values()) == [True, False]
-    assert all(len(codes(Path("generated", wav))) for wav in complete)
-
-
-def test_no_space_for_a_prompt(run, monkeypatch: pytest.MonkeyPatch) -> None:
-    writes = iter(range(100))
-
-    def write(self: GrowingWav, values: np.ndarray) -> None:
-        if next(writes) > 1:  # the first clip has its prompt and a block
-            raise OSError(errno.ENOSPC, "No space left on device")
-        real(self, values)
-
-    real = GrowingWav.write
-    monkeypatch.setattr(GrowingWav, "write", write)
-    words = ("--batch_size", 2, "--conditional", 1, "--prompt_seconds", 0.01)
-    assert "No space left" in run(*words, status=1)
-    (clip,) = made()
-    assert clip["clip"] == 0 and not clip["complete"]
-    assert [path.name for path in Path("generated").glob("*.wav")] == [clip["wav"]]
+    assert "No space left" in run(*words.split(), status=1, short="--gen_samples" not in words)
+    assert [clip["complete"] for clip in made()] == complete
+    wavs = [Path("generated", clip["wav"]) for clip in made()]
+    assert sorted(Path("generated").glob("*.wav")) == wavs
+    assert all(len(codes(wav)) for wav in wavs)
 
 
 def test_a_reader_of_stdout_that_ends(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
