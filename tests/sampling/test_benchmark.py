@@ -5,10 +5,6 @@ import json
 import pytest
 import torch
 
-<<<<<<< HEAD
-from benchmarks.common import PeakMemory
-=======
->>>>>>> testA
 from benchmarks.sampling import has_row, main
 from sequnet_pl.errors import UserError
 
