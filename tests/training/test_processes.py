@@ -152,7 +152,7 @@ def test_slurm_queues_a_job_again_whose_time_is_over(tmp_path, audio_folder, gro
     scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/requests\n')
     scontrol.chmod(0o755)
     words = line(tmp_path, audio_folder, "--num_workers 0 --ckpt_path auto")
-    for signum, status, step in ((signal.SIGUSR1, 143, 6), (0, 0, 39)):
+    for signum, status, step in ((signal.SIGUSR1, 143, 6), (0, 0, 13)):
         statuses, logs = group(1, as_a_job, str(scontrol.parent), words, signum).wait()
         assert statuses == [status], logs
         last = tmp_path / "logs" / "sequnet" / "job-12" / "checkpoints" / "last.ckpt"
