@@ -36,11 +36,9 @@ def length(settings):
     ("line", "expected"),
     [
         ("--model sequnet", (10, -1, None)),
-        ("--model sequnet --max_steps 5", (-1, 5, None)),
         (f"--config {DEMO}", (-1, 1953, None)),
         (f"--config {DEMO} --epochs 3", (3, -1, None)),
         (f"--config {DEMO} --minutes 1.5", (-1, -1, "00:00:01:30")),
-        (f"--config {DEMO} --trainer.max_time 00:02:00:00", (-1, -1, "00:02:00:00")),
         (f"--minutes 1500 --config {DEMO} --trainer.max_epochs=3", (3, -1, "01:01:00:00")),
         (f"--config {DEMO} --epochs 2 --max_steps 9", (2, 9, None)),
         (f"--config {DEMO} --config CONFIG", (-1, -1, "00:00:02:00")),
