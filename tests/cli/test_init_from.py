@@ -58,14 +58,12 @@ def test_a_config_sets_all_else(settings, tmp_path):
     [
         (f"--init_from {SEQUNET} --levels 11", "has levels 2; leave --levels out"),  # the default
         (f"--init_from {SEQUNET} --sample_rate 8000", "has sample_rate 16000; leave --sample_rate out"),
-        (f"--init_from {SEQUNET} --model wavenet", "leave --model out"),
         (f"--init_from {SEQUNET} --layers 4", "unrecognized arguments: --layers 4"),
         (f"--init_from {SEQUNET} --ckpt_path last", "does not go with --ckpt_path"),
         (f"test --init_from {SEQUNET} --ckpt_path some.ckpt", "--init_from starts a new run"),
         (f"--init_from {WAVENET}", "--layers"),
         (f"--init_from {WAVENET} --layers 3", "3 layers a block do not divide"),
         ("--init_from nowhere.ckpt", "nowhere.ckpt"),
-        ("--init_from", "--init_from"),
     ],
 )
 def test_what_does_not_go_together(run, line, message):

@@ -33,15 +33,19 @@ class Run:
 
     @property
     def rows(self):
-        """The rows of metrics.csv."""
-        with (self.folder / "metrics.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
+        return rows(self.folder)
 
     def curve(self, name="train/bits_per_sample"):
         """The logged values by step, as they are in the file."""
         found = [(int(row["step"]), row[name]) for row in self.rows if row.get(name)]
         assert len(dict(found)) == len(found), "a step is logged twice"
         return dict(found)
+
+
+def rows(folder):
+    """The rows of metrics.csv."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def run_fit(root, audio, name="run", resume=False, module=None, callbacks=(), data=None, keep=1, every=3, **options):

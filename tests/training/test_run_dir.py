@@ -22,12 +22,12 @@ def begin(tmp_path):
     return begin
 
 
-def test_a_lock_ends_with_its_process_though_a_worker_runs_on(tmp_path):
+def test_a_lock_of_checkpoints_ends_with_its_process_though_a_worker_runs_on(tmp_path):
     context = multiprocessing.get_context("fork")
     held, ended = context.Event(), context.Event()
 
     def hold():
-        claim = run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock()
+        claim = run_dir.RunDir(tmp_path / "one", tmp_path / "kept", is_new=False).lock()
         context.Process(target=ended.wait).start()
         held.set()
         signal.pause()
@@ -36,11 +36,13 @@ def test_a_lock_ends_with_its_process_though_a_worker_runs_on(tmp_path):
     process = context.Process(target=hold)
     process.start()
     assert held.wait(60)
-    with pytest.raises(UsageError, match="in use by another run"):
-        run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock()
+    other = run_dir.RunDir(tmp_path / "other", tmp_path / "kept", is_new=True)
+    with pytest.raises(UsageError, match="kept is in use by another run"):
+        other.lock()
+    assert not other.folder.exists()
     process.kill()
     process.join()
-    run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock().release(began=True)
+    other.lock().release(began=True)
     ended.set()
 
 
