@@ -64,6 +64,7 @@ def test_a_config_sets_all_else(settings, tmp_path):
         (f"--init_from {WAVENET}", "--layers"),
         (f"--init_from {WAVENET} --layers 3", "3 layers a block do not divide"),
         ("--init_from nowhere.ckpt", "nowhere.ckpt"),
+        ("--init_from", "--init_from"),
     ],
 )
 def test_what_does_not_go_together(run, line, message):

@@ -5,21 +5,6 @@ import os
 import torch
 from tiny import fit, run_folder
 
-from sequnet_pl.data.download import Result
-
-
-def test_a_piano_without_recordings_names_what_to_do(run, tmp_path, monkeypatch):
-    def limited(items, folder, **_):
-        assert folder == tmp_path / "data" / "recordings"
-        return Result([], "www.youtube.com limits how much it gives", folder)
-
-    monkeypatch.setattr("sequnet_pl.data.download.download", limited)  # no test contacts the network
-    status, text = run("--model sequnet --dataset piano")
-    assert status == 1
-    assert "www.youtube.com limits" in text
-    assert "--audio_dir FOLDER" in text
-    assert "--dataset builtin" in text
-
 
 def test_own_recordings_replace_those_of_the_run(run, audio_folder, tmp_path, caplog):
     assert run(fit("sequnet", audio_folder, 3))[0] == 0

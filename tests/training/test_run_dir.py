@@ -22,6 +22,11 @@ def begin(tmp_path):
     return begin
 
 
+def test_default_names_that_are_taken_are_numbered(begin):
+    names = [begin("now", is_default=True).folder.name for _ in range(3)]
+    assert names == ["now", "now-2", "now-3"]
+
+
 def test_a_lock_of_checkpoints_ends_with_its_process_though_a_worker_runs_on(tmp_path):
     context = multiprocessing.get_context("fork")
     held, ended = context.Event(), context.Event()
@@ -36,10 +41,9 @@ def test_a_lock_of_checkpoints_ends_with_its_process_though_a_worker_runs_on(tmp
     process = context.Process(target=hold)
     process.start()
     assert held.wait(60)
-    other = run_dir.RunDir(tmp_path / "other", tmp_path / "kept", is_new=True)
+    other = run_dir.RunDir(tmp_path / "other", tmp_path / "kept", is_new=False)
     with pytest.raises(UsageError, match="kept is in use by another run"):
         other.lock()
-    assert not other.folder.exists()
     process.kill()
     process.join()
     other.lock().release(began=True)
