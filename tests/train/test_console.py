@@ -24,7 +24,7 @@ def start(folder, *words, **variables):
 
 def demo(audio_folder):
     line = f"--config configs/demo.yaml {TINY['sequnet']} --head 0 --output_size 512 --gpus 0 --audio_dir"
-    steps = "--max_steps 6 --trainer.val_check_interval 2 --sample_audio.every_n_steps 3 --log_interval 1"
+    steps = "--max_steps 20 --trainer.val_check_interval 7 --sample_audio.every_n_steps 10 --log_interval 2"
     return [str(ROOT / "train.py"), *line.split(), str(audio_folder), *steps.split(), "--sample_audio.seconds", "0.01"]
 
 
@@ -34,7 +34,7 @@ def test_a_run_prints_a_few_lines(tmp_path, audio_folder):
     assert process.returncode == 0, text
     assert len(text.splitlines()) <= 15, text
     assert "W&B: offline" in text and "anonymous" not in text  # an option of Lightning that W&B warns of
-    (printed,) = re.findall(r"trained until step 6, ([\d,]+) samples per second", text)
+    (printed,) = re.findall(r"trained until step 20, ([\d,]+) samples per second", text)
     speeds = [
         float(row["speed/samples_per_second"])
         for row in rows(run_folder(tmp_path, "sequnet"))
@@ -50,7 +50,7 @@ def test_a_run_outlives_the_reader_of_its_output(tmp_path, audio_folder):
     process.stdout.close()
     assert process.wait(300) == 0
     last = torch.load(run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt", weights_only=True)
-    assert last["global_step"] == 6
+    assert last["global_step"] == 20
 
 
 def test_names_that_are_not_utf8(tmp_path):
