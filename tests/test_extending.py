@@ -18,7 +18,8 @@ PAGE = (Path(__file__).parents[1] / "docs" / "extending.md").read_text(encoding=
 MLP, DEEP = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 SHAPES = {"MLP": "--context 8 --hidden 4", "DeepSeqUNet": "--levels 3 --features 4 --extra 5"}
 LITTLE = (
-    "--gpus 0 --threads 1 --output_size 64 --batch_size 2 --num_workers 0 --logger none --sample_audio.seconds 0.01"
+    "--gpus 0 --threads 1 --output_size 512 --batch_size 2 --num_workers 0 --logger none --max_steps 2 --name run "
+    "--sample_audio.seconds 0.001 --sample_audio.prompt_seconds 0.001"
 )
 SCRIPTS = {"train.py": train, "sample.py": lambda argv: sample(parse(argv))}
 
@@ -45,28 +46,31 @@ def run(capsys: pytest.CaptureFixture[str]):
     return command
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_commands_with_a_network_outside_the_package(name, networks, run, audio_folder, tmp_path):
-    model = f"--model my_networks.{name}"
-    last = f"logs/my_networks.{name}/run/checkpoints/last.ckpt"
-    fit = f"train.py {model} {SHAPES[name]} {LITTLE} --audio_dir {audio_folder} --name run"
-    status, text = run(f"{fit} --max_steps 20")
+def test_commands_with_a_network_outside_the_package(networks, run, audio_folder):
+    model, last = "--model my_networks.MLP", "logs/my_networks.MLP/run/checkpoints/last.ckpt"
+    status, text = run(f"train.py {model} {SHAPES['MLP']} {LITTLE} --audio_dir {audio_folder}")
     assert status == 0
     assert run(text.partition("test with: python ")[2].partition("\n")[0])[0] == 0
     (card,) = Path("logs").rglob("MODEL.md")
     commands = re.findall(r"^    python (.*)", card.read_text(), re.MULTILINE)
-    assert [line.partition("--model ")[2] for line in commands] == [f"my_networks.{name}"] * 2
-    assert run(f"train.py {model} --ckpt_path {last} --max_steps 22")[0] == 0
-    assert run(f"train.py test {model} --ckpt_path {last}")[0] == 0
+    assert [line.partition("--model ")[2] for line in commands] == ["my_networks.MLP"] * 2
+    assert run(f"train.py {model} --ckpt_path {last} --max_steps 3")[0] == 0
     draw = f"--gpus 0 --threads 1 --gen_samples 40 --seed 1 --ckpt_path {last} --output_dir clips"
     assert run(f"sample.py {model} {draw} --conditional 1 --prompt_seconds 0.01")[0] == 0
     (wav,) = Path("clips").glob("*.wav")
     assert run(f"sample.py {model} --continue {wav} --gpus 0 --gen_samples 20")[0] == 0
     for other in (f"train.py test --ckpt_path {last}", f"sample.py {draw}"):
-        registry.NETWORKS.pop(f"my_networks.{name}", None)
+        registry.NETWORKS.pop("my_networks.MLP", None)
         status, text = run(other)
         assert status == 1
-        assert f"add --model my_networks.{name}" in text
+        assert "add --model my_networks.MLP" in text
+
+
+def test_a_subclass_of_a_network_of_the_package(networks, run, audio_folder):
+    model = "--model my_networks.DeepSeqUNet"
+    assert run(f"train.py {model} {SHAPES['DeepSeqUNet']} {LITTLE} --audio_dir {audio_folder}")[0] == 0
+    assert run(f"sample.py {model} --gpus 0 --gen_samples 40 --output_dir clips")[0] == 0
+    assert len(list(Path("clips").glob("*.wav"))) == 1
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -20,8 +20,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
-_LITTLE = "--gpus 0 --output_size 256 --batch_size 2 --hop_size 9000 --max_steps 4 --num_workers 0 --logger none "
-_SEQUNET = f"{_LITTLE} --levels 3 --features 4 --depth 1 --kernel_size 3 --sample_audio.seconds 0.01"
+_LITTLE = (
+    "--gpus 0 --output_size 256 --batch_size 2 --hop_size 9000 --max_steps 2 --num_workers 0 --logger none "
+    "--sample_audio.seconds 0.01"
+)
+_SEQUNET = f"{_LITTLE} --levels 3 --features 4 --depth 1 --kernel_size 3"
 _WAVENET = f"{_LITTLE} --layers 3 --blocks 2 --dilation_channels 4 --residual_channels 4 --skip_channels 4"
 _SHORT = "--gpus 0 --seconds 0.01"
 RUN = {
@@ -30,7 +33,7 @@ RUN = {
     "python train.py --config configs/sequnet_fast.yaml --gpus 1 --audio_dir music": _SEQUNET,
     "python train.py --model wavenet --gpus 0 --audio_dir music --max_steps 20": _WAVENET,
     "python train.py --model sequnet --gpus 1 --audio_dir music": _SEQUNET,
-    "python train.py --model sequnet --ckpt_path last": "--max_steps 6",
+    "python train.py --model sequnet --ckpt_path last": "--max_steps 3",
     "python train.py test --ckpt_path last": "",
     "python train.py --init_from CHECKPOINT --audio_dir music": _LITTLE,
     "python train.py --config configs/demo.yaml --audio_dir music --gpus 0": f"{_SEQUNET} --last.every_n_steps 0",
@@ -41,10 +44,10 @@ RUN = {
     "python sample.py": _SHORT,
     "sequnet-sample": _SHORT,
     "python sample.py --pretrained piano": _SHORT,
-    "python sample.py --pretrained piano --batch_size 4 --seconds 4": _SHORT,
-    "python sample.py --conditional 1 --batch_size 4": _SHORT,
+    "python sample.py --pretrained piano --batch_size 4 --seconds 4": f"{_SHORT} --batch_size 1",
+    "python sample.py --conditional 1 --batch_size 4": f"{_SHORT} --batch_size 2",
     "python sample.py --prompt song.mp3 --prompt_start 30 --seconds 5": f"{_SHORT} --prompt_start 0.5",
-    "python sample.py --ckpt_path best --temp 0.8 0.9 1.0 --batch_size 4 --num_batches 2": _SHORT,
+    "python sample.py --ckpt_path best --temp 0.8 0.9 1.0 --batch_size 4 --num_batches 2": f"{_SHORT} --batch_size 1",
     "python -m sequnet_pl.evaluate": "--gpus 0 --clips 4 --seconds 0.3",
     "python -m sequnet_pl.evaluate --ckpt_path best --clips 64 --seconds 2 --temp 0.9": "--gpus 0 --seconds 0.3",
     "python -m sequnet_pl.evaluate --clips_dir clips --audio_dir recordings": "--clips 4 --seconds 0.3",
@@ -55,100 +58,44 @@ RUN = {
 }
 """Commands in the order in which they run, and the words that make them quick."""
 
-_TESTED = "run by "
-_NEEDS = "needs "
+_LABELS = "tests/train/test_labels_of_runs.py runs it"
 NOT_RUN = {
-    "python train.py --model my_networks.MLP --audio_dir music --gpus 0 --max_steps 2000 "
-    "--batch_size 1 --sample_audio.every_n_epochs 0": _TESTED + "tests/test_extending.py",
-    "python train.py test --model my_networks.MLP --ckpt_path last": _TESTED + "tests/test_extending.py",
-    "python sample.py --model my_networks.MLP --conditional 1": _TESTED + "tests/test_extending.py",
-    "python train.py --model my_networks.MLP --help": _TESTED + "tests/test_extending.py",
-    "make demo": _NEEDS + "the installation of packages; tests/test_project.py sees that it calls what is run here",
-    "git clone ADDRESS sequnet_pl && cd sequnet_pl": _NEEDS + "the address, which the project's files do not know",
-    "python3 -m venv .venv": _NEEDS + "the installation of packages",
-    "source .venv/bin/activate": "changes the shell",
-    "pip install -c constraints.txt -e .": _NEEDS + "the installation of packages",
-    "python train.py --config configs/demo.yaml --gpus 0": "takes minutes; it is what `make demo` runs",
-    "python train.py test --ckpt_path last --score_labels all": _TESTED + "tests/train/test_labels_of_runs.py",
-    "python -m benchmarks.sampling --networks demo --engines native --clips 1 --labels": _TESTED
-    + "tests/sampling/test_benchmark.py",
+    "python train.py --model my_networks.MLP ": "tests/test_extending.py runs it",
+    "python train.py test --model my_networks.MLP ": "tests/test_extending.py runs it",
+    "python sample.py --model my_networks.MLP ": "tests/test_extending.py runs it",
+    "make demo": "installs packages; tests/test_project.py compares it with what is run here",
+    "git clone ": "needs the address, which the project's files do not have",
+    "python3 -m venv ": "installs packages",
+    "source ": "changes the shell",
+    "pip install ": "installs packages",
+    "conda ": "needs conda; tests/test_project.py reads the file",
+    "wandb ": "needs an account; tests/test_sweeps.py is the agent",
+    "python train.py --config configs/demo.yaml --gpus 0": "takes minutes; `make demo` runs it",
     "python train.py test --ckpt_path last --gpus 0": "follows the one before; runs without --gpus 0",
     "python sample.py --conditional 1 --batch_size 4 --gpus 0": "follows the one before; runs without --gpus 0",
     "python train.py --ckpt_path last": "runs with --model",
-    "python train.py --model sequnet --print_config": "is run by tests/test_settings.py",
-    "wandb login": _NEEDS + "an account",
-    "wandb sync": _NEEDS + "an account",
-    "wandb sweep configs/sweeps/learning.yaml": _NEEDS + "an account; tests/test_sweeps.py plays the agent",
-    "wandb agent": _NEEDS + "an account; tests/test_sweeps.py plays the agent",
-    "conda env create -f environment.yml": _NEEDS + "conda; tests/test_project.py reads the file",
-    'pip install -U "yt-dlp[default,deno]"': _NEEDS + "the installation of packages",
-    "python train.py --model sequnet --gpus 1": _NEEDS + "33 GB of recordings and a GPU",
-    "python train.py --model sequnet --gpus 4": _NEEDS + "four GPUs; tests/training/test_processes.py has processes",
-    "torchrun --nnodes 2 --nproc_per_node 4 --rdzv_backend c10d --rdzv_endpoint HOST:29500 train.py --model sequnet "
-    "--gpus 4 --num_nodes 2": _NEEDS + "eight GPUs; tests/training/test_processes.py runs torchrun on CPU processes",
-    "srun python train.py --model sequnet --gpus 4 --num_nodes 2 --ckpt_path auto": _NEEDS
-    + "SLURM; tests/training/test_processes.py plays its part",
-    "python train.py --cuda --features 180 --levels 11 --depth 2 --log_dir logs/sequnet --snapshot_dir "
-    "snapshots/sequnet --model sequnet": _NEEDS + "a GPU; tests/train/test_train.py runs a smaller one",
-    "python sample.py --cuda --conditional 1 --gen_samples 16000 --features 180 --levels 11 --depth 2 --snapshot_dir "
-    "snapshots/sequnet --model sequnet --batch_size 2 --num_batches 3": _NEEDS
-    + "a GPU; tests/sampling runs a smaller one",
-    "python sample.py --stdout wav --seconds 60 | ffplay -": _NEEDS + "a sound device; tests/sampling reads the pipe",
-    "python train.py --config configs/demo.yaml --audio_dir music --labels folder --gpus 0": _TESTED
-    + "tests/train/test_labels_of_runs.py",
-    "python sample.py --label bach": _TESTED + "tests/train/test_labels_of_runs.py",
-    "python sample.py --label all": _TESTED + "tests/train/test_labels_of_runs.py",
-    "python train.py --config configs/finetune.yaml --init_from piano --audio_dir music --gpus 0": (
-        "takes minutes; tests/cli/test_init_from.py runs a smaller one"
-    ),
-    "python train.py --config configs/finetune.yaml --init_from piano --audio_dir music --gpus 1 --batch_size 8": _NEEDS
-    + "a GPU",
-    "python -m sequnet_pl.evaluate --pretrained piano --clips 24 --seconds 2": "takes a minute; runs with a checkpoint",
-    "python sample.py --pretrained sequnet": _NEEDS + "a download; tests/pretrained/test_archive.py serves one",
-    "python -m sequnet_pl.data.download --limit 10 --sleep 20 --cookies cookies.txt": _NEEDS
-    + "a download; tests/data/download/test_download.py serves one",
-    "python -m sequnet_pl.data.store list": "stands for the line above it",
-    "python -m sequnet_pl.models.published convert SNAPSHOT OUT.ckpt": _TESTED + "tests/training/test_snapshots.py",
-    "python -m sequnet_pl.pretrained CHECKPOINT FOLDER": _TESTED + "tests/training/test_export.py",
-    "python -m benchmarks.sampling --reference FOLDER": _TESTED + "tests/sampling/test_benchmark.py",
-    "python -m benchmarks.sampling --reference FOLDER --engines auto --clips 1 16 --threads 2": (
-        "takes minutes; tests/sampling/test_benchmark.py runs a smaller one"
-    ),
-    "python -m benchmarks.sampling --networks piano-small --engines native --clips 1 --threads 2": (
-        "takes a minute; tests/sampling/test_benchmark.py runs a smaller one"
-    ),
-    "python -m benchmarks.sampling --networks demo --engines eager native --clips 1 --threads 1 --rounds 9": _TESTED
-    + "tests/sampling/test_benchmark.py",
-    "python -m benchmarks.sampling --networks sashimi-small --engines eager native --clips 1 --threads 1 --rounds 80 "
-    "--seconds 0.03": "takes a minute; tests/sampling/test_benchmark.py runs a smaller one",
-    "python -m benchmarks.sampling --device cuda": _NEEDS + "a GPU",
-    "python -m benchmarks.sampling --device cuda --clips 1": _NEEDS + "a GPU",
-    "python -m benchmarks.training --device cuda --precisions bf16-mixed --options plain compile --batches 16 "
-    "--reference FOLDER": _NEEDS + "a GPU; tests/benchmarks/test_training_benchmark.py runs a smaller one",
-    "python -m benchmarks.training --reference FOLDER --batches 1 --threads 1": _TESTED
-    + "tests/benchmarks/test_training_benchmark.py",
-    "python -m benchmarks.training --networks sequnet --batches 1 --output_sizes 5000 32768 --precisions bf16-mixed": (
-        "takes minutes; tests/benchmarks/test_training_benchmark.py runs a smaller one"
-    ),
-    "python -m benchmarks.store --audio two.wav two.flac two.mp3 two.m4a --repeats 1": _NEEDS + "hours of audio",
-    "python -m benchmarks.learning --help": "prints help",
-    "python -m benchmarks.learning --audio_dir FOLDER --settings published fast --seeds 0 1 2": "takes an hour",
-    'OMP_NUM_THREADS=1 python -m benchmarks.learning --settings "sequnet/sequnet best" "sequnet/sequnet memory" '
-    '"wavenet/wavenet best" "sashimi/sashimi best" --as_long_as sequnet/fast:400 --seeds 0 1 2': "takes half an hour",
-    'OMP_NUM_THREADS=1 python -m benchmarks.learning --settings "sequnet/sequnet best, long" '
-    '"sequnet/sequnet memory, long" "wavenet/wavenet best" "sashimi/sashimi best, long" --as_long_as sequnet/fast:1500 '
-    "--seeds 0 1 2": "takes an hour",
-    "OMP_NUM_THREADS=1 python -m benchmarks.learning --networks sequnet --settings fast "
-    '"sequnet best" --as_long_as fast:400 --seeds 0 1 2': "takes a quarter of an hour",
-    "python -m benchmarks.configs": _TESTED + "tests/benchmarks/test_configs_benchmark.py",
-    "python -m benchmarks.configs demo finetune piano_small --measure --threads 1": (
-        "takes minutes; tests/benchmarks/test_configs_benchmark.py runs a smaller one"
-    ),
-    "python -m benchmarks.comparison --scale tiny": "takes minutes; tests/benchmarks runs a smaller one",
-    "python -m benchmarks.comparison --scale small --audio_dir music": "takes hours",
-    "python -m benchmarks.comparison --scale published --gpus 1": _NEEDS + "33 GB of recordings and a GPU",
+    "python train.py --model sequnet --print_config": "tests/test_settings.py runs it",
+    "python train.py test --ckpt_path last --score_labels all": _LABELS,
+    "python train.py --config configs/demo.yaml --audio_dir music --labels folder ": _LABELS,
+    "python sample.py --label ": _LABELS,
+    "python train.py --config configs/finetune.yaml ": "takes minutes; tests/cli/test_init_from.py runs a smaller one",
+    "python train.py --model sequnet --gpus ": "needs GPUs; tests/training/test_processes.py runs processes",
+    "torchrun ": "needs GPUs; tests/training/test_processes.py runs it on CPU processes",
+    "srun ": "needs SLURM; tests/training/test_processes.py sets its variables",
+    "python train.py --cuda ": "needs a GPU; tests/train/test_train.py runs a smaller one",
+    "python sample.py --cuda ": "needs a GPU; tests/sampling runs a smaller one",
+    "python sample.py --stdout wav ": "needs a sound device; tests/sampling reads the pipe",
+    "python -m sequnet_pl.evaluate --pretrained ": "takes a minute; runs with a checkpoint",
+    "python sample.py --pretrained sequnet": "needs a download; tests/pretrained/test_archive.py serves one",
+    "python -m sequnet_pl.data.download --limit ": "needs a download; tests/data/download/test_download.py serves one",
+    "python -m sequnet_pl.data.store list": "is in the line with info|list|verify",
+    "python -m sequnet_pl.models.published convert ": "tests/training/test_snapshots.py runs it",
+    "python -m sequnet_pl.pretrained ": "tests/training/test_export.py runs it",
+    "python -m benchmarks.": "takes minutes or needs a GPU; tests/benchmarks and tests/sampling/test_benchmark.py run "
+    "smaller ones",
+    "OMP_NUM_THREADS=1 python -m benchmarks.": "takes up to an hour; tests/benchmarks runs a smaller one",
 }
-"""What is not run here, and why."""
+"""Starts of commands that are not run here, and why."""
 
 
 def commands() -> set[str]:
@@ -165,10 +112,10 @@ def commands() -> set[str]:
 
 
 def test_every_command_is_run_or_says_why_not() -> None:
-    known = set(RUN) | set(NOT_RUN)
-    assert commands() - known == set()
-    assert known - commands() == set()
-    assert not set(RUN) & set(NOT_RUN)
+    assert set(RUN) <= commands()
+    others = commands() - set(RUN)
+    assert [command for command in others if not command.startswith(tuple(NOT_RUN))] == []
+    assert [start for start in NOT_RUN if not any(command.startswith(start) for command in others)] == []
 
 
 def test_the_tests_that_are_named_exist() -> None:
@@ -190,7 +137,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     (folder / "configs").symlink_to(ROOT / "configs")
     for name in ("music/train/one", "music/train/two", "music/val/three", "music/test/four", "recordings/five"):
-        music(folder / f"{name}.wav", 4)
+        music(folder / f"{name}.wav", 2.5)
     for number in range(4):
         music(folder / "clips" / f"{number}.wav", 0.5)
     music(folder / "song.mp3", 2)
@@ -227,7 +174,7 @@ def test_commands_do_what_they_say(place: Path, monkeypatch: pytest.MonkeyPatch,
             captured = capfd.readouterr()
             assert not end.value.code, f"{line} {more}\n{captured.err}"
     torch.set_num_threads(threads)
-    assert len(list((place / "generated").glob("*/*.wav"))) > 10
+    assert len(list((place / "generated").glob("*/*.wav"))) == 13
     assert (place / "generated" / "index.html").is_file()
     for run in (place / "logs").glob("*/*"):
         assert (run / "report.html").is_file()

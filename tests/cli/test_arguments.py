@@ -19,13 +19,11 @@ PUBLISHED = (
     ("line", "expected"),
     [
         ("--model=sequnet --gpus=0", {"trainer.accelerator": "cpu"}),
-        ("--model sequnet --lr -1", {"model.init_args.lr": -1}),
         ("--model sequnet --model.init_args.levels 8", {"model.init_args.levels": 8}),
         ("--model sequnet --channel left --loudness -23", {"data.channel": "left", "data.loudness": -23}),
         ("--model sequnet --seed 7", {"seed_everything": 7, "data.seed": 7}),
         ("--model wavenet --compile --anneal", {"model.init_args.compile": True, "model.init_args.anneal": True}),
         ("--model sequnet --compile false", {"model.init_args.compile": False}),
-        ("--model sequnet --trainer.profiler simple", {"trainer.profiler": "simple"}),
         (PUBLISHED, {"model.init_args.features": 180, "snapshot_dir": "snapshots/sequnet"}),
     ],
 )

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from sequnet_pl import project
+from sequnet_pl.cli.entry_points import sequnet_train
 
 ROOT = Path(__file__).parents[2]
 RUN = """
 import runpy, sys
 sys.path.insert(0, {root!r})
-sys.argv = [{script!r}, {words}]
+sys.argv = [{script!r}, "--help"]
 try:
     runpy.run_path({script!r}, run_name="__main__")
 finally:
@@ -20,14 +21,14 @@ finally:
 """
 
 
-def run(folder, name, words="'--help'"):
-    """A script of the clone, or what pip makes of the commands in pyproject.toml."""
+def help_of(folder, name):
+    """Print the help of a script of the clone, or of what pip makes of the commands in pyproject.toml."""
     script = ROOT / name
     if not script.suffix:
         script = folder / name
         function = name.replace("-", "_")
         script.write_text(f"import sys; from sequnet_pl.cli.entry_points import {function}; sys.exit({function}())")
-    code = RUN.format(root=str(ROOT), script=str(script), words=words)
+    code = RUN.format(root=str(ROOT), script=str(script))
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
 
 
@@ -41,16 +42,18 @@ def run(folder, name, words="'--help'"):
     ],
 )
 def test_help_needs_no_torch(tmp_path, name, command):
-    done = run(tmp_path, name)
+    done = help_of(tmp_path, name)
     assert command in done.stdout
     assert (done.returncode, done.stderr) == (0, "False\n")
 
 
 @pytest.mark.parametrize("name", ["train.py", "sequnet-train"])
-def test_errors_start_with_the_command(tmp_path, name):
-    assert run(tmp_path, name, "'--model', 'sequnet', '--levels', ''").stderr.startswith(
-        f"{name}: error: --levels has an empty value"
-    )
+def test_errors_start_with_the_command(monkeypatch, capfd, name):
+    monkeypatch.setattr(sys, "argv", [name, "--model", "sequnet", "--levels", ""])
+    with pytest.raises(SystemExit, match="2"):
+        sequnet_train()
+    sys.stderr.flush()  # which Python does when it ends
+    assert capfd.readouterr().err.startswith(f"{name}: error: --levels has an empty value")
 
 
 @pytest.mark.parametrize(

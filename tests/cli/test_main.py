@@ -15,6 +15,7 @@ COMMANDS = {
     "sample.py": ["sample.py"],
     "evaluate": ["-m", "sequnet_pl.evaluate"],
 }
+PRINT_WAIT = "import os\nos.write(1, os.environ['OMP_WAIT_POLICY'].encode())\nos._exit(0)"
 
 
 @pytest.fixture
@@ -48,9 +49,11 @@ def test_ended_while_modules_are_imported(with_torch, name, signal, word, status
     "words", [*COMMANDS.values(), ["-m", "benchmarks.training"], ["-m", "benchmarks.sampling", "--help"]]
 )
 def test_every_command_sets_how_threads_wait_before_torch_is_imported(with_torch, words):
-    torch = "import os\nos.write(1, os.environ['OMP_WAIT_POLICY'].encode())\nos._exit(0)"
-    assert with_torch(words, torch).stdout == "PASSIVE"
-    assert with_torch(words, torch, OMP_WAIT_POLICY="ACTIVE").stdout == "ACTIVE"
+    assert with_torch(words, PRINT_WAIT).stdout == "PASSIVE"
+
+
+def test_how_threads_wait_is_left_as_set(with_torch):
+    assert with_torch(COMMANDS["train.py"], PRINT_WAIT, OMP_WAIT_POLICY="ACTIVE").stdout == "ACTIVE"
 
 
 def test_terminated(capfd):
@@ -74,6 +77,12 @@ def test_a_closed_pipe_is_no_error(words, tmp_path, audio_folder):
     os.close(writer)
     assert done.stderr == ""
     assert done.returncode in (0, 1, 141)  # rich ends with 1, and a run continues
+
+
+def test_a_closed_output_is_no_error():
+    code = "import os, sys; os.close(1); os.execv(sys.executable, [sys.executable, 'train.py', '--help'])"
+    done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

@@ -23,7 +23,6 @@ from sequnet_pl.project import CONFIGS
         ("--model sequnet --levels=", "--levels has an empty value"),
         ("--model sequnet --name ''", "--name has an empty value"),
         ("--config demo.yaml", "cannot read the config demo.yaml: No such file or directory$"),
-        ("--config configs/../data/README.md", "cannot read the config .*README.md: No such file or directory$"),
         ("--config configs/sequnet-fast.yaml", "No such file or directory; did you mean configs/sequnet_fast.yaml"),
     ],
 )
@@ -38,19 +37,14 @@ def test_command_lines_that_make_no_sense(run, tmp_path, monkeypatch, line, mess
     ("line", "message"),
     [
         ("--levels eight", "\"model.init_args.levels\": Expected a <class 'int'>. Got value: eight"),
-        ("--levels", "error: --levels: expected one argument"),
         ("--depth 2,1", "error: --depth: expected int or list, not 2,1"),
         ("--dataset builtin --builtin_takes 0", "--builtin_takes is 0, but each piece is played 1 to 1,000 times"),
         ("--builtin_takes 40", "--builtin_takes 40 goes with --dataset builtin, not with --dataset piano"),
-        ("--channel middle", "Expected a typing.Literal['mix', 'left', 'right']. Got value: middle"),
         ("--compile fast", "error: --compile: expected bool or auto, not fast"),
-        ("--ema 1", '"ema": 1 does not conform to restriction v>=0 and v<1'),
         ("--minutes inf", '"minutes": inf does not conform to restriction v>0 and v<inf'),
         ("--seed -1", "--seed is -1, but must be 0 to 2^32 - 1"),
         ("--sample_audio.seed 4294967296", "--sample_audio.seed is 4294967296, but must be 0 to 2^32 - 1"),
-        ("--sample-rate 8000", "there is no option --sample-rate; did you mean --sample_rate?"),
         ("--learning_rate 1", "there is no option --learning_rate; did you mean --lr?"),
-        ("--ckpt last", "there is no option --ckpt; did you mean --ckpt_path?"),
         ("--trainer.max_epoch 3", "did you mean --trainer.max_epochs?"),
         ("--model.init_args.layers 3", "there is no option --model.init_args.layers"),
         ("--trainer.callbacks+=Nope", '"trainer.callbacks": Expected a dot import path string: Nope'),
@@ -70,7 +64,6 @@ def test_options(run, line, message):
         ("model: {class_path: sequnet, init_args: {state: null}}", "my.yaml: model.init_args.state is null or empty"),
         ("data:", "my.yaml: data is null or empty"),
         ("data: builtin", "my.yaml: data is builtin, but is a section of settings"),
-        ("trainer: fast", "my.yaml: trainer is fast, but is a section of settings"),
         ("init_from: 5", "init_from 5: expected a text"),
         ("model: 5", "there is no model 5"),
         ("? [a]\n: b", "is not valid YAML: found unhashable key, line 1"),
@@ -94,15 +87,12 @@ def test_configs(run, tmp_path, text, message):
         ("--batch_size 0", "batch_size is 0"),
         ("--sample_audio.seconds -1", "seconds"),
         ("--name ../elsewhere", "--name ../elsewhere is not the name of a folder"),
-        ("--name /tmp/elsewhere", "--name /tmp/elsewhere is not the name of a folder"),
         ("--name .", "--name . is not the name of a folder"),
-        ("--minutes 0", '"minutes": 0 does not conform'),
         ("--minutes 1 --trainer.max_time 00:00:01:00", "--minutes sets --trainer.max_time: leave one of them out"),
         ("--trainer.max_time 00:00:00:00", "give --minutes above 0"),
         ("--trainer.max_time 5", "not a valid duration"),
         ("--max_steps 0", "--max_steps is 0"),
         ("--anneal --max_steps -1 --epochs -1", "--anneal and --warmup need a length"),
-        ("--warmup 0.1 --max_steps -1", "--anneal and --warmup need a length"),
         ("--trainer.val_check_interval 1000", "must be less than or equal to the number of the training batches"),
         ("--trainer.check_val_every_n_epoch 0", "--trainer.check_val_every_n_epoch is 0, but must be 1 or more"),
         ("--trainer.limit_train_batches 0", "--trainer.limit_train_batches is 0, which leaves nothing to fit"),
@@ -111,8 +101,6 @@ def test_configs(run, tmp_path, text, message):
         ("--trainer.logger true", "--logger chooses"),
         ("--trainer.accelerator tpu", "torch_xla"),
         ("--trainer.callbacks+=EarlyStopping --trainer.callbacks.monitor=nope", "`nope` which is not available"),
-        ("--trainer.callbacks+=EMAWeightAveraging --trainer.callbacks.decay=2", "Invalid decay value 2.0"),
-        ("--best.every_n_train_steps 1 --best.every_n_epochs 1", "should be mutually exclusive"),
         ("--trainer.callbacks+=Timer --trainer.callbacks.duration=x", "`Timer(duration='x')` is not a valid duration"),
     ],
 )
@@ -122,13 +110,6 @@ def test_settings_of_a_run(run, audio_folder, tmp_path, line, message):
     status, error = run(f"--model sequnet {TINY} {where} {line}")
     assert (status, message in error) == (2, True), error
     assert (tmp_path / "logs").exists() == ("`nope`" in message)  # which the first validation finds
-
-
-def test_a_log_dir_that_cannot_be_made(run, audio_folder, tmp_path):
-    (tmp_path / "file").write_text("")
-    where = f"--audio_dir {audio_folder} --data_dir {tmp_path} --log_dir {tmp_path}/file/logs --gpus 0 --logger none"
-    status, error = run(f"--model sequnet {TINY} {where}")
-    assert (status, "file/logs" in error) == (1, True), error
 
 
 def test_tensorboard_that_is_not_installed(run, audio_folder, tmp_path, monkeypatch):

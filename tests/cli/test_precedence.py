@@ -21,8 +21,6 @@ def config(tmp_path):
 @pytest.mark.parametrize(
     ("written", "line", "expected"),
     [
-        ({"accelerator": "cpu"}, "", ("cpu", 1, 1)),
-        ({"devices": 3}, "", ("auto", 3, 1)),
         ({"accelerator": "gpu", "devices": 4, "num_nodes": 2}, "", ("gpu", 4, 2)),
         ({"accelerator": "gpu", "devices": 4}, "--gpus 0", ("cpu", 1, 1)),
         ({"accelerator": "cpu", "devices": 2}, "--gpus 0", ("cpu", 2, 1)),
@@ -48,7 +46,6 @@ def test_flags_win_before_and_after_the_config(settings, config):
         ("--dataset builtin", (None, 40)),
         ("--builtin_takes 7", (None, 7)),
         ("--dataset piano", (None, None)),
-        ("--audio_dir mine", (None, None)),
         ("--audio_list mine.csv", ("mine.csv", None)),
         ("--recordings mine.txt", (None, None)),
     ],

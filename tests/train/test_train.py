@@ -2,31 +2,28 @@
 
 import json
 
-import numpy as np
 import pytest
-import soundfile
 import torch
-from tiny import TINY, fit, rows, run_folder
+from tiny import fit, rows, run_folder
 
 from sequnet_pl.training.export import write_export
 
 
-@pytest.mark.parametrize("model", TINY)
-def test_train_resume_and_test(run, audio_folder, tmp_path, model):
-    status, out = run(fit(model, audio_folder, 5))
-    folder = run_folder(tmp_path, model)
+def test_train_resume_and_test(run, audio_folder, tmp_path):
+    status, out = run(fit("wavenet", audio_folder, 3))
+    folder = run_folder(tmp_path, "wavenet")
     assert (status, f"train.py test --ckpt_path {folder}/checkpoints/last.ckpt" in out.splitlines()[-1]) == (0, True)
     assert {"config.yaml", "metrics.csv", "checkpoints"} <= {path.name for path in folder.iterdir()}
     before = [row["train/bits_per_sample"] for row in rows(folder) if row["train/bits_per_sample"]]
-    assert len(before) == 5
+    assert len(before) == 3
 
-    assert run(f"--model {model} --ckpt_path last --max_steps 16")[0] == 0
+    assert run("--model wavenet --ckpt_path last --max_steps 8")[0] == 0
     after = [row["train/bits_per_sample"] for row in rows(folder) if row["train/bits_per_sample"]]
-    assert after[:5] == before  # history is kept
-    assert len(after) == 16
+    assert after[:3] == before  # history is kept
+    assert len(after) == 8
     assert any(row["val/bits_per_sample"] for row in rows(folder))
     last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    assert (last["global_step"], last["network"]) == (16, model)
+    assert (last["global_step"], last["network"]) == (8, "wavenet")
 
     for which in ("last", "best"):
         status, out = run(f"test --ckpt_path {which}")
@@ -37,10 +34,10 @@ def test_train_resume_and_test(run, audio_folder, tmp_path, model):
     scores = json.loads((folder / "test.json").read_text())
     assert scores["bits_per_sample"]["this network"] == pytest.approx(scores["test/bits_per_sample"])
     assert 0 < scores["bits_per_sample"]["trigram baseline"] < 12
-    assert (scores["network"], len(scores["recordings"])) == (model, 2)
-    assert 0 < scores["step"] <= 16  # of the best
+    assert (scores["network"], len(scores["recordings"])) == ("wavenet", 2)
+    assert 0 < scores["step"] <= 8  # of the best
     assert run("validate --ckpt_path last")[0] == 0
-    assert len(list((tmp_path / "logs" / model).iterdir())) == 1
+    assert run_folder(tmp_path, "wavenet") == folder
 
 
 def test_snapshot_dir_and_log_dir_of_the_published_command(run, run_train, audio_folder, tmp_path):
@@ -70,20 +67,3 @@ def test_weights_alone_are_scored_and_start_a_run_but_do_not_resume(run, audio_f
     assert status == 2
     assert f"start one with --init_from {weights}" in text
     assert run(f"--init_from {weights} {where} --max_steps 1")[0] == 0
-
-
-def test_clips_are_sampled_and_leave_no_trace(run, audio_folder, tmp_path):
-    sampling = " --sample_audio.every_n_steps 2 --sample_audio.seconds 0.01 --sample_audio.prompt_seconds 0.05"
-    quiet = " --sample_audio.every_n_epochs 0"
-    assert run(fit("sequnet", audio_folder, 5) + " --name with" + sampling)[0] == 0
-    assert run(fit("sequnet", audio_folder, 5) + " --name without" + quiet)[0] == 0
-    folders = [tmp_path / "logs" / "sequnet" / name for name in ("with", "without")]
-    weights = [torch.load(f / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"] for f in folders]
-    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
-    steps = sorted(path.name for path in (folders[0] / "samples").iterdir())
-    assert steps[:2] == ["step-00000002", "step-00000004"]
-    samples, rate = soundfile.read(folders[0] / "samples" / steps[0] / "continuation-0.wav")
-    assert (rate, len(samples)) == (16_000, 960)
-    assert (folders[0] / "samples" / steps[0] / "silence-2.png").stat().st_size > 1000
-    prompts = [soundfile.read(folders[0] / "samples" / step / "continuation-0.wav")[0][:800] for step in steps[:2]]
-    assert np.array_equal(*prompts)  # always the same prompts

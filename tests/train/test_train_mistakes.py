@@ -1,25 +1,9 @@
 """Mistakes on the command line of train.py, each in one line with nothing lost."""
 
-import errno
 import os
 
 import torch
 from tiny import fit, run_folder
-
-from sequnet_pl.data.download import Result
-
-
-def test_a_piano_without_recordings_names_what_to_do(run, tmp_path, monkeypatch):
-    def limited(items, folder, **_):
-        assert folder == tmp_path / "data" / "recordings"
-        return Result([], "www.youtube.com limits how much it gives", folder)
-
-    monkeypatch.setattr("sequnet_pl.data.download.download", limited)  # no test contacts the network
-    status, text = run("--model sequnet --dataset piano")
-    assert status == 1
-    assert "www.youtube.com limits" in text
-    assert "--audio_dir FOLDER" in text
-    assert "--dataset builtin" in text
 
 
 def test_own_recordings_replace_those_of_the_run(run, audio_folder, tmp_path, caplog):
@@ -33,22 +17,6 @@ def test_own_recordings_replace_those_of_the_run(run, audio_folder, tmp_path, ca
     status, text = run(f"test --ckpt_path last --audio_list {path} --audio_dir {audio_folder}")
     assert status == 2
     assert f"--audio_dir {audio_folder} and --audio_list {path}" in text
-
-
-def test_no_space_for_a_checkpoint_keeps_the_old_one(run, audio_folder, tmp_path, monkeypatch):
-    assert run(fit("sequnet", audio_folder, 3))[0] == 0
-    path = run_folder(tmp_path, "sequnet") / "checkpoints" / "last.ckpt"
-    before = path.read_bytes()
-
-    def full(temporary, target):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr("pathlib.Path.replace", full)
-    status, text = run("--ckpt_path last --max_steps 5")
-    assert status == 1
-    assert "No space left" in text
-    assert path.read_bytes() == before
-    assert {file.name for file in path.parent.iterdir()} <= {"last.ckpt", "best-step00000003.ckpt", "MODEL.md"}
 
 
 def test_bad_checkpoints(run, audio_folder, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 import torch
 from pytorch_lightning.callbacks import EMAWeightAveraging
+from short_runs import same_weights
 from torch.nn import functional as F
 
 from sequnet_pl.audio import mulaw
@@ -104,6 +105,15 @@ def test_the_weights_of_a_checkpoint_are_sampled(fit):
     learning.load_state_dict(run.last["current_model_state"])
     assert not np.array_equal(generate(learning.network, seconds=0.02, temperature=0.9)[0], expected)
     assert sampler.last_step == 4 and sampler.seconds_taken > 0
+
+
+def test_clips_have_the_same_prompts_and_leave_no_trace(fit, trained):
+    sampler = SampleAudio(every_n_steps=1, every_n_epochs=0, seconds=0.01, prompt_seconds=0.05)
+    run = fit("with", callbacks=[sampler], max_steps=2, limit_val_batches=0)
+    folders = sorted((run.folder / "samples").iterdir())
+    assert [folder.name for folder in folders] == ["step-00000001", "step-00000002"]
+    np.testing.assert_array_equal(*(codes_of(folder / "continuation-0.wav")[:800] for folder in folders))
+    assert same_weights(trained, run)
 
 
 def test_clips_that_cannot_be_made_do_not_end_a_run(fit, monkeypatch, caplog):

@@ -135,20 +135,21 @@ def diverging(monkeypatch):
     monkeypatch.setattr(SeqUNetModule, "training_step", step)
 
 
-def test_a_diverged_run_ends_and_keeps_the_checkpoint_from_before(fit, diverging):
-    run = fit(callbacks=[NonFinite()])
-    assert isinstance(run.error, NonFiniteError)
-    text = str(run.error)
-    assert "diverged" in text and "at step 9 " in text and "\n" not in text
-    assert f"--init_from {run.folder / 'checkpoints' / 'last.ckpt'} --lr 0.0002" in text
-    assert run.last["global_step"] == 3  # step 6 was due, and was high
-
-
-def test_a_run_without_a_length_ends_too(fit, diverging):
+@pytest.mark.parametrize(
+    ("options", "step"),
+    [({}, 9), ({"max_epochs": -1}, 9), ({"log_every_n_steps": 12}, 12)],
+    ids=["", "without a length", "read only where a row is logged"],
+)
+def test_a_diverged_run_ends_and_keeps_the_checkpoint_from_before(fit, diverging, options, step):
     def fail():
         raise RuntimeError("trains on")
 
-    assert isinstance(fit(callbacks=[NonFinite(), At(fail, 12)], max_epochs=-1).error, NonFiniteError)
+    run = fit(callbacks=[NonFinite(), At(fail, 15)], **options)
+    assert isinstance(run.error, NonFiniteError)
+    text = str(run.error)
+    assert "diverged" in text and f"at step {step} " in text and "\n" not in text
+    assert f"--init_from {run.folder / 'checkpoints' / 'last.ckpt'} --lr 0.0002" in text
+    assert run.last["global_step"] == 3  # step 6 was due, and was high
 
 
 def test_a_signal_ends_a_run_whose_loss_is_high(fit, diverging):
@@ -156,11 +157,6 @@ def test_a_signal_ends_a_run_whose_loss_is_high(fit, diverging):
     run = fit(callbacks=[NonFinite(), terminate], limit_val_batches=0)
     assert (run.error.code, run.trainer.global_step) == (143, 7)
     assert run.last["global_step"] == 3
-
-
-def test_a_count_is_read_only_where_a_row_is_logged(fit, diverging):
-    run = fit(callbacks=[NonFinite()], log_every_n_steps=12)
-    assert "at step 12 " in str(run.error)
 
 
 @pytest.mark.parametrize(("bits", "warmup"), [(0.0, 0.0), (10.0, 0.99)])

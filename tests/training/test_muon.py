@@ -38,8 +38,7 @@ def matrices(weight, count):
     return weight.unflatten(0, (count, -1)).flatten(2)
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 40), (3, 40, 8), (2, 7, 7)])
-@pytest.mark.parametrize("scale", [1e-12, 1, 1e6])
+@pytest.mark.parametrize(("shape", "scale"), [((3, 8, 40), 1), ((3, 40, 8), 1e6), ((2, 7, 7), 1e-12)])
 def test_newton_schulz_leaves_directions_and_makes_them_equally_long(shape, scale):
     torch.manual_seed(0)
     left, _, right = torch.linalg.svd(torch.randn(shape, dtype=torch.float64), full_matrices=False)
@@ -95,18 +94,17 @@ def test_the_others_learn_as_by_adamw(module, decay):
         assert torch.equal(after, twin), name
 
 
-@pytest.mark.parametrize(("kind", "precision"), [("sequnet", "bf16-mixed"), ("wavenet", "32-true")])
-def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(fit, kind, precision):
+def test_a_resumed_run_equals_the_unbroken_one_bit_for_bit(fit):
     def run(name, **more):
         torch.manual_seed(0)
-        module = TINY[kind](beta2=0.95, warmup=0.3, anneal=True)
-        options = {"max_epochs": -1, "max_steps": 18, "precision": precision, "gradient_clip_val": 1.0}
+        module = TINY["sequnet"](beta2=0.95, warmup=0.3, anneal=True)
+        options = {"max_epochs": -1, "max_steps": 12, "precision": "bf16-mixed", "gradient_clip_val": 1.0}
         return fit(name, module=module, **options, **more)
 
     broken = run("broken", callbacks=[At(lambda: signal.raise_signal(signal.SIGTERM), 8)])
-    assert broken.last["global_step"] < 18
+    assert broken.last["global_step"] < 12
     states = broken.last["optimizer_states"][0]["state"].values()
     assert {name for state in states for name in state} == {"exp_avg", "exp_avg_sq", "momentum", "step"}
     resumed = run("broken", resume=True)
-    assert resumed.trainer.global_step == 18
+    assert resumed.trainer.global_step == 12
     assert same_weights(run("whole"), resumed)

@@ -1,12 +1,12 @@
 """Run folders of an earlier version, made by commit b9bb005: they resume, are tested and sampled as they were there."""
 
-import csv
 import json
 import tarfile
 from pathlib import Path
 
 import pytest
 import torch
+from short_runs import rows
 
 from sequnet_pl.cli.entry_points import sample, train
 from sequnet_pl.cli.main import run_main
@@ -27,11 +27,6 @@ def folder(request, tmp_path, monkeypatch, audio_folder):
     return Path("logs/sequnet", request.param)
 
 
-def curve(folder, name):
-    with (folder / "metrics.csv").open(newline="") as file:
-        return {row["step"]: float(row[name]) for row in csv.DictReader(file) if row.get(name)}
-
-
 def test_an_older_run_resumes_as_its_own_version_resumed_it(folder, capfd, caplog):
     best = min(score for path in folder.rglob("best-*.ckpt") if (score := score_of(path)) is not None)
     line = f"--ckpt_path {folder}/checkpoints/last.ckpt --max_steps 16 --epochs -1"
@@ -39,7 +34,7 @@ def test_an_older_run_resumes_as_its_own_version_resumed_it(folder, capfd, caplo
     text = capfd.readouterr().err + caplog.text
     assert "callbacks" not in text and "was not created with" not in text
     for name, values in EXPECTED[folder.name].items():
-        found = curve(folder, name)
+        found = {row["step"]: float(row[name]) for row in rows(folder) if row.get(name)}
         assert {step: found[step] for step in values} == pytest.approx(values, abs=1e-4)
     assert score_of(best_of(run_of(folder / "config.yaml"))) <= best
     states = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["callbacks"]

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from pytorch_lightning.callbacks import LambdaCallback, timer
-from short_runs import flat, line, run_fit, run_test, train_acting
+from short_runs import flat, last, line, run_fit, run_test, train_acting
 from torch.nn.parallel import DistributedDataParallel
 
 from sequnet_pl.cli.main import run_main
@@ -36,7 +36,7 @@ def learn_and_score(root, audio, world):
 
     AudioDataModule.prepare_data = prepare_data
     look = LambdaCallback(on_train_start=lambda trainer, module: seen.append(trainer.strategy.model))
-    options = {"devices": world, "precision": "64-true", "max_epochs": 3, "callbacks": [look, Measures()]}
+    options = {"devices": world, "precision": "64-true", "max_epochs": 2, "callbacks": [look, Measures()]}
     run = run_fit(root, audio, f"world-{world}", data={"batch_size": GLOBAL_BATCH // world}, **options)
     if run.error:
         raise run.error
@@ -57,17 +57,15 @@ def test_processes_learn_and_score_as_one_does(tmp_path, audio_folder, group, mo
     statuses, logs = group(3, learn_and_score, str(tmp_path), str(audio_folder), 3).wait()
     assert statuses == [0] * 3, logs
     assert len(list(tmp_path.glob("prepared-*"))) == 1  # a process a node
-    one, many = (
-        torch.load(tmp_path / f"world-{world}" / "checkpoints" / "last.ckpt", weights_only=True) for world in (1, 3)
-    )
-    assert one["global_step"] == many["global_step"] == 9
+    paths = [tmp_path / f"world-{world}" / "checkpoints" / "last.ckpt" for world in (1, 3)]
+    one, many = (torch.load(path, weights_only=True) for path in paths)
+    assert one["global_step"] == many["global_step"] == 6
     assert one["callbacks"]["Measures"]["samples_seen"] == many["callbacks"]["Measures"]["samples_seen"] > 0
     for name, value in one["state_dict"].items():
         torch.testing.assert_close(many["state_dict"][name], value, rtol=0, atol=1e-9)
     for precision, tolerance in (("64-true", 1e-9), ("32-true", 1e-6)):
-        one, many = (
-            flat(json.loads((tmp_path / f"scores-{world}-{precision}" / "test.json").read_text())) for world in (1, 3)
-        )
+        paths = [tmp_path / f"scores-{world}-{precision}" / "test.json" for world in (1, 3)]
+        one, many = (flat(json.loads(path.read_text())) for path in paths)
         assert many == pytest.approx(one, abs=tolerance)
         assert {"/recordings/1/bits_per_sample", "/calibration/0/accuracy", "/test/accuracy"} <= set(one)
 
@@ -88,8 +86,7 @@ def test_a_killed_process_ends_the_run_with_its_reason(tmp_path, audio_folder, g
     (error,) = [text for text in logs[0].splitlines() if text.startswith("train.py: error:")]
     assert "process 0 of 2 has lost another one" in error
     assert "Traceback" not in logs[0]
-    last = torch.load(tmp_path / "logs" / "sequnet" / "run" / "checkpoints" / "last.ckpt", weights_only=True)
-    assert last["global_step"] == 4
+    assert last(tmp_path, "run")["global_step"] == 4
 
 
 def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group, monkeypatch, caplog):
@@ -98,11 +95,9 @@ def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group
     words = workers(tmp_path, audio_folder, "--logger wandb --name run")
     statuses, logs = group(2, interrupted, words, 1, 5, signal.SIGTERM).wait()
     assert statuses == [143, 143], logs
-    folder = tmp_path / "logs" / "sequnet" / "run"
-    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    assert last["global_step"] == 6
+    assert last(tmp_path, "run")["global_step"] == 6
     assert "until step 6" in logs[0]
-    assert len(list(folder.glob("wandb/offline-run-*"))) == 1
+    assert len(list(tmp_path.glob("logs/sequnet/run/wandb/offline-run-*"))) == 1
     # one process continues, and logs the change
     resumed = f"--ckpt_path last --log_dir {tmp_path}/logs --trainer.devices 1 --logger none"
     assert run_main("train.py", train, resumed.split()) == 0
@@ -116,7 +111,7 @@ def test_torchrun_gives_all_processes_one_name(tmp_path, audio_folder):
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     (folder,) = (tmp_path / "logs" / "sequnet").iterdir()
-    assert (folder / "checkpoints" / "last.ckpt").is_file()
+    assert last(tmp_path, folder.name)["global_step"] == 7
 
 
 @pytest.mark.slow
@@ -127,14 +122,14 @@ def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, si
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "train.py"), *words.split()], stderr=subprocess.PIPE, text=True
     )
-    last = tmp_path / "logs" / "sequnet" / "run" / "checkpoints" / "last.ckpt"
-    while not last.exists() and process.poll() is None:
+    checkpoint = tmp_path / "logs" / "sequnet" / "run" / "checkpoints" / "last.ckpt"
+    while not checkpoint.exists() and process.poll() is None:
         time.sleep(0.1)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     child = next(int(pid) for pid in children if b"train.py" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(child if victim == "child" else process.pid, signum)
     _, err = process.communicate(timeout=120)
-    assert torch.load(last, weights_only=True)["global_step"] >= 2
+    assert last(tmp_path, "run")["global_step"] >= 2
     if victim == "main":
         assert process.returncode == 143, err
         assert "the run was ended by a signal" in err
@@ -152,11 +147,10 @@ def test_slurm_queues_a_job_again_whose_time_is_over(tmp_path, audio_folder, gro
     scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/requests\n')
     scontrol.chmod(0o755)
     words = line(tmp_path, audio_folder, "--num_workers 0 --ckpt_path auto")
-    for signum, status, step in ((signal.SIGUSR1, 143, 6), (0, 0, 39)):
+    for signum, status, step in ((signal.SIGUSR1, 143, 6), (0, 0, 13)):
         statuses, logs = group(1, as_a_job, str(scontrol.parent), words, signum).wait()
         assert statuses == [status], logs
-        last = tmp_path / "logs" / "sequnet" / "job-12" / "checkpoints" / "last.ckpt"
-        assert torch.load(last, weights_only=True)["global_step"] == step
+        assert last(tmp_path, "job-12")["global_step"] == step
     assert (tmp_path / "requests").read_text() == "requeue 12\n"
 
 

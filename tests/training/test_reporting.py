@@ -2,30 +2,16 @@
 
 import logging
 
-import pytest
-
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 
 
-@pytest.fixture
-def reported(fit, tmp_path):
-    """A run with a report, in the folder that `fit` uses."""
-
-    def run(*callbacks, **options):
-        folder = tmp_path / "run"
-        report = RunReport(folder, folder / "checkpoints")
-        return fit(callbacks=[*callbacks, report], **options)
-
-    return run
-
-
-def test_a_report_that_fails_is_one_warning(reported, monkeypatch, caplog):
+def test_a_report_that_fails_is_one_warning(fit, tmp_path, monkeypatch, caplog):
     def fail(folder):
         raise RuntimeError("no fonts")
 
     monkeypatch.setattr("sequnet_pl.training.reporting.write_report", fail)
     monkeypatch.setattr("sequnet_pl.training.reporting.write_summary", fail)
-    run = reported()
+    run = fit(callbacks=[RunReport(tmp_path / "run", tmp_path / "run" / "checkpoints")])
     assert run.error is None
     assert run.trainer.global_step == 21
     assert caplog.text.count("the report of this run could not be written") == 1

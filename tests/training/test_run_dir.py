@@ -1,7 +1,7 @@
 """The directory of a run: its name and its lock."""
 
-import subprocess
-import sys
+import multiprocessing
+import signal
 
 import pytest
 
@@ -10,18 +10,6 @@ from sequnet_pl.training import run_dir
 from sequnet_pl.training.checkpoints import Run
 
 JOB = {"SLURM_PROCID": "3", "SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "train"}
-HOLD = """
-import os, sys
-from pathlib import Path
-from sequnet_pl.training import run_dir
-claim = run_dir.RunDir(Path(sys.argv[1]), Path(sys.argv[1]), is_new=False).lock()
-if not os.fork():  # as a worker that outlives the run
-    os.close(1)
-    sys.stdin.read()
-    os._exit(0)
-print("held", flush=True)
-sys.stdin.read()
-"""
 
 
 @pytest.fixture
@@ -39,17 +27,27 @@ def test_default_names_that_are_taken_are_numbered(begin):
     assert names == ["now", "now-2", "now-3"]
 
 
-def test_a_lock_ends_with_its_process_though_a_worker_runs_on(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "held\n"
-    with pytest.raises(UsageError, match="in use by another run"):
-        run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock()
+def test_a_lock_of_checkpoints_ends_with_its_process_though_a_worker_runs_on(tmp_path):
+    context = multiprocessing.get_context("fork")
+    held, ended = context.Event(), context.Event()
+
+    def hold():
+        claim = run_dir.RunDir(tmp_path / "one", tmp_path / "kept", is_new=False).lock()
+        context.Process(target=ended.wait).start()
+        held.set()
+        signal.pause()
+        claim.release(began=True)
+
+    process = context.Process(target=hold)
+    process.start()
+    assert held.wait(60)
+    other = run_dir.RunDir(tmp_path / "other", tmp_path / "kept", is_new=False)
+    with pytest.raises(UsageError, match="kept is in use by another run"):
+        other.lock()
     process.kill()
-    process.wait()
-    run_dir.RunDir(tmp_path, tmp_path, is_new=False).lock().release(began=True)
-    process.communicate()
+    process.join()
+    other.lock().release(began=True)
+    ended.set()
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

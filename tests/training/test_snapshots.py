@@ -58,7 +58,6 @@ def test_training_resumes_with_the_moments_of_adam(snapshot: Path, tmp_path: Pat
     ("words", "status", "message"),
     [
         ("", 2, "the only command is convert"),
-        ("convert", 2, "required"),
         ("convert {snapshot} out.pt", 2, "ends in .ckpt"),
         ("convert missing out.ckpt", 1, "no checkpoint missing"),
         ("convert {wavenet} out.ckpt", 1, "13 layers a block do not divide"),

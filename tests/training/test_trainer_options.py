@@ -24,13 +24,9 @@ class Seen(pl.Callback):
 @pytest.mark.parametrize(
     ("options", "steps", "validations"),
     [
-        ({"limit_train_batches": 3}, 9, 3),
-        ({"limit_train_batches": 0.5, "limit_val_batches": 0}, 9, 0),
-        ({"max_steps": 4}, 4, 0),
-        ({"accumulate_grad_batches": 2}, 12, 3),
-        ({"precision": "64-true", "gradient_clip_val": 0.1, "deterministic": True}, 21, 3),
-        ({"val_check_interval": 3, "profiler": "simple", "num_sanity_val_steps": 2}, 21, 6),
-        ({"check_val_every_n_epoch": None, "val_check_interval": 5, "detect_anomaly": True}, 21, 4),
+        ({"limit_train_batches": 0.5, "limit_val_batches": 0, "detect_anomaly": True}, 9, 0),
+        ({"limit_train_batches": 3, "profiler": "simple", "num_sanity_val_steps": 2, "gradient_clip_val": 0.1}, 9, 3),
+        ({"check_val_every_n_epoch": None, "val_check_interval": 5, "deterministic": True}, 21, 4),
     ],
     ids=str,
 )
