@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -190,10 +189,8 @@ class LastCheckpoint(Checkpoint):
             if requeue:
                 _requeue_job()
         status = 128 + (signal.SIGTERM if requeue else signum)
-        # Lightning kills the other processes if one that it launched ends with another status
-        environment = getattr(trainer.strategy, "cluster_environment", None)
-        launched = isinstance(environment, LightningEnvironment) and trainer.local_rank > 0
-        raise SIGTERMException(0 if launched else status)
+        # a launcher ends all processes when one ends with another status than 0; the first one has a report to write
+        raise SIGTERMException(status if trainer.is_global_zero else 0)
 
 
 def _diverges(trainer: pl.Trainer) -> bool:

@@ -97,7 +97,7 @@ def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group
         monkeypatch.delenv(name, raising=False)
     words = workers(tmp_path, audio_folder, "--logger wandb --name run")
     statuses, logs = group(2, interrupted, words, 1, 5, signal.SIGTERM).wait()
-    assert statuses == [143, 143], logs
+    assert statuses == [143, 0], logs  # another status of one process lets torchrun end the first
     folder = tmp_path / "logs" / "sequnet" / "run"
     last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert last["global_step"] == 6
