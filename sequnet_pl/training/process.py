@@ -24,7 +24,8 @@ def exit_with_launcher() -> bool:
 
 def is_rank_zero() -> bool:
     """Return whether this process is the one that writes, before a trainer exists."""
-    return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
+    node = "0" if "RANK" in os.environ else os.environ.get("NODE_RANK", "0")  # RANK counts over all nodes
+    return getattr(rank_zero_only, "rank", 0) == 0 and node == "0"
 
 
 def ignore_stray_ranks() -> None:
