@@ -109,6 +109,18 @@ def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group
     assert "processes 1 instead of 2" in caplog.text
 
 
+def run_of_one(words):
+    """Run train.py with settings of one process."""
+    return run_main("train.py", train, words.split())
+
+
+def test_processes_that_would_train_alone_are_refused(tmp_path, audio_folder, group):
+    statuses, logs = group(2, run_of_one, line(tmp_path, audio_folder)).wait()
+    assert statuses == [2, 2], logs
+    assert all("torchrun has started 2 processes" in log for log in logs)
+    assert not (tmp_path / "logs").exists()
+
+
 @pytest.mark.slow
 def test_torchrun_gives_all_processes_one_name(tmp_path, audio_folder):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
