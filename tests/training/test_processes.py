@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -119,6 +120,26 @@ def test_processes_that_would_train_alone_are_refused(tmp_path, audio_folder, gr
     assert statuses == [2, 2], logs
     assert all("torchrun has started 2 processes" in log for log in logs)
     assert not (tmp_path / "logs").exists()
+
+
+def as_a_node(words, folders):
+    """Run train.py as one of two nodes, each with folders of its own."""
+    rank = os.environ["RANK"]
+    os.environ |= {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "GROUP_RANK": rank}
+    return run_of_one(f"{words} --num_nodes 2 {folders[int(rank)]}")
+
+
+def test_nodes_with_different_checkpoints_or_recordings_end(tmp_path, audio_folder, group):
+    words = line(tmp_path, audio_folder, "--num_workers 0 --epochs -1 --max_steps 2 --name run")
+    assert group(1, run_of_one, words).wait()[0] == [0]
+    fewer = shutil.copytree(audio_folder, tmp_path / "fewer")
+    (fewer / "train" / "0.wav").unlink()
+    other_runs = [f"--ckpt_path auto --log_dir {tmp_path}/{name}" for name in ("logs", "none")]
+    other_recordings = [f"--name other --audio_dir {folder}" for folder in (audio_folder, fewer)]
+    for folders in (other_runs, other_recordings):
+        statuses, logs = group(2, as_a_node, words, folders).wait()
+        assert statuses == [1, 1], logs
+        assert all("the nodes have different checkpoints or recordings" in log for log in logs)
 
 
 @pytest.mark.slow
