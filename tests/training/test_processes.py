@@ -178,15 +178,20 @@ def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, si
         assert by_run or by_lightning, err
 
 
-def test_slurm_queues_a_job_again_whose_time_is_over(tmp_path, audio_folder, group):
-    """With a scontrol that writes its arguments to a file."""
-    scontrol = tmp_path / "bin" / "scontrol"
-    scontrol.parent.mkdir()
-    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/requests\n')
-    scontrol.chmod(0o755)
+@pytest.fixture
+def scontrol(tmp_path):
+    """A command that writes its arguments to the file `requests`; its folder."""
+    command = tmp_path / "bin" / "scontrol"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/requests\n')
+    command.chmod(0o755)
+    return str(command.parent)
+
+
+def test_slurm_queues_a_job_again_whose_time_is_over(tmp_path, audio_folder, group, scontrol):
     words = line(tmp_path, audio_folder, "--num_workers 0 --ckpt_path auto")
     for signum, status, step in ((signal.SIGUSR1, 143, 6), (0, 0, 39)):
-        statuses, logs = group(1, as_a_job, str(scontrol.parent), words, signum).wait()
+        statuses, logs = group(1, as_a_job, scontrol, words, signum).wait()
         assert statuses == [status], logs
         last = tmp_path / "logs" / "sequnet" / "job-12" / "checkpoints" / "last.ckpt"
         assert torch.load(last, weights_only=True)["global_step"] == step
@@ -197,6 +202,23 @@ def as_a_job(folder, words, signum):
     job = {"JOB_ID": "12", "JOB_NAME": "train", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
     os.environ |= {f"SLURM_{name}": value for name, value in job.items()} | {"PATH": f"{folder}:{os.environ['PATH']}"}
     return interrupted(words, 0, 5 if signum else -1, signum)
+
+
+@pytest.mark.parametrize("hook", ["prepare_data", "test_dataloader"])
+def test_slurm_queues_a_job_again_that_decodes_or_scores(tmp_path, audio_folder, group, scontrol, hook):
+    words = line(tmp_path, audio_folder, "--num_workers 0 --max_steps 2 --name run")
+    if hook == "test_dataloader":
+        assert group(1, run_of_one, words).wait()[0] == [0]
+        words = f"test --ckpt_path last --log_dir {tmp_path}/logs"
+    statuses, logs = group(1, out_of_time_in, scontrol, words, hook).wait()
+    assert statuses == [143], logs
+    assert (tmp_path / "requests").read_text() == "requeue 12\n"
+    assert not list(tmp_path.rglob("hpc_ckpt*"))  # as Lightning saves where it requeues a job
+
+
+def out_of_time_in(folder, words, hook):
+    setattr(AudioDataModule, hook, lambda self: signal.raise_signal(signal.SIGUSR1))
+    return as_a_job(folder, words, 0)
 
 
 def learn_for_five_seconds(root, audio):
