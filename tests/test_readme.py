@@ -86,7 +86,7 @@ NOT_RUN = {
     "python train.py --model sequnet --gpus 4": _NEEDS + "four GPUs; tests/training/test_processes.py has processes",
     "torchrun --nnodes 2 --nproc_per_node 4 --rdzv_backend c10d --rdzv_endpoint HOST:29500 train.py --model sequnet "
     "--gpus 4 --num_nodes 2": _NEEDS + "eight GPUs; tests/training/test_processes.py runs torchrun on CPU processes",
-    "srun python train.py --model sequnet --gpus 4 --num_nodes 2 --ckpt_path auto": _NEEDS
+    "srun --kill-on-bad-exit python train.py --model sequnet --gpus 4 --num_nodes 2 --ckpt_path auto": _NEEDS
     + "SLURM; tests/training/test_processes.py plays its part",
     "python train.py --cuda --features 180 --levels 11 --depth 2 --log_dir logs/sequnet --snapshot_dir "
     "snapshots/sequnet --model sequnet": _NEEDS + "a GPU; tests/train/test_train.py runs a smaller one",
