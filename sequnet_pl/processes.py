@@ -17,7 +17,7 @@ from typing import TypeVar
 Job = TypeVar("Job")
 Made = TypeVar("Made")
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 """Signals that a terminal, `timeout`, a cluster or a container sends to all processes of a group."""
 
 
@@ -79,8 +79,8 @@ def _run(
 
 
 def _begin_work() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # sent to the whole group; the parent decides
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):  # sent to the whole group; the parent decides
+        signal.signal(signum, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # removes unfinished files on its way
     end_with_parent()
 

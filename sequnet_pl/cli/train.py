@@ -17,6 +17,7 @@ from sequnet_pl.training.process import (
     set_threads,
 )
 from sequnet_pl.training.run import build, run
+from sequnet_pl.training.saving import handling_end_of_job
 
 _CHECKPOINT = "SEQUNET_PL_CHECKPOINT"
 """Variable of the environment with which Lightning launches processes: the checkpoint that the first one has found."""
@@ -54,7 +55,8 @@ def train(argv: list[str]) -> int:
             raise
         kept = settings.clone()
         kept.ckpt_path = kept.best.dirpath = kept.last.dirpath = None
-        run(job, trainer, module, data, folder, request.parser.dump(kept, skip_unset=False))
+        with handling_end_of_job():
+            run(job, trainer, module, data, folder, request.parser.dump(kept, skip_unset=False))
     finally:
         if claim:
             claim.release(began=bool(trainer and trainer.global_step))

@@ -7,7 +7,9 @@ import warnings
 
 import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
+from torch import distributed
 
+from sequnet_pl.errors import UsageError
 from sequnet_pl.processes import end_with_parent
 
 _LAUNCHER = "SEQUNET_PL_LAUNCHER"  # in the environment: the process whose children inherit it
@@ -24,11 +26,19 @@ def exit_with_launcher() -> bool:
 
 def is_rank_zero() -> bool:
     """Return whether this process is the one that writes, before a trainer exists."""
-    return getattr(rank_zero_only, "rank", 0) == 0 and os.environ.get("NODE_RANK", "0") == "0"
+    node = "0" if "RANK" in os.environ else os.environ.get("NODE_RANK", "0")  # RANK counts over all nodes
+    return getattr(rank_zero_only, "rank", 0) == 0 and node == "0"
 
 
 def ignore_stray_ranks() -> None:
-    """Make this the only process of a run, without the rank that another launcher left in the environment."""
+    """Make this the only process of a run, without the rank that another launcher left in the environment.
+
+    UsageError where torchrun has started several processes, each of which would train alone.
+    """
+    processes = os.environ.get("WORLD_SIZE", "1")
+    if distributed.is_torchelastic_launched() and processes != "1":
+        advice = "give --gpus (on CPUs --trainer.devices) per node, and --num_nodes"
+        raise UsageError(f"torchrun has started {processes} processes, but these settings are of one: {advice}")
     stray = ["RANK", "LOCAL_RANK", "NODE_RANK"]
     stray += [] if "SLURM_JOB_ID" in os.environ else ["SLURM_PROCID"]
     for name in stray:

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from sequnet_pl import atomic
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.errors import UsageError
+from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.models import registry
 from sequnet_pl.models.frames import cpu_has_bfloat16_products
 from sequnet_pl.models.precision import float32_products
@@ -29,7 +29,7 @@ from sequnet_pl.training.health import NonFinite, explained
 from sequnet_pl.training.loggers import AppendingCSVLogger, can_log_to, end_wandb, wandb_logger
 from sequnet_pl.training.measures import Measures
 from sequnet_pl.training.memory import check_memory
-from sequnet_pl.training.module import AudioModule, callbacks_of, module_class
+from sequnet_pl.training.module import AudioModule, callbacks_of, data_of, module_class
 from sequnet_pl.training.process import is_rank_zero
 from sequnet_pl.training.reporting import RunReport, warnings_noted
 from sequnet_pl.training.run_timer import RunTimer
@@ -84,7 +84,8 @@ def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, A
     if options["enable_progress_bar"] is None:
         console = Console()
         options["enable_progress_bar"] = console.is_terminal or console.is_jupyter  # else printed at its end
-    callbacks: list[pl.Callback] = [LearningRateMonitor("step"), Measures(), RunTimer(options.pop("max_time"))]
+    callbacks: list[pl.Callback] = [_SameStart(step), LearningRateMonitor("step"), Measures()]
+    callbacks += [RunTimer(options.pop("max_time"))]
     callbacks += [RichProgressBar()] if options["enable_progress_bar"] else []
     last = LastCheckpoint(**built.last)
     last.options = _options(job)
@@ -156,6 +157,21 @@ class _KeptPatience(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         for callback, patience in self._given:
             callback.patience = patience
+
+
+class _SameStart(pl.Callback):
+    """Raises UserError, before anything waits for ever, where processes start from other steps or recordings."""
+
+    def __init__(self, step: int | None) -> None:
+        self._step = step  # of the checkpoint that this process has found
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        own = self._step, [split.lengths.tolist() for split in data_of(trainer).splits.values()]
+        if not trainer.strategy.reduce_boolean_decision(trainer.strategy.broadcast(own) == own):
+            raise UserError(
+                "the nodes have different checkpoints or recordings: put --log_dir and the recordings on a disk that "
+                "they share, or copy them to each node"
+            )
 
 
 def run(job: Job, trainer: pl.Trainer, module: AudioModule, data: AudioDataModule, folder: Path, config: str) -> None:

@@ -8,14 +8,13 @@ import subprocess
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -23,12 +22,14 @@ from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from sequnet_pl import atomic
 from sequnet_pl.data.loader import CropLoader
+from sequnet_pl.interrupts import handling
 from sequnet_pl.limits import NonNegativeFloat, NonNegativeInt
 from sequnet_pl.project import command
 from sequnet_pl.training.checkpoints import LAST, current_callback_states, read, resumable_progress
 from sequnet_pl.training.health import NonFinite, NonFiniteError, norm_of
 from sequnet_pl.training.loggers import AppendingCSVLogger
 from sequnet_pl.training.module import callbacks_of, ends_step
+from sequnet_pl.training.process import is_rank_zero
 
 log = logging.getLogger(__name__)
 
@@ -190,10 +191,8 @@ class LastCheckpoint(Checkpoint):
             if requeue:
                 _requeue_job()
         status = 128 + (signal.SIGTERM if requeue else signum)
-        # Lightning kills the other processes if one that it launched ends with another status
-        environment = getattr(trainer.strategy, "cluster_environment", None)
-        launched = isinstance(environment, LightningEnvironment) and trainer.local_rank > 0
-        raise SIGTERMException(0 if launched else status)
+        # a launcher ends all processes when one ends with another status than 0; the first one has a report to write
+        raise SIGTERMException(status if trainer.is_global_zero else 0)
 
 
 def _diverges(trainer: pl.Trainer) -> bool:
@@ -207,6 +206,18 @@ def _count_batches(trainer: pl.Trainer) -> None:
     if isinstance(loader, CropLoader):
         done = trainer.num_training_batches if progress.is_last_batch else loader.shard.batches_done
         progress.current.increment_by(int(done) - progress.current.ready)
+
+
+def handling_end_of_job() -> AbstractContextManager[None]:
+    """Queue a SLURM job again whose time ends meanwhile; in training `LastCheckpoint` does, after a save."""
+
+    def requeue(signum: int, frame: FrameType | None) -> None:
+        if not is_rank_zero():
+            raise SIGTERMException(0)
+        _requeue_job()
+        raise SIGTERMException(128 + signal.SIGTERM)
+
+    return handling([signal.SIGUSR1] if SLURMEnvironment.detect() else [], requeue)
 
 
 def _requeue_job() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group
         monkeypatch.delenv(name, raising=False)
     words = workers(tmp_path, audio_folder, "--logger wandb --name run")
     statuses, logs = group(2, interrupted, words, 1, 5, signal.SIGTERM).wait()
-    assert statuses == [143, 143], logs
+    assert statuses == [143, 0], logs  # another status of one process lets torchrun end the first
     assert last(tmp_path, "run")["global_step"] == 6
     assert "until step 6" in logs[0]
     assert len(list(tmp_path.glob("logs/sequnet/run/wandb/offline-run-*"))) == 1
@@ -102,6 +103,38 @@ def test_sigterm_to_any_process_saves_and_ends_all(tmp_path, audio_folder, group
     resumed = f"--ckpt_path last --log_dir {tmp_path}/logs --trainer.devices 1 --logger none"
     assert run_main("train.py", train, resumed.split()) == 0
     assert "processes 1 instead of 2" in caplog.text
+
+
+def run_of_one(words):
+    """Run train.py with settings of one process."""
+    return run_main("train.py", train, words.split())
+
+
+def test_processes_that_would_train_alone_are_refused(tmp_path, audio_folder, group):
+    statuses, logs = group(2, run_of_one, line(tmp_path, audio_folder)).wait()
+    assert statuses == [2, 2], logs
+    assert all("torchrun has started 2 processes" in log for log in logs)
+    assert not (tmp_path / "logs").exists()
+
+
+def as_a_node(words, folders):
+    """Run train.py as one of two nodes, each with folders of its own."""
+    rank = os.environ["RANK"]
+    os.environ |= {"LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "GROUP_RANK": rank}
+    return run_of_one(f"{words} --num_nodes 2 {folders[int(rank)]}")
+
+
+def test_nodes_with_different_checkpoints_or_recordings_end(tmp_path, audio_folder, group):
+    words = line(tmp_path, audio_folder, "--num_workers 0 --epochs -1 --max_steps 2 --name run")
+    assert group(1, run_of_one, words).wait()[0] == [0]
+    fewer = shutil.copytree(audio_folder, tmp_path / "fewer")
+    (fewer / "train" / "0.wav").unlink()
+    other_runs = [f"--ckpt_path auto --log_dir {tmp_path}/{name}" for name in ("logs", "none")]
+    other_recordings = [f"--name other --audio_dir {folder}" for folder in (audio_folder, fewer)]
+    for folders in (other_runs, other_recordings):
+        statuses, logs = group(2, as_a_node, words, folders).wait()
+        assert statuses == [1, 1], logs
+        assert all("the nodes have different checkpoints or recordings" in log for log in logs)
 
 
 @pytest.mark.slow
@@ -140,15 +173,20 @@ def test_runs_that_lightning_launches_end_too(tmp_path, audio_folder, victim, si
         assert by_run or by_lightning, err
 
 
-def test_slurm_queues_a_job_again_whose_time_is_over(tmp_path, audio_folder, group):
-    """With a scontrol that writes its arguments to a file."""
-    scontrol = tmp_path / "bin" / "scontrol"
-    scontrol.parent.mkdir()
-    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/requests\n')
-    scontrol.chmod(0o755)
+@pytest.fixture
+def scontrol(tmp_path):
+    """A command that writes its arguments to the file `requests`; its folder."""
+    command = tmp_path / "bin" / "scontrol"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/requests\n')
+    command.chmod(0o755)
+    return str(command.parent)
+
+
+def test_slurm_queues_a_job_again_whose_time_is_over(tmp_path, audio_folder, group, scontrol):
     words = line(tmp_path, audio_folder, "--num_workers 0 --ckpt_path auto")
     for signum, status, step in ((signal.SIGUSR1, 143, 6), (0, 0, 13)):
-        statuses, logs = group(1, as_a_job, str(scontrol.parent), words, signum).wait()
+        statuses, logs = group(1, as_a_job, scontrol, words, signum).wait()
         assert statuses == [status], logs
         assert last(tmp_path, "job-12")["global_step"] == step
     assert (tmp_path / "requests").read_text() == "requeue 12\n"
@@ -158,6 +196,23 @@ def as_a_job(folder, words, signum):
     job = {"JOB_ID": "12", "JOB_NAME": "train", "NTASKS": "1", "PROCID": "0", "LOCALID": "0", "NODEID": "0"}
     os.environ |= {f"SLURM_{name}": value for name, value in job.items()} | {"PATH": f"{folder}:{os.environ['PATH']}"}
     return interrupted(words, 0, 5 if signum else -1, signum)
+
+
+@pytest.mark.parametrize("hook", ["prepare_data", "test_dataloader"])
+def test_slurm_queues_a_job_again_that_decodes_or_scores(tmp_path, audio_folder, group, scontrol, hook):
+    words = line(tmp_path, audio_folder, "--num_workers 0 --max_steps 2 --name run")
+    if hook == "test_dataloader":
+        assert group(1, run_of_one, words).wait()[0] == [0]
+        words = f"test --ckpt_path last --log_dir {tmp_path}/logs"
+    statuses, logs = group(1, out_of_time_in, scontrol, words, hook).wait()
+    assert statuses == [143], logs
+    assert (tmp_path / "requests").read_text() == "requeue 12\n"
+    assert not list(tmp_path.rglob("hpc_ckpt*"))  # as Lightning saves where it requeues a job
+
+
+def out_of_time_in(folder, words, hook):
+    setattr(AudioDataModule, hook, lambda self: signal.raise_signal(signal.SIGUSR1))
+    return as_a_job(folder, words, 0)
 
 
 def learn_for_five_seconds(root, audio):

@@ -4,10 +4,12 @@ import multiprocessing
 import signal
 
 import pytest
+from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.training import run_dir
 from sequnet_pl.training.checkpoints import Run
+from sequnet_pl.training.process import is_rank_zero
 
 JOB = {"SLURM_PROCID": "3", "SLURM_JOB_ID": "12", "SLURM_JOB_NAME": "train"}
 
@@ -84,3 +86,13 @@ def test_jobs_have_the_same_name_in_all_tasks_and_when_they_are_requeued():
         run_dir.job_name(JOB) == run_dir.job_name(JOB | {"SLURM_PROCID": "0", "SLURM_RESTART_COUNT": "2"}) == "job-12"
     )
     assert run_dir.job_name(JOB | {"SLURM_ARRAY_JOB_ID": "10", "SLURM_ARRAY_TASK_ID": "2"}) == "job-10_2"
+
+
+@pytest.mark.parametrize(("environment", "writes"), [({"RANK": "0"}, True), ({}, False)])
+def test_a_rank_decides_which_process_writes_and_without_one_its_node(monkeypatch, environment, writes):
+    """Platforms set NODE_RANK, while torchrun orders the nodes itself."""
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setattr(rank_zero_only, "rank", 0)
+    for name, value in ({"NODE_RANK": "1"} | environment).items():
+        monkeypatch.setenv(name, value)
+    assert is_rank_zero() == writes
