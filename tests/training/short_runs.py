@@ -44,7 +44,9 @@ class Run:
         return dict(found)
 
 
-def run_fit(root, audio, name="run", resume=False, module=None, callbacks=(), data=None, keep=1, every=3, **options):
+def run_fit(
+    root, audio, name="run", resume=False, module=None, callbacks=(), data=None, keep=1, every=3, plugins=(), **options
+):
     """Train a tiny network; `resume` from the run's last checkpoint, or the one at a path."""
     folder = Path(root) / name
     checkpoints = folder / "checkpoints"
@@ -74,7 +76,7 @@ def run_fit(root, audio, name="run", resume=False, module=None, callbacks=(), da
         **defaults | options,
         use_distributed_sampler=False,
         callbacks=[*callbacks, best, LastCheckpoint(str(checkpoints), every)],
-        plugins=[AtomicCheckpointIO()],
+        plugins=[*plugins, AtomicCheckpointIO()],
     )
     error = None
     try:
