@@ -100,7 +100,7 @@ def main(argv: list[str]) -> None:
     parser.option("--gpus", type=NonNegativeInt | None, metavar="N", help="number of GPUs, 0 for the CPU (1 if any)")
     parser.option("--out", type=str | None, metavar="DIR", help="folder of the results (comparison/<scale>)")
     options = parser.values(argv)
-    gpus = min(1, torch.cuda.device_count()) if options.gpus is None else options.gpus
+    gpus = int(torch.cuda.is_available()) if options.gpus is None else options.gpus
     folder, scale = Path(options.out or f"comparison/{options.scale}"), SCALES[options.scale]
     recordings = f"--audio_dir={options.audio_dir}" if options.audio_dir else f"--dataset={scale.dataset}"
     found = compare(folder, scale, recordings, gpus)

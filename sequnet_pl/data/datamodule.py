@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 
 from sequnet_pl.audio.decode import Channel
@@ -169,8 +168,8 @@ class AudioDataModule(pl.LightningDataModule):
     ) -> CropLoader:
         assert self.trainer is not None
         shard = Shard(plan, self.batch_size, self.trainer.global_rank, self.trainer.world_size)
-        crops = Crops(split, *window)
-        return CropLoader(crops, shard, self.hparams["num_workers"], torch.cuda.is_available(), keeps_position)
+        on_gpu = self.trainer.strategy.root_device.type == "cuda"
+        return CropLoader(Crops(split, *window), shard, self.hparams["num_workers"], on_gpu, keeps_position)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what identifies the recordings, for the checkpoint."""

@@ -91,12 +91,14 @@ def base_metadata(options: Any, trained: Trained, engine: Engine, kind: str) -> 
 
 def device_for(gpus: int | None) -> torch.device:
     """Return the GPU or the CPU; by default the GPU if there is one. UsageError for a GPU that is not there."""
-    found = torch.cuda.device_count()
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0  # it counts unusable ones, too
     if gpus is None:
         log.info("sampling on %s", "the GPU" if found else "the CPU: there is no GPU")
         gpus = min(found, 1)
     if gpus > found:
-        raise UsageError(f"--gpus {gpus}, but this machine has no GPU; --gpus 0 samples on the CPU")
+        raise UsageError(
+            f"--gpus {gpus}, but torch finds no GPU with CUDA on this machine; --gpus 0 samples on the CPU"
+        )
     return torch.device("cuda" if gpus else "cpu")
 
 

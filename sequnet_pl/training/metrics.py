@@ -42,10 +42,15 @@ def nats(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def margins(logits: Tensor, targets: Tensor) -> Tensor:
-    """Difference (B, N) between the largest logit and the target's: 0 where the target is the likeliest code."""
+    """Difference (B, N) between the largest logit and the target's: 0 where the target is the likeliest code.
+
+    Of equal largest logits, of which bfloat16 has many, only the first is the likeliest code.
+    """
     precise = torch.promote_types(logits.dtype, torch.float32)
-    chosen = logits.gather(1, targets.unsqueeze(1)).squeeze(1)
-    return logits.amax(dim=1).to(precise) - chosen.to(precise)  # argmax along a dimension that is not the last is slow
+    rows = logits.transpose(1, 2)
+    likeliest = rows.argmax(dim=-1)
+    most, chosen = (rows.gather(2, codes.unsqueeze(2)).squeeze(2).to(precise) for codes in (likeliest, targets))
+    return torch.where(likeliest == targets, 0, (most - chosen).clamp(min=torch.finfo(precise).tiny))
 
 
 @float32_products(tf32=False)

@@ -227,7 +227,7 @@ class AudioModule(pl.LightningModule):
 
     def configure_optimizers(self) -> dict[str, Any]:  # type: ignore[override]
         """The optimizer, and its schedule over all steps that the trainer will take, where there is one."""
-        optimizer = self.optimization.optimizer(self.network, self.lr, fused=not self._clips_in_mixed_precision())
+        optimizer = self.optimization.optimizer(self.network, self.lr, fused=self._fuses())
         if not self.optimization.scheduled:
             return {"optimizer": optimizer}
         steps = self.trainer.estimated_stepping_batches
@@ -237,12 +237,16 @@ class AudioModule(pl.LightningModule):
         schedule = self.optimization.schedule(optimizer, steps, (lambda: timers[0].share) if timers else None)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _clips_in_mixed_precision(self) -> bool:
-        """Return whether a trainer clips gradients in mixed precision: it then refuses a fused optimizer."""
+    def _fuses(self) -> bool:
+        """Return whether the optimizer is fused: in float16 gradients would still be scaled where their norm is logged.
+
+        In mixed precision Lightning does not clip the gradients of a fused one.
+        """
         try:
-            return str(self.trainer.precision).endswith("-mixed") and bool(self.trainer.gradient_clip_val)
+            precision, clips = str(self.trainer.precision), bool(self.trainer.gradient_clip_val)
         except RuntimeError:  # not attached to a trainer
-            return False
+            return True
+        return precision != "16-mixed" and not (clips and precision == "bf16-mixed")
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the name of the network, so that a checkpoint is enough to build it."""

@@ -47,8 +47,7 @@ class Optimization:
     def optimizer(self, network: Network, lr: float, fused: bool = True) -> torch.optim.Optimizer:
         """Return AdamW, Adam if no weight decays, and if `muon` is set, Muon for some of the weights.
 
-        Embeddings and biases do not decay. `fused` makes a step of Adam four times as fast; Lightning does not clip
-        gradients of a fused optimizer in float16.
+        Embeddings and biases do not decay. `fused` makes a step of Adam four times as fast.
         """
         options = {"lr": lr, "betas": (0.9, self.beta2), "eps": self.eps, "fused": fused}
         slow = network.slow_parameters()

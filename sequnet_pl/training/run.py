@@ -191,6 +191,8 @@ def run(job: Job, trainer: pl.Trainer, module: AudioModule, data: AudioDataModul
     try:
         if job.fits:
             check_memory(trainer, module, data.hparams)
+            # Lightning does so after callbacks have copied the module, and averaged weights would stay on the CPU
+            module.to(trainer.strategy.root_device)
             if job.writes:
                 atomic.write_text(folder / CONFIG, config)
             with warnings_noted(folder) if job.writes else nullcontext(), float32_products(tf32=True):

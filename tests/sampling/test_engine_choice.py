@@ -147,3 +147,15 @@ def test_graphs_of_a_changed_network_are_its_own_or_refused(change, monkeypatch)
     uniform = torch.rand(1, 20, dtype=torch.float64)
     own = engine.sample_block(sessions[0], uniform, SamplingParams())
     assert torch.equal(own.codes, EagerEngine(network).sample_block(sessions[1], uniform, SamplingParams()).codes)
+
+
+def test_an_engine_that_cannot_run_a_step_is_not_used(monkeypatch):
+    """As graphs cannot where a step copies from the CPU, which only a GPU shows."""
+
+    def sample_block(*_):
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nCUDA kernel errors")
+
+    network = SaShiMi(4, 1, 4)
+    monkeypatch.setattr(GraphsEngine, "sample_block", sample_block)
+    with pytest.raises(UserError, match=r"graphs engine cannot run SaShiMi\.step: CUDA error: .* capturing$"):
+        checked(GraphsEngine(network), network)

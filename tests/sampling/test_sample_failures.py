@@ -17,9 +17,10 @@ from sample_run import RATE, codes, made
 from sequnet_pl.audio.files import GrowingWav
 from sequnet_pl.cli.entry_points import sample
 from sequnet_pl.cli.main import run_main
-from sequnet_pl.errors import UserError
+from sequnet_pl.errors import UsageError, UserError
 from sequnet_pl.report.clip import save_spectrogram
 from sequnet_pl.sampling import clips as making
+from sequnet_pl.sampling.load import device_for
 from sequnet_pl.sampling.progress import SampleProgress
 
 
@@ -64,6 +65,15 @@ def test_usage(run, words: str, message: str) -> None:
 @pytest.mark.parametrize("flag", ["--cuda", "--gpus 1"])
 def test_without_a_gpu(run, flag: str) -> None:
     assert "--gpus 0" in run(*flag.split(), status=2)
+
+
+def test_a_gpu_that_torch_cannot_use_is_none(monkeypatch) -> None:
+    """Before CUDA is initialised, torch also counts GPUs whose driver is too old for it."""
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert device_for(None).type == "cpu"
+    with pytest.raises(UsageError, match="--gpus 0"):
+        device_for(1)
 
 
 def test_checkpoints_that_are_none(run, trained: Path) -> None:

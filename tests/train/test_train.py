@@ -4,9 +4,11 @@ import json
 
 import pytest
 import torch
+from pytorch_lightning.callbacks import EMAWeightAveraging
 from tiny import fit, rows, run_folder
 
 from sequnet_pl.training.export import write_export
+from sequnet_pl.training.module import AudioModule
 
 
 def test_train_resume_and_test(run, audio_folder, tmp_path):
@@ -38,6 +40,16 @@ def test_train_resume_and_test(run, audio_folder, tmp_path):
     assert 0 < scores["step"] <= 8  # of the best
     assert run("validate --ckpt_path last")[0] == 0
     assert run_folder(tmp_path, "wavenet") == folder
+
+
+def test_averaged_weights_are_on_the_device_of_the_training(run, audio_folder, monkeypatch):
+    """They are copied in the callback's setup, before Lightning itself moves the module to its device."""
+    moved, seen = [], []
+    to, setup = AudioModule.to, EMAWeightAveraging.setup
+    monkeypatch.setattr(AudioModule, "to", lambda self, *where: moved.append(where) or to(self, *where))
+    monkeypatch.setattr(EMAWeightAveraging, "setup", lambda *a, **named: seen.append(moved[:]) or setup(*a, **named))
+    assert run(f"{fit('sequnet', audio_folder, 1)} --ema 0.9")[0] == 0
+    assert seen[0] == [(torch.device("cpu"),)]
 
 
 def test_snapshot_dir_and_log_dir_of_the_published_command(run, run_train, audio_folder, tmp_path):

@@ -48,7 +48,9 @@ def rows(folder):
         return list(csv.DictReader(file))
 
 
-def run_fit(root, audio, name="run", resume=False, module=None, callbacks=(), data=None, keep=1, every=3, **options):
+def run_fit(
+    root, audio, name="run", resume=False, module=None, callbacks=(), data=None, keep=1, every=3, plugins=(), **options
+):
     """Train a tiny network; `resume` from the run's last checkpoint, or the one at a path."""
     folder = Path(root) / name
     checkpoints = folder / "checkpoints"
@@ -78,7 +80,7 @@ def run_fit(root, audio, name="run", resume=False, module=None, callbacks=(), da
         **defaults | options,
         use_distributed_sampler=False,
         callbacks=[*callbacks, best, LastCheckpoint(str(checkpoints), every)],
-        plugins=[AtomicCheckpointIO()],
+        plugins=[*plugins, AtomicCheckpointIO()],
     )
     error = None
     try:

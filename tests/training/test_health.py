@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision
 from short_runs import At, run_fit
 
 from sequnet_pl.audio.files import write_wav
@@ -77,6 +78,17 @@ def test_steps_are_left_out_as_often_as_allowed(fit, monkeypatch, caplog):
     again = fit(callbacks=[NonFinite(skip=3)], resume=True)
     assert again.error is None
     assert again.trainer.global_step == 21
+
+
+def test_float16_scales_neither_norms_nor_what_is_left_out(fit, monkeypatch):
+    """The scaler of losses is that of a GPU, here on a CPU."""
+    spoil(monkeypatch, infinite_loss, at=(2,))
+    norms = []
+    for plugins in ((), (MixedPrecision("16-mixed", "cpu"),)):
+        run = fit(f"run-{len(plugins)}", callbacks=[NonFinite(skip=3)], plugins=plugins, max_steps=5)
+        assert run.error is None
+        norms.append(float(run.curve("train/gradient_norm")[0]))
+    assert norms[1] == pytest.approx(norms[0], rel=0.01)
 
 
 @pytest.mark.parametrize(

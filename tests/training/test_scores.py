@@ -66,6 +66,12 @@ def test_details_are_sums_over_single_predictions():
     np.testing.assert_allclose(by_confidence.totals, [confident, right], rtol=1e-5)
 
 
+def test_of_equal_largest_logits_one_is_the_likeliest():
+    logits = torch.zeros(1, 256, 3, dtype=torch.bfloat16)
+    logits[0, [3, 5]] = 1
+    assert (margins(logits, torch.tensor([[3, 5, 7]])) == 0).tolist() == [[True, False, False]]
+
+
 def test_edges_are_powers_of_two_until_four_receptive_fields_or_the_longest_recording():
     assert distance_edges(20, 10_000) == [16, 32, 64, 128]
     assert distance_edges(16, 10_000) == [16, 32, 64]

@@ -1,12 +1,15 @@
 """What users of Lightning expect of a project of theirs works here too."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import BatchSizeFinder, LambdaCallback, LearningRateFinder
 
+from sequnet_pl.data.datamodule import AudioDataModule
+from sequnet_pl.models.sequnet import SeqUNet
 from sequnet_pl.training.health import NonFinite
 
 
@@ -58,6 +61,18 @@ def test_each_validation_starts_at_the_first_batch(fit, options):
     assert fit(callbacks=[seen], val_check_interval=3, max_epochs=1, **options).error is None
     *some, last = seen.crops
     assert all(crops == last[: len(crops)] for crops in some)
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+def test_a_run_on_the_cpu_leaves_a_gpu_alone(audio_folder, tmp_path, monkeypatch, kind):
+    """To pin memory needs a context on the GPU, which may be full or taken."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    data = AudioDataModule(audio_dir=str(audio_folder), data_dir=str(tmp_path), num_workers=0)
+    data.prepare_data()
+    data.setup("fit")
+    strategy, module = SimpleNamespace(root_device=torch.device(kind)), SimpleNamespace(network=SeqUNet(2, 2, 1, 3))
+    data.trainer = SimpleNamespace(strategy=strategy, lightning_module=module, global_rank=0, world_size=1)
+    assert data.train_dataloader().pin_memory is (kind == "cuda")
 
 
 def test_batch_size_finder(fit):

@@ -81,7 +81,7 @@ class EagerEngine:
 
 @torch.no_grad()
 def checked(engine: Engine, network: Network, weights: WeightType = "float32") -> Engine:
-    """Return the engine, which was compared with `network.step` over a few steps. UserError where they differ.
+    """Return the engine, which was compared with `network.step` over a few steps. UserError where it fails or differs.
 
     Logits that are not numbers are left to the check of the samples: the network is broken, not the engine.
     """
@@ -92,8 +92,12 @@ def checked(engine: Engine, network: Network, weights: WeightType = "float32") -
     logits = network.step(code, state)
     session = Session(logits.clone(), state.map(torch.clone))
     uniform = torch.linspace(0.01, 0.99, _STEPS, dtype=torch.float64, device=parameter.device).unsqueeze(0)
-    with float32_products(tf32=False):
-        codes = engine.sample_block(session, uniform, SamplingParams()).codes
+    try:
+        with float32_products(tf32=False):
+            codes = engine.sample_block(session, uniform, SamplingParams()).codes
+    except RuntimeError as error:  # such as of a step that waits for the GPU, which a graph cannot
+        why = str(error).strip().partition("\n")[0]
+        raise UserError(f"the {engine.name} engine cannot run {type(network).__name__}.step: {why}") from error
     for code in codes.unbind(1):
         logits = network.step(code.long(), state)
     difference = (session.logits - logits).abs().max()

@@ -6,6 +6,7 @@ the CPU the same steps run without graphs, which is how they are tested there.
 Letters: B clips, T time, Q = 256 classes, C channels, K kernel.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -100,6 +101,12 @@ def _copy_state(to: State, source: State) -> None:
     to.time = source.time
 
 
+@functools.cache
+def _side_stream(device: torch.device) -> "torch.cuda.Stream":
+    """Return the stream of a GPU on which graphs are captured: one, as cuBLAS keeps a workspace for each."""
+    return torch.cuda.Stream(device)
+
+
 class GraphsEngine:
     """See Engine.
 
@@ -169,18 +176,17 @@ class GraphsEngine:
 
         if pool is None:
             return run
-        device = buffers.clock.device
-        side = torch.cuda.Stream(device)  # libraries initialise themselves before anything is captured
-        side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
-            for _ in range(3):
+        graph, side = torch.cuda.CUDAGraph(), _side_stream(buffers.clock.device)
+        own = torch.cuda.current_stream(side.device)
+        side.wait_stream(own)
+        with torch.cuda.stream(side):  # on its device, which may not be the current one; left where the capture fails
+            for _ in range(3):  # libraries initialise themselves before anything is captured
                 buffers.position.zero_()
                 run()
-        torch.cuda.current_stream(device).wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        # other threads, such as one that pins batches while a network trains, may use the GPU meanwhile
-        with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-            run()
+            # other threads, such as one that pins batches while a network trains, may use the GPU meanwhile
+            with torch.cuda.graph(graph, pool=pool, stream=side, capture_error_mode="thread_local"):
+                run()
+        own.wait_stream(side)
         return graph.replay
 
     def _run(self, pattern: int, buffers: _Buffers, params: SamplingParams) -> None:
