@@ -10,6 +10,7 @@ from typing import Self
 import librosa
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import entropy
 
 from sequnet_pl.audio import mulaw
 from sequnet_pl.report.clip import SILENT_BELOW, clipped_share, level, loop_score
@@ -144,7 +145,8 @@ def _scalars(
         flatness = 10 * np.log10(librosa.feature.spectral_flatness(S=frames, amin=floor)).mean()
         rolloff = librosa.feature.spectral_rolloff(S=frames, sr=rate).mean()
         spectra = librosa.stft(samples, n_fft=long, hop_length=long // 4, center=False)
-        chroma_entropy = _entropy((chroma @ (np.abs(spectra) ** 2).sum(axis=1)).astype(np.float64))
+        pitch_classes = chroma @ (np.abs(spectra) ** 2).sum(axis=1)
+        chroma_entropy = entropy(pitch_classes.astype(np.float64), base=2)
     envelope = librosa.onset.onset_strength(S=log_mel, sr=rate, hop_length=hop)
     # EBU Tech 3342 takes these percentiles too, but of windows of three seconds, as long as most clips
     low, high = np.percentile(np.maximum(levels, SILENT_BELOW), (10, 95))
@@ -173,9 +175,3 @@ def _onset_count(envelope: NDArray[np.float64], rate: float) -> int:
         count += is_onset
         frame += near + 1 if is_onset else 1
     return count
-
-
-def _entropy(weights: NDArray[np.float64]) -> float:
-    """Bits of the distribution that the weights are in proportion to."""
-    shares = weights[weights > 0] / weights.sum()
-    return float(-(shares * np.log2(shares)).sum())
