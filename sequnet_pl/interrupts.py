@@ -52,6 +52,6 @@ def loading(name: str) -> Iterator[None]:
 
 def module_to_run() -> str | None:
     """The module of this package that `python -m` is about to run, and whose packages it imports before."""
-    place = sys.orig_argv.index("-m") + 1 if sys.argv[:1] == ["-m"] else 0
-    named = sys.orig_argv[place : place + 1]
-    return named[0] if place and named and named[0].startswith("sequnet_pl.") else None
+    index = sys.orig_argv.index("-m") + 1 if sys.argv[:1] == ["-m"] else 0
+    named = sys.orig_argv[index : index + 1]
+    return named[0] if index and named and named[0].startswith("sequnet_pl.") else None

@@ -85,7 +85,7 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
     network, data = trained.network, trained.data
     sources = [data.get(source) for source in _SOURCES]
     ours = data.get("dataset") == "builtin" and not any([*sources, facts.get("begun_from")])
-    ships = folder.parent == pretrained.FOLDER
+    is_bundled = folder.parent == pretrained.FOLDER
     averaged = " These are averaged weights." if "averaging_state" in content else ""
     lines = [
         f"# {folder.name}",
@@ -103,8 +103,8 @@ def _card(folder: Path, trained: Trained, checkpoint: Path, run: Path | None, sc
         "## Score",
         "\n".join(score) or "Not tested yet.",
         "## Use",
-        f"    python sample.py {f'--pretrained {folder.name}' if ships else f'--ckpt_path {WEIGHTS}'}\n"
-        f"    python train.py --init_from {folder.name if ships else WEIGHTS} --audio_dir FOLDER",
+        f"    python sample.py {f'--pretrained {folder.name}' if is_bundled else f'--ckpt_path {WEIGHTS}'}\n"
+        f"    python train.py --init_from {folder.name if is_bundled else WEIGHTS} --audio_dir FOLDER",
         "## Recipe",
         f"```yaml\n{yaml.safe_dump(training_settings(config), sort_keys=False)}```",
     ]

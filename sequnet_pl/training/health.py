@@ -84,7 +84,7 @@ class NonFinite(Callback):
         if trainer.world_size > 1:
             distributed.all_gather_object(gathered, own)
         batches = [batch for of_process in gathered for batch in of_process]
-        blamed = [text for text, sick in batches if sick]
+        blamed = [text for text, is_nonfinite in batches if is_nonfinite]
         scaler = getattr(trainer.precision_plugin, "scaler", None)
         if scaler is not None and not blamed:
             return  # too large a scale, which the scaler mends itself

@@ -234,13 +234,13 @@ class SampleAudio(Callback):
             lengths = excerpts.prompt_lengths(prompt)
             heads = [row[len(row) - count :] for row, count in zip(prompts.numpy(), lengths, strict=True)]
             rows = zip(numbers, excerpts.names, heads, generated, real, strict=True)
-            for n, source, head, drawing, recorded in rows:
-                yield f"continuation-{n}", source, temperature, head, drawing
+            for n, source, head, sampled, recorded in rows:
+                yield f"continuation-{n}", source, temperature, head, sampled
                 yield f"recording-{n}", source, None, head, recorded
         for temperature in self.temperatures if self.from_silence else ():
             numbers = range(numbers.stop, numbers.stop + self.from_silence)
-            for n, drawing in zip(numbers, drawn(None, numbers, temperature), strict=True):
-                yield f"silence-{n}", "", temperature, np.empty(0, np.uint8), drawing
+            for n, sampled in zip(numbers, drawn(None, numbers, temperature), strict=True):
+                yield f"silence-{n}", "", temperature, np.empty(0, np.uint8), sampled
 
 
 @contextmanager

@@ -76,20 +76,20 @@ class Trained:
         return hashed.hexdigest()[:16]
 
 
-def newest_checkpoint(place: Path) -> Path:
-    """The newest checkpoint in a folder, of a run too: ours by time, else a published snapshot by step; a file is one.
+def newest_checkpoint(path: Path) -> Path:
+    """Return the newest checkpoint in a folder, of a run too: ours by time, else a published snapshot by step.
 
-    UserError where a folder has none.
+    A file is returned as it is. UserError where a folder has none.
     """
-    if not place.is_dir():
-        return place
-    for folder in (place, place / "checkpoints"):
+    if not path.is_dir():
+        return path
+    for folder in (path, path / "checkpoints"):
         # one whose name begins with a dot is being written, or was when its writer was killed
-        if ours := [path for path in folder.glob("*.ckpt") if not path.name.startswith(".")]:
-            return max(ours, key=lambda path: path.stat().st_mtime)
-    steps = {int(found[1]): path for path in place.iterdir() if (found := re.fullmatch(r"checkpoint_(\d+)", path.name))}
+        if ours := [each for each in folder.glob("*.ckpt") if not each.name.startswith(".")]:
+            return max(ours, key=lambda each: each.stat().st_mtime)
+    steps = {int(found[1]): each for each in path.iterdir() if (found := re.fullmatch(r"checkpoint_(\d+)", each.name))}
     if not steps:
-        raise UserError(f"there is no checkpoint in {place}: neither *.ckpt nor checkpoint_<step>")
+        raise UserError(f"there is no checkpoint in {path}: neither *.ckpt nor checkpoint_<step>")
     return steps[max(steps)]
 
 

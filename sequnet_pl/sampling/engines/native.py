@@ -47,13 +47,13 @@ def _struct(name: str, *fields: tuple[str, Any]) -> Any:
 
 _Matrix = _struct("Matrix", ("weights scales zeros", _pointer), ("inputs panels width format", _int32))
 _StateView = _struct("StateView", ("numbers", _pointer), ("clip channel frame", _int64))
-_Drawing = _struct("SamplingParams", ("temperature top_p", _double), ("top_k", _int32))
+_SamplingParams = _struct("SamplingParams", ("temperature top_p", _double), ("top_k", _int32))
 _Job = _struct(
     "Job",
     ("logits uniform codes history input_biases nats state", _pointer),
     ("time", _int64),
     ("clips samples threads", _int32),
-    ("drawing", _Drawing),
+    ("params", _SamplingParams),
 )
 _Schedule = _struct(
     "Schedule",
@@ -302,7 +302,7 @@ class _Program:
             clips=clips,
             samples=samples,
             threads=threads,
-            drawing=_Drawing(params.temperature, params.top_p, params.top_k),
+            params=_SamplingParams(params.temperature, params.top_p, params.top_k),
         )
         if self._kernels.sample_block(ctypes.byref(self._struct), ctypes.byref(job)):
             raise MemoryError("there is no memory or no thread left for sampling")

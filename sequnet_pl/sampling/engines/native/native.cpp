@@ -67,7 +67,7 @@ struct Job {
     const StateView* state;  // by part, updated
     int64_t time;           // of the state; a whole number of cycles may be added
     int32_t clips, samples, threads;
-    Drawing drawing;
+    SamplingParams params;
 };
 
 // The part of `count` that a thread does.
@@ -227,7 +227,7 @@ class Program {
                 const Range clips(job.clips, thread, job.threads);
                 for (int clip = clips.begin; clip < clips.end; ++clip) {
                     const size_t at = (size_t)clip * job.samples + sample;
-                    job.codes[at] = draw(job.logits + clip * CLASSES, job.uniform[at], job.drawing, job.nats + at);
+                    job.codes[at] = draw(job.logits + clip * CLASSES, job.uniform[at], job.params, job.nats + at);
                 }
                 team.barrier();
                 step(thread, job.time + 1 + sample, sample);
