@@ -7,15 +7,8 @@ import torch
 from sequnet_pl.cli.resolve import agree
 from sequnet_pl.cli.train_options import read_command_line
 from sequnet_pl.data.stored import StoredRecordings
-from sequnet_pl.training import run_dir
+from sequnet_pl.training import process, run_dir
 from sequnet_pl.training.health import library_message
-from sequnet_pl.training.process import (
-    exit_with_launcher,
-    filter_warnings,
-    ignore_stray_ranks,
-    is_rank_zero,
-    set_threads,
-)
 from sequnet_pl.training.run import build, run
 from sequnet_pl.training.saving import handling_end_of_job
 
@@ -26,8 +19,8 @@ _CHECKPOINT = "SEQUNET_PL_CHECKPOINT"
 def train(argv: list[str]) -> int:
     """Train or score as a command line specifies. UserError and UsageError where it is not possible."""
     torch.set_flush_denormal(True)  # before any parallel operation, since threads inherit it
-    launched = exit_with_launcher()
-    filter_warnings()
+    launched = process.exit_with_launcher()
+    process.filter_warnings()
     request = read_command_line(argv, os.environ.get(_CHECKPOINT) if launched else None)
     job, settings = request.job, request.job.settings
     os.environ[_CHECKPOINT] = str(job.checkpoint or "")
@@ -37,10 +30,10 @@ def train(argv: list[str]) -> int:
     if job.checkpoint:
         agree(settings, job.checkpoint, job.fits)
     if not launched and str(settings.trainer.devices) == "1" and settings.trainer.num_nodes == 1:
-        ignore_stray_ranks()
-    set_threads(settings.threads and int(settings.threads))
+        process.ignore_stray_ranks()
+    process.set_threads(settings.threads and int(settings.threads))
     recordings = StoredRecordings.of(settings.data.as_dict())
-    if is_rank_zero():
+    if process.is_rank_zero():
         recordings.check()  # before a network is built for them
     if recordings.labels and not settings.model.init_args.label_names:
         settings.model.init_args.label_names = recordings.label_names()
