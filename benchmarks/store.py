@@ -25,7 +25,7 @@ from pathlib import Path
 from sequnet_pl.data.store import make_store
 if __name__ == "__main__":
     folder, rate, file = sys.argv[1:]
-    report = make_store({"train": [Path(file)]}, Path(folder), workers=1)
+    report = make_store({"train": [Path(file)]}, Path(folder), workers=1, progress=False)
     print(sum(recording.length for recording in report.recordings["train"]) / int(rate) / 3600)
 """
 _HERE = Path(__file__).parents[1]

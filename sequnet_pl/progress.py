@@ -11,11 +11,12 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def with_bar(results: Generator[Result], title: str, total: int) -> Iterator[Iterator[Result]]:
+def with_bar(results: Generator[Result], title: str, total: int, shown: bool = True) -> Iterator[Iterator[Result]]:
     """Show on a terminal how many of `total` results there were, and close their generator at the end."""
     console, columns = Console(stderr=True), (*Progress.get_default_columns(), MofNCompleteColumn())
     # without a thread of its own, since processes are forked meanwhile
-    bar = Progress(*columns, console=console, auto_refresh=False, disable=not (total and console.is_terminal))
+    is_shown = shown and total > 0 and console.is_terminal
+    bar = Progress(*columns, console=console, auto_refresh=False, disable=not is_shown)
     with closing(results), bar:
         task = bar.add_task(title, total=total)
 

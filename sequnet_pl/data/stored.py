@@ -5,7 +5,7 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -103,7 +103,7 @@ class StoredRecordings:
         return len(set(paths)) < len(paths)
 
     def _update(self, parts: Mapping[str, list[Path]]) -> Report:
-        return make_store(parts, self.folder, self._options, self.store_workers)
+        return make_store(parts, self.folder, workers=self.store_workers, **asdict(self._options))
 
     @property
     def _options(self) -> Options:

@@ -134,7 +134,7 @@ def _held_out_folder(folder: Path, trained: Trained | None, rate: int) -> Split:
     identity = f"held out {folder.resolve()} {options.key()}"
     name = f"{folder.resolve().name}-{hashlib.sha256(identity.encode(errors='surrogateescape')).hexdigest()[:8]}"
     store = Path(settings.get("data_dir", "data")) / "codes" / name
-    make_store({"test": found}, store, options)
+    make_store({"test": found}, store, **asdict(options))
     return open_split(store, "test")
 
 

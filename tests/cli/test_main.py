@@ -69,7 +69,7 @@ def test_a_closed_pipe_is_no_error(words, tmp_path, audio_folder):
     if "{store}" in words:
         from sequnet_pl.data.store import make_store
 
-        make_store({"train": sorted(audio_folder.rglob("*.wav"))}, tmp_path)
+        make_store({"train": sorted(audio_folder.rglob("*.wav"))}, tmp_path, progress=False)
         words = [*words[:-1], str(tmp_path)]
     reader, writer = os.pipe()
     os.close(reader)

@@ -11,7 +11,7 @@ import soundfile
 
 from sequnet_pl.audio import files, mulaw
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.store import Options, Report, make_store, open_split
+from sequnet_pl.data.store import Report, make_store, open_split
 
 
 def noise(
@@ -56,11 +56,10 @@ def make(
     train: Iterable[Path] = (),
     val: Iterable[Path] = (),
     test: Iterable[Path] = (),
-    workers: int = 1,
     **options,
 ) -> Report:
     parts = {"train": list(train), "val": list(val), "test": list(test)}
-    return make_store(parts, folder, Options(**options), workers)
+    return make_store(parts, folder, **{"workers": 1, "progress": False, **options})
 
 
 def assert_holds(folder: Path, split: str, paths: list[Path], rate: int = 16_000) -> None:

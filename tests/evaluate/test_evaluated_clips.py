@@ -10,7 +10,7 @@ import pytest
 from sequnet_pl.audio import mulaw
 from sequnet_pl.audio.files import write_wav
 from sequnet_pl.data.datamodule import AudioDataModule
-from sequnet_pl.data.store import Options, Split, make_store, open_split
+from sequnet_pl.data.store import Split, make_store, open_split
 from sequnet_pl.errors import UserError
 from sequnet_pl.evaluate import clips
 from sequnet_pl.evaluate.clips import stretch
@@ -28,7 +28,7 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Split:
     paths = [folder / f"{name}.wav" for name in "abcd"]
     for path, length in zip(paths, (2500, 900, 4000, 1000), strict=True):
         write_wav(path, random.uniform(-1, 1, length), RATE)
-    make_store({"test": paths}, folder / "store", Options(RATE), workers=1)
+    make_store({"test": paths}, folder / "store", rate=RATE, workers=1, progress=False)
     return open_split(folder / "store", "test")
 
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from sequnet_pl.audio import mulaw
-from sequnet_pl.data.store import Options, make_store, open_split
+from sequnet_pl.data.store import make_store, open_split
 from sequnet_pl.models.sashimi import SaShiMi
 from sequnet_pl.models.wavenet import WaveNet
 from sequnet_pl.sampling import draw, prompts
@@ -46,7 +46,7 @@ def test_recordings(tmp_path: Path, seconds: float) -> None:
     lengths = (700, 150, 3)
     for index, length in enumerate(lengths):
         soundfile.write(tmp_path / f"{index}.wav", random.uniform(-1, 1, length), RATE)
-    make_store({"test": sorted(tmp_path.glob("*.wav"))}, tmp_path / "store", Options(RATE))
+    make_store({"test": sorted(tmp_path.glob("*.wav"))}, tmp_path / "store", rate=RATE, progress=False)
     split = open_split(tmp_path / "store", "test")
     first = [prompts.from_split(split, RATE, 64, seconds, seed=5, clip=clip).source for clip in range(6)]
     assert len(set(first[:3])) == len(set(first[3:])) == 3  # each recording before one of them is taken twice

@@ -69,29 +69,33 @@ class Split:
 
 
 def make_store(
-    files: Mapping[str, Sequence[Path]], folder: Path, options: Options | None = None, workers: int | None = None
+    files: Mapping[str, Sequence[Path]],
+    folder: Path,
+    *,
+    workers: int | None = None,
+    progress: bool = True,
+    **options: Any,
 ) -> Report:
     """Make the store in `folder` hold exactly the audio `files` of each split, and decode only what it does not have.
 
     A file in several splits is split in time among them (see `Index.arranged`), and stored once. A file is known by its
-    path, size and time. `workers` processes decode, by default one for each core. Files that cannot be used are
-    skipped, with a warning and in the report.
+    path, size and time. `workers` processes decode, by default one for each core; `progress` shows a bar. The other
+    arguments are those of Options. Files that cannot be used are skipped, with a warning and in the report.
     Raises UserError where nothing can be used or the folder cannot be written; the splits are then as they were.
     """
-    atomic.make_folder(folder)
-    options = options or Options()
+    folder, wanted = atomic.make_folder(Path(folder)), Options(**options)
     sources = {split: list(dict.fromkeys(str(path.absolute()) for path in files[split])) for split in files}
-    index = _usable(folder, options)
+    index = _usable(folder, wanted)
     if any(index.splits.values()) and not _changed(index, sources) and index.arranged(sources) == index:
         return Report(index.splits, index.skipped)  # without the lock: many jobs use a store, on a read-only disk too
     with lock(folder):
-        return _update(folder, options, sources, workers or cores())
+        return _update(folder, wanted, sources, workers or cores(), progress)
 
 
-def _update(folder: Path, options: Options, sources: Sources, workers: int) -> Report:
+def _update(folder: Path, options: Options, sources: Sources, workers: int, progress: bool) -> Report:
     old = _usable(folder, options)
     jobs = _changed(old, sources)
-    new = append(folder, old, jobs, workers).arranged(sources)
+    new = append(folder, old, jobs, workers, progress).arranged(sources)
     if not any(new.splits.values()):
         first = f"; the first, {new.skipped[0].source}: {new.skipped[0].reason}" if new.skipped else ""
         raise UserError(f"none of {len(new.skipped)} audio files can be used{first}")

@@ -48,7 +48,7 @@ def lock(folder: Path) -> Iterator[None]:
         yield
 
 
-def append(folder: Path, old: Index, jobs: Mapping[str, int], workers: int) -> Index:
+def append(folder: Path, old: Index, jobs: Mapping[str, int], workers: int, progress: bool) -> Index:
     """Decode files, given with their sizes, and append their codes; return the index with them, pending or skipped.
 
     The index is replaced every minute and on the way out, so that a crash costs a minute of work at most.
@@ -70,7 +70,7 @@ def append(folder: Path, old: Index, jobs: Mapping[str, int], workers: int) -> I
             results = run_all(partial(encode_file, folder=parts, options=old.options), largest_first, workers)
             saved = time.monotonic()
             try:
-                with with_bar(results, "Storing audio", len(jobs)) as counted:
+                with with_bar(results, "Storing audio", len(jobs), progress) as counted:
                     for source, result in counted:
                         if isinstance(result, Recording):
                             part = part_of(parts, source)

@@ -58,7 +58,7 @@ def test_codes_are_read_only_travel_to_other_processes_and_stay_while_the_store_
 
 
 def test_the_fingerprint_is_of_order_split_and_options_and_not_of_the_processes(tmp_path: Path, five: list[Path]):
-    make(tmp_path / "three", five, workers=3)
+    make(tmp_path / "three", five, workers=3, progress=True)
     assert_holds(tmp_path / "three", "train", five)
     make(tmp_path / "reversed", five[::-1])
     make(tmp_path / "split", five[:4], five[4:])
