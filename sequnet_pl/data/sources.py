@@ -14,7 +14,7 @@ from sequnet_pl import atomic
 from sequnet_pl.audio import files
 from sequnet_pl.data import builtin, download
 from sequnet_pl.data.download.items import PIANO_LIST, read_list, read_rows
-from sequnet_pl.data.splits import SPLITS, Parts, SplitRule, assign, folder_labels, list_folder
+from sequnet_pl.data.splits import BY_NAME, SPLITS, Parts, SplitRule, assign, folder_labels, list_folder
 from sequnet_pl.data.store.appending import lock
 from sequnet_pl.errors import UsageError, UserError
 
@@ -48,7 +48,7 @@ class Source:
     has_splits: bool = False
     labels: Callable[[Sequence[str]], dict[str, str]] | None = None
 
-    def split(self, found: list[Parts], rule: SplitRule) -> Parts:
+    def split(self, found: list[Parts], rule: SplitRule = BY_NAME) -> Parts:
         """Return the files of each split. Raises UserError where nothing trains."""
         together: Parts = {split: [] for split in SPLITS}
         for number, (parts, root) in enumerate(zip(found, self.roots, strict=True)):

@@ -42,6 +42,14 @@ class SplitRule:
     held_out: HeldOut = field(default_factory=dict)
 
 
+BY_NAME = SplitRule()
+
+
+def split_folder(folder: Path, in_time: bool = False) -> Parts:
+    """Return the audio files of each split of a folder; see `list_folder` and `assign`."""
+    return assign(list_folder(folder), folder, SplitRule(in_time))
+
+
 def list_folder(folder: Path) -> Parts:
     """Return the audio files of a folder, by split if it has subfolders of splits (see `split_folders`).
 
@@ -59,7 +67,7 @@ def list_folder(folder: Path) -> Parts:
     return parts
 
 
-def assign(parts: Parts, root: Path, rule: SplitRule, prefix: str) -> Parts:
+def assign(parts: Parts, root: Path, rule: SplitRule = BY_NAME, prefix: str = "") -> Parts:
     """Return the files of train, val and test, of which some or all may be given.
 
     Files without a split are split by a hash of their path from `root`, so that the split outlives a move and an added

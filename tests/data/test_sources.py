@@ -15,7 +15,7 @@ from sequnet_pl.data.builtin.pieces import Piece
 from sequnet_pl.data.crops import weighted_groups
 from sequnet_pl.data.datamodule import AudioDataModule
 from sequnet_pl.data.download.items import PIANO_LIST, read_list
-from sequnet_pl.data.splits import SPLITS, Parts, SplitRule, assign, list_folder
+from sequnet_pl.data.splits import SPLITS, Parts, split_folder
 from sequnet_pl.data.stored import StoredRecordings
 from sequnet_pl.errors import UserError
 
@@ -26,11 +26,7 @@ def chosen(data_dir: Path, **options: Any) -> sources.Source:
 
 def found(data_dir: Path, **options: Any) -> Parts:
     source = chosen(data_dir, **options)
-    return source.split(source.fetch(), SplitRule())
-
-
-def split_folder(folder: Path, in_time: bool = False) -> Parts:
-    return assign(list_folder(folder), folder, SplitRule(in_time), "")
+    return source.split(source.fetch())
 
 
 @pytest.mark.parametrize("option", ["audio_dir", "audio_list", "recordings"])
@@ -101,8 +97,8 @@ def test_the_builtin_recordings_are_rendered(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(sources.builtin, "PIECES", tuple(pieces))
     source = chosen(tmp_path, dataset="builtin", builtin_takes=1)
     assert source.roots == (tmp_path / "recordings/builtin-1/builtin-v1-16000",)
-    assert all(not path.exists() for paths in source.split(source.planned(), SplitRule()).values() for path in paths)
-    assert all(path.is_file() for split in SPLITS for path in source.split(source.fetch(), SplitRule())[split])
+    assert all(not path.exists() for paths in source.split(source.planned()).values() for path in paths)
+    assert all(path.is_file() for split in SPLITS for path in source.split(source.fetch())[split])
 
 
 def test_subfolders_give_the_splits(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -192,9 +188,9 @@ def test_folders_that_cannot_be_read(tmp_path: Path, unprivileged: list[str]):
     touch(folder, "locked/a.wav", "closed/b.wav", "open/c.wav")
     code = (
         "import pathlib, sys\n"
-        "from sequnet_pl.data.splits import list_folder; from sequnet_pl.errors import UserError\n"
+        "from sequnet_pl.data.splits import split_folder; from sequnet_pl.errors import UserError\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "try: found = sum(list_folder(folder).values(), [])\n"
+        "try: found = sum(split_folder(folder).values(), [])\n"
         "except UserError as error: print(error)\n"
         "else: print(*sorted(path.relative_to(folder).as_posix() for path in found))"
     )
