@@ -121,7 +121,8 @@ class Parser(ArgumentParser):
                 that they have if they are not given.
             values: Values below the first layer; the defaults if None.
 
-        Raise UsageError where an option or a value is not valid.
+        Raises:
+            UsageError: An option or a value is not valid.
         """
         for where, layer in layers:
             short = {key: self.names[f"--{key}"] for key in layer if f"--{key}" in self.names}

@@ -146,8 +146,13 @@ def help_text() -> str:
 def read_command_line(argv: Sequence[str], launched_checkpoint: str | None = None) -> Request:
     """Return the task and the settings of a command line.
 
-    `launched_checkpoint` is, in a process that another one has launched, the checkpoint that it found, or "". Raise
-    UsageError where options are not valid or contradict each other, UserError where a checkpoint is missing.
+    Args:
+        argv: The arguments.
+        launched_checkpoint: In a process that another one has launched, the checkpoint that it found, or "".
+
+    Raises:
+        UsageError: The options are not valid or contradict each other.
+        UserError: A checkpoint or a config is missing.
     """
     asked, words = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else ("fit", argv)
     if asked not in COMMANDS:

@@ -137,7 +137,8 @@ class StoredRecordings:
     def label_names(self) -> list[str]:
         """Return the labels of the files that train, sorted, as far as they are known before anything is decoded.
 
-        Raise UserError where no file has a label.
+        Raises:
+            UserError: No file has a label.
         """
         parts = self.source.split(self.source.planned(), self._rule())
         if names := sorted(set(self._labels([str(path.absolute()) for path in parts["train"]])) - {""}):

@@ -78,7 +78,11 @@ def crop_bytes(
 ) -> int:
     """Return the peak bytes of one crop's forward and backward pass, without weights, gradients and optimizer.
 
-    `context` makes the context of the forward pass, such as autocast. Nothing is computed.
+    Args:
+        network: The network; it is not computed with, nor changed.
+        output_size: Targets of the crop.
+        device: Device of the computation.
+        context: Makes the context of the forward pass, such as autocast.
     """
     inputs, outputs = network.window(output_size)
     step, live = _Step(network), _LiveBytes()
@@ -98,7 +102,10 @@ def crop_bytes(
 def check_memory(trainer: pl.Trainer, module: AudioModule, settings: Mapping[str, Any]) -> None:
     """Raise UserError if a step of a fit cannot fit into memory, and log a warning if it may not.
 
-    `settings` are the hyper-parameters of the data: output_size and batch_size.
+    Args:
+        trainer: The trainer, before the fit.
+        module: The module that it will train.
+        settings: Hyper-parameters of the data: output_size and batch_size.
     """
     network = module.network
     device, processes = trainer.strategy.root_device, trainer.num_devices

@@ -94,7 +94,12 @@ class Mean(Metric):
 
 
 class BinnedSums(Metric):
-    """Sums of several values over the targets in each of a fixed number of bins, and counts of these targets."""
+    """Sums of several values over the targets in each of a fixed number of bins, and how many these are.
+
+    Args:
+        values: How many values a target has.
+        bins: How many bins there are.
+    """
 
     full_state_update = False
     totals: Tensor

@@ -78,10 +78,13 @@ class Optimization:
     def schedule(
         self, optimizer: torch.optim.Optimizer, steps: float, passed: Callable[[], float] | None = None
     ) -> LambdaLR:
-        """Return the schedule of the rate over all `steps` of a run, infinite if a time ends it.
+        """Return the schedule of the rate over all steps of a run.
 
-        `passed` returns the share of the run's time that has passed; the rate follows the larger of it and that of the
-        steps.
+        Args:
+            optimizer: The optimizer.
+            steps: Number of steps; infinite if a time ends the run.
+            passed: Returns the share of the run's time that has passed; the rate follows it where it is ahead of that
+                of the steps.
         """
         length = int(steps) if math.isfinite(steps) else _PARTS
         rise = round(self.warmup * length)

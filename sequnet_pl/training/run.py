@@ -61,10 +61,15 @@ class Job:
 
 
 def build(job: Job, parser: ArgumentParser, folder: Path) -> tuple[pl.Trainer, AudioModule, AudioDataModule]:
-    """Return the trainer, the module and the data of a run, made by the parser of its settings.
+    """Return the trainer, the module and the data of a run.
 
-    The settings of a new run that names no precision get one, which a resumed run keeps. Raise UsageError where they
-    make no sense, or there is no such device.
+    Args:
+        job: The task. A new run that names no precision is given one, which a resumed run keeps.
+        parser: Its parser, which makes the objects that the settings name.
+        folder: The run folder.
+
+    Raises:
+        UsageError: The settings make no sense, or there is no such device.
     """
     pl.seed_everything(job.settings.seed_everything, workers=True, verbose=False)
     built = _instantiate(parser, job.settings)
@@ -177,7 +182,13 @@ class _SameStart(pl.Callback):
 def run(job: Job, trainer: pl.Trainer, module: AudioModule, data: AudioDataModule, folder: Path, config: str) -> None:
     """Fit or score, and print what is done and what can follow. Errors that a user can fix are raised as UserError.
 
-    A fit writes `config`, the text of config.yaml, to the run folder.
+    Args:
+        job: The task.
+        trainer: The trainer.
+        module: Its module.
+        data: Its data.
+        folder: The run folder.
+        config: Text of config.yaml, which a fit writes there.
     """
     count = sum(parameter.numel() for parameter in module.network.parameters())
     device = type(trainer.accelerator).__name__.removesuffix("Accelerator")

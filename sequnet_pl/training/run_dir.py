@@ -33,7 +33,9 @@ class RunDir:
     def lock(self) -> "RunDir":
         """Lock both directories until this process ends.
 
-        Raise UsageError where another process has locked one of them, UserError where one cannot be written.
+        Raises:
+            UsageError: Another process has locked one of them.
+            UserError: One of them cannot be written.
         """
         for folder in (self.folder, self.checkpoints):
             path = atomic.make_folder(folder) / ".lock"
@@ -64,10 +66,15 @@ class RunDir:
 
 
 def open_for(job: Job, launched: bool, again: bool) -> tuple[Path, RunDir | None]:
-    """Return the folder of a run, and for the process that writes it its directories, locked.
+    """Return the folder of a run, and for the process that writes it its directories, locked; set the paths to them.
 
-    `best.dirpath` and `last.dirpath` of the settings are set. The launcher of a process that Lightning has `launched`
-    has chosen the name. For `again` see `create`. Raise UsageError where the folder is another run's, or in use.
+    Args:
+        job: The task; `best.dirpath` and `last.dirpath` of its settings are set.
+        launched: Whether Lightning has launched this process, whose launcher has then chosen the name.
+        again: See `create`.
+
+    Raises:
+        UsageError: The folder belongs to another run, or is in use.
     """
     settings, claim, root = job.settings, None, Path(job.settings.log_dir)
     root = root if root.name == job.network else root / job.network

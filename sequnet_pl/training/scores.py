@@ -240,8 +240,13 @@ def _number(value: float | Tensor) -> float | None:
 def recognise(trainer: pl.Trainer, module: AudioModule, most: int | None) -> Recognition | None:
     """Score recordings of the test split with each label, and with none; each process takes its share.
 
-    Of the recordings, `most` are scored at most, spread evenly; None takes all, 0 none. Return None where the network
-    has fewer than two labels, or no recording has one of them.
+    Args:
+        trainer: That of the test.
+        module: Its module.
+        most: Recordings that are scored at most, spread evenly; None takes all, 0 none.
+
+    Returns:
+        None where the network has fewer than two labels, or no recording has one of them.
     """
     data, numbers = data_of(trainer), module.recording_labels("test")
     labelled = np.flatnonzero(numbers)

@@ -26,8 +26,15 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 def convert_snapshot(snapshot: Path, out: Path, layers: int = PUBLISHED_LAYERS) -> int:
     """Write the checkpoint that Lightning would have written at the step of a published snapshot; gives that step.
 
-    Adam's moments are converted too, so that training continues where it stopped. `layers` are those of a block of a
-    WaveNet. Raise UserError where `snapshot` is none, or `out` is there already or cannot be written.
+    Adam's moments are converted too, so that training continues where it stopped.
+
+    Args:
+        snapshot: The file.
+        out: The checkpoint to write.
+        layers: Layers a block of a WaveNet.
+
+    Raises:
+        UserError: `snapshot` is none, or `out` is there already or cannot be written.
     """
     if out.exists():
         raise UserError(f"{out} is there already; choose another name")

@@ -56,7 +56,8 @@ class Trained:
     def label_numbers(self, label: str, clips: int) -> Tensor | None:
         """Return the labels (clips,) of clips that all have this one; None for an empty name.
 
-        Raise UsageError where the network has no such label.
+        Raises:
+            UsageError: The network has no such label.
         """
         if not label:
             return None
@@ -94,9 +95,14 @@ def newest_checkpoint(path: Path) -> Path:
 
 
 def load_trained(path: Path, layers: int | None = None) -> Trained:
-    """Return the network of a checkpoint, ours or a published snapshot; `layers` are those of a block of its WaveNet.
+    """The network of a checkpoint, ours or a published snapshot.
 
-    Raise UserError where there is no such file, it is damaged, or it holds something else.
+    Args:
+        path: The file.
+        layers: Layers a block of a published WaveNet.
+
+    Raises:
+        UserError: There is no such file, it is damaged, or it holds something else.
     """
     content = checkpoints.read(path)
     if "model_state_dict" in content:
@@ -141,10 +147,15 @@ def load_pretrained(name: str) -> Trained:
 
 
 def start_weights(given: str, layers: int | None) -> Trained:
-    """Return the weights of a checkpoint, of the newest one in a folder, or of a bundled network, by path or name.
+    """Return the weights of a checkpoint, of the newest one in a folder, or of a bundled network.
 
-    Raise UsageError where `layers` of each block are missing, which a published WaveNet does not contain, and UserError
-    where there is no such checkpoint.
+    Args:
+        given: The path, or the name of the bundled network.
+        layers: Layers of each block; a published WaveNet does not contain them.
+
+    Raises:
+        UsageError: `layers` is missing.
+        UserError: There is no such checkpoint.
     """
     path = Path(given)
     if not path.exists():
