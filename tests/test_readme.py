@@ -124,6 +124,18 @@ def test_the_tests_that_are_named_exist() -> None:
             assert (ROOT / name).exists(), name
 
 
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"benchmarks\.(\w+)", "\n".join(commands())))))
+def test_the_options_of_benchmark_commands_exist(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [f"benchmarks.{name}", "--help"])
+    with pytest.raises(SystemExit):
+        runpy.run_module(f"benchmarks.{name}", run_name="__main__")
+    known = set(re.findall(r"--\w+", capsys.readouterr().out))
+    lines = [command for command in commands() if f"benchmarks.{name}" in command]
+    assert set(re.findall(r"--\w+", " ".join(lines))) <= known
+
+
 def music(path: Path, seconds: float) -> None:
     time = np.arange(round(16_000 * seconds)) / 16_000
     pitch = np.repeat(np.random.default_rng(len(path.name)).choice([220, 277, 330, 440], 100), len(time) // 100 + 1)
