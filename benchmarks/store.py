@@ -3,7 +3,7 @@
 Each file is stored by a process of its own, which decodes, mixes to mono, resamples, encodes as mu-law and writes the
 index. With `--other CHECKOUT PYTHON` another version of this project stores the same files in alternation; the ratio
 of processor times is the median of the ratios of each repetition. Processor time is that of the process and of all
-that it started; memory is the peak of the largest of them.
+that it started; memory is the peak of the largest that it started. (Its own begins with that of this process.)
 """
 
 import argparse
@@ -20,13 +20,15 @@ from benchmarks.common import add_json, show
 
 RATE = 16_000
 _STORE = """
+import resource
 import sys
 from pathlib import Path
 from sequnet_pl.data.store import make_store
 if __name__ == "__main__":
     folder, rate, file = sys.argv[1:]
     report = make_store({"train": [Path(file)]}, Path(folder), workers=1, progress=False)
-    print(sum(recording.length for recording in report.recordings["train"]) / int(rate) / 3600)
+    hours = sum(recording.length for recording in report.recordings["train"]) / int(rate) / 3600
+    print(hours, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 _HERE = Path(__file__).parents[1]
 
@@ -59,8 +61,9 @@ def store(file: Path, checkout: Path, python: str) -> tuple[float, float, float,
         seconds = time.perf_counter() - began
     if status:
         raise SystemExit(f"storing {file} with {checkout} failed")
-    peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return float(output.split()[-1]), seconds, usage.ru_utime + usage.ru_stime, peak_bytes / 1e6
+    hours, peak = map(float, output.split()[-2:])
+    peak_bytes = peak * (1 if sys.platform == "darwin" else 1024)
+    return hours, seconds, usage.ru_utime + usage.ru_stime, peak_bytes / 1e6
 
 
 def measure(file: Path, options: argparse.Namespace) -> Row:
